@@ -1,0 +1,1 @@
+//! Feeds become advisories: cursor in, delta out.

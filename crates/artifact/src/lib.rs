@@ -1,0 +1,1 @@
+//! Where files come from: archives, image layouts, directories, registries.

@@ -1,0 +1,1 @@
+//! Discovery and collection from AWS.

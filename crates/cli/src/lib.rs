@@ -1,0 +1,1 @@
+//! The binary: scan, serve, db, explain.

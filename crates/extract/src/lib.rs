@@ -1,0 +1,1 @@
+//! A stream of files becomes components and occurrences.

@@ -1,0 +1,1 @@
+//! Identity, episodes, risk, filters, queries and aggregations of findings.

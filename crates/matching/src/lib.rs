@@ -1,0 +1,1 @@
+//! The advisory index, the estate index, and the two gates that decide.

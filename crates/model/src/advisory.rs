@@ -1,0 +1,204 @@
+//! What somebody published about vulnerable versions.
+
+use crate::{Ecosystem, Hash, Score, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Names an advisory among all: the feed that brought it and the feed's own id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AdvisoryKey {
+    /// The feed: `osv`, `debian-tracker`, `starter`.
+    pub feed: String,
+    /// The record's id in that feed.
+    pub id: String,
+}
+
+/// Where a vulnerability stands in one package of one release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum FixState {
+    /// A fixed version exists.
+    Fixed,
+    /// No fixed version exists yet.
+    Open,
+    /// A fix will come with a later update, without an advisory of its own.
+    Deferred,
+    /// The distributor has decided not to fix it.
+    WillNotFix,
+    /// The package or release is no longer looked after.
+    EndOfLife,
+    /// Whether it is affected is being looked into.
+    UnderInvestigation,
+}
+
+impl FixState {
+    /// Lower case with hyphens, for people and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Open => "open",
+            Self::Deferred => "deferred",
+            Self::WillNotFix => "will-not-fix",
+            Self::EndOfLife => "end-of-life",
+            Self::UnderInvestigation => "under-investigation",
+        }
+    }
+}
+
+/// One event of a range (OSV schema, `affected[].ranges[].events`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Event {
+    /// From this version on it is affected; `0` is before every version.
+    Introduced(String),
+    /// From this version on it is not.
+    Fixed(String),
+    /// This version is the last one affected.
+    LastAffected(String),
+    /// Versions from here on are not spoken about.
+    Limit(String),
+}
+
+/// Which order a range's events are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum RangeKind {
+    /// SemVer 2.0.
+    Semver,
+    /// The ecosystem's own order.
+    Ecosystem,
+}
+
+/// A range of versions, as a list of events in any order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Range {
+    /// Its order.
+    pub kind: RangeKind,
+    /// Its events.
+    pub events: Vec<Event>,
+}
+
+/// What an advisory says of one package: the unit that is compared with components.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Affected {
+    /// Where the package lives; for distributions with the release.
+    pub ecosystem: Ecosystem,
+    /// The package's name, normalised; for Debian and its like the source package.
+    pub name: String,
+    /// Ranges; a version in any of them is affected.
+    pub ranges: Vec<Range>,
+    /// Versions that are affected beside the ranges.
+    pub versions: Vec<String>,
+    /// Where it stands when no range names a fix.
+    pub unfixed: FixState,
+    /// The distributor's own word for how bad it is in this package, verbatim.
+    pub vendor_severity: Option<String>,
+}
+
+/// A link.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Reference {
+    /// `http` or `https`, checked on import.
+    pub url: String,
+}
+
+/// One record of one feed, normalised.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Advisory {
+    /// Its name.
+    pub key: AdvisoryKey,
+    /// Other ids of the *same* vulnerability (OSV `aliases`, never `related` or `upstream`).
+    pub aliases: Vec<String>,
+    /// Ids that it fixes or relates to (OSV `upstream`): an advisory about several vulnerabilities.
+    pub upstream: Vec<String>,
+    /// One line.
+    pub summary: String,
+    /// Text, at most 64 KiB; longer is cut on import.
+    pub details: String,
+    /// When it was first published.
+    pub published: Option<Timestamp>,
+    /// When it says that it was last changed; shown, never trusted.
+    pub modified: Option<Timestamp>,
+    /// Since when it is withdrawn.
+    pub withdrawn: Option<Timestamp>,
+    /// Scores, each with its source.
+    pub scores: Vec<Score>,
+    /// The publisher's own word for how bad it is.
+    pub vendor_severity: Option<String>,
+    /// CWE ids.
+    pub cwes: Vec<String>,
+    /// Links.
+    pub references: Vec<Reference>,
+    /// Packages.
+    pub affected: Vec<Affected>,
+}
+
+impl Advisory {
+    /// The vulnerabilities that this advisory is about, by their best-known ids.
+    ///
+    /// A record that is one vulnerability answers one id: the CVE among id and aliases, else a GHSA, else its own id (the
+    /// smallest of several of a kind, so that every record of an alias group answers the same). A distributor's advisory that
+    /// names no alias but several upstream ids answers each of them.
+    #[must_use]
+    pub fn vulnerabilities(&self) -> Vec<&str> {
+        let own = std::iter::once(self.key.id.as_str()).chain(self.aliases.iter().map(String::as_str));
+        let best = |prefix: &str| own.clone().filter(|id| id.starts_with(prefix)).min();
+        if let Some(cve) = best("CVE-") {
+            return vec![cve];
+        }
+        let mut upstream: Vec<&str> = self.upstream.iter().map(String::as_str).filter(|id| id.starts_with("CVE-")).collect();
+        if !upstream.is_empty() {
+            upstream.sort_unstable();
+            upstream.dedup();
+            return upstream;
+        }
+        vec![best("GHSA-").unwrap_or(&self.key.id)]
+    }
+
+    /// Whether it may be matched at all: withdrawn records are history.
+    #[must_use]
+    pub const fn is_withdrawn(&self) -> bool {
+        self.withdrawn.is_some()
+    }
+
+    /// A hash of its content without the dates that feeds move for no reason: equal hashes mean that nothing changed.
+    #[must_use]
+    pub fn content_hash(&self, encode: impl Fn(&Self) -> Vec<u8>) -> Hash {
+        let still = Self { modified: None, ..self.clone() };
+        Hash::of(&encode(&still))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn advisory(id: &str, aliases: &[&str], upstream: &[&str]) -> Advisory {
+        let strings = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect();
+        Advisory {
+            key: AdvisoryKey { feed: "osv".into(), id: id.into() },
+            aliases: strings(aliases),
+            upstream: strings(upstream),
+            summary: String::new(),
+            details: String::new(),
+            published: None,
+            modified: None,
+            withdrawn: None,
+            scores: vec![],
+            vendor_severity: None,
+            cwes: vec![],
+            references: vec![],
+            affected: vec![],
+        }
+    }
+
+    #[test]
+    fn an_alias_group_answers_one_id() {
+        assert_eq!(advisory("GHSA-b", &["PYSEC-1", "CVE-2024-1"], &[]).vulnerabilities(), ["CVE-2024-1"]);
+        assert_eq!(advisory("PYSEC-1", &["GHSA-b"], &[]).vulnerabilities(), ["GHSA-b"]);
+        assert_eq!(advisory("RUSTSEC-1", &[], &[]).vulnerabilities(), ["RUSTSEC-1"]);
+    }
+
+    #[test]
+    fn a_distributors_advisory_answers_each_upstream_id() {
+        assert_eq!(advisory("DSA-1", &[], &["CVE-2024-2", "CVE-2024-1"]).vulnerabilities(), ["CVE-2024-1", "CVE-2024-2"]);
+    }
+}

@@ -1,0 +1,86 @@
+//! An installed piece of software, as matching sees it.
+
+use crate::{Ecosystem, Hash};
+use serde::{Deserialize, Serialize};
+
+/// The source package from which a binary package was built.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// Its version, without a binNMU suffix.
+    pub version: String,
+}
+
+/// A package at a version in an ecosystem. Its fields carry *all* that a verdict needs, and nothing that a verdict does not:
+/// where it lies is an [`Occurrence`](crate::Occurrence). Equal components are one component in the whole estate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Component {
+    /// Whose naming and ordering apply; for an operating system's packages with its release.
+    pub ecosystem: Ecosystem,
+    /// The name as indexed (see [`Family::normalise`](crate::Family::normalise)).
+    pub name: String,
+    /// The installed version, verbatim.
+    pub version: String,
+    /// The source package, where the ecosystem has such and it differs from name and version.
+    pub source: Option<Source>,
+    /// For a language package: whether an operating system's package owns its files. Then the distributor's advisory about
+    /// that package answers for it, because the distributor patches without raising the upstream version.
+    pub os_owned: bool,
+}
+
+impl Component {
+    /// A component whose name is normalised here.
+    #[must_use]
+    pub fn new(ecosystem: Ecosystem, name: &str, version: &str) -> Self {
+        let name = ecosystem.family.normalise(name).into_owned();
+        Self { ecosystem, name, version: version.to_owned(), source: None, os_owned: false }
+    }
+
+    /// The same component, built from a source package.
+    #[must_use]
+    pub fn from_source(mut self, name: &str, version: &str) -> Self {
+        self.source = (name != self.name || version != self.version).then(|| Source { name: name.to_owned(), version: version.to_owned() });
+        self
+    }
+
+    /// The same component, owned by an operating system's package or not.
+    #[must_use]
+    pub const fn owned_by_os(mut self, owned: bool) -> Self {
+        self.os_owned = owned;
+        self
+    }
+
+    /// The name that advisories of this ecosystem use.
+    #[must_use]
+    pub fn advised_name(&self) -> &str {
+        match &self.source {
+            Some(source) if self.ecosystem.family.judges_source() => &source.name,
+            _ => &self.name,
+        }
+    }
+
+    /// The version that advisories of this ecosystem are compared with.
+    #[must_use]
+    pub fn advised_version(&self) -> &str {
+        match &self.source {
+            Some(source) if self.ecosystem.family.judges_source() => &source.version,
+            _ => &self.version,
+        }
+    }
+
+    /// The identity of this component: a hash of all its fields.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        let ecosystem = self.ecosystem.to_string();
+        let (source_name, source_version) = self.source.as_ref().map_or(("", ""), |s| (&s.name, &s.version));
+        Hash::of_fields([
+            ecosystem.as_bytes(),
+            self.name.as_bytes(),
+            self.version.as_bytes(),
+            source_name.as_bytes(),
+            source_version.as_bytes(),
+            &[u8::from(self.os_owned)],
+        ])
+    }
+}

@@ -1,0 +1,33 @@
+//! The vocabulary of Lestrade. Every other room speaks in these words and adds none of its own for the same thing.
+//!
+//! This room is pure: no I/O, no clock, no async, no SQL. Time is a value ([`Timestamp`]); who may read a clock implements
+//! [`Clock`] at the edge.
+
+mod advisory;
+mod component;
+mod coverage;
+mod cvss;
+mod ecosystem;
+mod exposure;
+mod finding;
+mod hash;
+mod inventory;
+mod purl;
+mod resource;
+mod scope;
+mod severity;
+mod time;
+
+pub use advisory::{Advisory, AdvisoryKey, Affected, Event, FixState, Range, RangeKind, Reference};
+pub use component::{Component, Source};
+pub use coverage::{Coverage, CoverageReason, ScanKind};
+pub use cvss::{Cvss, CvssVersion, UnusableVector};
+pub use ecosystem::{Ecosystem, EcosystemError, Family};
+pub use exposure::Exposure;
+pub use finding::{FindingArn, FindingKey, FindingStatus, FindingType, Protocol};
+pub use hash::Hash;
+pub use inventory::{Completeness, Inventory, Manager, Occurrence, OsRelease, Problem, ProblemKind};
+pub use resource::{ImageDetails, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind};
+pub use scope::{Scope, ScopeError};
+pub use severity::{Score, ScoreSource, Severity};
+pub use time::{Clock, Timestamp, TimestampError};

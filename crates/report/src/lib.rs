@@ -1,0 +1,1 @@
+//! Findings become tables, JSON and events.

@@ -1,0 +1,1 @@
+//! Reconcilers that never stop, and the only HTTP server.

@@ -1,0 +1,1 @@
+//! Truth on disk; the only room that knows SQL.

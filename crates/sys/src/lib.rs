@@ -1,0 +1,1 @@
+//! The only unsafe code: mapped files and the sandboxed worker.

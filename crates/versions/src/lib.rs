@@ -1,0 +1,1 @@
+//! Ordering and ranges of every ecosystem's versions.

@@ -1,0 +1,1 @@
+//! AWS service contracts generated from the published models, and their signing.
