@@ -1,1 +1,20 @@
-//! The advisory index, the estate index, and the two gates that decide.
+//! Which vulnerabilities are in which components, forwards and backwards, by the same two gates.
+//!
+//! * [`affects`] judges one component against one affected entry. It is context-free and the only caller of version orders.
+//! * [`applies_to`] adds what depends on the resource.
+//! * [`AdvisoryIndex`] is what is known of vulnerabilities, over a byte slice that may be mapped.
+//! * [`Estate`] is what is installed where: dictionaries and two joins, never a row per pair.
+//!
+//! Pure: no I/O, no clock. The scan, the watching server and `explain` all come through here.
+
+mod affects;
+mod applies;
+mod estate;
+mod index;
+mod judge;
+
+pub use affects::{Verdict, affects, comparable};
+pub use applies::{Applicability, applies_to};
+pub use estate::{ComponentId, Estate, ResourceDelta, ResourceId, SetId, VerdictDelta, VulnerabilityId};
+pub use index::{AdvisoryIndex, Entry, FeedState, IndexDiff, IndexError, Manifest, build_index, encode_advisory};
+pub use judge::{judge_component, judge_vulnerability};

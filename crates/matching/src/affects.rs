@@ -1,0 +1,154 @@
+//! The first gate: is this component affected by this entry? Context-free; the only place that compares versions.
+
+use lestrade_model::{Affected, Component, Family, FixState, RangeKind};
+use lestrade_versions::{Position, Scheme, position};
+use serde::{Deserialize, Serialize};
+
+/// That a component is affected, and where the fix stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Where it stands.
+    pub state: FixState,
+    /// The version that fixes it, in the terms of the package that the advisory names; only with [`FixState::Fixed`].
+    pub fixed_in: Option<String>,
+    /// The distributor's own word for how bad it is in this package.
+    pub vendor_severity: Option<String>,
+}
+
+impl Verdict {
+    /// The verdict of two advisories that both find the component affected: a known fix beats none, and of two fixes the
+    /// later one is needed to be rid of both.
+    #[must_use]
+    pub fn merge(self, other: Self, scheme: Option<Scheme>) -> Self {
+        let vendor_severity = self.vendor_severity.clone().or_else(|| other.vendor_severity.clone());
+        let winner = match (&self.fixed_in, &other.fixed_in) {
+            (Some(a), Some(b)) if scheme.map_or_else(|| a.cmp(b), |s| s.compare(a, b)).is_lt() => other,
+            (None, Some(_)) => other,
+            (Some(_), _) => self,
+            (None, None) => std::cmp::min(self, other),
+        };
+        Self { vendor_severity, ..winner }
+    }
+}
+
+/// Whether versions of this component's ecosystem can be compared at all. Components for which this is false are listed and
+/// counted as *not judged*, never as clean.
+#[must_use]
+pub const fn comparable(component: &Component) -> bool {
+    Scheme::of(&component.ecosystem.family).is_some()
+}
+
+/// Whether `component` is affected by `affected`; none if it is not.
+///
+/// The package must be the one that the entry names: same family, a release that it covers, same name (the source package's
+/// where the family's advisories name those). A version is affected when it is in any range or in the list of versions. A
+/// language package that belongs to an operating system's package is answered for by the distributor and never by its upstream.
+#[must_use]
+pub fn affects(affected: &Affected, component: &Component) -> Option<Verdict> {
+    if !affected.ecosystem.covers(&component.ecosystem) || affected.name != component.advised_name() || component.os_owned {
+        return None;
+    }
+    let version = component.advised_version();
+    let scheme = Scheme::of(&component.ecosystem.family);
+    let mut hit = listed(affected, version, scheme);
+    let mut fixed: Option<&str> = None;
+    for range in &affected.ranges {
+        let order = match range.kind {
+            RangeKind::Semver => Some(Scheme::Semver),
+            RangeKind::Ecosystem => scheme,
+        };
+        let Some(order) = order else { continue };
+        if let Position::Inside { fixed: next } = position(order, &range.events, version) {
+            hit = true;
+            fixed = match (fixed, next) {
+                (Some(a), Some(b)) if order.compare(a, b).is_lt() => Some(b),
+                (a, b) => a.or(b),
+            };
+        }
+    }
+    hit.then(|| Verdict {
+        state: if fixed.is_some() { FixState::Fixed } else { affected.unfixed },
+        fixed_in: fixed.map(str::to_owned),
+        vendor_severity: affected.vendor_severity.clone(),
+    })
+}
+
+/// Whether the list of versions names this one: verbatim, and for Python also in another spelling (PEP 440 normalisation).
+fn listed(affected: &Affected, version: &str, scheme: Option<Scheme>) -> bool {
+    let same_spelling = affected.versions.iter().any(|listed| listed == version);
+    let same_version = || {
+        affected.ecosystem.family == Family::PyPi
+            && scheme.is_some_and(|scheme| affected.versions.iter().any(|listed| scheme.compare(listed, version).is_eq()))
+    };
+    same_spelling || same_version()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lestrade_model::{Ecosystem, Event, Range};
+
+    fn entry(ecosystem: &str, name: &str, events: &[Event]) -> Affected {
+        Affected {
+            ecosystem: ecosystem.parse().unwrap(),
+            name: name.into(),
+            ranges: vec![Range { kind: RangeKind::Ecosystem, events: events.to_vec() }],
+            versions: vec![],
+            unfixed: FixState::Open,
+            vendor_severity: None,
+        }
+    }
+
+    fn until(version: &str) -> Vec<Event> {
+        vec![Event::Introduced("0".into()), Event::Fixed(version.into())]
+    }
+
+    fn component(ecosystem: &str, name: &str, version: &str) -> Component {
+        Component::new(ecosystem.parse::<Ecosystem>().unwrap(), name, version)
+    }
+
+    #[test]
+    fn debian_is_judged_by_its_source_package() {
+        let openssl = entry("Debian:12", "openssl", &until("3.0.11-1~deb12u2"));
+        let libssl = component("Debian:12", "libssl3", "3.0.9-1").from_source("openssl", "3.0.9-1");
+        assert_eq!(affects(&openssl, &libssl).unwrap().fixed_in.as_deref(), Some("3.0.11-1~deb12u2"));
+        let rebuilt = component("Debian:12", "libfoo", "9.9-1+b2").from_source("openssl", "3.0.11-1~deb12u2");
+        assert_eq!(affects(&openssl, &rebuilt), None, "the source's version counts, not the binary's");
+    }
+
+    #[test]
+    fn another_release_is_another_package() {
+        let bullseye = entry("Debian:11", "openssl", &until("3"));
+        assert_eq!(affects(&bullseye, &component("Debian:12", "openssl", "1")), None);
+    }
+
+    #[test]
+    fn what_the_distribution_owns_the_distribution_answers_for() {
+        let requests = entry("PyPI", "requests", &until("2.31.0"));
+        let ours = component("PyPI", "requests", "2.28.1");
+        assert!(affects(&requests, &ours).is_some());
+        assert_eq!(affects(&requests, &ours.owned_by_os(true)), None);
+    }
+
+    #[test]
+    fn listed_versions_match_in_any_python_spelling() {
+        let mut listed = entry("PyPI", "a", &[]);
+        listed.versions = vec!["1.0".into()];
+        assert!(affects(&listed, &component("PyPI", "a", "1.0.0")).is_some());
+        let mut listed = entry("npm", "a", &[]);
+        listed.versions = vec!["1.0".into()];
+        assert_eq!(affects(&listed, &component("npm", "a", "1.0.0")), None);
+    }
+
+    #[test]
+    fn of_two_fixes_the_later_is_needed() {
+        let verdict = |fix: Option<&str>| Verdict {
+            state: if fix.is_some() { FixState::Fixed } else { FixState::Open },
+            fixed_in: fix.map(str::to_owned),
+            vendor_severity: None,
+        };
+        let merged = verdict(Some("1.9")).merge(verdict(Some("1.10")), Some(Scheme::Semver));
+        assert_eq!(merged.fixed_in.as_deref(), Some("1.10"));
+        assert_eq!(verdict(None).merge(verdict(Some("2")), Some(Scheme::Semver)).state, FixState::Fixed);
+    }
+}

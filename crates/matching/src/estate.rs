@@ -1,0 +1,342 @@
+//! The estate index: what is installed where, and which verdicts hold. Dictionaries and two joins; never a row per
+//! (resource, vulnerability).
+//!
+//! ```text
+//! vulnerability --verdicts--> component --sets--> match set --resources--> resource
+//! ```
+//!
+//! Every change answers with its delta, and equal work stops early: an unchanged verdict, an unchanged set. The index lives in
+//! memory, is rebuilt from the store and is never authoritative.
+
+use crate::Verdict;
+use lestrade_model::{Component, Family, Hash};
+use roaring::RoaringBitmap;
+use std::collections::{BTreeMap, HashMap};
+
+/// A component's number in the estate.
+pub type ComponentId = u32;
+/// A match set's number.
+pub type SetId = u32;
+/// A resource's number.
+pub type ResourceId = u32;
+/// A vulnerability's number.
+pub type VulnerabilityId = u32;
+
+/// How the match sets that have a vulnerability changed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VerdictDelta {
+    /// Sets that have it now and had it not.
+    pub opened: RoaringBitmap,
+    /// Sets that had it and have it no longer.
+    pub closed: RoaringBitmap,
+    /// Sets that have it now as before, by other verdicts (a fix appeared, another package joined).
+    pub changed: RoaringBitmap,
+}
+
+impl VerdictDelta {
+    /// Whether nothing changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.opened.is_empty() && self.closed.is_empty() && self.changed.is_empty()
+    }
+}
+
+/// How the vulnerabilities of a resource changed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResourceDelta {
+    /// Vulnerabilities that it has now and had not.
+    pub opened: RoaringBitmap,
+    /// Vulnerabilities that it had and has no longer.
+    pub closed: RoaringBitmap,
+}
+
+#[derive(Default)]
+struct Set {
+    components: Box<[ComponentId]>,
+    resources: RoaringBitmap,
+    vulnerabilities: RoaringBitmap,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Estate {
+    components: Vec<Component>,
+    component_ids: HashMap<Hash, ComponentId>,
+    /// The sets that a component is in.
+    component_sets: Vec<RoaringBitmap>,
+    /// The vulnerabilities that a component has: `verdicts` the other way round.
+    component_vulnerabilities: Vec<RoaringBitmap>,
+    /// Family and advised name to the distinct versions of it that are installed anywhere.
+    names: HashMap<(Family, String), Vec<ComponentId>>,
+    sets: Vec<Set>,
+    set_ids: HashMap<Hash, SetId>,
+    resource_sets: Vec<Option<SetId>>,
+    vulnerabilities: Vec<String>,
+    vulnerability_ids: HashMap<String, VulnerabilityId>,
+    verdicts: HashMap<VulnerabilityId, BTreeMap<ComponentId, Verdict>>,
+}
+
+fn next_id(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+impl Estate {
+    /// The number of a component, and whether it is new here.
+    pub fn intern_component(&mut self, component: &Component) -> (ComponentId, bool) {
+        let hash = component.hash();
+        if let Some(&id) = self.component_ids.get(&hash) {
+            return (id, false);
+        }
+        let id = next_id(self.components.len());
+        self.component_ids.insert(hash, id);
+        self.names.entry((component.ecosystem.family.clone(), component.advised_name().to_owned())).or_default().push(id);
+        self.components.push(component.clone());
+        self.component_sets.push(RoaringBitmap::new());
+        self.component_vulnerabilities.push(RoaringBitmap::new());
+        (id, true)
+    }
+
+    /// The number of the match set of these components (in any order), and whether it is new here. A new set's vulnerabilities
+    /// are derived from the verdicts that hold now.
+    pub fn intern_set(&mut self, components: &[ComponentId]) -> (SetId, bool) {
+        let mut components = components.to_vec();
+        components.sort_unstable();
+        components.dedup();
+        let hash = Hash::of_fields(
+            components.iter().map(|id| self.components[*id as usize].hash()).collect::<Vec<_>>().iter().map(|h| h.as_bytes().as_slice()),
+        );
+        if let Some(&id) = self.set_ids.get(&hash) {
+            return (id, false);
+        }
+        let id = next_id(self.sets.len());
+        let mut vulnerabilities = RoaringBitmap::new();
+        for &component in &components {
+            self.component_sets[component as usize].insert(id);
+            vulnerabilities |= &self.component_vulnerabilities[component as usize];
+        }
+        let set = Set { components: components.into(), vulnerabilities, ..Set::default() };
+        self.set_ids.insert(hash, id);
+        self.sets.push(set);
+        (id, true)
+    }
+
+    /// The number of a vulnerability, and whether it is new here.
+    pub fn intern_vulnerability(&mut self, id: &str) -> (VulnerabilityId, bool) {
+        if let Some(&number) = self.vulnerability_ids.get(id) {
+            return (number, false);
+        }
+        let number = next_id(self.vulnerabilities.len());
+        self.vulnerabilities.push(id.to_owned());
+        self.vulnerability_ids.insert(id.to_owned(), number);
+        (number, true)
+    }
+
+    /// Gives a resource another match set, or none, and answers how its vulnerabilities changed.
+    pub fn assign(&mut self, resource: ResourceId, set: Option<SetId>) -> ResourceDelta {
+        let slot = resource as usize;
+        if self.resource_sets.len() <= slot {
+            self.resource_sets.resize(slot + 1, None);
+        }
+        let before = std::mem::replace(&mut self.resource_sets[slot], set);
+        if before == set {
+            return ResourceDelta::default();
+        }
+        if let Some(old) = before {
+            self.sets[old as usize].resources.remove(resource);
+        }
+        if let Some(new) = set {
+            self.sets[new as usize].resources.insert(resource);
+        }
+        let empty = RoaringBitmap::new();
+        let had = before.map_or(&empty, |id| &self.sets[id as usize].vulnerabilities);
+        let has = set.map_or(&empty, |id| &self.sets[id as usize].vulnerabilities);
+        ResourceDelta { opened: has - had, closed: had - has }
+    }
+
+    /// Replaces all verdicts of a vulnerability and answers how the match sets that have it changed.
+    pub fn revise(&mut self, vulnerability: VulnerabilityId, verdicts: BTreeMap<ComponentId, Verdict>) -> VerdictDelta {
+        let before = self.verdicts.remove(&vulnerability).unwrap_or_default();
+        if before == verdicts {
+            if !before.is_empty() {
+                self.verdicts.insert(vulnerability, before);
+            }
+            return VerdictDelta::default();
+        }
+        let had = self.sets_with(before.keys());
+        let has = self.sets_with(verdicts.keys());
+        let moved = before.iter().filter(|(id, verdict)| verdicts.get(id) != Some(verdict)).map(|(id, _)| id);
+        let moved = self.sets_with(moved.chain(verdicts.iter().filter(|(id, verdict)| before.get(id) != Some(verdict)).map(|(id, _)| id)));
+        let delta = VerdictDelta { opened: &has - &had, closed: &had - &has, changed: moved & &had & &has };
+        for component in before.keys() {
+            self.component_vulnerabilities[*component as usize].remove(vulnerability);
+        }
+        for component in verdicts.keys() {
+            self.component_vulnerabilities[*component as usize].insert(vulnerability);
+        }
+        for set in &delta.opened {
+            self.sets[set as usize].vulnerabilities.insert(vulnerability);
+        }
+        for set in &delta.closed {
+            self.sets[set as usize].vulnerabilities.remove(vulnerability);
+        }
+        if !verdicts.is_empty() {
+            self.verdicts.insert(vulnerability, verdicts);
+        }
+        delta
+    }
+
+    /// Adds verdicts about a component that is new here, before it is in any set.
+    pub fn learn(&mut self, component: ComponentId, verdicts: impl IntoIterator<Item = (VulnerabilityId, Verdict)>) {
+        debug_assert!(self.component_sets[component as usize].is_empty());
+        for (vulnerability, verdict) in verdicts {
+            self.component_vulnerabilities[component as usize].insert(vulnerability);
+            self.verdicts.entry(vulnerability).or_default().insert(component, verdict);
+        }
+    }
+
+    fn sets_with<'a>(&self, components: impl Iterator<Item = &'a ComponentId>) -> RoaringBitmap {
+        let mut sets = RoaringBitmap::new();
+        for &component in components {
+            sets |= &self.component_sets[component as usize];
+        }
+        sets
+    }
+
+    /// The resources of all these sets.
+    #[must_use]
+    pub fn resources_of(&self, sets: &RoaringBitmap) -> RoaringBitmap {
+        let mut resources = RoaringBitmap::new();
+        for set in sets {
+            resources |= &self.sets[set as usize].resources;
+        }
+        resources
+    }
+
+    /// The resources that have a vulnerability now.
+    #[must_use]
+    pub fn resources_with(&self, vulnerability: VulnerabilityId) -> RoaringBitmap {
+        match self.verdicts.get(&vulnerability) {
+            None => RoaringBitmap::new(),
+            Some(verdicts) => self.resources_of(&self.sets_with(verdicts.keys())),
+        }
+    }
+
+    /// The vulnerabilities that a resource has now.
+    #[must_use]
+    pub fn vulnerabilities_of(&self, resource: ResourceId) -> Option<&RoaringBitmap> {
+        let set = (*self.resource_sets.get(resource as usize)?)?;
+        Some(&self.sets[set as usize].vulnerabilities)
+    }
+
+    /// Whether a resource has a vulnerability now.
+    #[must_use]
+    pub fn has(&self, resource: ResourceId, vulnerability: VulnerabilityId) -> bool {
+        self.vulnerabilities_of(resource).is_some_and(|all| all.contains(vulnerability))
+    }
+
+    /// The match set of a resource.
+    #[must_use]
+    pub fn set_of(&self, resource: ResourceId) -> Option<SetId> {
+        self.resource_sets.get(resource as usize).copied().flatten()
+    }
+
+    /// The components of a set, ascending.
+    #[must_use]
+    pub fn set(&self, set: SetId) -> &[ComponentId] {
+        self.sets.get(set as usize).map_or(&[], |set| &set.components)
+    }
+
+    /// The components of a resource that a vulnerability is in, each with its verdict.
+    #[must_use]
+    pub fn verdicts_in(&self, resource: ResourceId, vulnerability: VulnerabilityId) -> Vec<(ComponentId, &Verdict)> {
+        let Some(verdicts) = self.verdicts.get(&vulnerability) else { return Vec::new() };
+        let components = self.set_of(resource).map_or(&[][..], |set| self.set(set));
+        components.iter().filter_map(|id| verdicts.get(id).map(|verdict| (*id, verdict))).collect()
+    }
+
+    /// The verdicts of a vulnerability.
+    #[must_use]
+    pub fn verdicts(&self, vulnerability: VulnerabilityId) -> Option<&BTreeMap<ComponentId, Verdict>> {
+        self.verdicts.get(&vulnerability)
+    }
+
+    /// Vulnerabilities that are in some component, in no order.
+    pub fn present_vulnerabilities(&self) -> impl Iterator<Item = VulnerabilityId> + '_ {
+        self.verdicts.keys().copied()
+    }
+
+    /// The distinct installed versions of a package, by the name that advisories use.
+    #[must_use]
+    pub fn versions_of(&self, family: &Family, name: &str) -> &[ComponentId] {
+        self.names.get(&(family.clone(), name.to_owned())).map_or(&[], Vec::as_slice)
+    }
+
+    /// A component by number.
+    ///
+    /// # Panics
+    /// When the number was not given out by this estate.
+    #[must_use]
+    pub fn component(&self, id: ComponentId) -> &Component {
+        &self.components[id as usize]
+    }
+
+    /// A component's number, if it is installed anywhere.
+    #[must_use]
+    pub fn component_id(&self, component: &Component) -> Option<ComponentId> {
+        self.component_ids.get(&component.hash()).copied()
+    }
+
+    /// A vulnerability's id by number.
+    #[must_use]
+    pub fn vulnerability(&self, number: VulnerabilityId) -> Option<&str> {
+        self.vulnerabilities.get(number as usize).map(String::as_str)
+    }
+
+    /// A vulnerability's number.
+    #[must_use]
+    pub fn vulnerability_id(&self, id: &str) -> Option<VulnerabilityId> {
+        self.vulnerability_ids.get(id).copied()
+    }
+
+    /// How many components, match sets and vulnerabilities have numbers.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        (self.components.len(), self.sets.len(), self.vulnerabilities.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lestrade_model::{Ecosystem, FixState};
+
+    fn verdict(fix: &str) -> Verdict {
+        Verdict { state: FixState::Fixed, fixed_in: Some(fix.into()), vendor_severity: None }
+    }
+
+    #[test]
+    fn deltas_of_verdicts_and_of_resources() {
+        let mut estate = Estate::default();
+        let npm = |name: &str| Component::new(Ecosystem::of(Family::Npm), name, "1");
+        let (a, _) = estate.intern_component(&npm("a"));
+        let (b, _) = estate.intern_component(&npm("b"));
+        let (ab, _) = estate.intern_set(&[b, a]);
+        let (only_b, _) = estate.intern_set(&[b]);
+        assert_eq!(estate.intern_set(&[a, b, a]), (ab, false));
+        estate.assign(7, Some(ab));
+        estate.assign(9, Some(only_b));
+        let (v, _) = estate.intern_vulnerability("CVE-1");
+
+        let opened = estate.revise(v, BTreeMap::from([(a, verdict("2"))]));
+        assert_eq!(opened.opened.iter().collect::<Vec<_>>(), [ab]);
+        assert!(estate.has(7, v) && !estate.has(9, v));
+        assert!(estate.revise(v, BTreeMap::from([(a, verdict("2"))])).is_empty(), "an equal verdict stops here");
+
+        let changed = estate.revise(v, BTreeMap::from([(a, verdict("3"))]));
+        assert_eq!((changed.opened.len(), changed.closed.len(), changed.changed.len()), (0, 0, 1));
+
+        let upgraded = estate.assign(7, Some(only_b));
+        assert_eq!(upgraded.closed.iter().collect::<Vec<_>>(), [v]);
+        assert_eq!(estate.resources_with(v).len(), 0);
+    }
+}

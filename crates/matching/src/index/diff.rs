@@ -1,0 +1,94 @@
+//! What changed between two generations, by content and never by date.
+
+use super::format::Section;
+use super::{AdvisoryIndex, IndexError};
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+/// The difference of two indexes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IndexDiff {
+    /// Records only in the newer one.
+    pub added: u64,
+    /// Records whose content differs.
+    pub changed: u64,
+    /// Records only in the older one.
+    pub removed: u64,
+    /// Every vulnerability that a record of either kind is about, before or after.
+    pub vulnerabilities: BTreeSet<String>,
+}
+
+impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
+    /// What changed from `older` to `self`: a merge of two sorted tables that decodes changed records only.
+    ///
+    /// # Errors
+    /// When either index is corrupt.
+    pub fn diff<C: AsRef<[u8]>>(&self, older: &AdvisoryIndex<C>) -> Result<IndexDiff, IndexError> {
+        let mut diff = IndexDiff::default();
+        let (new, old) =
+            (self.table(Section::AdvisoryKeys, Section::Advisories)?, older.table(Section::AdvisoryKeys, Section::Advisories)?);
+        let (mut i, mut j) = (0, 0);
+        while i < new.len() || j < old.len() {
+            let order = match (i < new.len(), j < old.len()) {
+                (true, true) => new.key(i)?.cmp(old.key(j)?),
+                (true, false) => Ordering::Less,
+                _ => Ordering::Greater,
+            };
+            match order {
+                Ordering::Less => {
+                    diff.added += 1;
+                    self.note(i, &mut diff)?;
+                    i += 1;
+                }
+                Ordering::Greater => {
+                    diff.removed += 1;
+                    older.note(j, &mut diff)?;
+                    j += 1;
+                }
+                Ordering::Equal => {
+                    if self.content_hash(i)? != older.content_hash(j)? {
+                        diff.changed += 1;
+                        self.note(i, &mut diff)?;
+                        older.note(j, &mut diff)?;
+                    }
+                    i += 1;
+                    j += 1;
+                }
+            }
+        }
+        Ok(diff)
+    }
+
+    fn content_hash(&self, ordinal: u32) -> Result<&[u8], IndexError> {
+        let start = ordinal as usize * 32;
+        self.section(Section::Hashes)?.get(start..start + 32).ok_or(IndexError::Corrupt("hashes"))
+    }
+
+    fn note(&self, ordinal: u32, diff: &mut IndexDiff) -> Result<(), IndexError> {
+        let advisory = self.advisory(ordinal)?;
+        diff.vulnerabilities.extend(advisory.vulnerabilities().into_iter().map(str::to_owned));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::advisory;
+    use super::super::{AdvisoryIndex, Manifest, build_index};
+    use lestrade_model::{Advisory, Timestamp};
+
+    fn index(all: Vec<Advisory>) -> AdvisoryIndex<Vec<u8>> {
+        AdvisoryIndex::open(build_index(all, Manifest::default()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn content_counts_and_dates_do_not() {
+        let older = index(vec![advisory("A", "x", "1"), advisory("B", "x", "1"), advisory("C", "x", "1")]);
+        let mut redated = advisory("A", "x", "1");
+        redated.modified = Some(Timestamp::from_millis(7));
+        let newer = index(vec![redated, advisory("B", "x", "2"), advisory("D", "y", "1")]);
+        let diff = newer.diff(&older).unwrap();
+        assert_eq!((diff.added, diff.changed, diff.removed), (1, 1, 1));
+        assert_eq!(diff.vulnerabilities.iter().map(String::as_str).collect::<Vec<_>>(), ["B", "C", "D"]);
+    }
+}

@@ -1,0 +1,207 @@
+//! The index's bytes: header, sections, sorted tables.
+
+use super::IndexError;
+use lestrade_model::Family;
+use std::cmp::Ordering;
+
+const MAGIC: &[u8; 8] = b"LESTRADX";
+const VERSION: u32 = 1;
+const CHECKSUM: usize = 16;
+const SECTION_ROW: usize = 16 + CHECKSUM;
+
+/// Length of the header: magic, version, number of sections, a row for each, checksum.
+pub(super) const HEADER: usize = 8 + 4 + 4 + Section::COUNT * SECTION_ROW + CHECKSUM;
+
+/// The largest decoded advisory. Import cuts texts long before.
+pub(super) const MAX_BODY: usize = 64 << 20;
+
+/// The parts of an index, in file order.
+#[derive(Clone, Copy)]
+pub(super) enum Section {
+    Manifest,
+    Names,
+    NameKeys,
+    Entries,
+    Vulnerabilities,
+    VulnerabilityKeys,
+    Members,
+    Advisories,
+    AdvisoryKeys,
+    Hashes,
+    Bodies,
+}
+
+impl Section {
+    pub(super) const COUNT: usize = 11;
+}
+
+fn checksum(bytes: &[u8]) -> [u8; CHECKSUM] {
+    let mut out = [0; CHECKSUM];
+    out.copy_from_slice(&blake3::hash(bytes).as_bytes()[..CHECKSUM]);
+    out
+}
+
+/// The key of a package: family, a zero byte, name.
+pub(super) fn name_key(family: &Family, name: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(family.name().len() + 1 + name.len());
+    key.extend_from_slice(family.name().as_bytes());
+    key.push(0);
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// `bytes[offset..offset + length]`, checked.
+pub(super) fn slice(bytes: &[u8], offset: u64, length: u32) -> Result<&[u8], IndexError> {
+    let start = usize::try_from(offset).map_err(|_| IndexError::Corrupt("offset"))?;
+    let end = start.checked_add(length as usize).ok_or(IndexError::Corrupt("offset"))?;
+    bytes.get(start..end).ok_or(IndexError::Corrupt("offset"))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
+/// Where the sections lie.
+pub(super) struct Sections([(u64, u64, [u8; CHECKSUM]); Section::COUNT]);
+
+impl Sections {
+    /// Reads and checks the header.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, IndexError> {
+        let header = bytes.get(..HEADER).ok_or(IndexError::NotAnIndex)?;
+        let (body, sum) = header.split_at(HEADER - CHECKSUM);
+        if !body.starts_with(MAGIC) || u32_at(body, 8) != Some(VERSION) || u32_at(body, 12) != Some(Section::COUNT as u32) {
+            return Err(IndexError::NotAnIndex);
+        }
+        if checksum(body) != sum {
+            return Err(IndexError::Corrupt("header"));
+        }
+        let mut sections = [(0, 0, [0; CHECKSUM]); Section::COUNT];
+        for (i, section) in sections.iter_mut().enumerate() {
+            let row = &body[16 + i * SECTION_ROW..][..SECTION_ROW];
+            let (offset, length) = (u64_at(row, 0).unwrap_or(0), u64_at(row, 8).unwrap_or(0));
+            if offset.checked_add(length).is_none_or(|end| end > bytes.len() as u64) {
+                return Err(IndexError::Corrupt("section"));
+            }
+            section.0 = offset;
+            section.1 = length;
+            section.2.copy_from_slice(&row[16..]);
+        }
+        Ok(Self(sections))
+    }
+
+    pub(super) fn get<'a>(&self, bytes: &'a [u8], section: Section) -> Result<&'a [u8], IndexError> {
+        let (offset, length, _) = self.0[section as usize];
+        bytes.get(offset as usize..(offset + length) as usize).ok_or(IndexError::Corrupt("section"))
+    }
+
+    pub(super) fn verify(&self, bytes: &[u8]) -> Result<(), IndexError> {
+        for (offset, length, sum) in &self.0 {
+            let section = bytes.get(*offset as usize..(*offset + *length) as usize).ok_or(IndexError::Corrupt("section"))?;
+            if checksum(section) != *sum {
+                return Err(IndexError::Corrupt("checksum"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Header and sections as one byte string.
+    pub(super) fn write(parts: [Vec<u8>; Section::COUNT]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEADER + parts.iter().map(Vec::len).sum::<usize>());
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&(Section::COUNT as u32).to_le_bytes());
+        let mut offset = HEADER as u64;
+        for part in &parts {
+            out.extend_from_slice(&offset.to_le_bytes());
+            out.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            out.extend_from_slice(&checksum(part));
+            offset += part.len() as u64;
+        }
+        let sum = checksum(&out);
+        out.extend_from_slice(&sum);
+        parts.into_iter().for_each(|part| out.extend_from_slice(&part));
+        out
+    }
+}
+
+/// One row of a table: where its key and its value lie.
+pub(super) struct Row {
+    pub(super) offset: u64,
+    pub(super) length: u32,
+}
+
+const ROW: usize = 8 + 4 + 4 + 8;
+
+/// Fixed-width rows, sorted by the keys that they point at.
+pub(super) struct Table<'a> {
+    rows: &'a [u8],
+    keys: &'a [u8],
+}
+
+impl<'a> Table<'a> {
+    pub(super) const fn new(rows: &'a [u8], keys: &'a [u8]) -> Result<Self, IndexError> {
+        if !rows.len().is_multiple_of(ROW) || rows.len() / ROW > u32::MAX as usize {
+            return Err(IndexError::Corrupt("table"));
+        }
+        Ok(Self { rows, keys })
+    }
+
+    pub(super) const fn len(&self) -> u32 {
+        (self.rows.len() / ROW) as u32
+    }
+
+    fn raw(&self, ordinal: u32) -> Result<&'a [u8], IndexError> {
+        self.rows.get(ordinal as usize * ROW..).and_then(|rest| rest.get(..ROW)).ok_or(IndexError::Corrupt("row"))
+    }
+
+    pub(super) fn row(&self, ordinal: u32) -> Result<Row, IndexError> {
+        let raw = self.raw(ordinal)?;
+        let broken = || IndexError::Corrupt("row");
+        Ok(Row { offset: u64_at(raw, 16).ok_or_else(broken)?, length: u32_at(raw, 12).ok_or_else(broken)? })
+    }
+
+    pub(super) fn key(&self, ordinal: u32) -> Result<&'a [u8], IndexError> {
+        let raw = self.raw(ordinal)?;
+        let broken = || IndexError::Corrupt("row");
+        slice(self.keys, u64_at(raw, 0).ok_or_else(broken)?, u32_at(raw, 8).ok_or_else(broken)?)
+    }
+
+    pub(super) fn find(&self, key: &[u8]) -> Result<Option<Row>, IndexError> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.key(middle)?.cmp(key) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return self.row(middle).map(Some),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Writes a table: rows, keys and values, from (key, value) pairs in key order.
+#[derive(Default)]
+pub(super) struct TableWriter {
+    pub(super) rows: Vec<u8>,
+    pub(super) keys: Vec<u8>,
+    pub(super) values: Vec<u8>,
+}
+
+impl TableWriter {
+    pub(super) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), IndexError> {
+        let key_length = u32::try_from(key.len()).map_err(|_| IndexError::TooLarge("key"))?;
+        let value_length = u32::try_from(value.len()).map_err(|_| IndexError::TooLarge("value"))?;
+        self.rows.extend_from_slice(&(self.keys.len() as u64).to_le_bytes());
+        self.rows.extend_from_slice(&key_length.to_le_bytes());
+        self.rows.extend_from_slice(&value_length.to_le_bytes());
+        self.rows.extend_from_slice(&(self.values.len() as u64).to_le_bytes());
+        self.keys.extend_from_slice(key);
+        self.values.extend_from_slice(value);
+        Ok(())
+    }
+}

@@ -1,0 +1,269 @@
+//! The advisory index: everything that is known of vulnerabilities, in one byte string that can be mapped and is not parsed.
+//!
+//! Layout, little-endian: a header of [`format::HEADER`] bytes (magic, version, the offset, length and checksum of each section,
+//! a checksum of itself), then the sections. Tables are fixed-width and sorted, so that a look-up is a binary search; only what
+//! is found is decoded. Matching reads `names` and `entries`; texts lie apart in `bodies`, each compressed alone.
+//!
+//! The header's checksum is verified when the index is opened, a section's by [`AdvisoryIndex::verify`]; every offset is checked
+//! where it is used, so that a corrupt file is an [`IndexError`] and never a crash.
+
+mod build;
+mod diff;
+mod format;
+
+pub use build::{build_index, encode_advisory};
+pub use diff::IndexDiff;
+
+use format::{Section, Sections, Table};
+use lestrade_model::{Advisory, Affected, Family, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What is wrong with an index.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// The bytes are not an index of this version.
+    #[error("not an advisory index of this version")]
+    NotAnIndex,
+    /// The bytes contradict themselves.
+    #[error("the advisory index is corrupt ({0})")]
+    Corrupt(&'static str),
+    /// More than the format can hold.
+    #[error("too many advisories for one index ({0})")]
+    TooLarge(&'static str),
+}
+
+/// One feed's state in an index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedState {
+    /// The feed's name.
+    pub feed: String,
+    /// How many of its records are in the index.
+    pub records: u64,
+    /// When it was last brought in.
+    pub imported_at: Timestamp,
+}
+
+/// What an index says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Rises by one with each generation.
+    pub generation: u64,
+    /// When it was compiled.
+    pub built_at: Timestamp,
+    /// Its feeds, by name.
+    pub feeds: Vec<FeedState>,
+    /// Records that could not be used, with the reason, at most 1000 of them.
+    pub quarantined: Vec<(String, String)>,
+}
+
+impl Manifest {
+    /// Whether this is nothing but the set that ships with the program.
+    #[must_use]
+    pub fn is_starter_only(&self) -> bool {
+        !self.feeds.is_empty() && self.feeds.iter().all(|feed| feed.feed == "starter")
+    }
+
+    /// When the newest feed was brought in.
+    #[must_use]
+    pub fn newest_import(&self) -> Option<Timestamp> {
+        self.feeds.iter().map(|feed| feed.imported_at).max()
+    }
+}
+
+/// What an advisory says of one package, with what matching needs to know of the advisory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The advisory's ordinal.
+    pub advisory: u32,
+    /// The vulnerabilities that it is about.
+    pub vulnerabilities: Vec<String>,
+    /// The entry.
+    pub affected: Affected,
+}
+
+/// A compiled set of advisories over any byte string.
+pub struct AdvisoryIndex<B> {
+    bytes: B,
+    sections: Sections,
+    manifest: Manifest,
+}
+
+impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
+    /// Opens an index: checks its header and reads its manifest.
+    ///
+    /// # Errors
+    /// When the bytes are not an index or their header is corrupt.
+    pub fn open(bytes: B) -> Result<Self, IndexError> {
+        let sections = Sections::read(bytes.as_ref())?;
+        let manifest =
+            postcard::from_bytes(sections.get(bytes.as_ref(), Section::Manifest)?).map_err(|_| IndexError::Corrupt("manifest"))?;
+        Ok(Self { bytes, sections, manifest })
+    }
+
+    /// Verifies the checksum of every section.
+    ///
+    /// # Errors
+    /// When one does not hold.
+    pub fn verify(&self) -> Result<(), IndexError> {
+        self.sections.verify(self.bytes.as_ref())
+    }
+
+    /// What the index says of itself.
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn section(&self, section: Section) -> Result<&[u8], IndexError> {
+        self.sections.get(self.bytes.as_ref(), section)
+    }
+
+    fn table(&self, keys: Section, rows: Section) -> Result<Table<'_>, IndexError> {
+        Table::new(self.section(rows)?, self.section(keys)?)
+    }
+
+    /// How many advisories there are.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn len(&self) -> Result<u32, IndexError> {
+        Ok(self.table(Section::AdvisoryKeys, Section::Advisories)?.len())
+    }
+
+    /// Whether there are none.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn is_empty(&self) -> Result<bool, IndexError> {
+        Ok(self.len()? == 0)
+    }
+
+    /// What all advisories say of one package, by its normalised name.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn entries(&self, family: &Family, name: &str) -> Result<Vec<Entry>, IndexError> {
+        let table = self.table(Section::NameKeys, Section::Names)?;
+        match table.find(&format::name_key(family, name))? {
+            None => Ok(Vec::new()),
+            Some(row) => {
+                let bytes = format::slice(self.section(Section::Entries)?, row.offset, row.length)?;
+                postcard::from_bytes(bytes).map_err(|_| IndexError::Corrupt("entries"))
+            }
+        }
+    }
+
+    /// The ordinals of the advisories about one vulnerability, withdrawn ones included.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn advisories_of(&self, vulnerability: &str) -> Result<Vec<u32>, IndexError> {
+        let table = self.table(Section::VulnerabilityKeys, Section::Vulnerabilities)?;
+        match table.find(vulnerability.as_bytes())? {
+            None => Ok(Vec::new()),
+            Some(row) => {
+                let bytes = format::slice(self.section(Section::Members)?, row.offset, row.length)?;
+                postcard::from_bytes(bytes).map_err(|_| IndexError::Corrupt("vulnerabilities"))
+            }
+        }
+    }
+
+    /// One advisory, whole.
+    ///
+    /// # Errors
+    /// When there is none of that ordinal or the index is corrupt.
+    pub fn advisory(&self, ordinal: u32) -> Result<Advisory, IndexError> {
+        let row = self.table(Section::AdvisoryKeys, Section::Advisories)?.row(ordinal)?;
+        let compressed = format::slice(self.section(Section::Bodies)?, row.offset, row.length)?;
+        let body = zstd::bulk::decompress(compressed, format::MAX_BODY).map_err(|_| IndexError::Corrupt("body"))?;
+        postcard::from_bytes(&body).map_err(|_| IndexError::Corrupt("body"))
+    }
+
+    /// All advisories, in the order of their keys.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn advisories(&self) -> Result<impl Iterator<Item = Result<Advisory, IndexError>> + '_, IndexError> {
+        Ok((0..self.len()?).map(|ordinal| self.advisory(ordinal)))
+    }
+
+    /// Every package name of every family, for consistency checks.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn names(&self) -> Result<u32, IndexError> {
+        Ok(self.table(Section::NameKeys, Section::Names)?.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lestrade_model::{AdvisoryKey, Component, Ecosystem, Event, FixState, Range, RangeKind};
+
+    pub(crate) fn advisory(id: &str, name: &str, fixed: &str) -> Advisory {
+        Advisory {
+            key: AdvisoryKey { feed: "osv".into(), id: id.into() },
+            aliases: vec![],
+            upstream: vec![],
+            summary: format!("about {name}"),
+            details: String::new(),
+            published: None,
+            modified: None,
+            withdrawn: None,
+            scores: vec![],
+            vendor_severity: None,
+            cwes: vec![],
+            references: vec![],
+            affected: vec![Affected {
+                ecosystem: Ecosystem::of(Family::Npm),
+                name: name.into(),
+                ranges: vec![Range { kind: RangeKind::Semver, events: vec![Event::Introduced("0".into()), Event::Fixed(fixed.into())] }],
+                versions: vec![],
+                unfixed: FixState::Open,
+                vendor_severity: None,
+            }],
+        }
+    }
+
+    #[test]
+    fn what_is_built_is_found() {
+        let all =
+            vec![advisory("GHSA-2", "left-pad", "2.0.0"), advisory("GHSA-1", "left-pad", "1.0.0"), advisory("GHSA-3", "is-odd", "1.0.0")];
+        let index = AdvisoryIndex::open(build_index(all, Manifest::default()).unwrap()).unwrap();
+        index.verify().unwrap();
+        assert_eq!(index.entries(&Family::Npm, "left-pad").unwrap().len(), 2);
+        assert_eq!(index.entries(&Family::PyPi, "left-pad").unwrap(), []);
+        let component = Component::new(Ecosystem::of(Family::Npm), "left-pad", "1.5.0");
+        let found = crate::judge_component(&index, &component).unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["GHSA-2"]);
+        let ordinal = index.advisories_of("GHSA-3").unwrap()[0];
+        assert_eq!(index.advisory(ordinal).unwrap().summary, "about is-odd");
+    }
+
+    #[test]
+    fn a_withdrawn_advisory_is_kept_and_not_matched() {
+        let mut withdrawn = advisory("GHSA-1", "left-pad", "2.0.0");
+        withdrawn.withdrawn = Some(Timestamp::from_millis(1));
+        let index = AdvisoryIndex::open(build_index(vec![withdrawn], Manifest::default()).unwrap()).unwrap();
+        assert_eq!(index.entries(&Family::Npm, "left-pad").unwrap(), []);
+        assert_eq!(index.advisories_of("GHSA-1").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_damaged_index_is_an_error_and_never_a_crash() {
+        let all: Vec<_> = (0..6).map(|i| advisory(&format!("GHSA-{i:02}"), &format!("p{}", i % 4), "1.0.0")).collect();
+        let good = build_index(all, Manifest::default()).unwrap();
+        for cut in 0..good.len() {
+            let index = AdvisoryIndex::open(&good[..cut]);
+            assert!(index.is_err() || index.unwrap().verify().is_err(), "cut at {cut}");
+        }
+        for position in 0..good.len() {
+            let mut bad = good.clone();
+            bad[position] ^= 0x55;
+            let Ok(index) = AdvisoryIndex::open(bad) else { continue };
+            assert!(index.verify().is_err(), "flip at {position} is noticed");
+            let _ = index.entries(&Family::Npm, "p3");
+            let _ = (0..index.len().unwrap_or(0).min(100)).map(|i| index.advisory(i).is_ok()).count();
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The two directions of matching over the index: a new component forwards, a changed vulnerability backwards. Both ask
+//! [`affects`] and nothing else.
+
+use crate::{AdvisoryIndex, ComponentId, Estate, IndexError, Verdict, affects};
+use lestrade_model::Component;
+use lestrade_versions::Scheme;
+use std::collections::BTreeMap;
+
+/// All vulnerabilities of one component.
+///
+/// # Errors
+/// When the index is corrupt.
+pub fn judge_component<B: AsRef<[u8]>>(index: &AdvisoryIndex<B>, component: &Component) -> Result<BTreeMap<String, Verdict>, IndexError> {
+    let mut found = BTreeMap::new();
+    if component.os_owned {
+        return Ok(found);
+    }
+    for entry in index.entries(&component.ecosystem.family, component.advised_name())? {
+        if let Some(verdict) = affects(&entry.affected, component) {
+            for vulnerability in entry.vulnerabilities {
+                merge_into(&mut found, vulnerability, verdict.clone(), component);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// All components of the estate that one vulnerability is in: each distinct version of each package that its advisories name,
+/// once.
+///
+/// # Errors
+/// When the index is corrupt.
+pub fn judge_vulnerability<B: AsRef<[u8]>>(
+    index: &AdvisoryIndex<B>,
+    estate: &Estate,
+    vulnerability: &str,
+) -> Result<BTreeMap<ComponentId, Verdict>, IndexError> {
+    let mut found = BTreeMap::new();
+    for advisory in index.advisories_of(vulnerability)? {
+        let advisory = index.advisory(advisory)?;
+        if advisory.is_withdrawn() {
+            continue;
+        }
+        for affected in &advisory.affected {
+            for &id in estate.versions_of(&affected.ecosystem.family, &affected.name) {
+                let component = estate.component(id);
+                if let Some(verdict) = affects(affected, component) {
+                    merge_into(&mut found, id, verdict, component);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn merge_into<K: Ord>(found: &mut BTreeMap<K, Verdict>, key: K, verdict: Verdict, component: &Component) {
+    let merged = match found.remove(&key) {
+        Some(earlier) => earlier.merge(verdict, Scheme::of(&component.ecosystem.family)),
+        None => verdict,
+    };
+    found.insert(key, merged);
+}
