@@ -1,1 +1,28 @@
-//! Identity, episodes, risk, filters, queries and aggregations of findings.
+//! What is wrong with which resource: identity, life cycle, score, filters, queries and aggregations. Pure.
+//!
+//! Package findings are *derived* from the estate index, never stored. What is stored is the [`EpisodeLog`]: when which match
+//! sets or resources gained or lost a vulnerability. Everything that a finding has beyond the present verdict (first observed,
+//! closed, generation) is a read of that log.
+
+mod aggregate;
+mod assess;
+mod criteria;
+mod episodes;
+pub mod oracle;
+mod query;
+mod risk;
+mod token;
+mod view;
+mod world;
+
+pub use aggregate::{Counts, Group, GroupBy, aggregate};
+pub use assess::{Assessment, assess};
+pub use criteria::{Criteria, DateField, NumberField, PackageTest, Side, Term, TextField, TextTest};
+pub use episodes::{
+    CLOSED_RETENTION_MS, Episode, EpisodeBody, EpisodeLog, LogPosition, PairEvent, PairHistory, REOPEN_WINDOW_MS, Transition,
+};
+pub use query::{FEW_RESOURCES, Page, PageRequest, QueryError, Sort, SortField, list};
+pub use risk::{RiskFactors, RiskScore, risk};
+pub use token::{TokenError, TokenKey};
+pub use view::{AffectedPackage, FindingView, FixAvailable, InventorySource, NoInventories};
+pub use world::{ResourceEntry, Suppression, World};

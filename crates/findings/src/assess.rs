@@ -1,0 +1,195 @@
+//! One vulnerability, assessed from all that its advisories say: which score counts, how severe, and why.
+//!
+//! Precedence as Inspector's own findings show it: a CVSS v3 base score (the distributor's before others), which is also the
+//! `inspectorScore`; else a v4 score, which gives the severity alone; else v2, likewise; else the distributor's word; else it is
+//! untriaged, which is a state and not a zero.
+
+use lestrade_model::{Advisory, CvssVersion, FixState, Score, Severity, Timestamp};
+
+/// What is known of a vulnerability as a whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assessment {
+    /// Its id.
+    pub id: String,
+    /// How severe.
+    pub severity: Severity,
+    /// The score in `inspector2`'s sense: a CVSS v3 base score.
+    pub inspector_score: Option<f64>,
+    /// The score that decided the severity, if one did.
+    pub decided_by: Option<Score>,
+    /// In one clause: why that severity.
+    pub why: String,
+    /// Every score with its source.
+    pub scores: Vec<Score>,
+    /// The publisher's own word.
+    pub vendor_severity: Option<String>,
+    /// EPSS probability, 0 to 1.
+    pub epss: Option<f64>,
+    /// Whether it is in CISA's catalogue of exploited vulnerabilities.
+    pub known_exploited: bool,
+    /// Whose record it is, in the words of `inspector2`: `DEBIAN_CVE`, `NVD`, or the feed's name in upper case.
+    pub source: String,
+    /// Where to read about it.
+    pub source_url: Option<String>,
+    /// One line.
+    pub summary: String,
+    /// Text.
+    pub details: String,
+    /// Other ids of it.
+    pub related: Vec<String>,
+    /// CWE ids.
+    pub cwes: Vec<String>,
+    /// Links.
+    pub references: Vec<String>,
+    /// When it was published.
+    pub published: Option<Timestamp>,
+    /// When it says that it was last changed.
+    pub modified: Option<Timestamp>,
+    /// Whether every record of it is withdrawn.
+    pub withdrawn: bool,
+    /// Whether some package has a fix, and whether some has none.
+    pub any_fix: bool,
+}
+
+fn feed_source(feed: &str) -> String {
+    match feed {
+        "debian-tracker" => "DEBIAN_CVE".into(),
+        other => other.to_uppercase().replace('-', "_"),
+    }
+}
+
+/// Distributors first, the general databases after them.
+fn feed_rank(feed: &str) -> u8 {
+    match feed {
+        "debian-tracker" => 0,
+        "osv" => 1,
+        "starter" => 9,
+        _ => 5,
+    }
+}
+
+/// Assesses a vulnerability from its advisories.
+///
+/// Records that still stand are preferred to withdrawn ones; when all are withdrawn, their texts are kept for history.
+#[must_use]
+pub fn assess(id: &str, advisories: &[Advisory]) -> Assessment {
+    let withdrawn = advisories.iter().all(Advisory::is_withdrawn);
+    let mut standing: Vec<&Advisory> = advisories.iter().filter(|a| withdrawn || !a.is_withdrawn()).collect();
+    standing.sort_by_key(|a| (feed_rank(&a.key.feed), a.key.id.as_str() != id, a.key.id.clone()));
+
+    let scores: Vec<Score> = standing.iter().flat_map(|a| a.scores.iter().cloned()).collect();
+    let first_of = |versions: &[CvssVersion]| scores.iter().find(|s| versions.contains(&s.cvss.version)).cloned();
+    let v3 = first_of(&[CvssVersion::V31]).or_else(|| first_of(&[CvssVersion::V30]));
+    let decided_by = v3.clone().or_else(|| first_of(&[CvssVersion::V4])).or_else(|| first_of(&[CvssVersion::V2]));
+    let word = standing
+        .iter()
+        .find_map(|a| a.vendor_severity.clone())
+        .or_else(|| standing.iter().flat_map(|a| &a.affected).find_map(|affected| affected.vendor_severity.clone()));
+    let (severity, why) = match (&decided_by, &word) {
+        (Some(score), _) => {
+            let why = format!("CVSS {} base score {:.1} of {}", score.cvss.version.as_str(), score.cvss.score, score.source.0);
+            (Severity::of_score(score.cvss.score), why)
+        }
+        (None, Some(word)) => match Severity::of_word(word) {
+            Some(severity) => (severity, format!("no score; the publisher says '{word}'")),
+            None => (Severity::Untriaged, format!("no score; the publisher's '{word}' says nothing")),
+        },
+        (None, None) => (Severity::Untriaged, "nobody has scored it".to_owned()),
+    };
+    let lead = standing.first();
+    let text = |pick: fn(&Advisory) -> &str| standing.iter().map(|a| pick(a)).find(|t| !t.is_empty()).unwrap_or_default().to_owned();
+    let mut related: Vec<String> =
+        standing.iter().flat_map(|a| std::iter::once(&a.key.id).chain(&a.aliases)).filter(|other| *other != id).cloned().collect();
+    related.sort_unstable();
+    related.dedup();
+    let mut references: Vec<String> = standing.iter().flat_map(|a| a.references.iter().map(|r| r.url.clone())).collect();
+    references.sort_unstable();
+    references.dedup();
+    let mut cwes: Vec<String> = standing.iter().flat_map(|a| a.cwes.iter().cloned()).collect();
+    cwes.sort_unstable();
+    cwes.dedup();
+    Assessment {
+        id: id.to_owned(),
+        severity,
+        inspector_score: v3.map(|score| score.cvss.score),
+        decided_by,
+        why,
+        scores,
+        vendor_severity: word,
+        epss: None,
+        known_exploited: false,
+        source: lead.map_or_else(|| "UNKNOWN".to_owned(), |a| feed_source(&a.key.feed)),
+        source_url: source_url(id, lead.map_or("", |a| a.key.feed.as_str())),
+        summary: text(|a| &a.summary),
+        details: text(|a| &a.details),
+        related,
+        cwes,
+        references,
+        published: standing.iter().filter_map(|a| a.published).min(),
+        modified: standing.iter().filter_map(|a| a.modified).max(),
+        withdrawn,
+        any_fix: standing.iter().flat_map(|a| &a.affected).any(|affected| {
+            affected.unfixed == FixState::Fixed
+                || affected.ranges.iter().any(|r| r.events.iter().any(|e| matches!(e, lestrade_model::Event::Fixed(_))))
+        }),
+    }
+}
+
+fn source_url(id: &str, feed: &str) -> Option<String> {
+    let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.' || b == b':');
+    plain.then(|| match feed {
+        "debian-tracker" => format!("https://security-tracker.debian.org/tracker/{id}"),
+        _ if id.starts_with("CVE-") => format!("https://nvd.nist.gov/vuln/detail/{id}"),
+        _ => format!("https://osv.dev/vulnerability/{id}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lestrade_model::{AdvisoryKey, Cvss, ScoreSource};
+
+    fn advisory(feed: &str, vectors: &[&str], word: Option<&str>) -> Advisory {
+        Advisory {
+            key: AdvisoryKey { feed: feed.into(), id: "CVE-2024-1".into() },
+            aliases: vec![],
+            upstream: vec![],
+            summary: feed.into(),
+            details: String::new(),
+            published: None,
+            modified: None,
+            withdrawn: None,
+            scores: vectors.iter().map(|v| Score { cvss: Cvss::parse(v).unwrap(), source: ScoreSource(feed.into()) }).collect(),
+            vendor_severity: word.map(str::to_owned),
+            cwes: vec![],
+            references: vec![],
+            affected: vec![],
+        }
+    }
+
+    const V31: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
+    const V4: &str = "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N";
+    const V2: &str = "AV:N/AC:H/Au:N/C:N/I:P/A:N";
+
+    #[test]
+    fn precedence_of_scores() {
+        for (vectors, word, severity, score) in [
+            (&[V4, V31][..], Some("unimportant"), Severity::Critical, Some(9.8)),
+            (&[V4], None, Severity::Critical, None),
+            (&[V2], None, Severity::Low, None),
+            (&[], Some("medium"), Severity::Medium, None),
+            (&[], Some("not yet assigned"), Severity::Untriaged, None),
+            (&[], None, Severity::Untriaged, None),
+        ] {
+            let assessment = assess("CVE-2024-1", &[advisory("osv", vectors, word)]);
+            assert_eq!((assessment.severity, assessment.inspector_score), (severity, score), "{vectors:?} {word:?}: {}", assessment.why);
+        }
+    }
+
+    #[test]
+    fn the_distributor_leads() {
+        let both = [advisory("osv", &[V31], None), advisory("debian-tracker", &[], Some("low"))];
+        let assessment = assess("CVE-2024-1", &both);
+        assert_eq!((assessment.source.as_str(), assessment.severity), ("DEBIAN_CVE", Severity::Critical));
+    }
+}

@@ -1,0 +1,357 @@
+//! The episode log: when which resources gained and lost which vulnerabilities. Append-only; the only memory of the past.
+//!
+//! An advisory delta is one episode (vulnerability, bitmaps of match sets opened and closed), however many resources it hits;
+//! an inventory change is one episode (resource, bitmaps of vulnerabilities opened and closed).
+
+use lestrade_matching::{ResourceId, SetId, VulnerabilityId};
+use lestrade_model::{Hash, Timestamp};
+use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// A place in the log; the first episode has 1, and 0 is before all.
+pub type LogPosition = u64;
+
+/// A finding that closes and recurs within this time is the same finding again (seven days).
+pub const REOPEN_WINDOW_MS: i64 = 7 * 86_400_000;
+
+/// How long a closed finding is shown (thirty days). The log keeps it for ever.
+pub const CLOSED_RETENTION_MS: i64 = 30 * 86_400_000;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum EpisodeBody {
+    /// What is known of a vulnerability changed.
+    Advisory {
+        /// Which.
+        vulnerability: VulnerabilityId,
+        /// Match sets that have it from now on.
+        opened: RoaringBitmap,
+        /// Match sets that have it no longer.
+        closed: RoaringBitmap,
+    },
+    /// What is installed in a resource changed.
+    Inventory {
+        /// Which.
+        resource: ResourceId,
+        /// Its match set from now on; none when it is gone.
+        set: Option<SetId>,
+        /// The inventory that it had until now, so that what is closed here can still be shown.
+        previous: Option<Hash>,
+        /// Vulnerabilities that it has from now on.
+        opened: RoaringBitmap,
+        /// Vulnerabilities that it has no longer.
+        closed: RoaringBitmap,
+    },
+}
+
+/// One entry of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Episode {
+    /// Its place.
+    pub position: LogPosition,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What.
+    pub body: EpisodeBody,
+}
+
+/// Whether a finding opened or closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transition {
+    /// It opened.
+    Opened,
+    /// It closed.
+    Closed,
+}
+
+/// One event in the life of one (resource, vulnerability).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PairEvent {
+    /// Where in the log.
+    pub position: LogPosition,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub transition: Transition,
+    /// For a close by an inventory change: the inventory before it.
+    pub previous: Option<Hash>,
+}
+
+/// The life of one (resource, vulnerability), oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PairHistory(pub Vec<PairEvent>);
+
+impl PairHistory {
+    /// The last event, if it was ever seen.
+    #[must_use]
+    pub fn last(&self) -> Option<&PairEvent> {
+        self.0.last()
+    }
+
+    /// Whether it was open right after `position`.
+    #[must_use]
+    pub fn open_at(&self, position: LogPosition) -> bool {
+        self.0.iter().rev().find(|e| e.position <= position).is_some_and(|e| e.transition == Transition::Opened)
+    }
+
+    /// The history as it was right after `position`.
+    #[must_use]
+    pub fn until(mut self, position: LogPosition) -> Self {
+        self.0.retain(|event| event.position <= position);
+        self
+    }
+
+    /// When the present or latest unbroken episode began.
+    #[must_use]
+    pub fn first_observed(&self) -> Option<Timestamp> {
+        self.0.iter().rev().find(|e| e.transition == Transition::Opened).map(|e| e.at)
+    }
+
+    /// How often it came back after having been closed for more than [`REOPEN_WINDOW_MS`].
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        let mut closed: Option<Timestamp> = None;
+        let mut generation = 0;
+        for event in &self.0 {
+            match event.transition {
+                Transition::Closed => closed = Some(event.at),
+                Transition::Opened if closed.is_some_and(|at| event.at.as_millis() - at.as_millis() > REOPEN_WINDOW_MS) => generation += 1,
+                Transition::Opened => {}
+            }
+        }
+        generation
+    }
+}
+
+struct SetEvent {
+    position: LogPosition,
+    at: Timestamp,
+    opened: RoaringBitmap,
+    closed: RoaringBitmap,
+}
+
+struct ResourceEvent {
+    position: LogPosition,
+    at: Timestamp,
+    set: Option<SetId>,
+    previous: Option<Hash>,
+    opened: RoaringBitmap,
+    closed: RoaringBitmap,
+}
+
+/// The log in memory, indexed by vulnerability and by resource.
+#[derive(Default)]
+pub struct EpisodeLog {
+    head: LogPosition,
+    last_at: Timestamp,
+    by_vulnerability: HashMap<VulnerabilityId, Vec<SetEvent>>,
+    by_resource: HashMap<ResourceId, Vec<ResourceEvent>>,
+    /// Pairs that closed and have not reopened, both ways round.
+    closed_by_vulnerability: HashMap<VulnerabilityId, RoaringBitmap>,
+    closed_by_resource: HashMap<ResourceId, RoaringBitmap>,
+}
+
+impl EpisodeLog {
+    /// The place of the last episode.
+    #[must_use]
+    pub const fn head(&self) -> LogPosition {
+        self.head
+    }
+
+    /// When the last episode happened. A clock that jumps back does not move the log back: later episodes are stamped no
+    /// earlier than this.
+    #[must_use]
+    pub const fn last_at(&self) -> Timestamp {
+        self.last_at
+    }
+
+    /// Appends an episode. `resources_of` answers the resources that have one of these match sets at this moment.
+    pub fn append(&mut self, episode: Episode, resources_of: impl Fn(&RoaringBitmap) -> RoaringBitmap) {
+        let Episode { position, at, body } = episode;
+        self.head = self.head.max(position);
+        self.last_at = self.last_at.max(at);
+        match body {
+            EpisodeBody::Advisory { vulnerability, opened, closed } => {
+                for resource in &resources_of(&opened) {
+                    self.forget_closed(resource, vulnerability);
+                }
+                for resource in &resources_of(&closed) {
+                    self.remember_closed(resource, vulnerability);
+                }
+                self.by_vulnerability.entry(vulnerability).or_default().push(SetEvent { position, at, opened, closed });
+            }
+            EpisodeBody::Inventory { resource, set, previous, opened, closed } => {
+                for vulnerability in &opened {
+                    self.forget_closed(resource, vulnerability);
+                }
+                for vulnerability in &closed {
+                    self.remember_closed(resource, vulnerability);
+                }
+                self.by_resource.entry(resource).or_default().push(ResourceEvent { position, at, set, previous, opened, closed });
+            }
+        }
+    }
+
+    fn remember_closed(&mut self, resource: ResourceId, vulnerability: VulnerabilityId) {
+        self.closed_by_vulnerability.entry(vulnerability).or_default().insert(resource);
+        self.closed_by_resource.entry(resource).or_default().insert(vulnerability);
+    }
+
+    fn forget_closed(&mut self, resource: ResourceId, vulnerability: VulnerabilityId) {
+        if let Some(resources) = self.closed_by_vulnerability.get_mut(&vulnerability) {
+            resources.remove(resource);
+        }
+        if let Some(vulnerabilities) = self.closed_by_resource.get_mut(&resource) {
+            vulnerabilities.remove(vulnerability);
+        }
+    }
+
+    /// The resources in which a vulnerability closed and is closed still.
+    #[must_use]
+    pub fn closed_resources(&self, vulnerability: VulnerabilityId) -> Option<&RoaringBitmap> {
+        self.closed_by_vulnerability.get(&vulnerability)
+    }
+
+    /// The vulnerabilities that closed in a resource and are closed still.
+    #[must_use]
+    pub fn closed_vulnerabilities(&self, resource: ResourceId) -> Option<&RoaringBitmap> {
+        self.closed_by_resource.get(&resource)
+    }
+
+    /// Every vulnerability that is closed somewhere.
+    pub fn vulnerabilities_closed_somewhere(&self) -> impl Iterator<Item = VulnerabilityId> + '_ {
+        self.closed_by_vulnerability.iter().filter(|(_, resources)| !resources.is_empty()).map(|(id, _)| *id)
+    }
+
+    /// The match set that a resource had right before `position`.
+    fn set_before(&self, resource: ResourceId, position: LogPosition) -> Option<SetId> {
+        let events = self.by_resource.get(&resource)?;
+        events[..events.partition_point(|e| e.position < position)].last()?.set
+    }
+
+    /// The life of one (resource, vulnerability).
+    #[must_use]
+    pub fn history(&self, resource: ResourceId, vulnerability: VulnerabilityId) -> PairHistory {
+        let mut events = Vec::new();
+        for event in self.by_resource.get(&resource).map_or(&[][..], Vec::as_slice) {
+            let transition = match (event.opened.contains(vulnerability), event.closed.contains(vulnerability)) {
+                (true, _) => Transition::Opened,
+                (_, true) => Transition::Closed,
+                _ => continue,
+            };
+            events.push(PairEvent { position: event.position, at: event.at, transition, previous: event.previous });
+        }
+        for event in self.by_vulnerability.get(&vulnerability).map_or(&[][..], Vec::as_slice) {
+            let Some(set) = self.set_before(resource, event.position) else { continue };
+            let transition = match (event.opened.contains(set), event.closed.contains(set)) {
+                (true, _) => Transition::Opened,
+                (_, true) => Transition::Closed,
+                _ => continue,
+            };
+            events.push(PairEvent { position: event.position, at: event.at, transition, previous: None });
+        }
+        events.sort_by_key(|event| event.position);
+        PairHistory(events)
+    }
+
+    /// Every open (resource, vulnerability) by the log alone: the oracle against which derived state is audited.
+    #[must_use]
+    pub fn replay(&self) -> BTreeSet<(ResourceId, VulnerabilityId)> {
+        enum Happened<'a> {
+            ToSets(VulnerabilityId, &'a SetEvent),
+            ToResource(ResourceId, &'a ResourceEvent),
+        }
+        let mut all: BTreeMap<LogPosition, Happened<'_>> = BTreeMap::new();
+        for (id, events) in &self.by_vulnerability {
+            all.extend(events.iter().map(|e| (e.position, Happened::ToSets(*id, e))));
+        }
+        for (id, events) in &self.by_resource {
+            all.extend(events.iter().map(|e| (e.position, Happened::ToResource(*id, e))));
+        }
+        let mut sets: BTreeMap<ResourceId, SetId> = BTreeMap::new();
+        let mut open = BTreeSet::new();
+        for happened in all.into_values() {
+            match happened {
+                Happened::ToResource(resource, event) => {
+                    match event.set {
+                        Some(set) => sets.insert(resource, set),
+                        None => sets.remove(&resource),
+                    };
+                    open.extend(event.opened.iter().map(|v| (resource, v)));
+                    event.closed.iter().for_each(|v| {
+                        open.remove(&(resource, v));
+                    });
+                }
+                Happened::ToSets(vulnerability, event) => {
+                    for (&resource, set) in &sets {
+                        if event.opened.contains(*set) {
+                            open.insert((resource, vulnerability));
+                        } else if event.closed.contains(*set) {
+                            open.remove(&(resource, vulnerability));
+                        }
+                    }
+                }
+            }
+        }
+        open
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400_000;
+
+    fn bits(list: &[u32]) -> RoaringBitmap {
+        list.iter().copied().collect()
+    }
+
+    fn inventory(position: u64, day: i64, set: u32, opened: &[u32], closed: &[u32]) -> Episode {
+        let body = EpisodeBody::Inventory { resource: 0, set: Some(set), previous: None, opened: bits(opened), closed: bits(closed) };
+        Episode { position, at: Timestamp::from_millis(day * DAY), body }
+    }
+
+    fn advisory(position: u64, day: i64, opened: &[u32], closed: &[u32]) -> Episode {
+        let body = EpisodeBody::Advisory { vulnerability: 5, opened: bits(opened), closed: bits(closed) };
+        Episode { position, at: Timestamp::from_millis(day * DAY), body }
+    }
+
+    fn log(episodes: Vec<Episode>) -> EpisodeLog {
+        let mut log = EpisodeLog::default();
+        episodes.into_iter().for_each(|episode| log.append(episode, |sets| if sets.is_empty() { bits(&[]) } else { bits(&[0]) }));
+        log
+    }
+
+    #[test]
+    fn an_unrelated_update_does_not_reset_first_observed() {
+        let log = log(vec![inventory(1, 0, 1, &[5], &[]), inventory(2, 3, 2, &[6], &[])]);
+        assert_eq!(log.history(0, 5).first_observed(), Some(Timestamp::from_millis(0)));
+        assert_eq!(log.history(0, 6).first_observed(), Some(Timestamp::from_millis(3 * DAY)));
+    }
+
+    #[test]
+    fn reopening_within_seven_days_is_the_same_finding() {
+        let soon = log(vec![inventory(1, 0, 1, &[], &[]), advisory(2, 0, &[1], &[]), advisory(3, 1, &[], &[1]), advisory(4, 7, &[1], &[])]);
+        assert_eq!(soon.history(0, 5).generation(), 0);
+        let late = log(vec![inventory(1, 0, 1, &[], &[]), advisory(2, 0, &[1], &[]), advisory(3, 1, &[], &[1]), advisory(4, 9, &[1], &[])]);
+        assert_eq!(late.history(0, 5).generation(), 1);
+        assert_eq!(late.closed_resources(5).unwrap().len(), 0, "it is open again");
+    }
+
+    #[test]
+    fn an_advisory_speaks_of_the_set_that_the_resource_had_then() {
+        let log = log(vec![inventory(1, 0, 1, &[], &[]), inventory(2, 1, 2, &[], &[]), advisory(3, 2, &[1], &[])]);
+        assert_eq!(log.history(0, 5).last(), None);
+        assert!(log.replay().is_empty());
+    }
+
+    #[test]
+    fn what_did_we_know_then() {
+        let log = log(vec![inventory(1, 0, 1, &[5], &[]), inventory(2, 3, 2, &[], &[5])]);
+        assert!(log.history(0, 5).open_at(1));
+        assert!(!log.history(0, 5).open_at(2));
+        assert_eq!(log.replay(), BTreeSet::new());
+    }
+}

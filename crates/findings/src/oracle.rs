@@ -1,0 +1,33 @@
+//! What a listing must answer, worked out the slow and obvious way: every resource times every vulnerability, each asked
+//! everything. Tests compare [`crate::list`] with it; nothing else calls it.
+
+use crate::query::Sort;
+use crate::view::Pair;
+use crate::{Criteria, FindingView, InventorySource, World};
+use lestrade_model::{Scope, Timestamp};
+
+/// All findings that meet the criteria now, in order.
+#[must_use]
+pub fn list_all(
+    world: &World,
+    inventories: &dyn InventorySource,
+    scopes: &[Scope],
+    criteria: &Criteria,
+    sort: Sort,
+    now: Timestamp,
+) -> Vec<FindingView> {
+    let (_, _, vulnerabilities) = world.estate.sizes();
+    let mut pairs = Vec::new();
+    for resource in scopes.iter().flat_map(|scope| world.resources_in(scope)) {
+        for vulnerability in (0..vulnerabilities).filter_map(|id| u32::try_from(id).ok()) {
+            if let Some(pair) = Pair::new(world, inventories, resource, vulnerability, world.log.head())
+                && pair.is_open(now).is_some()
+                && criteria.hold(&pair)
+            {
+                pairs.push((sort.key_of(&pair, world), pair));
+            }
+        }
+    }
+    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+    pairs.iter().map(|(_, pair)| pair.view()).collect()
+}

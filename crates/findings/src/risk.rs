@@ -1,0 +1,86 @@
+//! The open risk score, 0 to 100: impact x likelihood x exposure x the resource's weight.
+//!
+//! ```text
+//! impact      CVSS base / 10; 0.5 when nobody has scored it
+//! likelihood  1 when exploited in the wild; else 0.3 + 0.7 * EPSS (EPSS 0 when unknown)
+//! exposure    none 0.4, unknown 0.55, private 0.6, load balancer 0.8, internet 0.9, internet and listening 1
+//! weight      0.5 to 1, by tags; 1 when nothing is said
+//! ```
+//!
+//! Monotone in each of its inputs and bounded by construction.
+
+use lestrade_model::Exposure;
+
+/// What the score is made of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RiskFactors {
+    /// The CVSS base score, 0 to 10.
+    pub cvss: Option<f64>,
+    /// Whether it is exploited in the wild.
+    pub known_exploited: bool,
+    /// EPSS, 0 to 1.
+    pub epss: Option<f64>,
+    /// From how far it can be reached.
+    pub exposure: Exposure,
+    /// How much the resource matters, 0.5 to 1.
+    pub weight: f64,
+}
+
+/// The score and its factors, each 0 to 1: a waterfall that a person can read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RiskScore {
+    /// 0 to 100.
+    pub value: f64,
+    /// How bad.
+    pub impact: f64,
+    /// How likely.
+    pub likelihood: f64,
+    /// How reachable.
+    pub exposure: f64,
+    /// How important.
+    pub weight: f64,
+}
+
+/// Scores.
+#[must_use]
+pub fn risk(factors: &RiskFactors) -> RiskScore {
+    let impact = factors.cvss.map_or(0.5, |cvss| (cvss / 10.0).clamp(0.0, 1.0));
+    let likelihood = if factors.known_exploited { 1.0 } else { 0.3 + 0.7 * factors.epss.unwrap_or(0.0).clamp(0.0, 1.0) };
+    let exposure = match factors.exposure {
+        Exposure::None => 0.4,
+        Exposure::Unknown => 0.55,
+        Exposure::Private => 0.6,
+        Exposure::LoadBalancer => 0.8,
+        Exposure::Internet => 0.9,
+        Exposure::InternetListening => 1.0,
+    };
+    let weight = factors.weight.clamp(0.5, 1.0);
+    RiskScore { value: (1000.0 * impact * likelihood * exposure * weight).round() / 10.0, impact, likelihood, exposure, weight }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const EXPOSURES: [Exposure; 6] =
+        [Exposure::None, Exposure::Unknown, Exposure::Private, Exposure::LoadBalancer, Exposure::Internet, Exposure::InternetListening];
+
+    proptest! {
+        #[test]
+        fn monotone_and_bounded(cvss in 0.0..10.0f64, epss in 0.0..1.0f64, e in 0usize..6, weight in 0.5..1.0f64, more in 0.0..1.0f64) {
+            let base = RiskFactors { cvss: Some(cvss), known_exploited: false, epss: Some(epss), exposure: EXPOSURES[e], weight };
+            let value = risk(&base).value;
+            prop_assert!((0.0..=100.0).contains(&value));
+            for raised in [
+                RiskFactors { cvss: Some(cvss + more * (10.0 - cvss)), ..base },
+                RiskFactors { known_exploited: true, ..base },
+                RiskFactors { epss: Some(epss + more * (1.0 - epss)), ..base },
+                RiskFactors { exposure: EXPOSURES[(e + 1).min(5)], ..base },
+                RiskFactors { weight: weight + more * (1.0 - weight), ..base },
+            ] {
+                prop_assert!(risk(&raised).value >= value);
+            }
+        }
+    }
+}

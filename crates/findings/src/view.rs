@@ -1,0 +1,431 @@
+//! One finding as a person or a program is shown it, put together when it is asked for.
+
+use crate::criteria::{Attributes, DateField, NumberField, PackageTest, TextField};
+use crate::{Assessment, CLOSED_RETENTION_MS, LogPosition, PairHistory, ResourceEntry, Transition, World};
+use lestrade_matching::{ResourceId, VulnerabilityId};
+use lestrade_model::{
+    Component, FindingArn, FindingKey, FindingStatus, FixState, Hash, Inventory, Manager, Occurrence, Resource, ResourceDetails,
+    ResourceKind, Severity, Timestamp,
+};
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+/// Where inventories are read from when a finding is shown.
+pub trait InventorySource {
+    /// An inventory by its identity; none when it cannot be had.
+    fn inventory(&self, id: &Hash) -> Option<Arc<Inventory>>;
+}
+
+/// No inventories: findings then show packages without paths.
+pub struct NoInventories;
+
+impl InventorySource for NoInventories {
+    fn inventory(&self, _: &Hash) -> Option<Arc<Inventory>> {
+        None
+    }
+}
+
+/// Whether the affected packages of a finding have fixes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are inspector2's own")]
+pub enum FixAvailable {
+    Yes,
+    No,
+    Partial,
+}
+
+impl FixAvailable {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Yes => "YES",
+            Self::No => "NO",
+            Self::Partial => "PARTIAL",
+        }
+    }
+}
+
+/// An affected package of a finding, at one place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AffectedPackage {
+    /// The component.
+    pub component: Component,
+    /// Where the fix stands.
+    pub state: FixState,
+    /// The version that fixes it.
+    pub fixed_in: Option<String>,
+    /// The distributor's word about it in this package.
+    pub vendor_severity: Option<String>,
+    /// The file that says that it is installed.
+    pub path: Option<String>,
+    /// The layer that holds it.
+    pub layer: Option<String>,
+    /// Its architecture.
+    pub arch: Option<String>,
+    /// Who manages it.
+    pub manager: Option<Manager>,
+}
+
+/// One finding.
+#[derive(Clone, Debug)]
+pub struct FindingView {
+    /// Its identity.
+    pub arn: FindingArn,
+    /// What it is about.
+    pub key: FindingKey,
+    /// Where it is.
+    pub resource: Resource,
+    /// Where it stands.
+    pub status: FindingStatus,
+    /// How severe.
+    pub severity: Severity,
+    /// One line.
+    pub title: String,
+    /// When its present episode began.
+    pub first_observed: Timestamp,
+    /// When it was last seen to be so.
+    pub last_observed: Timestamp,
+    /// When anything about it last changed.
+    pub updated: Timestamp,
+    /// Whether there is a fix.
+    pub fix_available: FixAvailable,
+    /// What is affected; empty only for a closed finding whose inventory is no longer kept.
+    pub packages: Vec<AffectedPackage>,
+    /// What is known of the vulnerability.
+    pub assessment: Arc<Assessment>,
+    /// The last episode that touched it.
+    pub revision: LogPosition,
+}
+
+/// A (resource, vulnerability), with what is asked of it worked out when it is asked.
+pub(crate) struct Pair<'w> {
+    world: &'w World,
+    inventories: &'w dyn InventorySource,
+    pub(crate) resource: ResourceId,
+    pub(crate) vulnerability: VulnerabilityId,
+    entry: &'w ResourceEntry,
+    pub(crate) assessment: &'w Arc<Assessment>,
+    position: LogPosition,
+    history: OnceCell<PairHistory>,
+    packages: OnceCell<Vec<AffectedPackage>>,
+    /// Suppression rules are themselves criteria; while one is being asked, the finding counts as active.
+    unsuppressed: bool,
+}
+
+impl<'w> Pair<'w> {
+    pub(crate) fn new(
+        world: &'w World,
+        inventories: &'w dyn InventorySource,
+        resource: ResourceId,
+        vulnerability: VulnerabilityId,
+        position: LogPosition,
+    ) -> Option<Self> {
+        Some(Self {
+            world,
+            inventories,
+            resource,
+            vulnerability,
+            entry: world.resource(resource)?,
+            assessment: world.assessment(vulnerability)?,
+            position,
+            history: OnceCell::new(),
+            packages: OnceCell::new(),
+            unsuppressed: false,
+        })
+    }
+
+    fn history(&self) -> &PairHistory {
+        self.history.get_or_init(|| self.world.log.history(self.resource, self.vulnerability).until(self.position))
+    }
+
+    /// Whether it was open at the position; none if it was not there at all or closed too long ago to be shown.
+    pub(crate) fn is_open(&self, now: Timestamp) -> Option<bool> {
+        if self.position >= self.world.log.head() && self.world.estate.has(self.resource, self.vulnerability) {
+            return Some(true);
+        }
+        let last = self.history().last()?;
+        match last.transition {
+            Transition::Opened => Some(true),
+            Transition::Closed => (now.as_millis() - last.at.as_millis() <= CLOSED_RETENTION_MS).then_some(false),
+        }
+    }
+
+    fn open(&self) -> bool {
+        self.history().last().is_none_or(|event| event.transition == Transition::Opened)
+    }
+
+    pub(crate) fn status(&self) -> FindingStatus {
+        if !self.open() {
+            FindingStatus::Closed
+        } else if !self.unsuppressed && self.is_suppressed() {
+            FindingStatus::Suppressed
+        } else {
+            FindingStatus::Active
+        }
+    }
+
+    fn is_suppressed(&self) -> bool {
+        let scope = &self.entry.resource.key.scope;
+        let mut rules = self.world.suppressions.iter().filter(|rule| rule.scope == *scope).peekable();
+        if rules.peek().is_none() {
+            return false;
+        }
+        let Some(mut plain) = Pair::new(self.world, self.inventories, self.resource, self.vulnerability, self.position) else {
+            return false;
+        };
+        plain.unsuppressed = true;
+        rules.any(|rule| rule.criteria.hold(&plain))
+    }
+
+    fn key(&self) -> FindingKey {
+        FindingKey::Package { vulnerability: self.assessment.id.clone() }
+    }
+
+    pub(crate) fn arn(&self) -> FindingArn {
+        FindingArn::new(&self.entry.resource.key, &self.key(), self.history().generation())
+    }
+
+    pub(crate) fn first_observed(&self) -> Timestamp {
+        self.history().first_observed().unwrap_or_default()
+    }
+
+    pub(crate) fn last_observed(&self) -> Timestamp {
+        if self.open() {
+            let scanned = self.entry.coverage.iter().filter_map(|coverage| coverage.last_scanned).max();
+            scanned.unwrap_or_default().max(self.updated())
+        } else {
+            self.updated()
+        }
+    }
+
+    pub(crate) fn updated(&self) -> Timestamp {
+        self.history().last().map(|event| event.at).unwrap_or_default()
+    }
+
+    /// What is affected. Of a closed finding: what the inventory that it was last found in has of the packages concerned.
+    pub(crate) fn packages(&self) -> &[AffectedPackage] {
+        self.packages.get_or_init(|| {
+            let mut packages = if self.open() { self.present_packages() } else { self.past_packages() };
+            packages.sort_by(|a, b| (&a.component, &a.path).cmp(&(&b.component, &b.path)));
+            packages
+        })
+    }
+
+    fn present_packages(&self) -> Vec<AffectedPackage> {
+        let inventory = self.entry.inventory.and_then(|id| self.inventories.inventory(&id));
+        let mut packages = Vec::new();
+        for (component, verdict) in self.world.estate.verdicts_in(self.resource, self.vulnerability) {
+            let component = self.world.estate.component(component);
+            let affected = AffectedPackage {
+                component: component.clone(),
+                state: verdict.state,
+                fixed_in: verdict.fixed_in.clone(),
+                vendor_severity: verdict.vendor_severity.clone(),
+                path: None,
+                layer: None,
+                arch: None,
+                manager: None,
+            };
+            let before = packages.len();
+            if let Some(inventory) = &inventory {
+                packages.extend(occurrences(inventory, component).map(|occurrence| placed(&affected, occurrence)));
+            }
+            if packages.len() == before {
+                packages.push(affected);
+            }
+        }
+        packages
+    }
+
+    fn past_packages(&self) -> Vec<AffectedPackage> {
+        let previous = self.history().last().and_then(|event| event.previous).or(self.entry.inventory);
+        let Some(inventory) = previous.and_then(|id| self.inventories.inventory(&id)) else { return Vec::new() };
+        let named = self.world.past_verdicts(self.vulnerability);
+        inventory
+            .components
+            .iter()
+            .filter_map(|component| {
+                let (_, verdict) = named.iter().find(|(c, _)| c == component)?;
+                Some((component, verdict))
+            })
+            .flat_map(|(component, verdict)| {
+                let affected = AffectedPackage {
+                    component: component.clone(),
+                    state: verdict.state,
+                    fixed_in: verdict.fixed_in.clone(),
+                    vendor_severity: verdict.vendor_severity.clone(),
+                    path: None,
+                    layer: None,
+                    arch: None,
+                    manager: None,
+                };
+                occurrences(&inventory, component).map(move |occurrence| placed(&affected, occurrence)).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    fn fix_available(&self) -> FixAvailable {
+        let fixed = self.packages().iter().filter(|package| package.fixed_in.is_some()).count();
+        match fixed {
+            0 => FixAvailable::No,
+            all if all == self.packages().len() => FixAvailable::Yes,
+            _ => FixAvailable::Partial,
+        }
+    }
+
+    /// `CVE-… - a, b and 2 more`, as Inspector words it.
+    pub(crate) fn title(&self) -> String {
+        let mut names: Vec<&str> = self.packages().iter().map(|package| package.component.name.as_str()).collect();
+        names.dedup();
+        match names.as_slice() {
+            [] => self.assessment.id.clone(),
+            [one] => format!("{} - {one}", self.assessment.id),
+            [one, two] => format!("{} - {one}, {two}", self.assessment.id),
+            [one, two, rest @ ..] => format!("{} - {one}, {two} and {} more", self.assessment.id, rest.len()),
+        }
+    }
+
+    pub(crate) fn view(&self) -> FindingView {
+        FindingView {
+            arn: self.arn(),
+            key: self.key(),
+            resource: self.entry.resource.clone(),
+            status: self.status(),
+            severity: self.assessment.severity,
+            title: self.title(),
+            first_observed: self.first_observed(),
+            last_observed: self.last_observed(),
+            updated: self.updated(),
+            fix_available: self.fix_available(),
+            packages: self.packages().to_vec(),
+            assessment: Arc::clone(self.assessment),
+            revision: self.history().last().map_or(0, |event| event.position),
+        }
+    }
+}
+
+fn occurrences<'a>(inventory: &'a Inventory, component: &Component) -> impl Iterator<Item = &'a Occurrence> {
+    let index = inventory.components.binary_search(component).ok().and_then(|i| u32::try_from(i).ok());
+    index.into_iter().flat_map(|index| inventory.occurrences_of(index))
+}
+
+fn placed(package: &AffectedPackage, occurrence: &Occurrence) -> AffectedPackage {
+    AffectedPackage {
+        path: Some(occurrence.path.clone()),
+        layer: occurrence.layer.clone(),
+        arch: occurrence.arch.clone(),
+        manager: Some(occurrence.manager),
+        ..package.clone()
+    }
+}
+
+/// The word of `inspector2` for a kind of resource.
+pub(crate) const fn resource_type(kind: ResourceKind) -> &'static str {
+    match kind {
+        ResourceKind::Image => "AWS_ECR_CONTAINER_IMAGE",
+        ResourceKind::Function => "AWS_LAMBDA_FUNCTION",
+        _ => "AWS_EC2_INSTANCE",
+    }
+}
+
+/// The attributes that depend on the resource alone.
+pub(crate) fn resource_text(entry: &ResourceEntry, field: TextField) -> Vec<Cow<'_, str>> {
+    let key = &entry.resource.key;
+    let one = |value| vec![Cow::Borrowed(value)];
+    let image = match &entry.resource.details {
+        ResourceDetails::Image(image) => Some(image),
+        _ => None,
+    };
+    match field {
+        TextField::AwsAccountId => one(key.scope.account.as_str()),
+        TextField::ResourceId => one(key.id.as_str()),
+        TextField::ResourceType => one(resource_type(key.kind)),
+        TextField::EcrImageArchitecture => image.map_or(vec![], |i| one(i.architecture.as_str())),
+        TextField::EcrImageHash => image.map_or(vec![], |i| one(i.digest.as_str())),
+        TextField::EcrImageRegistry => image.map_or(vec![], |i| one(i.registry.as_str())),
+        TextField::EcrImageRepositoryName => image.map_or(vec![], |i| one(i.repository.as_str())),
+        TextField::EcrImageTags => image.map_or(vec![], |i| i.tags.iter().map(|tag| Cow::Borrowed(tag.as_str())).collect()),
+        _ => vec![],
+    }
+}
+
+/// The attributes that depend on the vulnerability alone.
+pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> Vec<Cow<'_, str>> {
+    let one = |value| vec![Cow::Borrowed(value)];
+    match field {
+        TextField::VulnerabilityId => one(assessment.id.as_str()),
+        TextField::VulnerabilitySource => one(assessment.source.as_str()),
+        TextField::VendorSeverity => assessment.vendor_severity.as_deref().map_or(vec![], one),
+        TextField::Severity => one(assessment.severity.as_str()),
+        TextField::ExploitAvailable => one(if assessment.known_exploited { "YES" } else { "NO" }),
+        TextField::RelatedVulnerabilities => assessment.related.iter().map(|id| Cow::Borrowed(id.as_str())).collect(),
+        _ => vec![],
+    }
+}
+
+pub(crate) const fn vulnerability_number(assessment: &Assessment, field: NumberField) -> Option<f64> {
+    match field {
+        NumberField::InspectorScore => assessment.inspector_score,
+        NumberField::EpssScore => assessment.epss,
+        NumberField::Absent => None,
+    }
+}
+
+pub(crate) const fn resource_date(entry: &ResourceEntry, field: DateField) -> Option<Timestamp> {
+    match (&entry.resource.details, field) {
+        (ResourceDetails::Image(image), DateField::EcrImagePushedAt) => Some(image.pushed_at),
+        _ => None,
+    }
+}
+
+impl Attributes for Pair<'_> {
+    fn text(&self, field: TextField) -> Vec<Cow<'_, str>> {
+        match field {
+            TextField::FindingArn => vec![Cow::Owned(self.arn().to_string())],
+            TextField::FindingStatus => vec![Cow::Borrowed(self.status().as_str())],
+            TextField::FindingType => vec![Cow::Borrowed(self.key().finding_type().as_str())],
+            TextField::FixAvailable => vec![Cow::Borrowed(self.fix_available().as_str())],
+            TextField::Title => vec![Cow::Owned(self.title())],
+            other => {
+                let mut values = resource_text(self.entry, other);
+                values.extend(vulnerability_text(self.assessment, other));
+                values
+            }
+        }
+    }
+
+    fn number(&self, field: NumberField) -> Option<f64> {
+        vulnerability_number(self.assessment, field)
+    }
+
+    fn date(&self, field: DateField) -> Option<Timestamp> {
+        match field {
+            DateField::FirstObservedAt => Some(self.first_observed()),
+            DateField::LastObservedAt => Some(self.last_observed()),
+            DateField::UpdatedAt => Some(self.updated()),
+            other => resource_date(self.entry, other),
+        }
+    }
+
+    fn tags(&self) -> &[(String, String)] {
+        &self.entry.resource.tags
+    }
+
+    fn any_package(&self, tests: &[PackageTest]) -> bool {
+        self.packages().iter().any(|package| {
+            tests.iter().any(|test| {
+                let holds = |test: &Option<crate::TextTest>, value: Option<&str>| match test {
+                    None => true,
+                    Some(test) => value.map_or(matches!(test, crate::TextTest::NotEquals(_)), |value| test.holds(value)),
+                };
+                holds(&test.name, Some(&package.component.name))
+                    && holds(&test.version, Some(&package.component.version))
+                    && holds(&test.architecture, package.arch.as_deref())
+                    && holds(&test.file_path, package.path.as_deref())
+                    && holds(&test.source_layer_hash, package.layer.as_deref())
+            })
+        })
+    }
+}

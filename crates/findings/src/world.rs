@@ -1,0 +1,121 @@
+//! Everything that a query reads: the estate, the log, what is known of vulnerabilities and resources, the suppressions.
+
+use crate::{Assessment, Criteria, EpisodeLog};
+use lestrade_matching::{Estate, ResourceId, Verdict, VulnerabilityId};
+use lestrade_model::{Component, Coverage, Hash, Resource, ResourceKey, Scope};
+use roaring::RoaringBitmap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// A resource and what is kept of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResourceEntry {
+    /// What it is.
+    pub resource: Resource,
+    /// Its inventory, if it ever gave one.
+    pub inventory: Option<Hash>,
+    /// How well it is looked at.
+    pub coverage: Vec<Coverage>,
+}
+
+/// A suppression rule: findings of its scope that meet its criteria are shown as suppressed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suppression {
+    /// Whose rule it is.
+    pub scope: Scope,
+    /// Which findings.
+    pub criteria: Criteria,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct World {
+    /// What is installed where, and the verdicts.
+    pub estate: Estate,
+    /// The past.
+    pub log: EpisodeLog,
+    /// The suppression rules in force.
+    pub suppressions: Vec<Suppression>,
+    resources: Vec<Option<ResourceEntry>>,
+    resource_ids: HashMap<ResourceKey, ResourceId>,
+    scopes: BTreeMap<Scope, RoaringBitmap>,
+    assessments: HashMap<VulnerabilityId, Arc<Assessment>>,
+    /// Verdicts that held once and hold no longer, kept while a closed finding may be shown.
+    past_verdicts: HashMap<VulnerabilityId, Vec<(Component, Verdict)>>,
+}
+
+impl World {
+    /// The number of a resource, and whether it is new.
+    pub fn intern_resource(&mut self, key: &ResourceKey) -> (ResourceId, bool) {
+        if let Some(&id) = self.resource_ids.get(key) {
+            return (id, false);
+        }
+        let id = u32::try_from(self.resources.len()).unwrap_or(u32::MAX);
+        self.resource_ids.insert(key.clone(), id);
+        self.scopes.entry(key.scope.clone()).or_default().insert(id);
+        self.resources.push(None);
+        (id, true)
+    }
+
+    /// Sets what is kept of a resource.
+    pub fn set_resource(&mut self, id: ResourceId, entry: ResourceEntry) {
+        if let Some(slot) = self.resources.get_mut(id as usize) {
+            *slot = Some(entry);
+        }
+    }
+
+    /// What is kept of a resource.
+    #[must_use]
+    pub fn resource(&self, id: ResourceId) -> Option<&ResourceEntry> {
+        self.resources.get(id as usize)?.as_ref()
+    }
+
+    /// A resource's number.
+    #[must_use]
+    pub fn resource_id(&self, key: &ResourceKey) -> Option<ResourceId> {
+        self.resource_ids.get(key).copied()
+    }
+
+    /// The resources of one scope. There is no method that answers those of all: a caller whose role spans scopes asks for each.
+    #[must_use]
+    pub fn resources_in(&self, scope: &Scope) -> RoaringBitmap {
+        self.scopes.get(scope).cloned().unwrap_or_default()
+    }
+
+    /// The scopes that have resources.
+    pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        self.scopes.keys()
+    }
+
+    /// Sets what is known of a vulnerability.
+    pub fn set_assessment(&mut self, id: VulnerabilityId, assessment: Assessment) {
+        self.assessments.insert(id, Arc::new(assessment));
+    }
+
+    /// What is known of a vulnerability.
+    #[must_use]
+    pub fn assessment(&self, id: VulnerabilityId) -> Option<&Arc<Assessment>> {
+        self.assessments.get(&id)
+    }
+
+    /// Keeps verdicts that are about to go, so that the findings which close with them still show what was affected.
+    pub fn remember_verdicts(&mut self, id: VulnerabilityId, verdicts: Vec<(Component, Verdict)>) {
+        self.past_verdicts.insert(id, verdicts);
+    }
+
+    /// What a vulnerability was in: the verdicts that hold, and the last ones that held.
+    #[must_use]
+    pub fn past_verdicts(&self, id: VulnerabilityId) -> Vec<(Component, Verdict)> {
+        let present = self.estate.verdicts(id).into_iter().flatten().map(|(c, v)| (self.estate.component(*c).clone(), v.clone()));
+        present.chain(self.past_verdicts.get(&id).into_iter().flatten().cloned()).collect()
+    }
+
+    /// The open (resource, vulnerability) pairs as derived now: to be compared with [`EpisodeLog::replay`].
+    #[must_use]
+    pub fn derived(&self) -> std::collections::BTreeSet<(ResourceId, VulnerabilityId)> {
+        (0..self.resources.len())
+            .filter_map(|id| u32::try_from(id).ok())
+            .flat_map(|resource| self.estate.vulnerabilities_of(resource).into_iter().flatten().map(move |v| (resource, v)))
+            .collect()
+    }
+}

@@ -1,0 +1,225 @@
+//! Laws: derived state equals the log replayed; a listing equals the slow and obvious one, page by page, while the world moves.
+
+use lestrade_findings::*;
+use lestrade_matching::Verdict;
+use lestrade_model::*;
+use proptest::prelude::*;
+use roaring::RoaringBitmap;
+use std::collections::BTreeMap;
+
+const DAY: i64 = 86_400_000;
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A resource gets these packages (or none: it is gone).
+    Inventory { resource: u8, packages: Option<Vec<u8>> },
+    /// A vulnerability is in these packages from now on.
+    Advisory { vulnerability: u8, packages: Vec<u8>, fixed: bool },
+    /// Days pass.
+    Wait { days: u8 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let packages = proptest::collection::vec(0u8..6, 0..4);
+    prop_oneof![
+        3 => (0u8..5, proptest::option::weighted(0.9, packages.clone())).prop_map(|(resource, packages)| Step::Inventory { resource, packages }),
+        3 => (0u8..6, packages, any::<bool>()).prop_map(|(vulnerability, packages, fixed)| Step::Advisory { vulnerability, packages, fixed }),
+        1 => (1u8..12).prop_map(|days| Step::Wait { days }),
+    ]
+}
+
+/// A small estate that keeps its log as the server does.
+struct Lab {
+    world: World,
+    now: Timestamp,
+}
+
+impl Lab {
+    fn new() -> Self {
+        Self { world: World::default(), now: Timestamp::from_millis(DAY) }
+    }
+
+    fn scope(n: u8) -> Scope {
+        Scope::new("aws", if n % 2 == 0 { "111111111111" } else { "222222222222" }, "eu-west-1").unwrap()
+    }
+
+    fn component(n: u8) -> Component {
+        Component::new(Ecosystem::of(Family::Npm), &format!("p{n}"), "1.0.0")
+    }
+
+    fn log(&mut self, body: EpisodeBody) {
+        let episode = Episode { position: self.world.log.head() + 1, at: self.now, body };
+        let estate = &self.world.estate;
+        self.world.log.append(episode, |sets| estate.resources_of(sets));
+    }
+
+    fn run(&mut self, step: &Step) {
+        match step {
+            Step::Wait { days } => self.now = self.now.plus_millis(i64::from(*days) * DAY),
+            Step::Inventory { resource, packages } => {
+                let key = ResourceKey { scope: Self::scope(*resource), kind: ResourceKind::Image, id: format!("image-{resource}") };
+                let (id, _) = self.world.intern_resource(&key);
+                let details =
+                    ResourceDetails::Image(ImageDetails { repository: format!("repo-{}", resource % 3), ..ImageDetails::default() });
+                let tags = vec![("env".to_owned(), if *resource < 2 { "prod" } else { "dev" }.to_owned())];
+                let entry = Resource { key, details, facts: ResourceFacts::default(), tags };
+                self.world.set_resource(id, ResourceEntry { resource: entry, inventory: None, coverage: vec![] });
+                let set = packages.as_ref().map(|packages| {
+                    let ids: Vec<_> = packages.iter().map(|n| self.world.estate.intern_component(&Self::component(*n)).0).collect();
+                    self.world.estate.intern_set(&ids).0
+                });
+                let delta = self.world.estate.assign(id, set);
+                self.log(EpisodeBody::Inventory { resource: id, set, previous: None, opened: delta.opened, closed: delta.closed });
+            }
+            Step::Advisory { vulnerability, packages, fixed } => {
+                let name = format!("CVE-2024-{vulnerability:04}");
+                let (id, _) = self.world.estate.intern_vulnerability(&name);
+                let verdict = Verdict {
+                    state: if *fixed { FixState::Fixed } else { FixState::Open },
+                    fixed_in: fixed.then(|| "2.0.0".to_owned()),
+                    vendor_severity: None,
+                };
+                let verdicts: BTreeMap<_, _> = packages
+                    .iter()
+                    .filter_map(|n| self.world.estate.component_id(&Self::component(*n)))
+                    .map(|c| (c, verdict.clone()))
+                    .collect();
+                let delta = self.world.estate.revise(id, verdicts);
+                let mut assessment = assess(&name, &[]);
+                assessment.severity = Severity::ALL[usize::from(*vulnerability) % 6];
+                assessment.inspector_score = (*vulnerability > 1).then(|| f64::from(*vulnerability));
+                self.world.set_assessment(id, assessment);
+                self.log(EpisodeBody::Advisory { vulnerability: id, opened: delta.opened, closed: delta.closed });
+            }
+        }
+    }
+
+    fn pages(&self, criteria: &Criteria, sort: Sort, limit: usize, few: u64) -> Vec<String> {
+        let scopes = [Self::scope(0), Self::scope(1)];
+        let key = TokenKey::new([1; 32]);
+        let (mut token, mut all) = (None, Vec::new());
+        loop {
+            let request = PageRequest { scopes: &scopes, criteria, sort, limit, token: token.as_deref(), now: self.now, few };
+            let page = list(&self.world, &NoInventories, &key, &request).unwrap();
+            all.extend(page.findings.iter().map(describe));
+            match page.next {
+                Some(next) => token = Some(next),
+                None => return all,
+            }
+        }
+    }
+}
+
+fn describe(finding: &FindingView) -> String {
+    format!(
+        "{} {} {} {} {:?}",
+        finding.arn,
+        finding.assessment.id,
+        finding.resource.key.id,
+        finding.status.as_str(),
+        finding.first_observed
+    )
+}
+
+fn text(field: TextField, tests: Vec<TextTest>) -> Term {
+    Term::Text(field, tests)
+}
+
+fn criteria() -> impl Strategy<Value = Criteria> {
+    let equals = |v: &str| TextTest::Equals(v.to_owned());
+    let term = prop_oneof![
+        Just(text(TextField::FindingStatus, vec![equals("ACTIVE")])),
+        Just(text(TextField::FindingStatus, vec![TextTest::NotEquals("CLOSED".into())])),
+        Just(text(TextField::FindingStatus, vec![equals("CLOSED"), equals("SUPPRESSED")])),
+        Just(text(TextField::AwsAccountId, vec![equals("111111111111")])),
+        Just(text(TextField::Severity, vec![equals("HIGH"), equals("CRITICAL")])),
+        Just(text(TextField::VulnerabilityId, vec![TextTest::Prefix("CVE-2024-000".into()), TextTest::NotEquals("CVE-2024-0003".into())])),
+        Just(text(TextField::EcrImageRepositoryName, vec![equals("repo-1")])),
+        Just(text(TextField::FixAvailable, vec![equals("YES")])),
+        Just(text(TextField::Title, vec![TextTest::Prefix("CVE-2024-0002".into())])),
+        Just(Term::Number(NumberField::InspectorScore, vec![(Some(2.0), Some(4.0))])),
+        Just(Term::Tag(vec![("env".into(), Some("prod".into()))])),
+    ];
+    proptest::collection::vec(term, 0..3).prop_map(|terms| Criteria { terms })
+}
+
+fn sort() -> impl Strategy<Value = Sort> {
+    let field = prop_oneof![
+        Just(SortField::Absent),
+        Just(SortField::Severity),
+        Just(SortField::InspectorScore),
+        Just(SortField::VulnerabilityId),
+        Just(SortField::AwsAccountId),
+        Just(SortField::EcrImageRepositoryName),
+        Just(SortField::FirstObservedAt),
+        Just(SortField::FindingStatus),
+    ];
+    (field, any::<bool>()).prop_map(|(field, descending)| Sort { field, descending })
+}
+
+proptest! {
+    #[test]
+    fn derived_state_equals_the_log_replayed(steps in proptest::collection::vec(step(), 1..40)) {
+        let mut lab = Lab::new();
+        for step in &steps {
+            lab.run(step);
+            prop_assert_eq!(lab.world.derived(), lab.world.log.replay(), "after {:?}", step);
+        }
+    }
+
+    #[test]
+    fn a_listing_equals_the_oracle(
+        steps in proptest::collection::vec(step(), 1..40), criteria in criteria(), suppressed in proptest::option::of(criteria()),
+        sort in sort(), limit in 1usize..7, few in prop_oneof![Just(0), Just(FEW_RESOURCES)],
+    ) {
+        let mut lab = Lab::new();
+        steps.iter().for_each(|step| lab.run(step));
+        lab.world.suppressions.extend(suppressed.map(|criteria| Suppression { scope: Lab::scope(0), criteria }));
+        let scopes = [Lab::scope(0), Lab::scope(1)];
+        let expected: Vec<String> = oracle::list_all(&lab.world, &NoInventories, &scopes, &criteria, sort, lab.now).iter().map(describe).collect();
+        prop_assert_eq!(lab.pages(&criteria, sort, limit, few), expected);
+        let active = Criteria { terms: criteria.terms.iter().cloned().chain([text(TextField::FindingStatus, vec![TextTest::Equals("ACTIVE".into())])]).collect() };
+        let active = oracle::list_all(&lab.world, &NoInventories, &scopes, &active, sort, lab.now).len() as u64;
+        let counted: u64 = aggregate(&lab.world, &NoInventories, &scopes, &criteria, GroupBy::Severity, lab.now).iter().map(|g| g.counts.all).sum();
+        prop_assert_eq!(counted, active);
+    }
+
+    #[test]
+    fn pages_do_not_shift_while_the_world_moves(
+        before in proptest::collection::vec(step(), 5..30), during in proptest::collection::vec(step(), 0..10), sort in sort(), limit in 1usize..4,
+        few in prop_oneof![Just(0), Just(FEW_RESOURCES)],
+    ) {
+        // Sort keys of findings may move; what must not is membership.
+        let mut lab = Lab::new();
+        before.iter().for_each(|step| lab.run(step));
+        let scopes = [Lab::scope(0), Lab::scope(1)];
+        let criteria = Criteria::default();
+        let sort = Sort { field: if matches!(sort.field, SortField::FirstObservedAt | SortField::FindingStatus) { SortField::Severity } else { sort.field }, ..sort };
+        let now = lab.now;
+        let expected: Vec<String> = oracle::list_all(&lab.world, &NoInventories, &scopes, &criteria, sort, now).iter().map(describe).collect();
+        let key = TokenKey::new([1; 32]);
+        let first = list(&lab.world, &NoInventories, &key, &PageRequest { scopes: &scopes, criteria: &criteria, sort, limit, token: None, now, few }).unwrap();
+        let mut all: Vec<String> = first.findings.iter().map(describe).collect();
+        let mut token = first.next;
+        during.iter().filter(|s| !matches!(s, Step::Wait { .. })).for_each(|step| lab.run(step));
+        while let Some(next) = token {
+            let page = list(&lab.world, &NoInventories, &key, &PageRequest { scopes: &scopes, criteria: &criteria, sort, limit, token: Some(&next), now, few }).unwrap();
+            all.extend(page.findings.iter().map(describe));
+            token = page.next;
+        }
+        prop_assert_eq!(all, expected);
+    }
+}
+
+#[test]
+fn scopes_do_not_see_each_other() {
+    let mut lab = Lab::new();
+    lab.run(&Step::Inventory { resource: 0, packages: Some(vec![1]) });
+    lab.run(&Step::Inventory { resource: 1, packages: Some(vec![1]) });
+    lab.run(&Step::Advisory { vulnerability: 1, packages: vec![1], fixed: true });
+    let only = [Lab::scope(0)];
+    let found = oracle::list_all(&lab.world, &NoInventories, &only, &Criteria::default(), Sort::default(), lab.now);
+    assert_eq!(found.iter().map(|f| f.resource.key.id.as_str()).collect::<Vec<_>>(), ["image-0"]);
+    assert_eq!(lab.world.resources_in(&Scope::new("aws", "333333333333", "eu-west-1").unwrap()), RoaringBitmap::new());
+}
