@@ -1,1 +1,21 @@
-//! Feeds become advisories: cursor in, delta out.
+//! Feeds become advisories: records of many formats in, [`lestrade_model::Advisory`] out, and generations of the compiled index
+//! on disk.
+//!
+//! A record that cannot be used is *quarantined* with its reason; the rest of its feed is loaded. A generation replaces another
+//! only when it is complete: it is written beside, synced, then named.
+
+mod debian;
+mod documents;
+mod error;
+mod import;
+mod library;
+mod osv;
+mod starter;
+
+pub use debian::{is_derived_tracker, is_tracker, read_derived_tracker, read_tracker};
+pub use documents::{Document, Documents};
+pub use error::AdvisoriesError;
+pub use import::{ImportSummary, Importer};
+pub use library::{GenerationId, Library, OpenIndex};
+pub use osv::{Quarantine, read_osv};
+pub use starter::{STARTER_FEED, starter_advisories, starter_index};

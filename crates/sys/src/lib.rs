@@ -1,1 +1,5 @@
-//! The only unsafe code: mapped files and the sandboxed worker.
+//! The only room that may hold unsafe code: mapped files and the sandboxed worker.
+
+mod mapped;
+
+pub use mapped::MappedFile;

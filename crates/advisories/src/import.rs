@@ -1,0 +1,139 @@
+//! Bringing records in: what is there, and what is new, becomes the next generation.
+
+use crate::{AdvisoriesError, Document, Documents, debian, osv};
+use lestrade_matching::{AdvisoryIndex, FeedState, Manifest, build_index};
+use lestrade_model::{Advisory, AdvisoryKey, Timestamp};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The feed under which imported OSV records are kept.
+const OSV_FEED: &str = "osv";
+const MAX_QUARANTINED: usize = 1000;
+
+/// What an import brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportSummary {
+    /// Records read.
+    pub read: u64,
+    /// Files whose names are not of documents.
+    pub passed_over: usize,
+    /// Records and documents that could not be used, with the reason.
+    pub quarantined: Vec<(String, String)>,
+}
+
+/// Collects records on top of an existing generation.
+pub struct Importer {
+    advisories: BTreeMap<AdvisoryKey, Advisory>,
+    summary: ImportSummary,
+    now: Timestamp,
+    generation: u64,
+    feeds: BTreeMap<String, Timestamp>,
+}
+
+impl Importer {
+    /// Starts from nothing.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self { advisories: BTreeMap::new(), summary: ImportSummary::default(), now, generation: 1, feeds: BTreeMap::new() }
+    }
+
+    /// Starts from what is there.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn on_top_of<B: AsRef<[u8]>>(index: &AdvisoryIndex<B>, now: Timestamp) -> Result<Self, AdvisoriesError> {
+        let mut importer = Self::new(now);
+        importer.generation = index.manifest().generation + 1;
+        importer.feeds = index.manifest().feeds.iter().map(|feed| (feed.feed.clone(), feed.imported_at)).collect();
+        for advisory in index.advisories()? {
+            let advisory = advisory?;
+            importer.advisories.insert(advisory.key.clone(), advisory);
+        }
+        Ok(importer)
+    }
+
+    /// Brings in every record under a path.
+    ///
+    /// # Errors
+    /// When the path cannot be read or an archive is broken.
+    pub fn import(&mut self, path: &Path) -> Result<(), AdvisoriesError> {
+        let before = self.summary.read;
+        let passed_over = Documents::each(path, &mut |document| {
+            self.document(document);
+            Ok(())
+        })?;
+        self.summary.passed_over += passed_over;
+        if self.summary.read == before {
+            return Err(AdvisoriesError::Nothing { path: path.to_owned() });
+        }
+        Ok(())
+    }
+
+    fn quarantine(&mut self, id: String, reason: String) {
+        if self.summary.quarantined.len() < MAX_QUARANTINED {
+            self.summary.quarantined.push((id, reason));
+        }
+    }
+
+    fn document(&mut self, document: Document) {
+        let Document { name, yaml, bytes } = document;
+        let text = String::from_utf8_lossy(&bytes);
+        let text = text.trim_start_matches('\u{feff}');
+        let value: Result<Value, String> = if yaml {
+            serde_saphyr::from_str(text).map_err(|error| error.to_string())
+        } else {
+            serde_json::from_str(text).map_err(|error| error.to_string())
+        };
+        match value {
+            Ok(Value::Object(map)) if map.contains_key("id") => self.record(Value::Object(map), &name),
+            Ok(Value::Object(map)) if debian::is_tracker(&map) => self.adopt(debian::read_tracker(map)),
+            Ok(Value::Object(map)) if debian::is_derived_tracker(&map) => self.adopt(debian::read_derived_tracker(map)),
+            Ok(Value::Array(records)) => records.into_iter().for_each(|record| self.record(record, &name)),
+            Ok(_) => self.quarantine(name, "neither OSV records nor the Debian tracker".into()),
+            Err(reason) => self.quarantine(name, reason.lines().next().unwrap_or_default().to_owned()),
+        }
+    }
+
+    fn adopt(&mut self, (advisories, quarantined): (Vec<Advisory>, Vec<(String, String)>)) {
+        advisories.into_iter().for_each(|advisory| self.insert(advisory));
+        quarantined.into_iter().for_each(|(id, reason)| self.quarantine(id, reason));
+    }
+
+    fn record(&mut self, record: Value, name: &str) {
+        match osv::read_osv(OSV_FEED, record) {
+            Ok(advisory) => self.insert(advisory),
+            Err(refused) => self.quarantine(format!("{name}: {}", refused.id), refused.reason),
+        }
+    }
+
+    fn insert(&mut self, advisory: Advisory) {
+        self.summary.read += 1;
+        self.feeds.insert(advisory.key.feed.clone(), self.now);
+        self.advisories.insert(advisory.key.clone(), advisory);
+    }
+
+    /// Adds records that were made by other means.
+    pub fn extend(&mut self, advisories: impl IntoIterator<Item = Advisory>) {
+        advisories.into_iter().for_each(|advisory| self.insert(advisory));
+    }
+
+    /// Compiles the next generation.
+    ///
+    /// # Errors
+    /// When there are more records than an index can hold.
+    pub fn finish(self) -> Result<(Vec<u8>, ImportSummary), AdvisoriesError> {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        self.advisories.keys().for_each(|key| *counts.entry(&key.feed).or_default() += 1);
+        let feeds = counts
+            .into_iter()
+            .map(|(feed, records)| FeedState {
+                feed: feed.to_owned(),
+                records,
+                imported_at: self.feeds.get(feed).copied().unwrap_or(self.now),
+            })
+            .collect();
+        let manifest = Manifest { generation: self.generation, built_at: self.now, feeds, quarantined: self.summary.quarantined.clone() };
+        Ok((build_index(self.advisories.into_values(), manifest)?, self.summary))
+    }
+}

@@ -1,0 +1,142 @@
+//! Generations of the index on disk.
+//!
+//! ```text
+//! <folder>/current           the name of the generation in force
+//! <folder>/<hash>.index      generations, by the hash of their bytes; the last three are kept
+//! ```
+//!
+//! A generation is written to a temporary file, synced, renamed to its name, and only then named in `current`, which is itself
+//! replaced by rename: a crash leaves either the old or the new one in force.
+
+use crate::AdvisoriesError;
+use lestrade_matching::AdvisoryIndex;
+use lestrade_model::Hash;
+use lestrade_sys::MappedFile;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// How many generations are kept.
+const KEPT: usize = 3;
+
+/// Names a generation: the hash of its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GenerationId(String);
+
+impl GenerationId {
+    /// The id's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for GenerationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A generation that is mapped.
+pub type OpenIndex = AdvisoryIndex<MappedFile>;
+
+/// A folder of generations.
+#[derive(Clone, Debug)]
+pub struct Library {
+    folder: PathBuf,
+}
+
+impl Library {
+    /// The library in a folder, which need not exist yet.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn file(&self, id: &GenerationId) -> PathBuf {
+        self.folder.join(format!("{id}.index"))
+    }
+
+    /// The generation in force; none when nothing was ever brought in.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or `current` is damaged.
+    pub fn current(&self) -> Result<Option<GenerationId>, AdvisoriesError> {
+        let path = self.folder.join("current");
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let id = text.trim();
+                let sound = id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit());
+                sound
+                    .then(|| Some(GenerationId(id.to_owned())))
+                    .ok_or_else(|| AdvisoriesError::NotAFeed { path, reason: "it does not name a generation".into() })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(AdvisoriesError::Io { action: "read", path, source }),
+        }
+    }
+
+    /// Opens a generation by mapping it.
+    ///
+    /// # Errors
+    /// When it cannot be read or is damaged.
+    pub fn open(&self, id: &GenerationId) -> Result<OpenIndex, AdvisoriesError> {
+        let path = self.file(id);
+        let mapped = MappedFile::open(&path).map_err(AdvisoriesError::io("open", &path))?;
+        Ok(AdvisoryIndex::open(mapped)?)
+    }
+
+    /// Opens the generation in force.
+    ///
+    /// # Errors
+    /// When there is none, it cannot be read or is damaged.
+    pub fn open_current(&self) -> Result<(GenerationId, OpenIndex), AdvisoriesError> {
+        let id = self.current()?.ok_or(AdvisoriesError::NoGeneration)?;
+        let index = self.open(&id)?;
+        Ok((id, index))
+    }
+
+    /// Writes a generation and puts it in force.
+    ///
+    /// # Errors
+    /// When it cannot be written; the one in force then stays.
+    pub fn publish(&self, bytes: &[u8]) -> Result<GenerationId, AdvisoriesError> {
+        AdvisoryIndex::open(bytes)?.verify()?;
+        fs::create_dir_all(&self.folder).map_err(AdvisoriesError::io("create", &self.folder))?;
+        let id = GenerationId(Hash::of(bytes).to_string());
+        self.write(&self.file(&id), bytes)?;
+        self.write(&self.folder.join("current"), format!("{id}\n").as_bytes())?;
+        self.prune(&id);
+        Ok(id)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), AdvisoriesError> {
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(AdvisoriesError::io("write in", &self.folder))?;
+        file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(AdvisoriesError::io("write", path))?;
+        file.persist(path).map_err(|error| AdvisoriesError::Io { action: "write", path: path.to_owned(), source: error.error })?;
+        // Without this the rename itself may be lost with the power.
+        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(AdvisoriesError::io("sync", &self.folder))
+    }
+
+    /// Removes all but the newest generations. What cannot be removed now is removed next time.
+    fn prune(&self, current: &GenerationId) {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        let mut old: Vec<_> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "index") && *path != self.file(current))
+            .filter_map(|path| Some((fs::metadata(&path).ok()?.modified().ok()?, path)))
+            .collect();
+        old.sort_unstable_by(|a, b| b.cmp(a));
+        for (_, path) in old.into_iter().skip(KEPT - 1) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}

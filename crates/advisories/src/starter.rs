@@ -1,0 +1,50 @@
+//! The starter set: some well-known vulnerabilities that ship with the program, so that a first scan works with nothing set up.
+//! It is not intelligence: every output that rests on it says so, and the watching server never loads it.
+
+use crate::{AdvisoriesError, Importer, osv};
+use lestrade_model::{Advisory, Timestamp};
+use serde_json::Value;
+
+/// The name under which its records are kept.
+pub const STARTER_FEED: &str = "starter";
+
+const RECORDS: &str = include_str!("../starter/advisories.json");
+
+/// The records of the starter set.
+///
+/// # Errors
+/// Never in a build whose tests passed: the set is part of the program.
+pub fn starter_advisories() -> Result<Vec<Advisory>, AdvisoriesError> {
+    let broken = |reason: String| AdvisoriesError::NotAFeed { path: "starter/advisories.json".into(), reason };
+    let records: Vec<Value> = serde_json::from_str(RECORDS).map_err(|error| broken(error.to_string()))?;
+    records.into_iter().map(|record| osv::read_osv(STARTER_FEED, record).map_err(|refused| broken(refused.to_string()))).collect()
+}
+
+/// The starter set, compiled.
+///
+/// # Errors
+/// As [`starter_advisories`].
+pub fn starter_index() -> Result<Vec<u8>, AdvisoriesError> {
+    let mut importer = Importer::new(Timestamp::default());
+    importer.extend(starter_advisories()?);
+    Ok(importer.finish()?.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lestrade_matching::AdvisoryIndex;
+
+    #[test]
+    fn every_record_is_sound() {
+        let advisories = starter_advisories().unwrap();
+        assert!(advisories.len() >= 30);
+        for advisory in &advisories {
+            assert!(!advisory.scores.is_empty(), "{} has a score", advisory.key.id);
+            assert!(!advisory.summary.is_empty() && !advisory.references.is_empty(), "{} is explained", advisory.key.id);
+            assert!(advisory.affected.iter().all(|a| a.ranges.iter().any(|r| r.events.len() >= 2)), "{} has a fix", advisory.key.id);
+        }
+        let index = AdvisoryIndex::open(starter_index().unwrap()).unwrap();
+        assert!(index.manifest().is_starter_only());
+    }
+}

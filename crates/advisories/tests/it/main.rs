@@ -1,0 +1,112 @@
+//! From files to generations.
+
+use lestrade_advisories::{Documents, Importer, Library};
+use lestrade_matching::judge_component;
+use lestrade_model::{Component, Ecosystem, Timestamp};
+use std::path::Path;
+
+const RECORD: &str = r#"{"id": "GHSA-1", "modified": "2024-01-01T00:00:00Z", "aliases": ["CVE-2024-1"], "affected": [{"package":
+    {"ecosystem": "npm", "name": "left-pad"}, "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "2.0.0"}]}]}]}"#;
+
+fn now() -> Timestamp {
+    Timestamp::parse("2026-11-23T00:00:00Z").unwrap()
+}
+
+fn import(library: &Library, path: &Path) -> lestrade_advisories::ImportSummary {
+    let mut importer = match library.open_current() {
+        Ok((_, index)) => Importer::on_top_of(&index, now()).unwrap(),
+        Err(_) => Importer::new(now()),
+    };
+    importer.import(path).unwrap();
+    let (bytes, summary) = importer.finish().unwrap();
+    library.publish(&bytes).unwrap();
+    summary
+}
+
+#[test]
+fn records_of_every_packaging_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("a.json"), RECORD).unwrap();
+    std::fs::write(path("b.yaml"), "id: PYSEC-1\nmodified: 2024-01-01T00:00:00Z\naffected: []\n").unwrap();
+    std::fs::write(path("notes.txt"), "not a record").unwrap();
+    let mut tar =
+        tar::Builder::new(zstd::stream::write::Encoder::new(std::fs::File::create(path("c.tar.zst")).unwrap(), 1).unwrap().auto_finish());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(RECORD.len() as u64);
+    tar.append_data(&mut header, "../../outside.json", RECORD.as_bytes()).unwrap_err();
+    tar.append_data(&mut header, "deep/record.json", RECORD.as_bytes()).unwrap();
+    drop(tar.into_inner().unwrap());
+    let mut names = Vec::new();
+    let passed_over = Documents::each(folder.path(), &mut |document| {
+        names.push(document.name.rsplit('/').next().unwrap().to_owned());
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!((names.as_slice(), passed_over), (["a.json", "b.yaml", "record.json"].map(str::to_owned).as_slice(), 1));
+}
+
+#[test]
+fn an_import_adds_to_what_is_there_and_a_bad_record_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::new(folder.path().join("db"));
+    let feed = folder.path().join("feed");
+    std::fs::create_dir(&feed).unwrap();
+    std::fs::write(feed.join("good.json"), RECORD).unwrap();
+    std::fs::write(feed.join("bad.json"), &RECORD[..100]).unwrap();
+    let summary = import(&library, &feed);
+    assert_eq!((summary.read, summary.quarantined.len()), (1, 1));
+
+    std::fs::write(feed.join("bad.json"), RECORD.replace("GHSA-1", "GHSA-2").replace("CVE-2024-1", "CVE-2024-2")).unwrap();
+    std::fs::remove_file(feed.join("good.json")).unwrap();
+    import(&library, &feed);
+    let (_, index) = library.open_current().unwrap();
+    assert_eq!(index.manifest().generation, 2);
+    let found = judge_component(&index, &Component::new("npm".parse::<Ecosystem>().unwrap(), "left-pad", "1.0.0")).unwrap();
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["CVE-2024-1", "CVE-2024-2"]);
+}
+
+#[test]
+fn a_folder_without_advisories_is_an_error_and_replaces_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("x.json"), "{}").unwrap();
+    let error = Importer::new(now()).import(folder.path()).unwrap_err();
+    assert!(error.to_string().contains("nothing in"), "{error}");
+}
+
+#[test]
+fn three_generations_are_kept_and_a_damaged_one_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::new(folder.path());
+    for i in 0..5 {
+        let mut importer = Importer::new(Timestamp::from_millis(i));
+        let record = folder.path().join("r.json");
+        std::fs::write(&record, RECORD).unwrap();
+        importer.import(&record).unwrap();
+        library.publish(&importer.finish().unwrap().0).unwrap();
+    }
+    let generations =
+        std::fs::read_dir(folder.path()).unwrap().flatten().filter(|e| e.path().extension().is_some_and(|x| x == "index")).count();
+    assert_eq!(generations, 3);
+    let current = library.current().unwrap().unwrap();
+    std::fs::write(folder.path().join(format!("{current}.index")), b"LESTRADX and then nothing").unwrap();
+    assert!(library.open_current().is_err());
+}
+
+/// Real records of every feed that is laid out: all are read, and what is not is said.
+#[test]
+fn real_feeds() {
+    let root = std::env::var("LESTRADE_FEEDS").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/shared/feeds").into());
+    let root = Path::new(&root);
+    if !root.exists() {
+        println!("LOUD: no feeds at {}; real records were not read", root.display());
+        return;
+    }
+    for (folder, at_least) in [("osv-crates", 1000), ("osv-collected", 500), ("debian/bookworm-changelog-cves.DERIVED.json", 2000)] {
+        let mut importer = Importer::new(now());
+        importer.import(&root.join(folder)).unwrap();
+        let (_, summary) = importer.finish().unwrap();
+        println!("{folder}: {} read, {} quarantined {:?}", summary.read, summary.quarantined.len(), summary.quarantined.first());
+        assert!(summary.read >= at_least, "{folder}: {}", summary.read);
+    }
+}
