@@ -57,7 +57,7 @@ pub struct Episode {
 }
 
 /// Whether a finding opened or closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Transition {
     /// It opened.
     Opened,

@@ -1,1 +1,99 @@
-//! Truth on disk; the only room that knows SQL.
+//! Truth on disk. The only room that knows SQL, and no logic is in the SQL: tables of keys and blobs.
+//!
+//! Everything that one decision changes is one [`Change`] and commits whole or not at all: resources, inventories, episodes and
+//! the outbox groups that tell of them. There is one implementation, over two engines that differ only in how a statement is
+//! run: SQLite by default, PostgreSQL where one machine is outgrown. One conformance suite, in `tests/`, holds for both.
+
+mod change;
+mod engine;
+mod error;
+mod postgres_engine;
+mod schema;
+mod sql_store;
+mod sqlite_engine;
+
+pub use change::{Change, Delivery, Document, Fan, LoadSink, OutboxGroup, StoredResource};
+pub use error::StoreError;
+use sql_store::SqlStore;
+
+use lestrade_findings::LogPosition;
+use lestrade_model::{Hash, Inventory, Scope};
+use std::path::Path;
+
+/// What a state is kept in.
+///
+/// Methods that read what belongs to somebody take a [`Scope`]; [`Store::load`] alone reads all, for the one writer that holds
+/// the whole estate.
+pub trait Store: Send {
+    /// Reads everything that the estate index is rebuilt from, dictionaries first, episodes in order last.
+    ///
+    /// # Errors
+    /// When the engine fails or a row cannot be decoded.
+    fn load(&mut self, sink: &mut dyn LoadSink) -> Result<(), StoreError>;
+
+    /// Commits a change whole.
+    ///
+    /// # Errors
+    /// When the engine fails; then nothing of the change is kept.
+    fn commit(&mut self, change: &Change) -> Result<(), StoreError>;
+
+    /// An inventory by its identity.
+    ///
+    /// # Errors
+    /// When the engine fails or the row cannot be decoded.
+    fn inventory(&mut self, id: &Hash) -> Result<Option<Inventory>, StoreError>;
+
+    /// Outbox groups after `after`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// When the engine fails or a row cannot be decoded.
+    fn groups_after(&mut self, after: LogPosition, limit: u32) -> Result<Vec<OutboxGroup>, StoreError>;
+
+    /// How far a target has been served.
+    ///
+    /// # Errors
+    /// When the engine fails or the row cannot be decoded.
+    fn delivery(&mut self, target: &str) -> Result<Delivery, StoreError>;
+
+    /// Notes how far a target has been served.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn set_delivery(&mut self, target: &str, delivery: &Delivery) -> Result<(), StoreError>;
+
+    /// A cursor of a reconciler.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn cursor(&mut self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Documents of a kind in a scope, by key.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn documents(&mut self, scope: &Scope, kind: &str) -> Result<Vec<Document>, StoreError>;
+
+    /// Puts a document in place of the one with its key, if any.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn put_document(&mut self, scope: &Scope, kind: &str, document: &Document) -> Result<(), StoreError>;
+
+    /// Removes a document; answers whether there was one.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn delete_document(&mut self, scope: &Scope, kind: &str, key: &str) -> Result<bool, StoreError>;
+}
+
+/// Opens the store that a location names: `postgres://…`, or else a path of an SQLite file, which is created.
+///
+/// # Errors
+/// When it cannot be opened, is held by another server, or was written by a newer version.
+pub fn open(location: &str) -> Result<Box<dyn Store>, StoreError> {
+    if location.starts_with("postgres://") || location.starts_with("postgresql://") {
+        Ok(Box::new(SqlStore::open(postgres_engine::PostgresEngine::connect(location)?)?))
+    } else {
+        Ok(Box::new(SqlStore::open(sqlite_engine::SqliteEngine::open(Path::new(location))?)?))
+    }
+}

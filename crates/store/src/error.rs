@@ -1,0 +1,38 @@
+//! What can go wrong with a store.
+
+/// An error of this room. Never holds a connection string: those may carry passwords.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The engine says no.
+    #[error("the store failed while {action}: {reason}")]
+    Engine {
+        /// What was being done.
+        action: &'static str,
+        /// The engine's words.
+        reason: String,
+    },
+    /// Another server holds the state.
+    #[error("another server is using this state")]
+    InUse,
+    /// The state was written by a newer version.
+    #[error("the state has schema {found}; this version knows {known}")]
+    TooNew {
+        /// What is there.
+        found: i64,
+        /// What we know.
+        known: i64,
+    },
+    /// A row cannot be decoded.
+    #[error("a row of '{table}' is damaged")]
+    Damaged {
+        /// Where.
+        table: &'static str,
+    },
+    /// PostgreSQL over a network without TLS.
+    #[error("PostgreSQL on '{host}' would be reached without TLS; only loopback and sockets are")]
+    Insecure {
+        /// The host.
+        host: String,
+    },
+}

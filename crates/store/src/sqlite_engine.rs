@@ -1,0 +1,89 @@
+//! SQLite: the default. WAL, one writer, every commit synced.
+
+use crate::StoreError;
+use crate::engine::{Engine, Row, Statement, Value};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ToSql, params_from_iter};
+use std::fs::File;
+use std::path::Path;
+
+pub(crate) struct SqliteEngine {
+    connection: Connection,
+    /// Held as long as the engine lives: two servers on one state would each overwrite what the other knows.
+    _lock: File,
+}
+
+fn failed(action: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
+    move |error| StoreError::Engine { action, reason: error.to_string() }
+}
+
+impl SqliteEngine {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let io = |error: std::io::Error| StoreError::Engine { action: "opening the state", reason: error.to_string() };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(io)?;
+        }
+        let lock = File::create(path.with_extension("lock")).map_err(io)?;
+        lock.try_lock().map_err(|_| StoreError::InUse)?;
+        let connection = Connection::open(path).map_err(failed("opening the state"))?;
+        connection
+            .execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;")
+            .map_err(failed("opening the state"))?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(Self { connection, _lock: lock })
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Int(value) => (*value).into(),
+            Self::Text(value) => ToSqlOutput::Borrowed(ValueRef::Text(value.as_bytes())),
+            Self::Blob(value) => ToSqlOutput::Borrowed(ValueRef::Blob(value)),
+        })
+    }
+}
+
+fn run(connection: &Connection, (sql, parameters): Statement<'_>) -> rusqlite::Result<usize> {
+    connection.prepare_cached(sql)?.execute(params_from_iter(parameters))
+}
+
+impl Engine for SqliteEngine {
+    const TYPES: [(&'static str, &'static str); 2] = [("$INT", "INTEGER"), ("$BLOB", "BLOB")];
+
+    fn script(&mut self, sql: &str) -> Result<(), StoreError> {
+        self.connection.execute_batch(sql).map_err(failed("preparing the schema"))
+    }
+
+    fn execute(&mut self, statement: Statement<'_>) -> Result<u64, StoreError> {
+        run(&self.connection, statement).map(|rows| rows as u64).map_err(failed("writing"))
+    }
+
+    fn transact(
+        &mut self,
+        work: &mut dyn FnMut(&mut dyn FnMut(Statement<'_>) -> Result<(), StoreError>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction().map_err(failed("beginning"))?;
+        work(&mut |statement| run(&transaction, statement).map(|_| ()).map_err(failed("writing")))?;
+        transaction.commit().map_err(failed("committing"))
+    }
+
+    fn query(&mut self, (sql, parameters): Statement<'_>, each: &mut dyn FnMut(Row) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed("reading"))?;
+        let columns = statement.column_count();
+        let mut rows = statement.query(params_from_iter(parameters)).map_err(failed("reading"))?;
+        while let Some(row) = rows.next().map_err(failed("reading"))? {
+            let mut values = Vec::with_capacity(columns);
+            for column in 0..columns {
+                values.push(match row.get_ref(column).map_err(failed("reading"))? {
+                    ValueRef::Integer(value) => Value::Int(value),
+                    ValueRef::Text(value) => Value::Text(String::from_utf8_lossy(value).into_owned()),
+                    ValueRef::Blob(value) => Value::Blob(value.to_vec()),
+                    ValueRef::Null | ValueRef::Real(_) => return Err(StoreError::Damaged { table: "a table" }),
+                });
+            }
+            each(Row(values))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! One conformance suite, held by SQLite and by PostgreSQL.
+
+use lestrade_findings::{Episode, EpisodeBody, LogPosition, Transition};
+use lestrade_model::*;
+use lestrade_store::*;
+use lestrade_testkit::Postgres;
+use roaring::RoaringBitmap;
+
+/// What a store gave back.
+#[derive(Debug, Default, PartialEq)]
+struct Loaded {
+    components: Vec<(u32, Component)>,
+    sets: Vec<(u32, Vec<u32>)>,
+    vulnerabilities: Vec<(u32, String)>,
+    resources: Vec<(u32, StoredResource)>,
+    episodes: Vec<Episode>,
+    last_group: LogPosition,
+}
+
+impl LoadSink for Loaded {
+    fn component(&mut self, id: u32, component: Component) {
+        self.components.push((id, component));
+    }
+    fn set(&mut self, id: u32, components: Vec<u32>) {
+        self.sets.push((id, components));
+    }
+    fn vulnerability(&mut self, id: u32, name: String) {
+        self.vulnerabilities.push((id, name));
+    }
+    fn resource(&mut self, id: u32, resource: StoredResource) {
+        self.resources.push((id, resource));
+    }
+    fn episode(&mut self, episode: Episode) {
+        self.episodes.push(episode);
+    }
+    fn last_group(&mut self, id: LogPosition) {
+        self.last_group = id;
+    }
+}
+
+fn load(store: &mut dyn Store) -> Loaded {
+    let mut loaded = Loaded::default();
+    store.load(&mut loaded).unwrap();
+    loaded
+}
+
+fn scope(account: &str) -> Scope {
+    Scope::new("aws", account, "eu-west-1").unwrap()
+}
+
+fn bits(list: &[u32]) -> RoaringBitmap {
+    list.iter().copied().collect()
+}
+
+fn component(name: &str) -> Component {
+    Component::new(Ecosystem::release(Family::Debian, "12"), name, "1.0-1").from_source("src", "1.0-1")
+}
+
+fn resource(id: &str, tag: &str) -> StoredResource {
+    let key = ResourceKey { scope: scope("111111111111"), kind: ResourceKind::Image, id: id.into() };
+    let details = ResourceDetails::Image(ImageDetails { repository: "app".into(), tags: vec![tag.into()], ..ImageDetails::default() });
+    let coverage = Coverage {
+        kind: ScanKind::Package,
+        reason: CoverageReason::Successful,
+        detail: String::new(),
+        last_scanned: Some(Timestamp::from_millis(5)),
+    };
+    StoredResource {
+        resource: Resource { key, details, facts: ResourceFacts::default(), tags: vec![("env".into(), "prod".into())] },
+        inventory: Some(Hash::of(id.as_bytes())),
+        coverage: vec![coverage],
+    }
+}
+
+fn inventory() -> Inventory {
+    let occurrence =
+        Occurrence { component: 0, path: "var/lib/dpkg/status".into(), layer: None, arch: Some("amd64".into()), manager: Manager::Dpkg };
+    Inventory::assemble(None, vec![(component("a"), occurrence)], vec![])
+}
+
+fn full_change() -> Change {
+    let at = Timestamp::from_millis(1_000);
+    Change {
+        components: vec![(0, component("a")), (1, component("b"))],
+        sets: vec![(0, vec![0, 1])],
+        vulnerabilities: vec![(0, "CVE-2024-1".into())],
+        inventories: vec![(Hash::of(b"x"), inventory())],
+        resources: vec![(0, resource("image-1", "v1"))],
+        episodes: vec![Episode {
+            position: 1,
+            at,
+            body: EpisodeBody::Inventory { resource: 0, set: Some(0), previous: None, opened: bits(&[0]), closed: bits(&[]) },
+        }],
+        groups: vec![OutboxGroup {
+            id: 1,
+            at,
+            transition: Some(Transition::Opened),
+            fan: Fan::Resource { resource: 0, vulnerabilities: bits(&[0]) },
+        }],
+        cursors: vec![("intelligence".into(), b"g1".to_vec())],
+    }
+}
+
+fn what_is_committed_is_loaded(open: &dyn Fn() -> Box<dyn Store>) {
+    let change = full_change();
+    {
+        let mut store = open();
+        assert_eq!(load(&mut *store), Loaded::default());
+        store.commit(&change).unwrap();
+        // A resource that changes is one resource still.
+        store.commit(&Change { resources: vec![(0, resource("image-1", "v2"))], ..Change::default() }).unwrap();
+    }
+    let mut store = open();
+    let loaded = load(&mut *store);
+    assert_eq!(loaded.components, change.components);
+    assert_eq!(loaded.sets, change.sets);
+    assert_eq!(loaded.vulnerabilities, change.vulnerabilities);
+    assert_eq!(loaded.episodes, change.episodes);
+    assert_eq!(loaded.resources, [(0, resource("image-1", "v2"))]);
+    assert_eq!(loaded.last_group, 1);
+    assert_eq!(store.inventory(&Hash::of(b"x")).unwrap(), Some(inventory()));
+    assert_eq!(store.inventory(&Hash::of(b"y")).unwrap(), None);
+    assert_eq!(store.cursor("intelligence").unwrap().as_deref(), Some(b"g1".as_slice()));
+    assert_eq!(store.cursor("other").unwrap(), None);
+}
+
+fn a_change_that_fails_leaves_nothing(open: &dyn Fn() -> Box<dyn Store>) {
+    let mut store = open();
+    store.commit(&full_change()).unwrap();
+    let before = load(&mut *store);
+    // The component is new, the episode's place is taken: neither may be kept.
+    let clash = Change { components: vec![(2, component("c"))], episodes: full_change().episodes, ..Change::default() };
+    assert!(store.commit(&clash).is_err());
+    assert_eq!(load(&mut *store), before);
+    store.commit(&Change { components: vec![(2, component("c"))], ..Change::default() }).unwrap();
+}
+
+fn the_outbox_is_read_in_order(open: &dyn Fn() -> Box<dyn Store>) {
+    let mut store = open();
+    let group = |id| OutboxGroup {
+        id,
+        at: Timestamp::from_millis(7),
+        transition: None,
+        fan: Fan::Vulnerability { vulnerability: 3, resources: (0..100_000).collect() },
+    };
+    store.commit(&Change { groups: (1..=20).map(group).collect(), ..Change::default() }).unwrap();
+    let read = store.groups_after(4, 3).unwrap();
+    assert_eq!(read.iter().map(|g| g.id).collect::<Vec<_>>(), [5, 6, 7]);
+    assert_eq!(read[0], group(5));
+    assert_eq!(store.delivery("hook").unwrap(), Delivery::default());
+    let delivery = Delivery { done: 5, within: 17, attempts: 2 };
+    store.set_delivery("hook", &Delivery { done: 1, ..delivery.clone() }).unwrap();
+    store.set_delivery("hook", &delivery).unwrap();
+    assert_eq!(store.delivery("hook").unwrap(), delivery);
+    assert_eq!(store.delivery("other").unwrap(), Delivery::default());
+}
+
+fn documents_belong_to_their_scope(open: &dyn Fn() -> Box<dyn Store>) {
+    let mut store = open();
+    let (ours, theirs) = (scope("111111111111"), scope("222222222222"));
+    let document = |key: &str, body: &str| Document { key: key.into(), body: body.into() };
+    store.put_document(&ours, "filter", &document("b", "1")).unwrap();
+    store.put_document(&ours, "filter", &document("a", "2")).unwrap();
+    store.put_document(&ours, "filter", &document("b", "'; DROP TABLE documents; --")).unwrap();
+    store.put_document(&theirs, "filter", &document("a", "theirs")).unwrap();
+    assert_eq!(store.documents(&ours, "filter").unwrap(), [document("a", "2"), document("b", "'; DROP TABLE documents; --")]);
+    assert_eq!(store.documents(&ours, "tags").unwrap(), []);
+    assert!(!store.delete_document(&theirs, "filter", "b").unwrap(), "not theirs to delete");
+    assert!(store.delete_document(&ours, "filter", "b").unwrap());
+    assert_eq!(store.documents(&ours, "filter").unwrap().len(), 1);
+}
+
+fn a_state_has_one_writer(location: &str) {
+    let first = open(location).unwrap();
+    assert!(matches!(open(location), Err(StoreError::InUse)));
+    drop(first);
+    lestrade_testkit::until("the lock is let go", std::time::Duration::from_secs(10), || open(location).ok()).unwrap();
+}
+
+/// Runs the suite, each case on a store of its own.
+fn conformance(location: &dyn Fn() -> String) {
+    type Case = fn(&dyn Fn() -> Box<dyn Store>);
+    let cases: [Case; 4] =
+        [what_is_committed_is_loaded, a_change_that_fails_leaves_nothing, the_outbox_is_read_in_order, documents_belong_to_their_scope];
+    for case in cases {
+        let location = location();
+        case(&|| lestrade_testkit::until("the store opens", std::time::Duration::from_secs(10), || open(&location).ok()).unwrap());
+    }
+    a_state_has_one_writer(&location());
+}
+
+#[test]
+fn sqlite_conforms() {
+    let folder = tempfile::tempdir().unwrap();
+    let next = std::cell::Cell::new(0);
+    conformance(&|| {
+        next.set(next.get() + 1);
+        folder.path().join(format!("{}/state.db", next.get())).to_str().unwrap().to_owned()
+    });
+}
+
+#[test]
+fn postgres_conforms() {
+    match Postgres::start().unwrap() {
+        None => lestrade_testkit::missing("PostgreSQL"),
+        Some(server) => conformance(&|| server.database().unwrap()),
+    }
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    drop(open(path.to_str().unwrap()).unwrap());
+    rusqlite::Connection::open(&path).unwrap().execute("UPDATE schema_version SET version = 99", []).unwrap();
+    assert!(matches!(open(path.to_str().unwrap()), Err(StoreError::TooNew { found: 99, .. })));
+}
+
+#[test]
+fn postgres_over_a_network_needs_tls() {
+    let error = open("postgres://someone:hunter2@db.example/x").err().unwrap().to_string();
+    assert!(error.contains("db.example") && !error.contains("hunter2"), "{error}");
+}
