@@ -11,6 +11,7 @@ mod episodes;
 pub mod oracle;
 mod query;
 mod risk;
+mod scan;
 mod token;
 mod view;
 mod world;
@@ -23,6 +24,7 @@ pub use episodes::{
 };
 pub use query::{FEW_RESOURCES, Page, PageRequest, QueryError, Sort, SortField, list};
 pub use risk::{RiskFactors, RiskScore, risk};
+pub use scan::{ScanFinding, ScanResult, scan};
 pub use token::{TokenError, TokenKey};
 pub use view::{AffectedPackage, FindingView, FixAvailable, InventorySource, NoInventories};
 pub use world::{ResourceEntry, Suppression, World};

@@ -1,0 +1,71 @@
+//! One inventory against the index, once: what `lestrade scan` answers. The same two gates as the watching server.
+
+use crate::{AffectedPackage, Assessment, assess};
+use lestrade_matching::{AdvisoryIndex, Applicability, IndexError, Verdict, applies_to, comparable, judge_component};
+use lestrade_model::{Component, Inventory, ResourceFacts};
+use std::collections::BTreeMap;
+
+/// A vulnerability that is in an inventory.
+#[derive(Clone, Debug)]
+pub struct ScanFinding {
+    /// What is known of it.
+    pub assessment: Assessment,
+    /// What is affected: at least one.
+    pub packages: Vec<AffectedPackage>,
+}
+
+/// What was found, and what was not judged.
+#[derive(Clone, Debug, Default)]
+pub struct ScanResult {
+    /// Findings, by vulnerability id.
+    pub findings: Vec<ScanFinding>,
+    /// Components whose versions cannot be compared or whose names are nobody's: listed, and not clean.
+    pub not_judged: Vec<Component>,
+    /// Components that do not count here, with the reason.
+    pub not_applicable: Vec<(Component, &'static str)>,
+}
+
+/// Judges every component of an inventory.
+///
+/// # Errors
+/// When the index is corrupt.
+pub fn scan<B: AsRef<[u8]>>(index: &AdvisoryIndex<B>, inventory: &Inventory, facts: &ResourceFacts) -> Result<ScanResult, IndexError> {
+    let mut result = ScanResult::default();
+    let mut by_vulnerability: BTreeMap<String, Vec<(u32, Verdict)>> = BTreeMap::new();
+    for (number, component) in (0_u32..).zip(&inventory.components) {
+        if let Applicability::NotApplicable(reason) = applies_to(facts, component) {
+            result.not_applicable.push((component.clone(), reason));
+            continue;
+        }
+        if !comparable(component) {
+            result.not_judged.push(component.clone());
+        }
+        for (vulnerability, verdict) in judge_component(index, component)? {
+            by_vulnerability.entry(vulnerability).or_default().push((number, verdict));
+        }
+    }
+    for (vulnerability, verdicts) in by_vulnerability {
+        let advisories =
+            index.advisories_of(&vulnerability)?.into_iter().map(|ordinal| index.advisory(ordinal)).collect::<Result<Vec<_>, _>>()?;
+        let packages = verdicts.iter().flat_map(|(number, verdict)| affected_packages(inventory, *number, verdict)).collect();
+        result.findings.push(ScanFinding { assessment: assess(&vulnerability, &advisories), packages });
+    }
+    Ok(result)
+}
+
+/// A component with a verdict, once for each place where it lies.
+fn affected_packages(inventory: &Inventory, number: u32, verdict: &Verdict) -> Vec<AffectedPackage> {
+    inventory
+        .occurrences_of(number)
+        .map(|occurrence| AffectedPackage {
+            component: inventory.components[number as usize].clone(),
+            state: verdict.state,
+            fixed_in: verdict.fixed_in.clone(),
+            vendor_severity: verdict.vendor_severity.clone(),
+            path: Some(occurrence.path.clone()),
+            layer: occurrence.layer.clone(),
+            arch: occurrence.arch.clone(),
+            manager: Some(occurrence.manager),
+        })
+        .collect()
+}

@@ -1,0 +1,256 @@
+//! A finding in Inspector's own shape, and the event that tells of it.
+//!
+//! The members are those of botocore's `inspector2` model 1.44.5; the values follow Inspector's real findings where those differ
+//! from the model. Times are epoch seconds in the API and Java's `Date.toString` with milliseconds in events.
+
+use lestrade_findings::{AffectedPackage, FindingView, FixAvailable};
+use lestrade_model::{Component, FindingStatus, Manager, Resource, ResourceDetails, ResourceKind, Timestamp};
+use serde_json::{Map, Value, json};
+
+/// How times are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Times {
+    /// A number: seconds since the epoch, with fraction. The API.
+    EpochSeconds,
+    /// `Wed Sep 04 16:59:44.356 UTC 2024`. Events.
+    Java,
+}
+
+impl Times {
+    fn write(self, at: Timestamp) -> Value {
+        match self {
+            Self::EpochSeconds => json!(at.as_seconds()),
+            Self::Java => jiff::Timestamp::from_millisecond(at.as_millis())
+                .map_or(Value::Null, |at| Value::String(at.strftime("%a %b %d %H:%M:%S%.3f UTC %Y").to_string())),
+        }
+    }
+}
+
+/// The longest description; Inspector cuts there too.
+const MAX_DESCRIPTION: usize = 1024;
+/// The most vulnerable packages of one finding that are written out.
+const MAX_PACKAGES: usize = 100;
+
+/// A finding.
+#[must_use]
+pub fn finding(view: &FindingView, times: Times) -> Value {
+    let assessment = &view.assessment;
+    let mut out = json!({
+        "awsAccountId": view.resource.key.scope.account,
+        "description": description(view),
+        "exploitAvailable": if assessment.known_exploited { "YES" } else { "NO" },
+        "findingArn": view.arn.as_str(),
+        "firstObservedAt": times.write(view.first_observed),
+        "fixAvailable": view.fix_available.as_str(),
+        "lastObservedAt": times.write(view.last_observed),
+        "packageVulnerabilityDetails": details(view, times),
+        "remediation": {"recommendation": {"text": remediation(view)}},
+        "resources": [resource(&view.resource, times)],
+        "severity": view.severity.as_str(),
+        "status": view.status.as_str(),
+        "title": view.title,
+        "type": view.key.finding_type().as_str(),
+        "updatedAt": times.write(view.updated),
+    });
+    if let (Some(score), Some(decided)) = (assessment.inspector_score, &assessment.decided_by) {
+        out["inspectorScore"] = json!(score);
+        out["inspectorScoreDetails"] = json!({"adjustedCvss": {
+            "adjustments": [],
+            "cvssSource": decided.source.0,
+            "score": score,
+            "scoreSource": decided.source.0,
+            "scoringVector": decided.cvss.vector,
+            "version": decided.cvss.version.as_str(),
+        }});
+    }
+    if let Some(epss) = assessment.epss {
+        out["epss"] = json!({"score": epss});
+    }
+    out
+}
+
+fn description(view: &FindingView) -> String {
+    let text = if view.assessment.details.is_empty() { &view.assessment.summary } else { &view.assessment.details };
+    match text.chars().count() {
+        0 => format!("{} affects {}", view.assessment.id, view.title),
+        length if length <= MAX_DESCRIPTION => text.clone(),
+        _ => {
+            let kept: String = text.chars().take(MAX_DESCRIPTION - "...Truncated".len()).collect();
+            format!("{kept}...Truncated")
+        }
+    }
+}
+
+fn remediation(view: &FindingView) -> &'static str {
+    match (view.status, view.fix_available) {
+        (FindingStatus::Closed, _) | (_, FixAvailable::No) => "None Provided",
+        _ => "Upgrade your installed software packages to the proposed fixed in version and release.",
+    }
+}
+
+fn details(view: &FindingView, times: Times) -> Value {
+    let assessment = &view.assessment;
+    let mut out = json!({
+        "cvss": assessment.scores.iter().map(|score| json!({
+            "baseScore": score.cvss.score,
+            "scoringVector": score.cvss.vector,
+            "source": score.source.0,
+            "version": score.cvss.version.as_str(),
+        })).collect::<Vec<_>>(),
+        "referenceUrls": assessment.references.iter().take(10).collect::<Vec<_>>(),
+        "relatedVulnerabilities": assessment.related.iter().take(100).collect::<Vec<_>>(),
+        "source": assessment.source,
+        "vulnerabilityId": assessment.id,
+        "vulnerablePackages": view.packages.iter().take(MAX_PACKAGES).map(package).collect::<Vec<_>>(),
+    });
+    let mut optional = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            out[name] = value;
+        }
+    };
+    optional("sourceUrl", assessment.source_url.as_ref().map(|url| json!(url)));
+    optional("vendorSeverity", assessment.vendor_severity.as_ref().map(|word| json!(word)));
+    optional("vendorCreatedAt", assessment.published.map(|at| times.write(at)));
+    optional("vendorUpdatedAt", assessment.modified.map(|at| times.write(at)));
+    out
+}
+
+fn package(package: &AffectedPackage) -> Value {
+    let component = &package.component;
+    let (epoch, version, release) = parts(component);
+    let mut out = json!({
+        "name": component.name,
+        "version": version,
+        "fixedInVersion": package.fixed_in.as_deref().map_or_else(|| "NotAvailable".to_owned(), |fixed| with_epoch(component, fixed)),
+        "packageManager": manager(package.manager),
+    });
+    if component.ecosystem.family.is_os() {
+        out["epoch"] = json!(epoch);
+        if let Some(release) = release {
+            out["release"] = json!(release);
+        }
+    }
+    if let Some(arch) = &package.arch {
+        out["arch"] = json!(arch.to_uppercase());
+    }
+    if let Some(layer) = &package.layer {
+        out["sourceLayerHash"] = json!(layer);
+    }
+    if let (Some(path), false) = (&package.path, component.ecosystem.family.is_os()) {
+        out["filePath"] = json!(path);
+    }
+    out
+}
+
+/// Epoch, version and release of an operating system's package; the whole version of any other.
+fn parts(component: &Component) -> (u32, &str, Option<&str>) {
+    let version = component.version.as_str();
+    if !component.ecosystem.family.is_os() {
+        return (0, version, None);
+    }
+    let (epoch, rest) = version.split_once(':').map_or((0, version), |(epoch, rest)| (epoch.parse().unwrap_or(0), rest));
+    rest.rsplit_once('-').map_or((epoch, rest, None), |(version, release)| (epoch, version, Some(release)))
+}
+
+/// Inspector writes the epoch of an operating system's fix even when it is 0.
+fn with_epoch(component: &Component, fixed: &str) -> String {
+    if component.ecosystem.family.is_os() && !fixed.contains(':') { format!("0:{fixed}") } else { fixed.to_owned() }
+}
+
+/// The package manager as Inspector spells it.
+#[must_use]
+pub const fn manager(manager: Option<Manager>) -> &'static str {
+    match manager {
+        Some(Manager::Apk | Manager::Dpkg | Manager::Rpm) => "OS",
+        Some(Manager::Bundler) => "BUNDLER",
+        Some(Manager::Cargo) => "CARGO",
+        Some(Manager::Composer) => "COMPOSER",
+        Some(Manager::GoBinary) => "GOBINARY",
+        Some(Manager::GoModules) => "GOMOD",
+        Some(Manager::Jar) => "JAR",
+        Some(Manager::Npm) => "NPM",
+        Some(Manager::NodePackage) => "NODEPKG",
+        Some(Manager::NuGet) => "NUGET",
+        Some(Manager::Pip) => "PIP",
+        Some(Manager::Pnpm) => "PNPM",
+        Some(Manager::Poetry) => "POETRY",
+        Some(Manager::PythonPackage) => "PYTHONPKG",
+        Some(Manager::Yarn) => "YARN",
+        _ => "GENERIC",
+    }
+}
+
+/// A resource, as a finding names it.
+#[must_use]
+pub fn resource(resource: &Resource, times: Times) -> Value {
+    let key = &resource.key;
+    let mut out = json!({
+        "id": key.id,
+        "partition": key.scope.partition,
+        "region": key.scope.region,
+        "type": resource_type(key.kind),
+    });
+    let tags: Map<String, Value> = resource.tags.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    if !tags.is_empty() {
+        out["tags"] = Value::Object(tags);
+    }
+    if let ResourceDetails::Image(image) = &resource.details {
+        out["details"] = json!({"awsEcrContainerImage": {
+            "architecture": image.architecture,
+            "imageHash": image.digest,
+            "imageTags": image.tags,
+            "pushedAt": times.write(image.pushed_at),
+            "registry": image.registry,
+            "repositoryName": image.repository,
+        }});
+    }
+    out
+}
+
+/// The resource type in Inspector's words.
+#[must_use]
+pub const fn resource_type(kind: ResourceKind) -> &'static str {
+    match kind {
+        ResourceKind::Image => "AWS_ECR_CONTAINER_IMAGE",
+        ResourceKind::Function => "AWS_LAMBDA_FUNCTION",
+        _ => "AWS_EC2_INSTANCE",
+    }
+}
+
+/// An `Inspector2 Finding` event in EventBridge's envelope. `id` is the event's identity: the same state change always has the
+/// same one.
+#[must_use]
+pub fn finding_event(view: &FindingView, id: &str, at: Timestamp) -> Value {
+    let scope = &view.resource.key.scope;
+    let seconds = Timestamp::from_millis(at.as_millis() - at.as_millis().rem_euclid(1000));
+    json!({
+        "version": "0",
+        "id": id,
+        "detail-type": "Inspector2 Finding",
+        "source": "aws.inspector2",
+        "account": scope.account,
+        "time": seconds.to_string(),
+        "region": scope.region,
+        "resources": [view.resource.key.id],
+        "detail": finding(view, Times::Java),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_events_are_javas() {
+        let at = Timestamp::parse("2024-09-04T16:59:44.356Z").unwrap();
+        assert_eq!(Times::Java.write(at), "Wed Sep 04 16:59:44.356 UTC 2024");
+        assert_eq!(Times::Java.write(Timestamp::parse("2024-09-04T16:59:44Z").unwrap()), "Wed Sep 04 16:59:44.000 UTC 2024");
+    }
+
+    #[test]
+    fn versions_of_systems_packages_are_taken_apart() {
+        let component = Component::new("Debian:12".parse::<lestrade_model::Ecosystem>().unwrap(), "git", "1:2.39.2-1.1");
+        assert_eq!(parts(&component), (1, "2.39.2", Some("1.1")));
+        assert_eq!(with_epoch(&component, "2.0-1"), "0:2.0-1");
+    }
+}

@@ -1,0 +1,235 @@
+//! A scan as a table: the verdict, what to fix first, the findings, what could not be read. Never wider than the terminal.
+
+use crate::{ScanReport, fixes, printable};
+use lestrade_findings::ScanFinding;
+use lestrade_model::{Completeness, FixState, Severity};
+use std::fmt::Write;
+
+/// How a table is drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct TableStyle {
+    /// Columns of the terminal; at least 40 are used.
+    pub width: usize,
+    /// Whether to colour.
+    pub colour: bool,
+}
+
+/// At most this many fixes are named; the rest is counted.
+const FIXES: usize = 5;
+/// At most this many unread files are named; the rest is counted.
+const PROBLEMS: usize = 20;
+
+const RED: &str = "31;1";
+const YELLOW: &str = "33";
+const BLUE: &str = "34";
+const BOLD: &str = "1";
+const DIM: &str = "2";
+
+impl TableStyle {
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    const fn severity(severity: Severity) -> &'static str {
+        match severity {
+            Severity::Critical | Severity::High => RED,
+            Severity::Medium => YELLOW,
+            Severity::Low => BLUE,
+            Severity::Informational | Severity::Untriaged => DIM,
+        }
+    }
+}
+
+/// The report as a table.
+#[must_use]
+pub fn scan_table(report: &ScanReport, style: TableStyle) -> String {
+    let mut out = String::new();
+    header(report, style, &mut out);
+    fix_first(report, style, &mut out);
+    findings(report, style, &mut out);
+    uncovered(report, style, &mut out);
+    out
+}
+
+fn header(report: &ScanReport, style: TableStyle, out: &mut String) {
+    let os = report.inventory.os.as_ref().map(|os| format!(" ({})", printable(&os.to_string()))).unwrap_or_default();
+    let intelligence = match (report.intelligence.starter_only, report.intelligence.newest) {
+        (true, _) => "starter set only".to_owned(),
+        (false, Some(at)) => format!("intelligence {at}"),
+        (false, None) => "intelligence of unknown age".to_owned(),
+    };
+    let completeness = match report.completeness() {
+        Completeness::Complete => "complete".to_owned(),
+        Completeness::Partial => style.paint(YELLOW, "INCOMPLETE"),
+    };
+    let components = report.inventory.components.len();
+    let target = style.paint(BOLD, &printable(&report.target));
+    let _ = writeln!(out, "{target}{os} · {components} {} · {intelligence} · {completeness}", plural(components, "package"));
+    let counts: Vec<String> = report
+        .counts()
+        .into_iter()
+        .map(|(severity, count)| style.paint(TableStyle::severity(severity), &format!("{count} {}", severity.as_str().to_lowercase())))
+        .collect();
+    let total = report.result.findings.len();
+    if total == 0 && components == 0 {
+        let _ = writeln!(out, " nothing to judge: no package was found");
+    } else if total == 0 {
+        let _ = writeln!(out, " 0 findings");
+    } else {
+        let _ = writeln!(out, " {total} {}: {}", plural(total, "finding"), counts.join(" · "));
+    }
+    if report.intelligence.starter_only {
+        let records: u64 = report.intelligence.feeds.iter().map(|(_, records)| records).sum();
+        let warning =
+            format!("! only the starter set of {records} well-known vulnerabilities was asked; this is not a clean bill of health");
+        let _ = writeln!(out, "{}", style.paint(YELLOW, &warning));
+        let _ = writeln!(out, "  try: lestrade db import PATH      # OSV records or the Debian tracker's JSON");
+    }
+}
+
+fn fix_first(report: &ScanReport, style: TableStyle, out: &mut String) {
+    let fixes = fixes(report);
+    let whole: f64 = report.result.findings.iter().map(ScanReport::risk_of).sum();
+    if fixes.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", style.paint(BOLD, "FIX FIRST"));
+    for fix in fixes.iter().take(FIXES) {
+        let share = if whole > 0.0 { format!("{:.0} % of the risk", 100.0 * fix.risk / whole) } else { String::new() };
+        let how = fix.command.clone().unwrap_or_else(|| format!("upgrade {}", fix.package));
+        let _ = writeln!(
+            out,
+            "  {}  → {}  closes {}  {}",
+            style.paint(BOLD, &printable(&how)),
+            printable(&fix.to),
+            named(&fix.closes, 3),
+            style.paint(DIM, &share)
+        );
+    }
+    if fixes.len() > FIXES {
+        let _ = writeln!(out, "  and {} more upgrades", fixes.len() - FIXES);
+    }
+}
+
+/// The first names of a list and how many more there are.
+fn named(list: &[String], most: usize) -> String {
+    let shown: Vec<_> = list.iter().take(most).map(|name| printable(name)).collect();
+    match list.len().saturating_sub(most) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+struct Line {
+    severity: Severity,
+    cells: [String; 6],
+}
+
+fn findings(report: &ScanReport, style: TableStyle, out: &mut String) {
+    if report.result.findings.is_empty() {
+        return;
+    }
+    let lines: Vec<Line> = report.by_risk().into_iter().flat_map(lines).collect();
+    let titles = ["RISK", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED", "WHERE"];
+    let widths = widths(&titles, &lines, style.width.max(40));
+    let row = |cells: &[String; 6]| {
+        let cells: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| pad(cell, width)).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    let _ = writeln!(out, "\n{}", style.paint(BOLD, &row(&titles.map(str::to_owned))));
+    for line in &lines {
+        let text = row(&line.cells);
+        // Only the risk and the id are coloured: the rest is read, not skimmed.
+        let split = widths[0] + 2 + widths[1];
+        let (head, tail) = text.char_indices().nth(split).map_or((text.as_str(), ""), |(at, _)| text.split_at(at));
+        let _ = writeln!(out, "{}{tail}", style.paint(TableStyle::severity(line.severity), head));
+    }
+}
+
+/// One line for each affected package; places of the same package are counted.
+fn lines(finding: &ScanFinding) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut previous = None;
+    let mut more = 0;
+    for package in &finding.packages {
+        if previous == Some(&package.component) {
+            more += 1;
+            if let Some(line) = lines.last_mut() {
+                let place = line.cells[5].split(" (+").next().unwrap_or_default().to_owned();
+                line.cells[5] = format!("{place} (+{more})");
+            }
+            continue;
+        }
+        previous = Some(&package.component);
+        more = 0;
+        let fixed = match (&package.fixed_in, package.state) {
+            (Some(version), _) => version.clone(),
+            (None, FixState::Open) => "no fix yet".to_owned(),
+            (None, state) => state.as_str().to_owned(),
+        };
+        lines.push(Line {
+            severity: finding.assessment.severity,
+            cells: [
+                format!("{:>3.0}", ScanReport::risk_of(finding)),
+                finding.assessment.id.clone(),
+                package.component.name.clone(),
+                package.component.version.clone(),
+                fixed,
+                package.path.clone().unwrap_or_default(),
+            ]
+            .map(|cell| printable(&cell).into_owned()),
+        });
+    }
+    lines
+}
+
+/// Natural widths, shrunk from the widest column on until the row fits.
+fn widths(titles: &[&str; 6], lines: &[Line], limit: usize) -> [usize; 6] {
+    let mut widths: [usize; 6] =
+        std::array::from_fn(|i| lines.iter().map(|line| line.cells[i].chars().count()).chain([titles[i].len()]).max().unwrap_or(0));
+    let gaps = 2 * (widths.len() - 1);
+    // The vulnerability's id is never cut: it is what a person copies.
+    while widths.iter().sum::<usize>() + gaps > limit {
+        let Some(widest) = [5, 4, 3, 2].into_iter().filter(|i| widths[*i] > 8).max_by_key(|i| widths[*i]) else { break };
+        widths[widest] -= 1;
+    }
+    widths
+}
+
+fn pad(cell: &str, width: usize) -> String {
+    let length = cell.chars().count();
+    if length <= width {
+        return format!("{cell}{}", " ".repeat(width - length));
+    }
+    let kept: String = cell.chars().take(width.saturating_sub(1)).collect();
+    format!("{kept}…")
+}
+
+fn uncovered(report: &ScanReport, style: TableStyle, out: &mut String) {
+    let problems = &report.inventory.problems;
+    let not_judged = &report.result.not_judged;
+    if !problems.is_empty() || !not_judged.is_empty() {
+        out.push('\n');
+    }
+    for problem in problems.iter().take(PROBLEMS) {
+        let line = format!("! NOT covered: {}: {}", printable(&problem.path), printable(&problem.detail));
+        let _ = writeln!(out, "{}", style.paint(YELLOW, &line));
+    }
+    if problems.len() > PROBLEMS {
+        let _ = writeln!(out, "! and {} more that are not covered", problems.len() - PROBLEMS);
+    }
+    if !not_judged.is_empty() {
+        let names: Vec<String> = not_judged.iter().map(|component| component.name.clone()).collect();
+        let line = format!(
+            "! NOT judged: {} {} of ecosystems without advisories: {}",
+            names.len(),
+            plural(names.len(), "package"),
+            named(&names, 3)
+        );
+        let _ = writeln!(out, "{}", style.paint(YELLOW, &line));
+    }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { noun.to_owned() } else { format!("{noun}s") }
+}
