@@ -83,6 +83,13 @@ impl Library {
         }
     }
 
+    /// The id of a generation by its text; none when the text is not one.
+    #[must_use]
+    pub fn named(&self, id: &str) -> Option<GenerationId> {
+        let id = id.trim();
+        (id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit())).then(|| GenerationId(id.to_owned()))
+    }
+
     /// Opens a generation by mapping it.
     ///
     /// # Errors

@@ -306,6 +306,17 @@ impl<'w> Pair<'w> {
     }
 }
 
+/// One finding as it stands now; none when it was never there or its vulnerability is not known.
+#[must_use]
+pub fn view_of(
+    world: &World,
+    inventories: &dyn InventorySource,
+    resource: ResourceId,
+    vulnerability: VulnerabilityId,
+) -> Option<FindingView> {
+    Pair::new(world, inventories, resource, vulnerability, world.log.head()).map(|pair| pair.view())
+}
+
 fn occurrences<'a>(inventory: &'a Inventory, component: &Component) -> impl Iterator<Item = &'a Occurrence> {
     let index = inventory.components.binary_search(component).ok().and_then(|i| u32::try_from(i).ok());
     index.into_iter().flat_map(|index| inventory.occurrences_of(index))

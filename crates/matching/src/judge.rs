@@ -26,7 +26,7 @@ pub fn judge_component<B: AsRef<[u8]>>(index: &AdvisoryIndex<B>, component: &Com
 }
 
 /// All components of the estate that one vulnerability is in: each distinct version of each package that its advisories name,
-/// once.
+/// once. With `withdrawn`, records that were withdrawn speak too: what a closed finding was about.
 ///
 /// # Errors
 /// When the index is corrupt.
@@ -34,11 +34,12 @@ pub fn judge_vulnerability<B: AsRef<[u8]>>(
     index: &AdvisoryIndex<B>,
     estate: &Estate,
     vulnerability: &str,
+    withdrawn: bool,
 ) -> Result<BTreeMap<ComponentId, Verdict>, IndexError> {
     let mut found = BTreeMap::new();
     for advisory in index.advisories_of(vulnerability)? {
         let advisory = index.advisory(advisory)?;
-        if advisory.is_withdrawn() {
+        if advisory.is_withdrawn() && !withdrawn {
             continue;
         }
         for affected in &advisory.affected {

@@ -1,1 +1,20 @@
 //! Reconcilers that never stop, and the only HTTP server.
+//!
+//! [`Core`] holds the derived world in memory and the truth in the store, and changes both together. Reconcilers take no input:
+//! each reads what it needs, does what is missing and can be run again at any time. HTTP only reads the world and writes
+//! documents.
+
+mod core;
+mod deliver;
+mod error;
+mod intelligence;
+mod inventory;
+mod load;
+mod reconcile;
+
+pub use core::Core;
+pub use deliver::Deliver;
+pub use error::ServerError;
+pub use intelligence::RefreshIntelligence;
+pub use inventory::Observation;
+pub use reconcile::{Outcome, Reconciler, Reconcilers, Signal};

@@ -1,0 +1,201 @@
+//! The world in memory and the truth in the store, changed together.
+
+use crate::ServerError;
+use lestrade_advisories::{Library, OpenIndex};
+use lestrade_findings::{Episode, EpisodeBody, InventorySource, LogPosition, TokenKey, Transition, World, assess};
+use lestrade_matching::{AdvisoryIndex, VulnerabilityId, judge_vulnerability};
+use lestrade_model::{Clock, Hash, Inventory, Timestamp};
+use lestrade_store::{Change, Fan, OutboxGroup, Store};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// How many inventories are kept decoded.
+const CACHED_INVENTORIES: usize = 256;
+
+/// The watching server's state.
+///
+/// Writers take the world's write lock, change it, commit the same change to the store, and only then let go: readers never see
+/// what is not on disk. When the commit fails, the world is rebuilt from the store.
+pub struct Core {
+    pub(crate) world: RwLock<World>,
+    pub(crate) store: Mutex<Box<dyn Store>>,
+    pub(crate) library: Library,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) last_group: Mutex<LogPosition>,
+    index: RwLock<Option<Arc<OpenIndex>>>,
+    inventories: Mutex<HashMap<Hash, Arc<Inventory>>>,
+    token_key: TokenKey,
+}
+
+/// A lock whose holder panicked still guards sound data here: every change is replaced whole or rebuilt.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Core {
+    /// Loads the state and brings it up to the intelligence in force.
+    ///
+    /// # Errors
+    /// When the store or the intelligence cannot be read.
+    pub fn open(store: Box<dyn Store>, library: Library, clock: Arc<dyn Clock>, token_key: [u8; 32]) -> Result<Self, ServerError> {
+        let core = Self {
+            world: RwLock::default(),
+            store: Mutex::new(store),
+            library,
+            clock,
+            last_group: Mutex::new(0),
+            index: RwLock::new(None),
+            inventories: Mutex::default(),
+            token_key: TokenKey::new(token_key),
+        };
+        core.reload()?;
+        core.refresh_intelligence()?;
+        Ok(core)
+    }
+
+    /// The world, for reading.
+    pub fn world(&self) -> RwLockReadGuard<'_, World> {
+        self.world.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn world_mut(&self) -> RwLockWriteGuard<'_, World> {
+        self.world.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The store, for documents. Never taken before the world's lock by a holder that then waits for that lock.
+    pub fn store(&self) -> MutexGuard<'_, Box<dyn Store>> {
+        lock(&self.store)
+    }
+
+    /// The index in force; none before the first import.
+    pub fn index(&self) -> Option<Arc<OpenIndex>> {
+        self.index.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_index(&self, index: Arc<OpenIndex>) {
+        *self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(index);
+    }
+
+    /// The key of page tokens.
+    pub const fn token_key(&self) -> &TokenKey {
+        &self.token_key
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Commits a change that the world already has; when that fails, the world becomes what the store holds.
+    pub(crate) fn commit(&self, world: &mut World, change: &Change) -> Result<(), ServerError> {
+        if change.is_empty() {
+            return Ok(());
+        }
+        let committed = lock(&self.store).commit(change);
+        if let Err(error) = committed {
+            tracing::error!(%error, "a change could not be committed; the world is rebuilt from the store");
+            *world = self.rebuilt()?;
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// The derived state compared with the log replayed: resources and vulnerabilities on which they differ.
+    ///
+    /// They must never differ; a difference is a fault to be shown, not to be hidden.
+    pub fn audit(&self) -> Vec<(u32, u32)> {
+        let world = self.world();
+        world.derived().symmetric_difference(&world.log.replay()).copied().collect()
+    }
+}
+
+impl InventorySource for Core {
+    fn inventory(&self, id: &Hash) -> Option<Arc<Inventory>> {
+        if let Some(inventory) = lock(&self.inventories).get(id) {
+            return Some(Arc::clone(inventory));
+        }
+        let inventory = match lock(&self.store).inventory(id) {
+            Ok(inventory) => Arc::new(inventory?),
+            Err(error) => {
+                tracing::error!(%error, "an inventory cannot be read");
+                return None;
+            }
+        };
+        let mut cache = lock(&self.inventories);
+        if cache.len() >= CACHED_INVENTORIES {
+            cache.clear();
+        }
+        cache.insert(*id, Arc::clone(&inventory));
+        Some(inventory)
+    }
+}
+
+/// A change in the making: it moves the world's log and remembers what has to be committed.
+pub(crate) struct Draft<'a> {
+    pub(crate) world: &'a mut World,
+    pub(crate) change: Change,
+    last_group: LogPosition,
+    at: Timestamp,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(core: &Core, world: &'a mut World) -> Self {
+        // A clock that jumps back must not write history out of order.
+        let at = core.now().max(world.log.last_at());
+        Self { world, change: Change::default(), last_group: *lock(&core.last_group), at }
+    }
+
+    /// The number of a vulnerability; a new one is to be committed.
+    pub(crate) fn vulnerability(&mut self, name: &str) -> VulnerabilityId {
+        let (id, new) = self.world.estate.intern_vulnerability(name);
+        if new {
+            self.change.vulnerabilities.push((id, name.to_owned()));
+        }
+        id
+    }
+
+    /// Appends to the log.
+    pub(crate) fn episode(&mut self, body: EpisodeBody) {
+        let episode = Episode { position: self.world.log.head() + 1, at: self.at, body };
+        self.change.episodes.push(episode.clone());
+        let estate = &self.world.estate;
+        self.world.log.append(episode, |sets| estate.resources_of(sets));
+    }
+
+    /// Puts a group into the outbox, unless it is empty.
+    pub(crate) fn tell(&mut self, transition: Option<Transition>, fan: Fan) {
+        if fan.pairs().next().is_none() {
+            return;
+        }
+        self.last_group += 1;
+        self.change.groups.push(OutboxGroup { id: self.last_group, at: self.at, transition, fan });
+    }
+
+    /// Commits.
+    pub(crate) fn commit(self, core: &Core) -> Result<(), ServerError> {
+        core.commit(self.world, &self.change)?;
+        *lock(&core.last_group) = self.last_group;
+        Ok(())
+    }
+}
+
+/// Looks up what is known of a vulnerability, anew.
+pub(crate) fn assess_from<B: AsRef<[u8]>>(
+    world: &mut World,
+    index: &AdvisoryIndex<B>,
+    id: VulnerabilityId,
+    name: &str,
+) -> Result<(), ServerError> {
+    let advisories = index.advisories_of(name)?.into_iter().map(|ordinal| index.advisory(ordinal)).collect::<Result<Vec<_>, _>>()?;
+    if advisories.is_empty() && world.assessment(id).is_some() {
+        // Its records are gone: what was last known still explains the closed findings.
+        return Ok(());
+    }
+    world.set_assessment(id, assess(name, &advisories));
+    if world.estate.verdicts(id).is_none() {
+        let past = judge_vulnerability(index, &world.estate, name, true)?;
+        let past = past.into_iter().map(|(component, verdict)| (world.estate.component(component).clone(), verdict)).collect();
+        world.remember_verdicts(id, past);
+    }
+    Ok(())
+}

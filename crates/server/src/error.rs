@@ -1,0 +1,35 @@
+//! What can go wrong while serving.
+
+use lestrade_advisories::AdvisoriesError;
+use lestrade_events::DeliveryError;
+use lestrade_matching::IndexError;
+use lestrade_store::StoreError;
+
+/// An error of this room.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// Of the store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Of the intelligence.
+    #[error(transparent)]
+    Advisories(#[from] AdvisoriesError),
+    /// Of the index.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// Of a target.
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
+    /// A value cannot be encoded.
+    #[error("a value cannot be encoded")]
+    Encoding,
+    /// A watched source cannot be reached: what is known of it is stale, and nothing of it is closed.
+    #[error("cannot watch {source_name}: {reason}")]
+    Source {
+        /// The source.
+        source_name: String,
+        /// Why not.
+        reason: String,
+    },
+}

@@ -1,0 +1,106 @@
+//! What was seen of a resource becomes what is known of it.
+
+use crate::ServerError;
+use crate::core::{Core, Draft, assess_from};
+use lestrade_findings::{EpisodeBody, ResourceEntry, Transition};
+use lestrade_matching::{Applicability, ComponentId, applies_to, judge_component};
+use lestrade_model::{Coverage, Hash, Inventory, Resource, ResourceKey};
+use lestrade_store::Fan;
+
+/// What a look at a resource brought.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// The resource, as it is now.
+    pub resource: Resource,
+    /// Its inventory; none when the look brought none, and then what was known before stands.
+    pub inventory: Option<Inventory>,
+    /// How well it was looked at.
+    pub coverage: Vec<Coverage>,
+}
+
+impl Core {
+    /// What is kept of a resource.
+    pub fn resource(&self, key: &ResourceKey) -> Option<ResourceEntry> {
+        let world = self.world();
+        world.resource_id(key).and_then(|id| world.resource(id)).cloned()
+    }
+
+    /// Takes an observation in: one transaction for resource, inventory, episode and outbox. An observation that says nothing
+    /// new writes nothing.
+    ///
+    /// # Errors
+    /// When the store or the index fails; then nothing of it is kept.
+    pub fn observe(&self, observation: Observation) -> Result<(), ServerError> {
+        let index = self.index();
+        let mut guard = self.world_mut();
+        let mut draft = Draft::new(self, &mut guard);
+        let Observation { resource, inventory, coverage } = observation;
+        let (id, new) = draft.world.intern_resource(&resource.key);
+        let before = draft.world.resource(id).cloned();
+
+        let mut identity = before.as_ref().and_then(|entry| entry.inventory);
+        let mut set = draft.world.estate.set_of(id);
+        if let Some(inventory) = inventory {
+            let encoded = postcard::to_stdvec(&inventory).map_err(|_| ServerError::Encoding)?;
+            let hash = Hash::of(&encoded);
+            let facts_changed = before.as_ref().is_none_or(|entry| entry.resource.facts != resource.facts);
+            if identity != Some(hash) || facts_changed || set.is_none() {
+                set = Some(draft.match_set(index.as_deref(), &inventory, &resource)?);
+                identity = Some(hash);
+                draft.change.inventories.push((hash, inventory));
+            }
+        }
+
+        let entry = ResourceEntry { resource, inventory: identity, coverage };
+        if before.as_ref() != Some(&entry) {
+            draft.change.resources.push((id, entry.clone().into()));
+        }
+        draft.world.set_resource(id, entry);
+
+        if set != draft.world.estate.set_of(id) || (new && set.is_some()) {
+            let delta = draft.world.estate.assign(id, set);
+            let previous = before.and_then(|entry| entry.inventory);
+            let (opened, closed) = (delta.opened, delta.closed);
+            draft.episode(EpisodeBody::Inventory { resource: id, set, previous, opened: opened.clone(), closed: closed.clone() });
+            draft.tell(Some(Transition::Opened), Fan::Resource { resource: id, vulnerabilities: opened });
+            draft.tell(Some(Transition::Closed), Fan::Resource { resource: id, vulnerabilities: closed });
+        }
+        draft.commit(self)
+    }
+}
+
+impl Draft<'_> {
+    /// The match set of the components that count in a resource. Components that are new to the estate are judged once, here.
+    fn match_set(
+        &mut self,
+        index: Option<&lestrade_advisories::OpenIndex>,
+        inventory: &Inventory,
+        resource: &Resource,
+    ) -> Result<u32, ServerError> {
+        let mut ids: Vec<ComponentId> = Vec::with_capacity(inventory.components.len());
+        for component in &inventory.components {
+            if applies_to(&resource.facts, component) != Applicability::Applies {
+                continue;
+            }
+            let (id, new) = self.world.estate.intern_component(component);
+            ids.push(id);
+            if !new {
+                continue;
+            }
+            self.change.components.push((id, component.clone()));
+            let Some(index) = index else { continue };
+            for (name, verdict) in judge_component(index, component)? {
+                let vulnerability = self.vulnerability(&name);
+                self.world.estate.learn(id, [(vulnerability, verdict)]);
+                if self.world.assessment(vulnerability).is_none() {
+                    assess_from(self.world, index, vulnerability, &name)?;
+                }
+            }
+        }
+        let (set, new) = self.world.estate.intern_set(&ids);
+        if new {
+            self.change.sets.push((set, self.world.estate.set(set).to_vec()));
+        }
+        Ok(set)
+    }
+}

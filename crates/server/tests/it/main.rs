@@ -1,0 +1,270 @@
+//! The watching core without a network: observations and generations in, episodes and events out, through crashes.
+
+use lestrade_advisories::{Importer, Library};
+use lestrade_events::{DeliveryError, Event, Target};
+use lestrade_findings::{Criteria, FEW_RESOURCES, FindingView, PageRequest, Sort, list};
+use lestrade_model::*;
+use lestrade_server::{Core, Deliver, Observation, Reconciler};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+const HOUR: i64 = 3_600_000;
+
+/// A clock that tests set.
+struct TestClock(AtomicI64);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// A server's folder, and the intelligence that is published to it.
+struct Lab {
+    folder: tempfile::TempDir,
+    clock: Arc<TestClock>,
+    records: Vec<Value>,
+}
+
+fn scope() -> Scope {
+    Scope::new("aws", "123456789012", "eu-west-1").unwrap()
+}
+
+impl Lab {
+    fn new() -> Self {
+        let start = Timestamp::parse("2026-11-23T00:00:00Z").unwrap().as_millis();
+        Self { folder: tempfile::tempdir().unwrap(), clock: Arc::new(TestClock(AtomicI64::new(start))), records: vec![] }
+    }
+
+    fn later(&self, millis: i64) {
+        self.clock.0.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    fn library(&self) -> Library {
+        Library::new(self.folder.path().join("db"))
+    }
+
+    /// Opens the server's core, as a start does.
+    fn open(&self) -> Arc<Core> {
+        let state = self.folder.path().join("state.db");
+        let store = lestrade_store::open(state.to_str().unwrap()).unwrap();
+        Arc::new(Core::open(store, self.library(), self.clock.clone(), [7; 32]).unwrap())
+    }
+
+    /// Publishes a record, in place of the one with the same id.
+    fn publish(&mut self, record: Value) {
+        self.records.retain(|r| r["id"] != record["id"]);
+        self.records.push(record);
+        let file = self.folder.path().join("records.json");
+        std::fs::write(&file, Value::Array(self.records.clone()).to_string()).unwrap();
+        let mut importer = match self.library().open_current() {
+            Ok((_, index)) => Importer::on_top_of(&index, self.clock.now()).unwrap(),
+            Err(_) => Importer::new(self.clock.now()),
+        };
+        importer.import(&file).unwrap();
+        self.library().publish(&importer.finish().unwrap().0).unwrap();
+    }
+}
+
+fn record(id: &str, package: &str, fixed: &str) -> Value {
+    json!({"id": id, "modified": "2026-01-01T00:00:00Z", "summary": format!("{package} is vulnerable"),
+        "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
+        "affected": [{"package": {"ecosystem": "npm", "name": package},
+            "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": fixed}]}]}]})
+}
+
+fn observation(name: &str, packages: &[(&str, &str)]) -> Observation {
+    let key = ResourceKey { scope: scope(), kind: ResourceKind::Image, id: name.into() };
+    let found = packages
+        .iter()
+        .map(|(package, version)| {
+            let component = Component::new(Ecosystem::of(Family::Npm), package, version);
+            (component, Occurrence { component: 0, path: format!("app/{package}"), layer: None, arch: None, manager: Manager::Npm })
+        })
+        .collect();
+    let coverage = Coverage { kind: ScanKind::Package, reason: CoverageReason::Successful, detail: String::new(), last_scanned: None };
+    Observation {
+        resource: Resource { key, details: ResourceDetails::Image(ImageDetails::default()), facts: ResourceFacts::default(), tags: vec![] },
+        inventory: Some(Inventory::assemble(None, found, vec![])),
+        coverage: vec![coverage],
+    }
+}
+
+fn findings(core: &Core) -> Vec<FindingView> {
+    let scopes = [scope()];
+    let criteria = Criteria::default();
+    let request = PageRequest {
+        scopes: &scopes,
+        criteria: &criteria,
+        sort: Sort::default(),
+        limit: 100,
+        token: None,
+        now: core.now(),
+        few: FEW_RESOURCES,
+    };
+    list(&core.world(), core, core.token_key(), &request).unwrap().findings
+}
+
+fn summary(core: &Core) -> Vec<String> {
+    assert_eq!(core.audit(), [], "derived state equals the log replayed");
+    let packages =
+        |f: &FindingView| f.packages.iter().map(|p| format!("{}@{}", p.component.name, p.component.version)).collect::<Vec<_>>().join("+");
+    findings(core).iter().map(|f| format!("{} {} {} {}", f.assessment.id, f.resource.key.id, f.status.as_str(), packages(f))).collect()
+}
+
+#[test]
+fn an_advisory_opens_and_its_withdrawal_closes_without_touching_the_image() {
+    let mut lab = Lab::new();
+    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
+    let core = lab.open();
+    core.observe(observation("image-a", &[("left-pad", "1.0.0"), ("is-odd", "1.0.0")])).unwrap();
+    assert_eq!(summary(&core), ["CVE-2024-1 image-a ACTIVE left-pad@1.0.0"]);
+
+    lab.later(HOUR);
+    lab.publish(record("CVE-2024-2", "is-odd", "1.5.0"));
+    assert!(core.refresh_intelligence().unwrap());
+    assert!(!core.refresh_intelligence().unwrap(), "applying twice does nothing");
+    assert_eq!(summary(&core), ["CVE-2024-1 image-a ACTIVE left-pad@1.0.0", "CVE-2024-2 image-a ACTIVE is-odd@1.0.0"]);
+
+    lab.later(HOUR);
+    let mut withdrawn = record("CVE-2024-2", "is-odd", "1.5.0");
+    withdrawn["withdrawn"] = json!("2026-11-23T00:00:00Z");
+    lab.publish(withdrawn);
+    core.refresh_intelligence().unwrap();
+    let expected = ["CVE-2024-1 image-a ACTIVE left-pad@1.0.0", "CVE-2024-2 image-a CLOSED is-odd@1.0.0"];
+    assert_eq!(summary(&core), expected);
+
+    drop(core);
+    assert_eq!(summary(&lab.open()), expected, "and a restart knows it");
+}
+
+#[test]
+fn an_upgrade_closes_and_still_shows_what_was_affected() {
+    let mut lab = Lab::new();
+    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
+    let core = lab.open();
+    core.observe(observation("host", &[("left-pad", "1.0.0")])).unwrap();
+    let first = findings(&core)[0].first_observed;
+    lab.later(HOUR);
+    core.observe(observation("host", &[("left-pad", "1.0.1"), ("x", "1")])).unwrap();
+    assert_eq!(findings(&core)[0].first_observed, first, "an update that does not fix does not reset it");
+    let arn = findings(&core)[0].arn.clone();
+    core.observe(observation("host", &[("left-pad", "2.0.0")])).unwrap();
+    assert_eq!(summary(&core), ["CVE-2024-1 host CLOSED left-pad@1.0.1"]);
+    lab.later(HOUR);
+    core.observe(observation("host", &[("left-pad", "1.0.0")])).unwrap();
+    assert_eq!(findings(&core)[0].arn, arn, "within seven days it is the same finding");
+}
+
+#[test]
+fn a_lost_generation_is_no_lost_history() {
+    let mut lab = Lab::new();
+    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
+    let core = lab.open();
+    core.observe(observation("image-a", &[("left-pad", "1.0.0"), ("is-odd", "1.0.0")])).unwrap();
+    let first = findings(&core)[0].first_observed;
+    drop(core);
+    lab.later(HOUR);
+    // Several imports while the server is down prune the generation that it knows.
+    for i in 0..5 {
+        lab.publish(record("CVE-2024-2", "is-odd", &format!("1.{i}.1")));
+        lab.later(1000);
+    }
+    let core = lab.open();
+    assert_eq!(summary(&core), ["CVE-2024-1 image-a ACTIVE left-pad@1.0.0", "CVE-2024-2 image-a ACTIVE is-odd@1.0.0"]);
+    assert_eq!(findings(&core)[0].first_observed, first);
+}
+
+#[test]
+fn a_look_that_brought_nothing_closes_nothing() {
+    let mut lab = Lab::new();
+    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
+    let core = lab.open();
+    core.observe(observation("image-a", &[("left-pad", "1.0.0")])).unwrap();
+    core.observe(Observation { inventory: None, ..observation("image-a", &[]) }).unwrap();
+    assert_eq!(summary(&core), ["CVE-2024-1 image-a ACTIVE left-pad@1.0.0"]);
+}
+
+/// Takes events, and fails when told to.
+struct Sink {
+    taken: Arc<Mutex<Vec<(String, String)>>>,
+    failing: Arc<Mutex<u32>>,
+}
+
+impl Target for Sink {
+    fn name(&self) -> &str {
+        "sink"
+    }
+    fn deliver(&mut self, event: &Event) -> Result<(), DeliveryError> {
+        let mut failing = self.failing.lock().unwrap();
+        if *failing > 0 {
+            *failing -= 1;
+            return Err(DeliveryError::Retry("told to".into()));
+        }
+        let detail = &event.body["detail"];
+        let text = format!(
+            "{} {}",
+            detail["packageVulnerabilityDetails"]["vulnerabilityId"].as_str().unwrap(),
+            detail["status"].as_str().unwrap()
+        );
+        self.taken.lock().unwrap().push((event.id.clone(), text));
+        Ok(())
+    }
+}
+
+#[test]
+fn every_change_is_told_once_through_failures_and_restarts() {
+    let mut lab = Lab::new();
+    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
+    let (taken, failing) = (Arc::new(Mutex::new(vec![])), Arc::new(Mutex::new(2)));
+    let sink = || Box::new(Sink { taken: taken.clone(), failing: failing.clone() });
+    {
+        let core = lab.open();
+        let mut deliver = Deliver::new(core.clone(), sink()).unwrap();
+        core.observe(observation("image-a", &[("left-pad", "1.0.0")])).unwrap();
+        assert!(deliver.reconcile().is_err() && deliver.reconcile().is_err());
+        deliver.reconcile().unwrap();
+        lab.publish(record("CVE-2024-2", "left-pad", "9.0.0"));
+        core.refresh_intelligence().unwrap();
+    }
+    let core = lab.open();
+    let mut deliver = Deliver::new(core.clone(), sink()).unwrap();
+    deliver.reconcile().unwrap();
+    let mut withdrawn = record("CVE-2024-1", "left-pad", "2.0.0");
+    withdrawn["withdrawn"] = json!("2026-11-23T00:00:00Z");
+    lab.publish(withdrawn);
+    core.refresh_intelligence().unwrap();
+    deliver.reconcile().unwrap();
+    deliver.reconcile().unwrap();
+    let taken = taken.lock().unwrap();
+    assert_eq!(
+        taken.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(),
+        ["CVE-2024-1 ACTIVE", "CVE-2024-2 ACTIVE", "CVE-2024-1 CLOSED"]
+    );
+    let ids: std::collections::BTreeSet<_> = taken.iter().map(|(id, _)| id).collect();
+    assert_eq!(ids.len(), 3);
+}
+
+#[test]
+fn a_damaged_generation_leaves_the_good_one_in_force() {
+    let mut lab = Lab::new();
+    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
+    let core = lab.open();
+    core.observe(observation("image-a", &[("left-pad", "1.0.0")])).unwrap();
+    lab.publish(record("CVE-2024-2", "left-pad", "2.0.0"));
+    let current = lab.library().current().unwrap().unwrap();
+    let file = lab.folder.path().join("db").join(format!("{current}.index"));
+    let mut bytes = std::fs::read(&file).unwrap();
+    let last = bytes.len() - 3;
+    bytes[last] ^= 1;
+    replace(&file, &bytes);
+    assert!(core.refresh_intelligence().is_err());
+    assert_eq!(summary(&core), ["CVE-2024-1 image-a ACTIVE left-pad@1.0.0"]);
+}
+
+fn replace(file: &Path, bytes: &[u8]) {
+    std::fs::remove_file(file).unwrap();
+    std::fs::write(file, bytes).unwrap();
+}
