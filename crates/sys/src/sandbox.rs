@@ -1,0 +1,117 @@
+//! What a worker may still do: compute, and read what it was given.
+
+use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
+use std::collections::BTreeMap;
+use std::fs::File;
+
+/// What of the file system a worker may read.
+#[derive(Debug)]
+pub enum Reach<'a> {
+    /// Nothing: it has its input and no more.
+    Nothing,
+    /// What lies below an open folder.
+    Below(&'a File),
+}
+
+/// Which walls stand. Not every kernel has all of them; which ones do is told, never assumed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sandbox {
+    /// Limits of memory, descriptors and written bytes.
+    pub limits: bool,
+    /// Landlock: the file system is out of reach.
+    pub landlock: bool,
+    /// Seccomp: only the system calls that parsing needs.
+    pub seccomp: bool,
+}
+
+impl Sandbox {
+    /// Whether all walls stand.
+    #[must_use]
+    pub const fn is_whole(self) -> bool {
+        self.limits && self.landlock && self.seccomp
+    }
+}
+
+/// Confines this process for good: resource limits, then the file system, then system calls.
+#[must_use]
+pub fn confine(memory: u64, reach: &Reach<'_>) -> Sandbox {
+    Sandbox { limits: limit(memory), landlock: wall_off(reach).unwrap_or(false), seccomp: filter_calls().is_some() }
+}
+
+fn limit(memory: u64) -> bool {
+    let rows = [
+        (libc::RLIMIT_AS, memory),
+        (libc::RLIMIT_NOFILE, 256),
+        (libc::RLIMIT_CORE, 0),
+        // Answers leave by a pipe; no file is ever written.
+        (libc::RLIMIT_FSIZE, 0),
+    ];
+    rows.into_iter().all(|(resource, value)| {
+        let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+        // SAFETY: `limit` is a valid `struct rlimit` that outlives the call.
+        #[allow(unsafe_code)]
+        let done = unsafe { libc::setrlimit(resource, &raw const limit) };
+        done == 0
+    })
+}
+
+fn wall_off(reach: &Reach<'_>) -> Result<bool, landlock::RulesetError> {
+    let abi = ABI::V5;
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(AccessFs::from_all(abi))?.create()?;
+    let ruleset = match reach {
+        Reach::Nothing => ruleset,
+        Reach::Below(folder) => ruleset.add_rule(PathBeneath::new(folder, AccessFs::from_read(abi)))?,
+    };
+    Ok(ruleset.restrict_self()?.ruleset != RulesetStatus::NotEnforced)
+}
+
+/// The calls that reading, computing and answering need. All others answer EPERM: a parser that was taken over can open no
+/// socket, start no program and trace nobody.
+const CALLS: &[libc::c_long] = &[
+    libc::SYS_brk,
+    libc::SYS_clock_gettime,
+    libc::SYS_close,
+    libc::SYS_dup,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_fadvise64,
+    libc::SYS_fcntl,
+    libc::SYS_fstat,
+    libc::SYS_futex,
+    libc::SYS_getdents64,
+    libc::SYS_getpid,
+    libc::SYS_getrandom,
+    libc::SYS_gettid,
+    libc::SYS_lseek,
+    libc::SYS_madvise,
+    libc::SYS_mmap,
+    libc::SYS_mprotect,
+    libc::SYS_mremap,
+    libc::SYS_munmap,
+    libc::SYS_newfstatat,
+    libc::SYS_openat,
+    libc::SYS_openat2,
+    libc::SYS_poll,
+    libc::SYS_pread64,
+    libc::SYS_read,
+    libc::SYS_readlinkat,
+    libc::SYS_readv,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sched_yield,
+    libc::SYS_sigaltstack,
+    libc::SYS_statx,
+    libc::SYS_tgkill,
+    libc::SYS_write,
+    libc::SYS_writev,
+];
+
+fn filter_calls() -> Option<()> {
+    let architecture = TargetArch::try_from(std::env::consts::ARCH).ok()?;
+    let rules: BTreeMap<i64, _> = CALLS.iter().map(|call| (*call, vec![])).collect();
+    let filter = SeccompFilter::new(rules, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow, architecture).ok()?;
+    let program: BpfProgram = filter.try_into().ok()?;
+    apply_filter(&program).ok()
+}

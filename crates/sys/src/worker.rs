@@ -1,0 +1,242 @@
+//! A worker: this program again, confined, with one job, one input and one answer.
+//!
+//! The job travels as an argument, the input is the worker's standard input (a file is handed over as it is; a stream is
+//! pumped), the answer comes back on its standard output as one frame: magic, the walls that stand, a length, that many bytes.
+//! The answer is read as the hostile input that it may be. A worker that dies, stalls or talks too much costs its own input
+//! and nothing else.
+
+use crate::Sandbox;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+const MAGIC: &[u8; 4] = b"LWK1";
+/// The largest job: it has to fit into an argument.
+const MAX_JOB: usize = 60 << 10;
+
+/// How to start a worker: this very program, and the argument that makes it one.
+#[derive(Clone, Debug)]
+pub struct WorkerCommand {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments before the job.
+    pub arguments: Vec<String>,
+}
+
+/// What a worker may use up.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerLimits {
+    /// Address space, in bytes.
+    pub memory: u64,
+    /// Wall-clock time.
+    pub time: Duration,
+    /// Bytes of its answer.
+    pub answer: u64,
+}
+
+impl Default for WorkerLimits {
+    fn default() -> Self {
+        Self { memory: 2 << 30, time: Duration::from_secs(600), answer: 512 << 20 }
+    }
+}
+
+/// What a worker reads.
+pub enum Input<'a> {
+    /// A file or folder, handed over.
+    File(File),
+    /// A stream, pumped.
+    Stream(&'a mut dyn Read),
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerFailure {
+    /// It cannot be started.
+    #[error("the worker cannot be started: {0}")]
+    Start(io::Error),
+    /// The stream that it was to read broke.
+    #[error("the input broke off: {0}")]
+    Input(io::Error),
+    /// It died.
+    #[error("the worker died ({0})")]
+    Died(String),
+    /// It took too long.
+    #[error("the worker took longer than {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// Its answer is no frame, or too large.
+    #[error("the worker's answer is not one")]
+    BadAnswer,
+    /// The job does not fit.
+    #[error("the job is too large")]
+    JobTooLarge,
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        out.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
+        out.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+        out
+    })
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
+    let digits = digits?;
+    digits.len().is_multiple_of(2).then(|| digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+impl WorkerCommand {
+    /// This program as a worker.
+    ///
+    /// # Errors
+    /// When the program's own path cannot be told.
+    pub fn this_program() -> io::Result<Self> {
+        Ok(Self { program: std::env::current_exe()?, arguments: vec!["worker".to_owned()] })
+    }
+
+    /// Runs one job.
+    ///
+    /// # Errors
+    /// When there is no answer within the limits.
+    pub fn run(&self, job: &[u8], input: Input<'_>, limits: WorkerLimits) -> Result<(Sandbox, Vec<u8>), WorkerFailure> {
+        if job.len() > MAX_JOB {
+            return Err(WorkerFailure::JobTooLarge);
+        }
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).arg(hex(job)).arg(limits.memory.to_string());
+        // Nothing of our surroundings: no secret in a variable, no folder to lean on.
+        command.env_clear().current_dir("/").stdout(Stdio::piped()).stderr(Stdio::null());
+        let stream = match input {
+            Input::File(file) => {
+                command.stdin(file);
+                None
+            }
+            Input::Stream(stream) => {
+                command.stdin(Stdio::piped());
+                Some(stream)
+            }
+        };
+        let mut child = command.spawn().map_err(WorkerFailure::Start)?;
+        let (mut stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let pumped = match (stream, &mut stdin) {
+            (Some(stream), Some(stdin)) => io::copy(stream, stdin).map(|_| ()),
+            _ => Ok(()),
+        };
+        drop(stdin);
+        let (answer, timed_out) = read_within(&mut child, stdout, limits);
+        let status = child.wait().map_err(WorkerFailure::Start)?;
+        if timed_out {
+            return Err(WorkerFailure::TimedOut(limits.time));
+        }
+        if !status.success() {
+            return Err(WorkerFailure::Died(status.to_string()));
+        }
+        match pumped {
+            // A worker may answer before it has read all: it found what it looked for, or a limit.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(WorkerFailure::Input(error)),
+            _ => unframe(&answer).ok_or(WorkerFailure::BadAnswer),
+        }
+    }
+}
+
+/// Reads all that the child says, while a second thread watches the clock and kills it when its time is up.
+fn read_within(child: &mut Child, stdout: Option<std::process::ChildStdout>, limits: WorkerLimits) -> (Vec<u8>, bool) {
+    let mut answer = Vec::new();
+    let id = child.id();
+    let (done, watched) = channel::<()>();
+    let watchdog = std::thread::spawn(move || {
+        let late = watched.recv_timeout(limits.time) == Err(RecvTimeoutError::Timeout);
+        if late && let Ok(id) = i32::try_from(id) {
+            // SAFETY: sends a signal to our own child, which has not been waited for, so its id is still its own.
+            #[allow(unsafe_code)]
+            unsafe {
+                libc::kill(id, libc::SIGKILL);
+            }
+        }
+        late
+    });
+    if let Some(stdout) = stdout {
+        let _ = stdout.take(limits.answer + 64).read_to_end(&mut answer);
+    }
+    // A child that said too much is still writing: it is of no more use.
+    if answer.len() as u64 > limits.answer {
+        let _ = child.kill();
+    }
+    let _ = done.send(());
+    (answer, watchdog.join().unwrap_or(false))
+}
+
+fn unframe(frame: &[u8]) -> Option<(Sandbox, Vec<u8>)> {
+    let rest = frame.strip_prefix(MAGIC)?;
+    let (walls, rest) = rest.split_first()?;
+    let (length, body) = rest.split_at_checked(8)?;
+    let length = u64::from_le_bytes(length.try_into().ok()?);
+    let sandbox = Sandbox { limits: walls & 1 != 0, landlock: walls & 2 != 0, seccomp: walls & 4 != 0 };
+    (length == body.len() as u64).then(|| (sandbox, body.to_vec()))
+}
+
+/// The worker's side: takes the arguments that [`WorkerCommand::run`] gave, lets `work` confine itself and do the job, and
+/// writes the answer.
+///
+/// # Errors
+/// When the arguments are not a job or the answer cannot be written.
+pub fn answer(arguments: &[String], work: impl FnOnce(&[u8], u64) -> (Sandbox, Vec<u8>)) -> io::Result<()> {
+    let refuse = || io::Error::from(io::ErrorKind::InvalidInput);
+    let [job, memory] = arguments else { return Err(refuse()) };
+    let job = unhex(job).ok_or_else(refuse)?;
+    let memory = memory.parse().map_err(|_| refuse())?;
+    let (sandbox, body) = work(&job, memory);
+    let walls = u8::from(sandbox.limits) | u8::from(sandbox.landlock) << 1 | u8::from(sandbox.seccomp) << 2;
+    let mut out = io::stdout().lock();
+    out.write_all(MAGIC)?;
+    out.write_all(&[walls])?;
+    out.write_all(&(body.len() as u64).to_le_bytes())?;
+    out.write_all(&body)?;
+    out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> WorkerCommand {
+        WorkerCommand { program: "/bin/sh".into(), arguments: vec!["-c".into(), script.into()] }
+    }
+
+    fn run(script: &str, limits: WorkerLimits) -> Result<(Sandbox, Vec<u8>), WorkerFailure> {
+        shell(script).run(b"job", Input::Stream(&mut io::empty()), limits)
+    }
+
+    #[test]
+    fn jobs_survive_the_journey() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        assert_eq!(unhex(&hex(&bytes)), Some(bytes));
+        assert_eq!(unhex("abc"), None);
+        assert_eq!(unhex("zz"), None);
+    }
+
+    #[test]
+    fn whatever_a_worker_does_is_an_answer_or_a_failure() {
+        let quick = WorkerLimits { time: Duration::from_millis(300), answer: 1 << 16, ..WorkerLimits::default() };
+        let generous = WorkerLimits { answer: 1 << 16, ..WorkerLimits::default() };
+        assert!(matches!(run("kill -SEGV $$", generous), Err(WorkerFailure::Died(_))));
+        assert!(matches!(run("exit 3", generous), Err(WorkerFailure::Died(_))));
+        assert!(matches!(run("exec sleep 60", quick), Err(WorkerFailure::TimedOut(_))));
+        assert!(matches!(run("echo hello", generous), Err(WorkerFailure::BadAnswer)));
+        assert!(matches!(run("exec yes", generous), Err(WorkerFailure::Died(_) | WorkerFailure::BadAnswer)));
+        assert!(matches!(run("printf 'LWK1\\007\\377\\377\\377\\377\\377\\377\\377\\377x'", generous), Err(WorkerFailure::BadAnswer)));
+        let (sandbox, body) = run("printf 'LWK1\\007\\002\\000\\000\\000\\000\\000\\000\\000ok'", generous).unwrap();
+        assert_eq!((sandbox.is_whole(), body.as_slice()), (true, b"ok".as_slice()));
+    }
+
+    #[test]
+    fn a_worker_has_none_of_our_environment() {
+        let (_, body) =
+            run("test -z \"$HOME$USER\" && printf 'LWK1\\000\\000\\000\\000\\000\\000\\000\\000\\000'", WorkerLimits::default()).unwrap();
+        assert!(body.is_empty());
+    }
+}
