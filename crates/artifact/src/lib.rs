@@ -1,1 +1,25 @@
-//! Where files come from: archives, image layouts, directories, registries.
+//! Where files come from: a directory, an archive of layers, an image layout, a registry. Nothing is ever unpacked: files are
+//! streamed past a [`FileSink`] that says which ones it wants.
+//!
+//! What runs inside the sandboxed worker: [`walk_layer`], [`walk_directory`], [`index_tar`]. What runs outside: finding an
+//! image's layers from its manifests ([`open_image`]) and fetching them ([`RegistryClient`]).
+
+mod directory;
+mod error;
+mod image;
+mod layer;
+mod limits;
+mod reference;
+mod registry;
+mod sink;
+mod tar_index;
+
+pub use directory::walk_directory;
+pub use error::ArtifactError;
+pub use image::{ImageConfig, ImageSource, LayerPlace, LayerSource, Platform, TarIndexer, open_image};
+pub use layer::{LayerDigests, walk_layer};
+pub use limits::Limits;
+pub use reference::ImageReference;
+pub use registry::{Credentials, RegistryClient, RemoteImage};
+pub use sink::FileSink;
+pub use tar_index::{TarEntry, index_tar};

@@ -1,1 +1,24 @@
 //! A stream of files becomes components and occurrences.
+//!
+//! The core walks, an extractor reads: an [`Extractor`] declares the paths that it wants, gets their bounded contents one at a
+//! time and pushes what it finds into a sink. All patterns of all extractors are one automaton, asked once for each path.
+//! Reading happens in a sandboxed worker, layer by layer; [`compose`] puts layers together outside of it, without parsing
+//! anything.
+
+mod cache;
+mod collect;
+mod compose;
+mod extractor;
+mod extractors;
+mod job;
+mod report;
+mod scanner;
+
+pub use cache::{DirectoryCache, LayerCache};
+pub use collect::Collector;
+pub use compose::compose;
+pub use extractor::{ExtractError, Extractor, ExtractorId, Extractors, InventorySink, WantedFile};
+pub use extractors::all as extractors;
+pub use job::worker_main;
+pub use report::{FileReport, Found, LayerReport, Origin};
+pub use scanner::{ScanError, ScannedImage, Scanner};

@@ -1,0 +1,122 @@
+//! A directory as a stream of files. Links are not followed, devices and sockets not opened, other file systems under `proc`,
+//! `sys` and `dev` not entered.
+
+use crate::Limits;
+use crate::layer::{read_whole, too_large};
+use crate::sink::FileSink;
+use lestrade_model::{Problem, ProblemKind};
+use lestrade_sys::open_in_root;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Paths that are followed when they are links, inside the root: the databases that an operating system keeps.
+const FOLLOWED: &[&str] = &["etc/os-release", "var/lib/dpkg/status"];
+
+/// Shows the files below `root`, in the order of their names, to a sink.
+pub fn walk_directory(root: &File, root_path: &Path, limits: &Limits, sink: &mut dyn FileSink) {
+    let device = root.metadata().map(|metadata| metadata.dev()).unwrap_or_default();
+    let mut walk = Walk { root, device, limits, sink, entries: 0 };
+    walk.folder(root_path, "", 0);
+    for path in FOLLOWED {
+        walk.follow(root_path, path);
+    }
+}
+
+struct Walk<'a> {
+    root: &'a File,
+    device: u64,
+    limits: &'a Limits,
+    sink: &'a mut dyn FileSink,
+    entries: u64,
+}
+
+impl Walk<'_> {
+    fn unreadable(&mut self, path: &str, error: &io::Error) {
+        let detail = error.to_string().lines().next().unwrap_or_default().to_owned();
+        self.sink.problem(Problem { path: path.to_owned(), kind: ProblemKind::Unreadable, detail });
+    }
+
+    /// Answers whether the walk may go on.
+    fn folder(&mut self, folder: &Path, relative: &str, depth: usize) -> bool {
+        if depth > self.limits.depth {
+            let detail = format!("deeper than {} folders", self.limits.depth);
+            self.sink.problem(Problem { path: relative.to_owned(), kind: ProblemKind::LimitExceeded, detail });
+            return true;
+        }
+        let mut names: Vec<(OsString, fs::FileType)> = Vec::new();
+        match fs::read_dir(folder) {
+            Ok(entries) => names.extend(entries.flatten().filter_map(|entry| Some((entry.file_name(), entry.file_type().ok()?)))),
+            Err(error) => self.unreadable(relative, &error),
+        }
+        names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        for (name, kind) in names {
+            self.entries += 1;
+            if self.entries > self.limits.entries {
+                let detail = format!("more than {} files", self.limits.entries);
+                self.sink.problem(Problem { path: relative.to_owned(), kind: ProblemKind::LimitExceeded, detail });
+                return false;
+            }
+            let shown = name.to_string_lossy();
+            let path = if relative.is_empty() { shown.into_owned() } else { format!("{relative}/{shown}") };
+            let full: PathBuf = folder.join(&name);
+            if kind.is_dir() {
+                if !self.is_foreign(&full, &path) && !self.folder(&full, &path, depth + 1) {
+                    return false;
+                }
+            } else if kind.is_file() && self.sink.wants(&path) {
+                self.file(&path);
+            }
+        }
+        true
+    }
+
+    /// Kernel interfaces look like files and never end.
+    fn is_foreign(&self, full: &Path, path: &str) -> bool {
+        matches!(path, "proc" | "sys" | "dev") && fs::symlink_metadata(full).is_ok_and(|metadata| metadata.dev() != self.device)
+    }
+
+    fn file(&mut self, path: &str) {
+        match open_in_root(self.root, path).and_then(|mut file| read_whole(&mut file, self.limits.file)) {
+            Ok(Some(content)) => self.sink.file(path, &content),
+            Ok(None) => self.sink.problem(too_large(path, self.limits)),
+            Err(error) => self.unreadable(path, &error),
+        }
+    }
+
+    fn follow(&mut self, root: &Path, path: &str) {
+        let is_link = fs::symlink_metadata(root.join(path)).is_ok_and(|metadata| metadata.is_symlink());
+        if is_link && self.sink.wants(path) {
+            self.file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::tests::Recorder;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn links_lead_nowhere_and_nothing_blocks() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("var/lib/dpkg")).unwrap();
+        fs::create_dir_all(at("usr/lib")).unwrap();
+        fs::create_dir_all(at("etc")).unwrap();
+        fs::write(at("usr/lib/os-release"), "ID=inside").unwrap();
+        symlink("/usr/lib/os-release", at("etc/os-release")).unwrap();
+        symlink("/var/lib/dpkg/status", at("var/lib/dpkg/status")).unwrap();
+        symlink("/", at("root")).unwrap();
+        let _socket = UnixListener::bind(at("socket")).unwrap();
+        std::process::Command::new("mkfifo").arg(at("fifo")).status().unwrap();
+        let mut recorder = Recorder::default();
+        let root = File::open(folder.path()).unwrap();
+        walk_directory(&root, folder.path(), &Limits::default(), &mut recorder);
+        assert_eq!(recorder.0, ["usr/lib/os-release=ID=inside", "etc/os-release=ID=inside", "?Unreadable var/lib/dpkg/status"]);
+    }
+}

@@ -1,0 +1,340 @@
+//! One layer, streamed once: inflated, hashed on both sides of inflation, its tar entries shown to a sink.
+
+use crate::Limits;
+use crate::sink::FileSink;
+use flate2::bufread::MultiGzDecoder;
+use lestrade_model::{Problem, ProblemKind};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::cell::RefCell;
+use std::io::{self, BufRead, BufReader, Read};
+use std::rc::Rc;
+
+const BUFFER: usize = 128 << 10;
+
+/// The computed digests of a layer, `sha256:…`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerDigests {
+    /// Of the bytes as they came.
+    pub blob: String,
+    /// Of the tar inside.
+    pub diff: String,
+    /// Bytes of the tar inside.
+    pub expanded: u64,
+}
+
+/// Bytes that passed, and their hash.
+struct Meter {
+    hash: Sha256,
+    bytes: u64,
+}
+
+struct Metered<R> {
+    inner: R,
+    meter: Rc<RefCell<Meter>>,
+    /// More bytes than this, or than `ratio` times what the other meter counted, is an error.
+    guard: Option<(Rc<RefCell<Meter>>, Limits)>,
+}
+
+fn meter() -> Rc<RefCell<Meter>> {
+    Rc::new(RefCell::new(Meter { hash: Sha256::new(), bytes: 0 }))
+}
+
+fn digest(meter: &Rc<RefCell<Meter>>) -> String {
+    let bytes = std::mem::replace(&mut meter.borrow_mut().hash, Sha256::new()).finalize();
+    bytes.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+const TOO_MUCH: &str = "the layer inflates to more than the limits allow";
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        let mut meter = self.meter.borrow_mut();
+        meter.hash.update(&buffer[..read]);
+        meter.bytes += read as u64;
+        if let Some((raw, limits)) = &self.guard {
+            let out = meter.bytes;
+            let too_dense = out > limits.ratio_after && out / limits.ratio > raw.borrow().bytes;
+            if out > limits.expanded || too_dense {
+                return Err(io::Error::other(TOO_MUCH));
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// Walks a layer. Always answers: a layer that is cut off or lies about itself gives what was read and a problem.
+pub fn walk_layer(input: impl Read, limits: &Limits, sink: &mut dyn FileSink) -> LayerDigests {
+    let (raw, inner) = (meter(), meter());
+    let mut buffered = BufReader::with_capacity(BUFFER, Metered { inner: input, meter: Rc::clone(&raw), guard: None });
+    let magic = buffered.fill_buf().map(<[u8]>::to_vec).unwrap_or_default();
+    let guard = Some((Rc::clone(&raw), *limits));
+    let metered = |reader: Box<dyn Read>| Metered { inner: reader, meter: Rc::clone(&inner), guard };
+    // The decoder borrows the raw side, so that what it leaves unread can be hashed after it.
+    let raw_side = Rc::new(RefCell::new(buffered));
+    let shared = BufReader::with_capacity(BUFFER, Shared(Rc::clone(&raw_side)));
+    let decoder: Box<dyn Read> = match magic.as_slice() {
+        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(shared)),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => match zstd::stream::read::Decoder::with_buffer(shared) {
+            Ok(decoder) => Box::new(decoder),
+            Err(_) => Box::new(io::empty()),
+        },
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => {
+            sink.problem(Problem { path: String::new(), kind: ProblemKind::Unsupported, detail: "the layer is compressed with xz".into() });
+            Box::new(io::empty())
+        }
+        _ => Box::new(shared),
+    };
+    let mut stream = metered(decoder);
+    entries(&mut stream, &inner, limits, sink);
+    // What follows the tar's end belongs to the digests; padding and trailing bytes are no part of the image.
+    if let Err(error) = io::copy(&mut stream, &mut io::sink()) {
+        let kind = match error.kind() {
+            io::ErrorKind::UnexpectedEof => Some(ProblemKind::Truncated),
+            _ if error.to_string().contains(TOO_MUCH) => Some(ProblemKind::LimitExceeded),
+            // Trailing bytes that are no further member.
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            let detail = format!("the layer's stream breaks off after byte {}", inner.borrow().bytes);
+            sink.problem(Problem { path: String::new(), kind, detail });
+        }
+    }
+    drop(stream);
+    let _ = io::copy(&mut *raw_side.borrow_mut(), &mut io::sink());
+    let expanded = inner.borrow().bytes;
+    LayerDigests { blob: digest(&raw), diff: digest(&inner), expanded }
+}
+
+struct Shared<R>(Rc<RefCell<R>>);
+
+impl<R: Read> Read for Shared<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.borrow_mut().read(buffer)
+    }
+}
+
+fn entries(stream: &mut impl Read, meter: &Rc<RefCell<Meter>>, limits: &Limits, sink: &mut dyn FileSink) {
+    let offset = || meter.borrow().bytes;
+    let broken = |error: &io::Error, place: &str| {
+        let kind = match error.kind() {
+            _ if error.to_string().contains(TOO_MUCH) => ProblemKind::LimitExceeded,
+            io::ErrorKind::UnexpectedEof => ProblemKind::Truncated,
+            _ => ProblemKind::Malformed,
+        };
+        let what = match kind {
+            ProblemKind::LimitExceeded => TOO_MUCH.to_owned(),
+            ProblemKind::Truncated => format!("the layer ends at byte {} inside an entry", offset()),
+            _ => format!("the layer is damaged near byte {}: {}", offset(), error.to_string().lines().next().unwrap_or_default()),
+        };
+        Problem { path: place.to_owned(), kind, detail: what }
+    };
+    let mut archive = tar::Archive::new(stream);
+    archive.set_ignore_zeros(false);
+    let walk = match archive.entries() {
+        Ok(walk) => walk,
+        Err(error) => return sink.problem(broken(&error, "")),
+    };
+    let mut count = 0_u64;
+    let mut saw_end = false;
+    for entry in walk {
+        let mut entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => return sink.problem(broken(&error, "")),
+        };
+        saw_end = true;
+        count += 1;
+        if count > limits.entries {
+            return sink.problem(Problem {
+                path: String::new(),
+                kind: ProblemKind::LimitExceeded,
+                detail: format!("more than {} entries", limits.entries),
+            });
+        }
+        let raw_name = entry.path_bytes().into_owned();
+        let Some(path) = clean(&raw_name, limits) else {
+            let shown = String::from_utf8_lossy(&raw_name[..raw_name.len().min(128)]).into_owned();
+            // A name that leads out of the image is data of the image, and no runtime would create it either.
+            sink.problem(Problem {
+                path: shown,
+                kind: ProblemKind::Malformed,
+                detail: "an entry's name is too long, too deep or leads outside".into(),
+            });
+            continue;
+        };
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        if name == ".wh..wh..opq" {
+            sink.opaque(folder);
+        } else if let Some(removed) = name.strip_prefix(".wh.") {
+            let removed = if folder.is_empty() { removed.to_owned() } else { format!("{folder}/{removed}") };
+            sink.whiteout(&removed);
+        } else if sink.wants(&path) {
+            let kind = entry.header().entry_type();
+            if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
+                match read_whole(&mut entry, limits.file) {
+                    Ok(Some(content)) => sink.file(&path, &content),
+                    Ok(None) => sink.problem(too_large(&path, limits)),
+                    Err(error) => return sink.problem(broken(&error, &path)),
+                }
+            } else if kind.is_symlink() || kind.is_hard_link() {
+                let target = entry.link_name_bytes().map(|name| String::from_utf8_lossy(&name).into_owned()).unwrap_or_default();
+                let target =
+                    if kind.is_hard_link() { format!("/{}", target.trim_start_matches("./").trim_start_matches('/')) } else { target };
+                sink.link(&path, &target);
+            }
+        }
+    }
+    if !saw_end && offset() == 0 {
+        sink.problem(Problem { path: String::new(), kind: ProblemKind::Malformed, detail: "the layer holds no tar".into() });
+    }
+}
+
+pub(crate) fn too_large(path: &str, limits: &Limits) -> Problem {
+    Problem {
+        path: path.to_owned(),
+        kind: ProblemKind::LimitExceeded,
+        detail: format!("the file is larger than {} MiB", limits.file >> 20),
+    }
+}
+
+/// A file's content, unless it is larger than `limit`: the size that it claims is not believed.
+pub(crate) fn read_whole(reader: &mut impl Read, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut content = Vec::new();
+    reader.take(limit + 1).read_to_end(&mut content)?;
+    Ok((content.len() as u64 <= limit).then_some(content))
+}
+
+/// A name as a path below the root: without leading `/`, `.` and doubled slashes. None when it leads outside or is too long.
+fn clean(name: &[u8], limits: &Limits) -> Option<String> {
+    if name.len() > limits.name || name.contains(&0) {
+        return None;
+    }
+    let text = String::from_utf8_lossy(name);
+    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    (parts.len() <= limits.depth && !parts.contains(&"..")).then(|| parts.join("/"))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::io::Write;
+
+    /// Writes down what it is shown.
+    #[derive(Default, Debug)]
+    pub(crate) struct Recorder(pub(crate) Vec<String>);
+
+    impl FileSink for Recorder {
+        fn wants(&mut self, path: &str) -> bool {
+            !path.ends_with(".bin")
+        }
+        fn file(&mut self, path: &str, content: &[u8]) {
+            self.0.push(format!("{path}={}", String::from_utf8_lossy(content)));
+        }
+        fn link(&mut self, path: &str, target: &str) {
+            self.0.push(format!("{path}->{target}"));
+        }
+        fn whiteout(&mut self, path: &str) {
+            self.0.push(format!("-{path}"));
+        }
+        fn opaque(&mut self, folder: &str) {
+            self.0.push(format!("!{folder}"));
+        }
+        fn problem(&mut self, problem: Problem) {
+            self.0.push(format!("?{:?} {}", problem.kind, problem.path));
+        }
+    }
+
+    pub(crate) fn tar_of(files: &[(&str, &str)]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, content) in files {
+            let mut header = tar::Header::new_gnu();
+            header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            header.set_cksum();
+            builder.append(&header, content.as_bytes()).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn walk(bytes: &[u8]) -> (Vec<String>, LayerDigests) {
+        let mut recorder = Recorder::default();
+        let digests = walk_layer(bytes, &Limits::default(), &mut recorder);
+        (recorder.0, digests)
+    }
+
+    fn sha256(bytes: &[u8]) -> String {
+        Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    }
+
+    #[test]
+    fn every_compression_gives_the_same_files_and_its_own_digest() {
+        let plain = tar_of(&[("./etc/os-release", "ID=debian"), ("a/.wh.b", ""), ("c/.wh..wh..opq", ""), ("big.bin", "x")]);
+        for bytes in [plain.clone(), gzip(&plain), zstd::encode_all(plain.as_slice(), 1).unwrap()] {
+            let (seen, digests) = walk(&bytes);
+            assert_eq!(seen, ["etc/os-release=ID=debian", "-a/b", "!c"]);
+            assert_eq!((digests.blob, digests.diff), (sha256(&bytes), sha256(&plain)));
+        }
+    }
+
+    #[test]
+    fn members_of_a_gzip_are_one_stream_and_what_follows_is_hashed() {
+        let plain = tar_of(&[("a", "1"), ("b", "2")]);
+        let mut bytes = [gzip(&plain[..700]), gzip(&plain[700..])].concat();
+        assert_eq!(walk(&bytes).0, ["a=1", "b=2"]);
+        bytes.extend_from_slice(b"trailing bytes");
+        let (seen, digests) = walk(&bytes);
+        assert_eq!((seen.len(), digests.blob), (2, sha256(&bytes)));
+    }
+
+    #[test]
+    fn a_layer_that_is_cut_anywhere_says_so_or_lost_nothing() {
+        let plain = tar_of(&[("a", "1"), ("b", &"2".repeat(900)), ("c", "3")]);
+        let end = plain.len() - 1024;
+        for cut in (0..end).step_by(512).flat_map(|cut| [cut.saturating_sub(1), cut, cut + 1]) {
+            let (seen, _) = walk(&plain[..cut]);
+            let whole = seen.iter().any(|line| line.starts_with("c="));
+            let boundary = cut % 512 == 0;
+            assert!(whole || boundary || seen.iter().any(|line| line.starts_with('?')), "cut at {cut}: {seen:?}");
+        }
+        let packed = gzip(&plain);
+        for cut in 1..packed.len() - 8 {
+            let (seen, _) = walk(&packed[..cut]);
+            assert!(seen.iter().any(|line| line.starts_with('?')), "gzip cut at {cut}: {seen:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_lead_outside_are_told_and_passed_over() {
+        let (seen, _) = walk(&tar_of(&[("../../etc/passwd", "x"), ("/absolute", "y"), ("a/../../b", "z")]));
+        assert_eq!(seen, ["?Malformed ../../etc/passwd", "absolute=y", "?Malformed a/../../b"]);
+    }
+
+    #[test]
+    fn a_bomb_is_left_alone() {
+        let limits = Limits { ratio_after: 1 << 20, ..Limits::default() };
+        let bomb = gzip(&vec![0; 64 << 20]);
+        let mut recorder = Recorder::default();
+        let mut whole = tar_of(&[("a", "1")]);
+        whole.truncate(1024);
+        let stream = [gzip(&whole), gzip(&tar_of(&[("b", &"x".repeat(32 << 20))])), bomb].concat();
+        let digests = walk_layer(stream.as_slice(), &limits, &mut recorder);
+        assert!(recorder.0.iter().any(|line| line.starts_with("?LimitExceeded")), "{:?}", recorder.0.last().map(String::len));
+        assert!(digests.expanded < 40 << 20);
+    }
+
+    #[test]
+    fn bytes_that_are_no_tar_are_no_empty_layer() {
+        for bytes in [b"".as_slice(), b"\x1f\x8b", &[7; 2000], b"\xfd7zXZ\0"] {
+            let (seen, _) = walk(bytes);
+            assert!(seen.iter().any(|line| line.starts_with('?')), "{bytes:?}");
+        }
+    }
+}

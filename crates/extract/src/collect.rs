@@ -1,0 +1,64 @@
+//! The sink that a walk fills: every wanted file is read at once and forgotten.
+
+use crate::{Extractors, FileReport, LayerReport};
+use lestrade_artifact::FileSink;
+use lestrade_model::{Problem, ProblemKind};
+
+/// The most problems and packages of one layer that are kept.
+const MAX_PROBLEMS: usize = 1000;
+const MAX_FOUND: usize = 1_000_000;
+
+/// Fills a [`LayerReport`].
+pub struct Collector<'a> {
+    extractors: &'a Extractors,
+    report: LayerReport,
+    found: usize,
+}
+
+impl<'a> Collector<'a> {
+    /// Reads with these extractors.
+    #[must_use]
+    pub fn new(extractors: &'a Extractors) -> Self {
+        Self { extractors, report: LayerReport::default(), found: 0 }
+    }
+
+    /// What was collected.
+    #[must_use]
+    pub fn finish(self) -> LayerReport {
+        self.report
+    }
+}
+
+impl FileSink for Collector<'_> {
+    fn wants(&mut self, path: &str) -> bool {
+        self.extractors.want(path)
+    }
+
+    fn file(&mut self, path: &str, content: &[u8]) {
+        let report = self.extractors.read(path, content);
+        self.found += report.found.len();
+        if self.found > MAX_FOUND {
+            let detail = format!("more than {MAX_FOUND} packages");
+            return self.problem(Problem { path: path.to_owned(), kind: ProblemKind::LimitExceeded, detail });
+        }
+        self.report.files.push(report);
+    }
+
+    fn link(&mut self, path: &str, target: &str) {
+        self.report.files.push(FileReport { path: path.to_owned(), link: Some(target.to_owned()), ..FileReport::default() });
+    }
+
+    fn whiteout(&mut self, path: &str) {
+        self.report.whiteouts.push(path.to_owned());
+    }
+
+    fn opaque(&mut self, folder: &str) {
+        self.report.opaque.push(folder.to_owned());
+    }
+
+    fn problem(&mut self, problem: Problem) {
+        if self.report.problems.len() < MAX_PROBLEMS {
+            self.report.problems.push(problem);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What an extractor is, and the one automaton of all their paths.
+
+use crate::{FileReport, Found};
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use lestrade_model::{OsRelease, ProblemKind};
+
+/// Names an extractor and the revision of its behaviour. Both are part of the key under which a layer's result is cached: an
+/// extractor that learns something raises its version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExtractorId {
+    /// Its name.
+    pub name: &'static str,
+    /// Its revision.
+    pub version: u32,
+}
+
+/// Why a file was not understood.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtractError {
+    /// It is not what its name promises.
+    #[error("{0}")]
+    Malformed(String),
+    /// It ends too early.
+    #[error("{0}")]
+    Truncated(String),
+    /// A variant that is recognised and not read.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+impl ExtractError {
+    pub(crate) const fn kind(&self) -> ProblemKind {
+        match self {
+            Self::Malformed(_) => ProblemKind::Malformed,
+            Self::Truncated(_) => ProblemKind::Truncated,
+            Self::Unsupported(_) => ProblemKind::Unsupported,
+        }
+    }
+
+    /// The error of a JSON parser, which knows where a document that was cut ends.
+    pub(crate) fn json(error: &serde_json::Error) -> Self {
+        if error.is_eof() {
+            return Self::Truncated(format!("the JSON ends at line {} column {}", error.line(), error.column()));
+        }
+        Self::Malformed(format!("not valid JSON at line {} column {}", error.line(), error.column()))
+    }
+}
+
+/// A file that an extractor asked for, whole and within bounds.
+#[derive(Debug)]
+pub struct WantedFile<'a> {
+    /// Its path below the root.
+    pub path: &'a str,
+    /// Its content.
+    pub content: &'a [u8],
+}
+
+impl<'a> WantedFile<'a> {
+    /// The content as text; bytes that are no UTF-8 become replacement characters, a byte-order mark is dropped.
+    #[must_use]
+    pub fn text(&self) -> std::borrow::Cow<'a, str> {
+        let content = self.content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(self.content);
+        String::from_utf8_lossy(content)
+    }
+}
+
+/// Takes what an extractor finds in a file.
+pub trait InventorySink {
+    /// A package.
+    fn found(&mut self, found: Found);
+    /// The operating system.
+    fn os(&mut self, os: OsRelease);
+    /// A path that an operating system's package owns.
+    fn owns(&mut self, path: &str);
+    /// A part of the file that was not understood while the rest was.
+    fn problem(&mut self, error: ExtractError);
+}
+
+/// Reads files of one kind.
+pub trait Extractor: Sync {
+    /// Who it is.
+    fn id(&self) -> ExtractorId;
+
+    /// The paths that it wants: globs in which `*` stops at `/` and `**/` is any folder.
+    fn wants(&self) -> &'static [&'static str];
+
+    /// Reads one file.
+    ///
+    /// # Errors
+    /// When nothing of it can be understood.
+    fn extract(&self, file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), ExtractError>;
+}
+
+/// All extractors and their one automaton.
+pub struct Extractors {
+    all: &'static [&'static dyn Extractor],
+    automaton: GlobSet,
+    /// Which extractor each pattern of the automaton belongs to.
+    owners: Vec<usize>,
+}
+
+impl Extractors {
+    /// Compiles the patterns.
+    ///
+    /// # Panics
+    /// When a pattern of an extractor is not a glob: a fault of the program, found by any test.
+    #[must_use]
+    #[allow(clippy::expect_used, reason = "patterns are constants of the program")]
+    pub fn new(all: &'static [&'static dyn Extractor]) -> Self {
+        let mut builder = GlobSetBuilder::new();
+        let mut owners = Vec::new();
+        for (owner, extractor) in all.iter().enumerate() {
+            for pattern in extractor.wants() {
+                builder.add(GlobBuilder::new(pattern).literal_separator(true).build().expect("a pattern of ours is a glob"));
+                owners.push(owner);
+            }
+        }
+        Self { all, automaton: builder.build().expect("globs of ours compile"), owners }
+    }
+
+    /// Whether any extractor wants the file at `path`.
+    #[must_use]
+    pub fn want(&self, path: &str) -> bool {
+        self.automaton.is_match(path)
+    }
+
+    /// What everything that decides a layer's result is called.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.all.iter().map(|e| format!("{}@{}", e.id().name, e.id().version)).collect::<Vec<_>>().join(",")
+    }
+
+    /// Reads a file with every extractor that wants it.
+    #[must_use]
+    pub fn read(&self, path: &str, content: &[u8]) -> FileReport {
+        let mut report = FileReport { path: path.to_owned(), ..FileReport::default() };
+        let mut owners: Vec<usize> = self.automaton.matches(path).into_iter().map(|pattern| self.owners[pattern]).collect();
+        owners.dedup();
+        for owner in owners {
+            let file = WantedFile { path, content };
+            if let Err(error) = self.all[owner].extract(&file, &mut Sink { report: &mut report, extractors: self }) {
+                report.problems.push((error.kind(), error.to_string()));
+            }
+        }
+        report
+    }
+}
+
+struct Sink<'a> {
+    report: &'a mut FileReport,
+    extractors: &'a Extractors,
+}
+
+impl InventorySink for Sink<'_> {
+    fn found(&mut self, found: Found) {
+        self.report.found.push(found);
+    }
+    fn os(&mut self, os: OsRelease) {
+        self.report.os = Some(os);
+    }
+    fn owns(&mut self, path: &str) {
+        // Of a million owned paths only those matter that some extractor would read.
+        if self.extractors.want(path) {
+            self.report.owns.push(path.to_owned());
+        }
+    }
+    fn problem(&mut self, error: ExtractError) {
+        self.report.problems.push((error.kind(), error.to_string()));
+    }
+}

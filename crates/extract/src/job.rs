@@ -1,0 +1,90 @@
+//! What a worker is asked to do.
+
+use crate::{Collector, Extractors, extractors};
+use lestrade_artifact::{Limits, TarEntry, index_tar, walk_directory, walk_layer};
+use lestrade_sys::{Reach, Sandbox, answer, confine};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// A job. The input is the worker's standard input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Job {
+    /// Reads the layer at standard input, or the slice of it: answers a [`crate::LayerReport`].
+    Layer { slice: Option<(u64, u64)>, limits: Limits },
+    /// Reads the folder that standard input is open on: answers a [`crate::LayerReport`].
+    Directory { limits: Limits },
+    /// Lists the tar at standard input: answers a [`TarListing`].
+    Index { limits: Limits },
+}
+
+/// The entries of a tar, or why it is not one: whether it was cut, and one clause.
+pub(crate) type TarListing = Result<Vec<TarEntry>, (bool, String)>;
+
+/// What the program does when it was started as a worker, with the arguments after that word.
+#[must_use]
+pub fn worker_main(arguments: &[String]) -> ExitCode {
+    // A worker says nothing but its answer: what it would print could come from what it reads.
+    std::panic::set_hook(Box::new(|_| {}));
+    match answer(arguments, work) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned().map(File::from);
+    let (Ok(job), Ok(input)) = (postcard::from_bytes::<Job>(job), stdin) else {
+        return (Sandbox::default(), Vec::new());
+    };
+    // Compiled before the walls: it needs memory and nothing else, but it is ours and trusted.
+    let extractors = Extractors::new(extractors());
+    match job {
+        Job::Directory { limits } => {
+            // Paths are walked from the folder itself; its own path may not even be readable by name.
+            let entered = std::env::set_current_dir("/proc/self/fd/0").is_ok();
+            let sandbox = confine(memory, &Reach::Below(&input));
+            let mut collector = Collector::new(&extractors);
+            if entered {
+                walk_directory(&input, Path::new("."), &limits, &mut collector);
+                (sandbox, encode(&collector.finish()))
+            } else {
+                (sandbox, Vec::new())
+            }
+        }
+        Job::Layer { slice, limits } => {
+            let sandbox = confine(memory, &Reach::Nothing);
+            let mut collector = Collector::new(&extractors);
+            let digests = match slice {
+                None => walk_layer(input, &limits, &mut collector),
+                Some((offset, length)) => match seek(input, offset) {
+                    Ok(input) => walk_layer(input.take(length), &limits, &mut collector),
+                    Err(_) => return (sandbox, Vec::new()),
+                },
+            };
+            let mut report = collector.finish();
+            report.digests = digests;
+            (sandbox, encode(&report))
+        }
+        Job::Index { limits } => {
+            let sandbox = confine(memory, &Reach::Nothing);
+            let listing: TarListing = index_tar(BufReader::new(input), &limits).map_err(|error| {
+                let cut = error.kind() == std::io::ErrorKind::UnexpectedEof;
+                (cut, error.to_string().lines().next().unwrap_or_default().chars().take(200).collect())
+            });
+            (sandbox, encode(&listing))
+        }
+    }
+}
+
+fn seek(mut input: File, offset: u64) -> std::io::Result<File> {
+    input.seek(SeekFrom::Start(offset))?;
+    Ok(input)
+}
+
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_stdvec(value).unwrap_or_default()
+}

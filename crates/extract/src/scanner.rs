@@ -1,0 +1,234 @@
+//! From an artifact to its inventory: finds the layers, has workers read them, puts the results together.
+
+use crate::job::{Job, TarListing};
+use crate::{Extractors, LayerCache, LayerReport, compose, extractors};
+use lestrade_artifact::{
+    ArtifactError, ImageConfig, ImageReference, LayerPlace, LayerSource, Limits, Platform, RegistryClient, TarEntry, TarIndexer, open_image,
+};
+use lestrade_model::{Inventory, Problem, ProblemKind};
+use lestrade_sys::{Input, WorkerCommand, WorkerFailure, WorkerLimits};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Why an artifact as a whole was not read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScanError {
+    /// The artifact is not one.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// A layer is not the one that the manifest names.
+    #[error("layer {wanted} has the digest {found}; it is refused")]
+    LayerMismatch {
+        /// What the manifest names.
+        wanted: String,
+        /// What was computed.
+        found: String,
+    },
+    /// No worker can be had.
+    #[error(transparent)]
+    Worker(#[from] WorkerFailure),
+}
+
+/// An image that was read.
+#[derive(Clone, Debug)]
+pub struct ScannedImage {
+    /// The computed digest of its manifest; of its config where it has none.
+    pub digest: String,
+    /// Its config.
+    pub config: ImageConfig,
+    /// What is in it.
+    pub inventory: Inventory,
+    /// The computed digests of its layers' blobs, lowest first.
+    pub layers: Vec<String>,
+}
+
+/// Reads artifacts.
+pub struct Scanner {
+    worker: WorkerCommand,
+    limits: Limits,
+    cache: Option<Box<dyn LayerCache>>,
+    fingerprint: String,
+}
+
+/// A layer that is to be read.
+enum Pending<'a> {
+    Local(&'a LayerSource),
+    Remote { client: &'a RegistryClient, repository: &'a str, digest: &'a str },
+}
+
+impl Scanner {
+    /// A scanner that has its workers started by `worker`.
+    #[must_use]
+    pub fn new(worker: WorkerCommand, limits: Limits, cache: Option<Box<dyn LayerCache>>) -> Self {
+        let fingerprint = format!("{};{limits:?}", Extractors::new(extractors()).fingerprint());
+        Self { worker, limits, cache, fingerprint }
+    }
+
+    /// Reads a directory as the root of a system.
+    ///
+    /// # Errors
+    /// When it is not there, may not be read, or is no directory.
+    pub fn scan_directory(&self, root: &Path) -> Result<Inventory, ScanError> {
+        let shown = root.display().to_string();
+        let io = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::NotFound => ArtifactError::NotFound(shown.clone()),
+            std::io::ErrorKind::PermissionDenied => ArtifactError::PermissionDenied(shown.clone()),
+            _ => ArtifactError::Io { path: shown.clone(), source },
+        };
+        let folder = File::open(root).map_err(io)?;
+        if !folder.metadata().map_err(io)?.is_dir() {
+            return Err(io(std::io::ErrorKind::NotADirectory.into()).into());
+        }
+        std::fs::read_dir(root).map_err(io)?;
+        let report = self.report(&Job::Directory { limits: self.limits }, Input::File(folder), &shown)?;
+        Ok(compose(&[report]))
+    }
+
+    /// Reads an image in a file or folder.
+    ///
+    /// # Errors
+    /// When it is not an image, is not whole, or lies about its layers.
+    pub fn scan_image_file(&self, path: &Path, platform: &Platform) -> Result<ScannedImage, ScanError> {
+        let image = open_image(path, platform, self, &self.limits)?;
+        let pending: Vec<Pending<'_>> = image.layers.iter().map(Pending::Local).collect();
+        self.read_layers(image.digest, image.config, &pending)
+    }
+
+    /// Reads an image in a registry. Layers that were read before are not fetched.
+    ///
+    /// # Errors
+    /// When the registry cannot be asked, there is no such image, or it lies about its layers.
+    pub fn scan_registry_image(
+        &self,
+        client: &RegistryClient,
+        reference: &ImageReference,
+        platform: &Platform,
+    ) -> Result<ScannedImage, ScanError> {
+        let image = client.image(reference, platform)?;
+        let pending: Vec<Pending<'_>> =
+            image.layers.iter().map(|digest| Pending::Remote { client, repository: &reference.repository, digest }).collect();
+        self.read_layers(image.digest, image.config, &pending)
+    }
+
+    /// Reads layers on as many workers as there are cores.
+    fn read_layers(&self, digest: String, config: ImageConfig, pending: &[Pending<'_>]) -> Result<ScannedImage, ScanError> {
+        let results: Vec<Mutex<Option<Result<LayerReport, ScanError>>>> = pending.iter().map(|_| Mutex::new(None)).collect();
+        let next = AtomicUsize::new(0);
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(pending.len().max(1));
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|| {
+                    while let Some((layer, result)) = {
+                        let i = next.fetch_add(1, Ordering::Relaxed);
+                        pending.get(i).zip(results.get(i))
+                    } {
+                        let report = self.layer(layer);
+                        *result.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(report);
+                    }
+                });
+            }
+        });
+        let mut layers = Vec::with_capacity(pending.len());
+        for result in results {
+            let result = result.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+            layers.extend(result.transpose()?);
+        }
+        check_diff_ids(&config, &mut layers);
+        let blobs = layers.iter().map(|layer| layer.digests.blob.clone()).collect();
+        Ok(ScannedImage { digest, config, inventory: compose(&layers), layers: blobs })
+    }
+
+    fn layer(&self, pending: &Pending<'_>) -> Result<LayerReport, ScanError> {
+        match pending {
+            Pending::Local(source) => {
+                let (path, slice) = match &source.place {
+                    LayerPlace::File(path) => (path, None),
+                    LayerPlace::Slice { path, offset, length } => (path, Some((*offset, *length))),
+                };
+                let shown = path.display().to_string();
+                let file = File::open(path).map_err(|source| ArtifactError::Io { path: shown.clone(), source })?;
+                let name = source.digest.clone().unwrap_or(shown);
+                let report = self.report(&Job::Layer { slice, limits: self.limits }, Input::File(file), &name)?;
+                check(source.digest.as_deref(), report)
+            }
+            Pending::Remote { client, repository, digest } => {
+                let key = format!("{digest};{}", self.fingerprint);
+                if let Some(report) = self.cache.as_ref().and_then(|cache| cache.get(&key)) {
+                    return check(Some(digest), report);
+                }
+                let mut blob = client.blob(repository, digest)?;
+                let mut stream: &mut dyn Read = &mut blob;
+                let report = self.report(&Job::Layer { slice: None, limits: self.limits }, Input::Stream(&mut stream), digest)?;
+                let report = check(Some(digest), report)?;
+                if let (Some(cache), false) = (&self.cache, crashed(&report)) {
+                    cache.put(&key, &report);
+                }
+                Ok(report)
+            }
+        }
+    }
+
+    /// Runs a job. A worker that dies costs its input, which is then told, and not the scan.
+    fn report(&self, job: &Job, input: Input<'_>, name: &str) -> Result<LayerReport, ScanError> {
+        let failure = match self.run(job, input) {
+            Ok(body) => match postcard::from_bytes(&body) {
+                Ok(report) => return Ok(report),
+                Err(_) => WorkerFailure::BadAnswer,
+            },
+            Err(failure @ (WorkerFailure::Start(_) | WorkerFailure::Input(_) | WorkerFailure::JobTooLarge)) => return Err(failure.into()),
+            Err(failure) => failure,
+        };
+        let problem = Problem { path: name.to_owned(), kind: ProblemKind::Crashed, detail: failure.to_string() };
+        Ok(LayerReport { problems: vec![problem], ..LayerReport::default() })
+    }
+
+    fn run(&self, job: &Job, input: Input<'_>) -> Result<Vec<u8>, WorkerFailure> {
+        let job = postcard::to_stdvec(job).map_err(|_| WorkerFailure::JobTooLarge)?;
+        self.worker.run(&job, input, WorkerLimits::default()).map(|(_, body)| body)
+    }
+}
+
+fn crashed(report: &LayerReport) -> bool {
+    report.problems.iter().any(|problem| problem.kind == ProblemKind::Crashed)
+}
+
+/// A layer must be what the manifest names it as. One whose worker died has no digest to compare; its problem says so.
+fn check(wanted: Option<&str>, report: LayerReport) -> Result<LayerReport, ScanError> {
+    match wanted {
+        Some(wanted) if !crashed(&report) && report.digests.blob != wanted => {
+            Err(ScanError::LayerMismatch { wanted: wanted.to_owned(), found: report.digests.blob })
+        }
+        _ => Ok(report),
+    }
+}
+
+/// The config's word about its layers is compared with what they are; results are kept by what they are.
+fn check_diff_ids(config: &ImageConfig, layers: &mut [LayerReport]) {
+    let (promised, present) = (config.diff_ids.len(), layers.len());
+    for (i, layer) in layers.iter_mut().enumerate() {
+        let wanted = config.diff_ids.get(i);
+        let lies = wanted.is_none_or(|wanted| *wanted != layer.digests.diff) && !crashed(layer);
+        if lies || (i == 0 && promised != present) {
+            let detail =
+                format!("the config promises {} and the layer is {}", wanted.map_or("nothing", String::as_str), layer.digests.diff);
+            layer.problems.push(Problem { path: String::new(), kind: ProblemKind::DigestMismatch, detail });
+        }
+    }
+}
+
+impl TarIndexer for Scanner {
+    fn index(&self, file: File, path: &Path, limits: &Limits) -> Result<Vec<TarEntry>, ArtifactError> {
+        let shown = path.display().to_string();
+        let broken = |detail: String| ArtifactError::Truncated { path: shown.clone(), detail };
+        let body = self.run(&Job::Index { limits: *limits }, Input::File(file)).map_err(|failure| broken(failure.to_string()))?;
+        match postcard::from_bytes::<TarListing>(&body).map_err(|_| broken("the worker's answer is not one".into()))? {
+            Ok(entries) => Ok(entries),
+            Err((true, detail)) => Err(ArtifactError::Truncated { path: shown, detail }),
+            Err((false, _)) => Err(ArtifactError::NotAnImage { path: shown, looks_like: "no archive, or a damaged one" }),
+        }
+    }
+}
