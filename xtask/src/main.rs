@@ -1,6 +1,7 @@
 //! The project's own chores, run as `cargo xtask <chore>`.
 
 mod arrows;
+mod models;
 
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["arrows"] => arrows::run(&root()),
+        ["models"] => models::run(&root(), false),
+        ["models", "--check"] => models::run(&root(), true),
         _ => bail!("{USAGE}"),
     }
 }

@@ -7,6 +7,7 @@
 mod core;
 mod deliver;
 mod error;
+pub mod inspector2;
 mod intelligence;
 mod inventory;
 mod load;

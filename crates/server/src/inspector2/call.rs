@@ -1,0 +1,54 @@
+//! One request, as the operations see it.
+
+use super::backend::Backend;
+use super::failure::Failure;
+use super::keys::Principal;
+use super::pages::PageKey;
+use lestrade_model::{Hash, Scope, Timestamp};
+use serde::Serialize;
+
+/// Who asks whom, and when.
+pub(super) struct Call<'a> {
+    pub(super) backend: &'a dyn Backend,
+    pub(super) principal: &'a Principal,
+    pub(super) pages: &'a PageKey,
+    pub(super) now: Timestamp,
+}
+
+/// How a listing is to be cut.
+pub(super) struct Cut<'a> {
+    pub(super) token: Option<&'a str>,
+    pub(super) limit: usize,
+    /// What the token is bound to.
+    pub(super) query: Hash,
+}
+
+impl Call<'_> {
+    /// The scope that the request is about.
+    pub(super) const fn scope(&self) -> &Scope {
+        &self.principal.scope
+    }
+
+    /// The scopes of some accounts, or the caller's own when none is named; those that the caller does not see by their number.
+    pub(super) fn accounts<'s>(&'s self, named: Option<&'s Vec<String>>) -> (Vec<&'s Scope>, Vec<&'s str>) {
+        let named: Vec<&str> = named.into_iter().flatten().map(String::as_str).collect();
+        if named.is_empty() {
+            return (vec![self.scope()], Vec::new());
+        }
+        let (seen, unseen): (Vec<&str>, Vec<&str>) = named.into_iter().partition(|account| self.principal.scope_of(account).is_some());
+        (seen.into_iter().filter_map(|account| self.principal.scope_of(account)).collect(), unseen)
+    }
+
+    /// How to cut a listing. `query` is all of the input but the page.
+    pub(super) fn cut<'t>(
+        &self,
+        query: &impl Serialize,
+        token: Option<&'t String>,
+        max_results: Option<i32>,
+        default: usize,
+    ) -> Result<Cut<'t>, Failure> {
+        let bytes = serde_json::to_vec(&(&self.principal.scopes(), query))?;
+        let limit = max_results.and_then(|max| usize::try_from(max).ok()).unwrap_or(default).max(1);
+        Ok(Cut { token: token.map(String::as_str).filter(|token| !token.is_empty()), limit, query: Hash::of(&bytes) })
+    }
+}

@@ -1,0 +1,88 @@
+//! The watching server's state as the API needs it.
+
+use super::backend::{AggregateRow, Backend, BackendError};
+use super::filters::suppressions;
+use crate::Core;
+use lestrade_findings::{Assessment, Criteria, GroupBy, Page, PageRequest, ResourceEntry, Sort, Suppression, aggregate, assess, list};
+use lestrade_model::{Scope, Timestamp};
+use lestrade_store::Document;
+use lestrade_wire::inspector2::Error;
+use std::sync::Arc;
+
+impl Backend for Core {
+    fn now(&self) -> Timestamp {
+        Self::now(self)
+    }
+
+    fn list_findings(
+        &self,
+        scopes: &[Scope],
+        criteria: &Criteria,
+        sort: Sort,
+        limit: usize,
+        token: Option<&str>,
+    ) -> Result<Page, BackendError> {
+        let few = lestrade_findings::FEW_RESOURCES;
+        let request = PageRequest { scopes, criteria, sort, limit, token, now: Self::now(self), few };
+        Ok(list(&self.world(), self, self.token_key(), &request)?)
+    }
+
+    fn aggregate(&self, scopes: &[Scope], criteria: &Criteria, by: GroupBy) -> Result<Vec<AggregateRow>, BackendError> {
+        let world = self.world();
+        let groups = aggregate(&world, self, scopes, criteria, by, Self::now(self)).into_iter();
+        let row = |group: lestrade_findings::Group| {
+            let resource = world.resource(group.resource)?.clone();
+            Some(AggregateRow { key: group.key, resource, vulnerability: group.vulnerability, counts: group.counts })
+        };
+        Ok(groups.filter_map(row).collect())
+    }
+
+    fn resources(&self, scopes: &[Scope], visit: &mut dyn FnMut(&ResourceEntry)) -> Result<(), BackendError> {
+        let world = self.world();
+        let ids = scopes.iter().flat_map(|scope| world.resources_in(scope));
+        ids.filter_map(|id| world.resource(id)).for_each(visit);
+        Ok(())
+    }
+
+    fn assessment(&self, id: &str) -> Result<Option<Arc<Assessment>>, BackendError> {
+        let world = self.world();
+        if let Some(known) = world.estate.vulnerability_id(id).and_then(|number| world.assessment(number)) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        drop(world);
+        let Some(index) = self.index() else { return Ok(None) };
+        let advisories = index.advisories_of(id)?.into_iter().map(|ordinal| index.advisory(ordinal)).collect::<Result<Vec<_>, _>>()?;
+        Ok((!advisories.is_empty()).then(|| Arc::new(assess(id, &advisories))))
+    }
+
+    fn documents(&self, scope: &Scope, kind: &str) -> Result<Vec<Document>, BackendError> {
+        Ok(self.store().documents(scope, kind)?)
+    }
+
+    fn put_document(&self, scope: &Scope, kind: &str, document: &Document) -> Result<(), BackendError> {
+        Ok(self.store().put_document(scope, kind, document)?)
+    }
+
+    fn delete_document(&self, scope: &Scope, kind: &str, key: &str) -> Result<bool, BackendError> {
+        Ok(self.store().delete_document(scope, kind, key)?)
+    }
+
+    fn set_suppressions(&self, scope: &Scope, rules: Vec<Criteria>) {
+        let mut world = self.world_mut();
+        world.suppressions.retain(|rule| rule.scope != *scope);
+        world.suppressions.extend(rules.into_iter().map(|criteria| Suppression { scope: scope.clone(), criteria }));
+    }
+}
+
+impl Core {
+    /// Puts the suppression rules of some scopes in force, as their filters say: after the world was loaded or rebuilt.
+    ///
+    /// # Errors
+    /// When the store fails, or holds a filter that cannot be read.
+    pub fn enforce_suppressions(&self, scopes: &[Scope]) -> Result<(), Error> {
+        for scope in scopes {
+            self.set_suppressions(scope, suppressions(self, scope)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,64 @@
+//! Findings and vulnerabilities in the shapes of the wire.
+
+use lestrade_findings::{Assessment, FindingView};
+use lestrade_model::CvssVersion;
+use lestrade_report::inspector::{self, Times};
+use lestrade_wire::{EpochSeconds, inspector2 as wire};
+
+const DESCRIPTION: usize = 1024;
+
+/// A finding: as `report` words it for every receiver, held against the model.
+pub(super) fn finding(view: &FindingView) -> serde_json::Result<wire::Finding> {
+    serde_json::from_value(inspector::finding(view, Times::EpochSeconds))
+}
+
+/// The vulnerability by itself.
+pub(super) fn vulnerability(assessment: &Assessment) -> wire::Vulnerability {
+    const MOST: usize = 100;
+    let score = |versions: &[CvssVersion]| {
+        let found = assessment.scores.iter().find(|score| versions.contains(&score.cvss.version));
+        found.map(|score| (Some(score.cvss.score), Some(score.cvss.vector.clone())))
+    };
+    let some = |list: &[String]| Some(list.iter().take(MOST).cloned().collect());
+    wire::Vulnerability {
+        id: assessment.id.clone(),
+        cwes: Some(assessment.cwes.clone()),
+        cisa_data: cisa(assessment),
+        source: text(&assessment.source).map(|source| wire::VulnerabilitySource::from(source.as_str())),
+        description: Some(description(assessment)),
+        atig_data: None,
+        vendor_severity: assessment.vendor_severity.as_deref().and_then(text).map(|word| clip(&word, 64)),
+        cvss4: score(&[CvssVersion::V4]).map(|(base_score, scoring_vector)| wire::Cvss4 { base_score, scoring_vector }),
+        cvss3: score(&[CvssVersion::V30, CvssVersion::V31]).map(|(base_score, scoring_vector)| wire::Cvss3 { base_score, scoring_vector }),
+        cvss2: score(&[CvssVersion::V2]).map(|(base_score, scoring_vector)| wire::Cvss2 { base_score, scoring_vector }),
+        related_vulnerabilities: some(&assessment.related),
+        vendor_created_at: assessment.published.map(EpochSeconds::from),
+        vendor_updated_at: assessment.modified.map(EpochSeconds::from),
+        source_url: assessment.source_url.clone(),
+        reference_urls: some(&assessment.references),
+        exploit_observed: None,
+        detection_platforms: None,
+        epss: assessment.epss.map(|score| wire::Epss { score: Some(score) }),
+    }
+}
+
+/// Never empty.
+fn description(assessment: &Assessment) -> String {
+    let texts = [&assessment.details, &assessment.summary, &assessment.id];
+    clip(texts.into_iter().find(|text| !text.trim().is_empty()).unwrap_or(&assessment.id), DESCRIPTION)
+}
+
+/// That it is in CISA's catalogue; since when, we are not told.
+pub(super) fn cisa(assessment: &Assessment) -> Option<wire::CisaData> {
+    assessment.known_exploited.then(wire::CisaData::default)
+}
+
+/// A text, if there is one.
+fn text(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// The first `most` characters.
+fn clip(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
+}

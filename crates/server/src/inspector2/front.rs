@@ -1,0 +1,138 @@
+//! The front: limits, signatures, and threads that may block.
+
+use super::backend::Backend;
+use super::call::Call;
+use super::dispatch::{dispatch, writes};
+use super::keys::{Key, KeyStore};
+use super::pages::PageKey;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use lestrade_wire::inspector2::Api;
+use lestrade_wire::sigv4::{Claim, Denial, Expected};
+use lestrade_wire::{HttpRequest, HttpResponse, Service, rest_json};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The largest body.
+const BODY: usize = 10 << 20;
+/// The most that all headers together may have.
+const HEADERS: usize = 32 << 10;
+/// How long a body may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(30);
+
+/// What answers `inspector2` requests.
+pub struct Front<B> {
+    backend: Arc<B>,
+    keys: Box<dyn KeyStore>,
+    pages: PageKey,
+    /// Held by operations that change something: each reads, decides and writes as one.
+    writes: Mutex<()>,
+}
+
+impl<B: Backend> Front<B> {
+    /// A front before a backend, for the holders of some keys. `page_key`, 32 random bytes, authenticates page tokens.
+    pub fn new(backend: Arc<B>, keys: impl KeyStore, page_key: [u8; 32]) -> Self {
+        Self { backend, keys: Box::new(keys), pages: PageKey::new(page_key), writes: Mutex::new(()) }
+    }
+
+    /// The holder of the key that the headers name. Asked before the body is read: strangers send none.
+    pub(super) fn holder(&self, request: &HttpRequest) -> Result<Key, Denial> {
+        self.keys.find(Claim::read(request)?.access_key()).ok_or_else(Denial::unknown_key)
+    }
+
+    /// Verifies the request and answers it. Blocks.
+    pub(super) fn answer(&self, key: &Key, request: &HttpRequest) -> HttpResponse {
+        let principal = &key.principal;
+        let expected = Expected { region: &principal.scope.region, service: Api::SIGNING_NAME, unsigned_payload: false };
+        let now = self.backend.now();
+        if let Err(denial) = Claim::read(request).and_then(|claim| claim.verify(&key.secret, &expected, now)) {
+            return denied(&denial);
+        }
+        let call = Call { backend: &*self.backend, principal, pages: &self.pages, now };
+        let writing = rest_json::route::<Api>(&request.method, &request.path).is_some_and(|route| writes(route.operation));
+        let _turn = writing.then(|| self.writes.lock().unwrap_or_else(PoisonError::into_inner));
+        dispatch(&call, request)
+    }
+}
+
+/// The routes: every path that nobody else has. Mount it with `fallback_service`.
+pub fn router<B: Backend>(front: Arc<Front<B>>) -> Router {
+    Router::new().fallback(handle::<B>).with_state(front)
+}
+
+async fn handle<B: Backend>(State(front): State<Arc<Front<B>>>, request: Request) -> Response {
+    let id = Uuid::new_v4().to_string();
+    let (parts, body) = request.into_parts();
+    let answer = receive(front, parts, body).await;
+    tracing::debug!(request = %id, status = answer.status, "answered");
+    respond(answer, &id)
+}
+
+async fn receive<B: Backend>(front: Arc<Front<B>>, parts: Parts, body: Body) -> HttpResponse {
+    let mut request = match head(&parts) {
+        Ok(request) => request,
+        Err(refusal) => return refusal,
+    };
+    let key = match front.holder(&request) {
+        Ok(key) => key,
+        Err(denial) => return denied(&denial),
+    };
+    let too_large = || rest_json::refusal(413, "RequestEntityTooLargeException", "The request is larger than 10 MiB.");
+    let announced = request.header("content-length").and_then(|length| length.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > BODY as u64) {
+        return too_large();
+    }
+    request.body = match tokio::time::timeout(ARRIVAL, to_bytes(body, BODY)).await {
+        Ok(Ok(bytes)) => bytes.to_vec(),
+        Ok(Err(_)) => return too_large(),
+        Err(_) => return rest_json::refusal(408, "RequestTimeoutException", "The request took too long to arrive."),
+    };
+    let answered = tokio::task::spawn_blocking(move || front.answer(&key, &request)).await;
+    answered.unwrap_or_else(|error| {
+        tracing::error!(%error, "an operation panicked");
+        rest_json::refusal(500, "InternalServerException", "Internal server error.")
+    })
+}
+
+/// The request without its body.
+fn head(parts: &Parts) -> Result<HttpRequest, HttpResponse> {
+    let size: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size > HEADERS {
+        return Err(rest_json::refusal(431, "RequestHeaderSectionTooLargeException", "The headers are larger than 32 KiB."));
+    }
+    let header = |(name, value): (&HeaderName, &HeaderValue)| {
+        Some((name.as_str().to_owned(), std::str::from_utf8(value.as_bytes()).ok()?.to_owned()))
+    };
+    let headers = parts.headers.iter().map(header).collect::<Option<Vec<_>>>();
+    let headers = headers.ok_or_else(|| rest_json::refusal(400, "ValidationException", "A header is not UTF-8."))?;
+    Ok(HttpRequest {
+        method: parts.method.as_str().to_owned(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers,
+        body: Vec::new(),
+    })
+}
+
+fn denied(denial: &Denial) -> HttpResponse {
+    rest_json::refusal(Denial::STATUS, denial.code, &denial.message)
+}
+
+fn respond(answer: HttpResponse, id: &str) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let id = ("x-amzn-requestid".to_owned(), id.to_owned());
+    for (name, value) in answer.headers.into_iter().chain([id]) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    // What is answered is the caller's alone.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,68 @@
+//! Who may ask.
+
+use lestrade_model::Scope;
+use lestrade_wire::sigv4::SecretKey;
+use std::collections::HashMap;
+
+/// What a holder of a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Read.
+    Reader,
+    /// Read, and change filters, tags and settings.
+    Administrator,
+}
+
+/// The holder of a key.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    /// A name, for messages.
+    pub name: String,
+    /// Whose keys these are: requests are about this scope, and must be signed for its region.
+    pub scope: Scope,
+    /// Other scopes whose findings the holder sees: those of member accounts.
+    pub members: Vec<Scope>,
+    /// What the holder may do.
+    pub role: Role,
+}
+
+impl Principal {
+    /// Every scope that the holder sees.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<Scope> {
+        std::iter::once(&self.scope).chain(&self.members).cloned().collect()
+    }
+
+    /// The scope of an account, if the holder sees it.
+    #[must_use]
+    pub fn scope_of(&self, account: &str) -> Option<&Scope> {
+        std::iter::once(&self.scope).chain(&self.members).find(|scope| scope.account == account)
+    }
+
+    /// The ARN of the holder.
+    #[must_use]
+    pub fn arn(&self) -> String {
+        format!("arn:{}:iam::{}:user/{}", self.scope.partition, self.scope.account, self.name)
+    }
+}
+
+/// A key.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Its secret.
+    pub secret: SecretKey,
+    /// Its holder.
+    pub principal: Principal,
+}
+
+/// The keys that were given out. Answers from memory: it is asked before anything else of a request is read.
+pub trait KeyStore: Send + Sync + 'static {
+    /// The key with this id.
+    fn find(&self, access_key: &str) -> Option<Key>;
+}
+
+impl KeyStore for HashMap<String, Key> {
+    fn find(&self, access_key: &str) -> Option<Key> {
+        self.get(access_key).cloned()
+    }
+}

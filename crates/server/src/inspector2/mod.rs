@@ -1,0 +1,35 @@
+//! The `inspector2` API, as AWS's clients know it.
+//!
+//! A request passes the [`Front`] (limits, signature, routing), is decoded and checked against the model by `wire`, and meets
+//! a plain function from input to output in the module of its family. Those functions know no HTTP; all that they see of the
+//! rest of the server is the [`Backend`].
+
+mod account;
+mod aggregations;
+mod backend;
+mod call;
+mod configuration;
+mod core_backend;
+mod coverage;
+mod criteria;
+mod dispatch;
+mod failure;
+mod filters;
+mod finding;
+mod findings;
+mod front;
+mod keys;
+mod organization;
+mod pages;
+mod tags;
+mod usage;
+mod vulnerabilities;
+
+pub use backend::{AggregateRow, Backend, BackendError};
+pub use criteria::criteria;
+pub use filters::suppressions;
+pub use front::{Front, router};
+pub use keys::{Key, KeyStore, Principal, Role};
+
+#[cfg(test)]
+mod tests;

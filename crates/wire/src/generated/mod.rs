@@ -1,0 +1,4 @@
+//! What `cargo xtask models` wrote.
+
+pub mod ec2;
+pub mod inspector2;

@@ -1,0 +1,56 @@
+//! What a service is to the protocols: its operations, their inputs and outputs, its errors.
+
+use crate::{Shape, Shaped};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// The operations of a service.
+pub trait Service: Copy + Eq + 'static {
+    /// What the service is called in the scope of a signature.
+    const SIGNING_NAME: &'static str;
+    /// The version of its API.
+    const VERSION: &'static str;
+    /// All operations that we use.
+    const ALL: &'static [Self];
+
+    /// The operation's name.
+    fn name(self) -> &'static str;
+
+    /// How it is asked for over HTTP.
+    fn binding(self) -> Binding;
+}
+
+/// How an operation is asked for over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The method.
+    pub method: &'static str,
+    /// The path, with labels in braces.
+    pub uri: &'static str,
+    /// The status of a success.
+    pub status: u16,
+}
+
+/// The input of an operation.
+pub trait Request: Shaped + Serialize + DeserializeOwned {
+    /// Whose operation.
+    type Service: Service;
+    /// What is answered.
+    type Response: Shaped + Serialize + DeserializeOwned;
+    /// Which operation.
+    const OPERATION: Self::Service;
+}
+
+/// An error of a service's model.
+pub trait ServiceError: std::error::Error {
+    /// Its HTTP status.
+    fn status(&self) -> u16;
+
+    /// Its shape, whose name is the error's code.
+    fn shape(&self) -> &'static Shape;
+
+    /// Its members.
+    ///
+    /// # Errors
+    /// As serde_json's: never for generated types.
+    fn to_json(&self) -> serde_json::Result<serde_json::Value>;
+}

@@ -1,0 +1,173 @@
+//! A service model, cut to what is used of it.
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How a service speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// JSON bodies, bindings to labels, query and headers.
+    RestJson,
+    /// A query string in, XML out.
+    Ec2,
+}
+
+/// A service.
+pub struct Model {
+    pub protocol: Protocol,
+    pub api_version: String,
+    pub signing_name: String,
+    pub operations: BTreeMap<String, Operation>,
+    /// Those that an operation reaches.
+    pub shapes: BTreeMap<String, Shape>,
+}
+
+/// An operation.
+pub struct Operation {
+    pub method: String,
+    pub uri: String,
+    pub status: u64,
+    pub input: String,
+    pub output: String,
+    pub errors: Vec<String>,
+}
+
+/// A shape; what it may hold is read from the model's own JSON, whose keys are named in the methods.
+pub struct Shape(Value);
+
+/// A member of a structure.
+pub struct Member<'a> {
+    pub name: &'a str,
+    pub shape: &'a str,
+    pub required: bool,
+    /// `uri`, `querystring`, `header`; none for the body.
+    pub location: Option<&'a str>,
+    pub location_name: Option<&'a str>,
+    pub query_name: Option<&'a str>,
+}
+
+impl Model {
+    /// Reads a model and keeps the given operations and the shapes that they reach.
+    pub fn read(source: &Value, operations: &[&str]) -> Result<Self> {
+        let metadata = &source["metadata"];
+        let text = |key: &str| metadata[key].as_str().map(str::to_owned);
+        let protocol = match metadata["protocol"].as_str() {
+            Some("rest-json") => Protocol::RestJson,
+            Some("ec2") => Protocol::Ec2,
+            other => bail!("protocol {other:?} is not one that we generate for"),
+        };
+        let operations: BTreeMap<String, Operation> =
+            operations.iter().map(|name| Ok(((*name).to_owned(), operation(source, name)?))).collect::<Result<_>>()?;
+        let mut model = Self {
+            protocol,
+            api_version: text("apiVersion").context("apiVersion")?,
+            signing_name: text("signingName").or_else(|| text("endpointPrefix")).context("endpointPrefix")?,
+            operations,
+            shapes: BTreeMap::new(),
+        };
+        model.reach(&source["shapes"])?;
+        Ok(model)
+    }
+
+    /// Takes over every shape that an operation reaches.
+    fn reach(&mut self, all: &Value) -> Result<()> {
+        let mut open: Vec<String> = self
+            .operations
+            .values()
+            .flat_map(|o| [&o.input, &o.output].into_iter().chain(&o.errors).cloned().collect::<Vec<_>>())
+            .collect();
+        while let Some(name) = open.pop() {
+            if self.shapes.contains_key(&name) {
+                continue;
+            }
+            let shape = Shape(all.get(&name).with_context(|| format!("no shape {name}"))?.clone());
+            open.extend(shape.neighbours().map(str::to_owned));
+            self.shapes.insert(name, shape);
+        }
+        Ok(())
+    }
+
+    /// The error shapes of all operations.
+    pub fn errors(&self) -> BTreeSet<&str> {
+        self.operations.values().flat_map(|operation| operation.errors.iter().map(String::as_str)).collect()
+    }
+
+    /// A shape by name; all names that shapes and operations use are there.
+    pub fn shape(&self, name: &str) -> Result<&Shape> {
+        self.shapes.get(name).with_context(|| format!("no shape {name}"))
+    }
+}
+
+fn operation(source: &Value, name: &str) -> Result<Operation> {
+    let operation = source["operations"].get(name).with_context(|| format!("no operation {name}"))?;
+    let shape = |key: &str| operation[key]["shape"].as_str().map(str::to_owned).with_context(|| format!("{name} has no {key}"));
+    let http = &operation["http"];
+    Ok(Operation {
+        method: http["method"].as_str().context("http.method")?.to_owned(),
+        uri: http["requestUri"].as_str().context("http.requestUri")?.to_owned(),
+        status: http["responseCode"].as_u64().unwrap_or(200),
+        input: shape("input")?,
+        output: shape("output")?,
+        errors: operation["errors"].as_array().into_iter().flatten().filter_map(|e| e["shape"].as_str().map(str::to_owned)).collect(),
+    })
+}
+
+impl Shape {
+    pub fn kind(&self) -> &str {
+        self.0["type"].as_str().unwrap_or_default()
+    }
+
+    pub fn is_union(&self) -> bool {
+        self.0["union"].as_bool().unwrap_or(false)
+    }
+
+    /// The values of an enumeration; empty for any other string.
+    pub fn values(&self) -> Vec<&str> {
+        self.0["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
+    pub fn pattern(&self) -> Option<&str> {
+        self.0["pattern"].as_str()
+    }
+
+    /// `min` or `max`.
+    pub fn bound(&self, key: &str) -> Option<f64> {
+        self.0[key].as_f64()
+    }
+
+    /// The HTTP status of an error.
+    pub fn status(&self) -> Option<u64> {
+        self.0["error"]["httpStatusCode"].as_u64()
+    }
+
+    /// `member` of a list, `key` and `value` of a map.
+    pub fn part(&self, key: &str) -> Result<&str> {
+        self.0[key]["shape"].as_str().with_context(|| format!("a {} without {key}", self.kind()))
+    }
+
+    /// The element name of a list's items.
+    pub fn item_name(&self) -> Option<&str> {
+        self.0["member"]["locationName"].as_str()
+    }
+
+    pub fn members(&self) -> Vec<Member<'_>> {
+        let required: BTreeSet<&str> = self.0["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let members = self.0["members"].as_object().into_iter().flatten();
+        members
+            .map(|(name, member)| Member {
+                name,
+                shape: member["shape"].as_str().unwrap_or_default(),
+                required: required.contains(name.as_str()),
+                location: member["location"].as_str(),
+                location_name: member["locationName"].as_str(),
+                query_name: member["queryName"].as_str(),
+            })
+            .collect()
+    }
+
+    fn neighbours(&self) -> impl Iterator<Item = &str> {
+        let parts = ["member", "key", "value"].into_iter().filter_map(|key| self.0[key]["shape"].as_str());
+        self.members().into_iter().map(|member| member.shape).chain(parts)
+    }
+}
