@@ -7,15 +7,19 @@
 mod core;
 mod deliver;
 mod error;
+mod http;
 pub mod inspector2;
 mod intelligence;
 mod inventory;
 mod load;
 mod reconcile;
+mod registry;
 
 pub use core::Core;
 pub use deliver::Deliver;
 pub use error::ServerError;
+pub use http::serve_http;
 pub use intelligence::RefreshIntelligence;
 pub use inventory::Observation;
 pub use reconcile::{Outcome, Reconciler, Reconcilers, Signal};
+pub use registry::WatchRegistry;

@@ -1,0 +1,220 @@
+//! `lestrade serve`: never stops watching.
+
+use super::{intelligence_failure, scanner};
+use crate::args::Serve;
+use crate::clock::SystemClock;
+use crate::config::Settings;
+use crate::docker_auth;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use lestrade_advisories::Library;
+use lestrade_artifact::RegistryClient;
+use lestrade_events::{EgressPolicy, JsonLines, Target, Webhook};
+use lestrade_extract::DirectoryCache;
+use lestrade_model::Scope;
+use lestrade_server::inspector2::{Front, Key, Principal, Role};
+use lestrade_server::{Core, Deliver, Reconcilers, RefreshIntelligence, ServerError, Signal, WatchRegistry, serve_http};
+use lestrade_store::StoreError;
+use lestrade_wire::sigv4::SecretKey;
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long targets that failed wait before they are looked at again without a signal.
+const DELIVER_INTERVAL: Duration = Duration::from_secs(5);
+
+pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failure> {
+    start_logging();
+    let address = loopback(settings.text("listen").unwrap_or_default())?;
+    let scope = scope(settings)?;
+    let state = settings.path("state-dir");
+    let io = |error: std::io::Error| {
+        Failure::new("E0320", Exit::Input, format!("the state in '{}' cannot be kept", state.display())).cause(error)
+    };
+    std::fs::create_dir_all(&state).map_err(io)?;
+
+    let location = settings.text("store").unwrap_or_default().to_owned();
+    let store = lestrade_store::open(&location).map_err(|error| store_failure(&error))?;
+    let token_key = secret_bytes(&state.join("token.key")).map_err(io)?;
+    let library = Library::new(settings.path("db-dir"));
+    if library.current().map_err(|error| intelligence_failure(&error))?.is_none() {
+        // The starter set is for a first look; what watches must not call things clean by it.
+        tracing::warn!("there is no vulnerability intelligence yet: nothing is judged until `lestrade db import PATH`");
+    }
+    let core = Arc::new(Core::open(store, library, Arc::new(SystemClock), token_key).map_err(|error| server_failure(&error))?);
+    core.enforce_suppressions(&[scope.clone()])
+        .map_err(|error| Failure::new("E0321", Exit::Input, "a stored filter cannot be read").cause(error))?;
+    let keys = keys(&state.join("aws-credentials"), &scope).map_err(io)?;
+
+    let mut reconcilers = Reconcilers::default();
+    let mut told = Vec::new();
+    for target in targets(settings)? {
+        let deliver = Deliver::new(Arc::clone(&core), target).map_err(|error| server_failure(&error))?;
+        told.push(reconcilers.run(deliver, DELIVER_INTERVAL, vec![]).map_err(io)?);
+    }
+    let intelligence = Duration::from_secs(settings.number("intelligence-interval"));
+    reconcilers.run(RefreshIntelligence(Arc::clone(&core)), intelligence, told.clone()).map_err(io)?;
+    watch(settings, arguments, &core, &scope, &mut reconcilers, &told)?;
+
+    let front = Arc::new(Front::new(Arc::clone(&core), keys, token_key));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io)?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
+            Failure::new("E0322", Exit::Input, format!("{address} cannot be listened on")).cause(error).try_("--set listen=127.0.0.1:0")
+        })?;
+        let bound = listener.local_addr().map_err(io)?;
+        println!("lestrade {} listens on http://{bound}", env!("CARGO_PKG_VERSION"));
+        println!("  credentials: AWS_SHARED_CREDENTIALS_FILE={}", state.join("aws-credentials").display());
+        println!("  try: aws --endpoint-url http://{bound} --region {} inspector2 list-findings", scope.region);
+        std::io::stdout().flush().map_err(io)?;
+        serve_http(listener, Arc::clone(&core), front, stopped()).await.map_err(io)
+    })?;
+    drop(reconcilers);
+    Ok(Exit::Ok)
+}
+
+fn start_logging() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("LESTRADE_LOG").unwrap_or_else(|_| EnvFilter::new("info,hyper=warn,reqwest=warn"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+}
+
+/// Resolves when the process is asked to stop.
+async fn stopped() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(_) => return std::future::pending().await,
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    tracing::info!("stopping");
+}
+
+/// An address to listen on. As long as there is no TLS, it is one of this machine alone.
+fn loopback(text: &str) -> Result<SocketAddr, Failure> {
+    let address = text.to_socket_addrs().ok().and_then(|mut all| all.next());
+    let address = address.ok_or_else(|| {
+        Failure::new("E0211", Exit::Usage, format!("'{text}' is not an address to listen on")).try_("--set listen=127.0.0.1:8780")
+    })?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(Failure::new("E0212", Exit::Usage, format!("{address} can be reached from elsewhere, and there is no TLS yet"))
+        .try_("--set listen=127.0.0.1:8780      # and a TLS proxy in front of it"))
+}
+
+fn scope(settings: &Settings) -> Result<Scope, Failure> {
+    let text = |name| settings.text(name).unwrap_or_default();
+    Scope::new(text("partition"), text("account"), text("region")).map_err(|error| Failure::new("E0213", Exit::Usage, error.to_string()))
+}
+
+fn watch(
+    settings: &Settings,
+    arguments: &Serve,
+    core: &Arc<Core>,
+    scope: &Scope,
+    reconcilers: &mut Reconcilers,
+    told: &[Signal],
+) -> Result<(), Failure> {
+    let registries: Vec<String> = arguments.registry.iter().cloned().chain(settings.list("registries")).collect();
+    let interval = Duration::from_secs(settings.number("registry-interval"));
+    for registry in registries {
+        let cache = DirectoryCache::new(settings.path("cache-dir").join("layers"));
+        let scanner = Arc::new(scanner(Some(Box::new(cache)))?);
+        let client = RegistryClient::new(&registry, docker_auth::credentials(&registry))
+            .map_err(|error| Failure::new("E0214", Exit::Usage, format!("'{registry}' is not a registry")).cause(error))?;
+        let watch = WatchRegistry::new(Arc::clone(core), scanner, client, scope.clone());
+        reconcilers
+            .run(watch, interval, told.to_vec())
+            .map_err(|error| Failure::new("E0702", Exit::Bug, "no thread can be started").cause(error))?;
+    }
+    Ok(())
+}
+
+fn targets(settings: &Settings) -> Result<Vec<Box<dyn Target>>, Failure> {
+    let unusable = |error: lestrade_events::DeliveryError| Failure::new("E0215", Exit::Usage, error.to_string());
+    let mut targets: Vec<Box<dyn Target>> = Vec::new();
+    if let Some(path) = settings.text("json-lines") {
+        targets.push(Box::new(JsonLines::open(Path::new(path)).map_err(unusable)?));
+    }
+    if let Some(url) = settings.text("webhook") {
+        let policy = if settings.flag("allow-private-targets") { EgressPolicy::AllowPrivate } else { EgressPolicy::PublicOnly };
+        targets.push(Box::new(Webhook::new(url, policy).map_err(unusable)?));
+    }
+    Ok(targets)
+}
+
+/// 32 random bytes that stay the same from start to start.
+fn secret_bytes(path: &Path) -> std::io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    match File::open(path) {
+        Ok(mut file) => file.read_exact(&mut bytes)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+            write_secret(path, &bytes)?;
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(bytes)
+}
+
+fn write_secret(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// The keys in an AWS credentials file, which AWS's clients read as it is. On the first start one is made.
+fn keys(path: &Path, scope: &Scope) -> std::io::Result<HashMap<String, Key>> {
+    if !path.exists() {
+        let secret = uuid::Uuid::new_v4().simple().to_string() + &uuid::Uuid::new_v4().simple().to_string();
+        let id = uuid::Uuid::new_v4().simple().to_string().to_uppercase();
+        let text = format!("[default]\naws_access_key_id = AKIA{}\naws_secret_access_key = {}\n", &id[..16], &secret[..40]);
+        write_secret(path, text.as_bytes())?;
+    }
+    if std::fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
+        return Err(std::io::Error::other(format!("'{}' can be read by others; chmod 600 it", path.display())));
+    }
+    let text = std::fs::read_to_string(path)?;
+    let mut keys = HashMap::new();
+    let (mut name, mut id) = ("default".to_owned(), None);
+    for line in text.lines().map(str::trim) {
+        if let Some(section) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            (name, id) = (section.trim().to_owned(), None);
+        } else if let Some((key, value)) = line.split_once('=') {
+            match (key.trim(), &id) {
+                ("aws_access_key_id", _) => id = Some(value.trim().to_owned()),
+                ("aws_secret_access_key", Some(id)) => {
+                    let principal = Principal { name: name.clone(), scope: scope.clone(), members: vec![], role: Role::Administrator };
+                    keys.insert(id.clone(), Key { secret: SecretKey::new(value.trim().to_owned()), principal });
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(keys)
+}
+
+fn store_failure(error: &StoreError) -> Failure {
+    let failure = Failure::new("E0323", Exit::Input, error.to_string());
+    match error {
+        StoreError::InUse => failure.try_("--set state-dir=…      # or stop the other server"),
+        StoreError::TooNew { .. } => failure.try_("the newer lestrade that wrote it"),
+        _ => failure,
+    }
+}
+
+fn server_failure(error: &ServerError) -> Failure {
+    match error {
+        ServerError::Advisories(error) => intelligence_failure(error),
+        ServerError::Store(error) => store_failure(error),
+        other => Failure::new("E0324", Exit::Input, "the state cannot be loaded").cause(other),
+    }
+}

@@ -1,0 +1,75 @@
+//! What a user is told when something does not work: one line what, one line why, one line what to try.
+
+use crate::exit::Exit;
+use lestrade_report::printable;
+use std::fmt::Write;
+use std::process::ExitCode;
+
+/// An error, in the words of the user.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// Stable: documented in `docs/reference/errors.md`.
+    code: &'static str,
+    pub(crate) exit: Exit,
+    what: String,
+    cause: Option<String>,
+    try_: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(code: &'static str, exit: Exit, what: impl Into<String>) -> Self {
+        Self { code, exit, what: what.into(), cause: None, try_: None }
+    }
+
+    pub(crate) fn cause(mut self, cause: impl ToString) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+
+    pub(crate) fn try_(mut self, command: impl Into<String>) -> Self {
+        self.try_ = Some(command.into());
+        self
+    }
+
+    /// The three lines.
+    pub(crate) fn render(&self) -> String {
+        let line = |text: &str| printable(text.lines().next().unwrap_or_default()).into_owned();
+        let mut out = format!("error[{}]: {}\n", self.code, line(&self.what));
+        if let Some(cause) = &self.cause {
+            let _ = writeln!(out, "  cause: {}", line(cause));
+        }
+        if let Some(command) = &self.try_ {
+            let _ = writeln!(out, "  try: {}", line(command));
+        }
+        out
+    }
+
+    pub(crate) fn print(&self) {
+        eprint!("{}", self.render());
+    }
+}
+
+/// A command line that is wrong: what is wrong with it, and never a page of usage. Help and version are no errors.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _ = error.print();
+        return Exit::Ok.into();
+    }
+    let text = error.to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut what = lines.next().unwrap_or("the command line is not understood").trim_start_matches("error: ").to_owned();
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        "a command is missing".clone_into(&mut what);
+    }
+    // A list that clap begins on the first line goes on in the next ones.
+    let rest: Vec<&str> = lines.take_while(|line| !line.starts_with("Usage:")).collect();
+    let tip = rest.iter().find_map(|line| line.strip_prefix("tip: ")).map(str::to_owned);
+    let listed: Vec<&str> = rest.iter().copied().filter(|line| !line.starts_with("tip:")).collect();
+    if !listed.is_empty() {
+        let _ = write!(what, " {}", listed.join(", "));
+    }
+    let failure = Failure::new("E0200", Exit::Usage, what).try_(tip.unwrap_or_else(|| "lestrade --help".to_owned()));
+    failure.print();
+    Exit::Usage.into()
+}

@@ -1,1 +1,0 @@
-//! The binary: scan, serve, db, explain.

@@ -1,0 +1,52 @@
+//! The binary `lestrade`: thin. Arguments become a command, a command becomes an exit code; everything else is in the rooms below.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
+
+mod args;
+mod clock;
+mod commands;
+mod config;
+mod docker_auth;
+mod exit;
+mod failure;
+mod output;
+
+use args::{Cli, Command};
+use clap::Parser;
+use exit::Exit;
+use failure::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+    // A worker is started by us, many times for one scan: it does nothing that a person would need.
+    if arguments.get(1).is_some_and(|first| first == "worker") {
+        return lestrade_extract::worker_main(&arguments[2..]);
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::usage(&error),
+    };
+    let result = std::panic::catch_unwind(|| run(cli)).unwrap_or_else(|_| {
+        Err(Failure::new("E0700", Exit::Bug, "lestrade has a fault and stopped")
+            .try_("RUST_BACKTRACE=1 lestrade …      # and report what it prints"))
+    });
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.print();
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<Exit, Failure> {
+    let settings = config::load(&cli.config_sources())?;
+    match cli.command {
+        Command::Scan(scan) => commands::scan::run(&settings, scan.what),
+        Command::Image(image) => commands::scan::run(&settings, args::ScanWhat::Image(image)),
+        Command::Rootfs(rootfs) => commands::scan::run(&settings, args::ScanWhat::Rootfs(rootfs)),
+        Command::Db(db) => commands::db::run(&settings, &db.what),
+        Command::Serve(serve) => commands::serve::run(&settings, &serve),
+        Command::Config(config) => commands::config::run(&settings, &config.what),
+    }
+}
