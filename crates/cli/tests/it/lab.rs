@@ -1,0 +1,148 @@
+//! A user's machine: folders of its own, the program, the AWS CLI.
+
+use anyhow::{Context, Result, ensure};
+use lestrade_testkit::{Server, until};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+/// Long enough for the slowest CI; nothing waits for it to pass.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+pub(crate) struct Lab {
+    folder: tempfile::TempDir,
+}
+
+/// A fixture of these tests.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// Where things that are built once are kept.
+pub(crate) fn built_once() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("images")
+}
+
+impl Lab {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The program, with the surroundings of this machine and no other.
+    pub(crate) fn lestrade(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lestrade"));
+        command
+            .env_clear()
+            .env("HOME", self.folder.path())
+            .env("PATH", "/usr/bin:/bin")
+            .env("COLUMNS", "120")
+            .current_dir(self.folder.path());
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.lestrade().args(arguments).output().unwrap()
+    }
+
+    /// Output and errors as a user sees them, with this machine's folder taken out.
+    pub(crate) fn transcript(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(self.folder.path().to_str().unwrap(), "~");
+        format!("{}{}exit {}", text(&output.stdout), text(&output.stderr), output.status.code().unwrap_or(-1))
+    }
+}
+
+/// A server that runs, and an AWS CLI that asks it.
+pub(crate) struct Serving {
+    server: Server,
+    endpoint: String,
+    credentials: PathBuf,
+}
+
+impl Serving {
+    pub(crate) fn start(lab: &Lab, settings: &[String]) -> Result<Self> {
+        let mut command = lab.lestrade();
+        command.arg("serve").args(["--set", "listen=127.0.0.1:0", "--set", "registry-interval=1", "--set", "intelligence-interval=1"]);
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
+        let mut server = Server::start(command.stdout(Stdio::piped()))?;
+        let stdout = server.child().stdout.take().context("standard output is piped")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let first = lines.next().context("the server says where it listens")??;
+        let endpoint = first.rsplit(' ').next().unwrap_or_default().to_owned();
+        ensure!(endpoint.starts_with("http://127.0.0.1:"), "it listens on {first}");
+        let credentials = lines.next().context("and which credentials it takes")??;
+        let credentials = credentials.split_once('=').context("as a variable")?.1.into();
+        Ok(Self { server, endpoint, credentials })
+    }
+
+    /// Ends the server as a power cut would.
+    pub(crate) fn kill(mut self) {
+        self.server.kill();
+    }
+
+    fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("AWS_SHARED_CREDENTIALS_FILE", &self.credentials)
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("AWS_ENDPOINT_URL_INSPECTOR2", &self.endpoint)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_PAGER", "");
+        command
+    }
+
+    /// Runs the unmodified AWS CLI: `aws inspector2 …`.
+    pub(crate) fn aws(&self, arguments: &[&str]) -> Result<Value> {
+        let output = self.client("aws").args(["inspector2", "--output", "json"]).args(arguments).output()?;
+        ensure!(output.status.success(), "aws {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// Runs a script with boto3.
+    pub(crate) fn boto3(&self, script: &str) -> Result<String> {
+        let output = self.client("python3").args(["-c", script]).output()?;
+        ensure!(output.status.success(), "boto3: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Findings as `id status packages`, in order.
+    pub(crate) fn findings(&self) -> Result<Vec<String>> {
+        let listed = self.aws(&["list-findings", "--sort-criteria", "field=VULNERABILITY_ID,sortOrder=ASC"])?;
+        let describe = |finding: &Value| {
+            let details = &finding["packageVulnerabilityDetails"];
+            let packages: Vec<&str> =
+                details["vulnerablePackages"].as_array().into_iter().flatten().filter_map(|p| p["name"].as_str()).collect();
+            format!(
+                "{} {} {}",
+                details["vulnerabilityId"].as_str().unwrap_or("?"),
+                finding["status"].as_str().unwrap_or("?"),
+                packages.join(",")
+            )
+        };
+        Ok(listed["findings"].as_array().into_iter().flatten().map(describe).collect())
+    }
+
+    /// Asks until the findings are these.
+    pub(crate) fn until_findings(&self, expected: &[&str]) -> Result<()> {
+        let mut last = Vec::new();
+        until("the findings are as expected", PATIENCE, || {
+            last = self.findings().ok()?;
+            (last == expected).then_some(())
+        })
+        .with_context(|| format!("expected {expected:?}, have {last:?}"))
+    }
+}
+
+/// Whether the AWS CLI is here.
+pub(crate) fn has_aws() -> bool {
+    Command::new("aws").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
