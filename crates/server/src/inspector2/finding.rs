@@ -24,7 +24,8 @@ pub(super) fn vulnerability(assessment: &Assessment) -> wire::Vulnerability {
         id: assessment.id.clone(),
         cwes: Some(assessment.cwes.clone()),
         cisa_data: cisa(assessment),
-        source: text(&assessment.source).map(|source| wire::VulnerabilitySource::from(source.as_str())),
+        // The model knows no other source here; where it is another's, `sourceUrl` says whose.
+        source: (assessment.source == "NVD").then_some(wire::VulnerabilitySource::Nvd),
         description: Some(description(assessment)),
         atig_data: None,
         vendor_severity: assessment.vendor_severity.as_deref().and_then(text).map(|word| clip(&word, 64)),
