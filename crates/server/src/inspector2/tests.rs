@@ -124,7 +124,7 @@ impl Lab {
         Self { front: Front::new(core.clone(), keys, [9; 32]), core, clock, _folder: folder }
     }
 
-    fn send(&self, key: &str, method: &str, target: &str, body: &str) -> HttpResponse {
+    fn signed(&self, key: &str, method: &str, target: &str, body: &str) -> HttpRequest {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let mut request = HttpRequest {
             method: method.into(),
@@ -135,6 +135,11 @@ impl Lab {
         };
         let credentials = Credentials { access_key: key.into(), secret: SecretKey::new(SECRET.into()), session_token: None };
         sign(&mut request, &credentials, "eu-west-1", "inspector2", self.clock.now());
+        request
+    }
+
+    fn send(&self, key: &str, method: &str, target: &str, body: &str) -> HttpResponse {
+        let request = self.signed(key, method, target, body);
         let key = self.front.holder(&request).unwrap();
         let response = self.front.answer(&key, &request);
         if response.status == 200 {
@@ -353,6 +358,85 @@ fn filters_are_tagged_by_their_arn_in_the_path() {
     let many: serde_json::Map<String, Value> = (0..51).map(|i| (format!("k{i}"), json!("v"))).collect();
     assert_eq!(lab.refused(&path, json!({"tags": many})).0, "BadRequestException");
     assert_eq!(lab.refused("/tags/arn%3Aaws%3Ax", json!({"tags": {"a": "1"}})).0, "ResourceNotFoundException");
+}
+
+/// What is unusual in the core is still what the model says: no score, no tags, no fix, a system's packages, a machine.
+#[test]
+fn sparse_and_strange_findings_conform_too() {
+    let lab = Lab::new();
+    let records = lab._folder.path().join("strange.json");
+    let long = "ä".repeat(5000);
+    let debian = |package: &str| {
+        json!({"package": {"ecosystem": "Debian:12", "name": package},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}]})
+    };
+    let strange = json!([
+        {"id": "DEBIAN-CVE-2026-7", "aliases": ["CVE-2026-0007"], "modified": "2026-01-01T00:00:00Z", "details": long, "affected": [debian("openssl")]},
+        {"id": "CVE-2026-0008", "modified": "2026-01-01T00:00:00Z", "affected": [debian("bash")],
+            "severity": [{"type": "CVSS_V4", "score": "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N"}]},
+    ]);
+    std::fs::write(&records, strange.to_string()).unwrap();
+    let (_, index) = lab.core.library.open_current().unwrap();
+    let mut importer = Importer::on_top_of(&index, lab.clock.now()).unwrap();
+    importer.import(&records).unwrap();
+    lab.core.library.publish(&importer.finish().unwrap().0).unwrap();
+    lab.core.refresh_intelligence().unwrap();
+
+    let system = |name: &str, version: &str| {
+        let place = Occurrence {
+            component: 0,
+            path: "var/lib/dpkg/status".into(),
+            layer: None,
+            arch: Some("amd64".into()),
+            manager: Manager::Dpkg,
+        };
+        (Component::new("Debian:12".parse::<Ecosystem>().unwrap(), name, version), place)
+    };
+    let packages = vec![system("libssl3", "3.0.9-1"), system("bash", "1:5.2")];
+    let packages = packages.into_iter().map(|(c, p)| (if c.name == "libssl3" { c.from_source("openssl", "3.0.9-1") } else { c }, p));
+    let mut strange = image("111122223333", "strange", 'f', &[]);
+    strange.inventory = Some(Inventory::assemble(None, packages.collect(), vec![]));
+    if let ResourceDetails::Image(details) = &mut strange.resource.details {
+        details.tags.clear();
+        details.architecture.clear();
+    }
+    let mut machine = strange.clone();
+    machine.resource.key.kind = ResourceKind::Instance;
+    machine.resource.key.id = "i-0123456789abcdef0".into();
+    machine.resource.details = ResourceDetails::None;
+    machine.resource.tags.clear();
+    machine.coverage[0].last_scanned = None;
+    machine.coverage[0].reason = CoverageReason::NoInventory;
+    lab.core.observe(strange).unwrap();
+    lab.core.observe(machine).unwrap();
+
+    let found = lab.ask(
+        "/findings/list",
+        json!({"filterCriteria": {"vulnerabilityId": [{"comparison": "PREFIX", "value": "CVE-2026-000"}],
+        "fixAvailable": [equals("NO")], "awsAccountId": [equals("111122223333")]}}),
+    );
+    assert_eq!(found["findings"].as_array().unwrap().len(), 2 + 4);
+    for id in ["CVE-2026-0007", "CVE-2026-0008"] {
+        lab.ask("/vulnerabilities/search", json!({"filterCriteria": {"vulnerabilityIds": [id]}}));
+    }
+    lab.ask("/coverage/list", json!({}));
+    for kind in ["ACCOUNT", "PACKAGE", "TITLE", "AWS_EC2_INSTANCE", "AWS_ECR_CONTAINER", "REPOSITORY", "IMAGE_LAYER", "FINDING_TYPE"] {
+        lab.ask("/findings/aggregation/list", json!({"aggregationType": kind}));
+    }
+}
+
+/// One resource of which nothing is known must not take the page from all others.
+#[test]
+fn a_resource_without_details_is_listed_all_the_same() {
+    let lab = Lab::new();
+    let mut bare = image("111122223333", "bare", 'f', &[("left-pad", "1.0.0")]);
+    bare.resource.details = ResourceDetails::Image(ImageDetails::default());
+    lab.core.observe(bare).unwrap();
+    // Such a finding cannot be what the model says, so it is asked for around the check.
+    let request = lab.signed("admin", "POST", "/findings/list", "{}");
+    let response = lab.front.answer(&lab.front.holder(&request).unwrap(), &request);
+    let body: Value = serde_json::from_slice(&response.body).unwrap();
+    assert_eq!((response.status, body["findings"].as_array().map(Vec::len)), (200, Some(6)), "{body}");
 }
 
 #[test]
