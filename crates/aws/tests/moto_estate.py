@@ -1,5 +1,6 @@
 """Starts moto with a small estate, prints what is in it as a line of JSON, and serves until its standard input ends."""
 
+import contextlib
 import json
 import logging
 import sys
@@ -9,7 +10,8 @@ from moto.server import ThreadedMotoServer
 
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-server.start()
+with contextlib.redirect_stdout(sys.stderr):  # it announces itself
+    server.start()
 host, port = server.get_host_and_port()
 endpoint = f"http://{host}:{port}"
 

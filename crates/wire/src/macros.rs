@@ -66,6 +66,10 @@ macro_rules! service {
             fn binding(self) -> crate::Binding {
                 match self { $(Self::$name => crate::Binding { method: $method, uri: $uri, status: $status },)+ }
             }
+
+            fn output(self) -> &'static crate::Shape {
+                match self { $(Self::$name => <$output as crate::Shaped>::SHAPE,)+ }
+            }
         }
 
         $(impl crate::Request for $input {

@@ -17,6 +17,9 @@ pub trait Service: Copy + Eq + 'static {
 
     /// How it is asked for over HTTP.
     fn binding(self) -> Binding;
+
+    /// The shape of what is answered.
+    fn output(self) -> &'static Shape;
 }
 
 /// How an operation is asked for over HTTP.

@@ -75,13 +75,13 @@ pub fn decode<R: Request>(request: &HttpRequest, labels: &[(&'static str, String
     }
     let value = Value::Object(object);
     let violations = validate(R::SHAPE, &value);
-    if violations.iter().any(|violation| violation.unreadable) || violations.is_empty() {
-        if let Some(violation) = violations.iter().find(|violation| violation.unreadable) {
-            return Err(Invalid::Unreadable(format!("{}: {}", violation.path, violation.message)));
-        }
-        return serde_json::from_value(value).map_err(|error| Invalid::Unreadable(error.to_string()));
+    if let Some(violation) = violations.iter().find(|violation| violation.unreadable) {
+        return Err(Invalid::Unreadable(format!("{}: {}", violation.path, violation.message)));
     }
-    Err(Invalid::Fields(violations))
+    if !violations.is_empty() {
+        return Err(Invalid::Fields(violations));
+    }
+    serde_json::from_value(value).map_err(|error| Invalid::Unreadable(error.to_string()))
 }
 
 /// The body's object, without its nulls, which mean "absent". An operation without body members ignores its body.

@@ -176,4 +176,16 @@ mod tests {
             assert!(read(DescribeInstancesResult::SHAPE, document).is_err(), "{document}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_document_panics(middle in "[<>&;/a-zA-Z#x0-9!\\[\\]\"= -]{0,80}", at in 0..200_usize) {
+            let whole = "<R><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId><tagSet><item><key>k</key></item>\
+                         </tagSet></item></instancesSet></item></reservationSet><nextToken>n</nextToken></R>";
+            let _ = read(DescribeInstancesResult::SHAPE, &middle);
+            let (before, after) = whole.split_at(at.min(whole.len()));
+            let _ = read(DescribeInstancesResult::SHAPE, &format!("{before}{middle}{after}"));
+            let _ = read(DescribeInstancesResult::SHAPE, before);
+        }
+    }
 }

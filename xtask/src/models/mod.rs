@@ -121,3 +121,79 @@ fn formatted(root: &Path, source: &str) -> Result<String> {
     }
     Ok(String::from_utf8(output.stdout)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Every kind of shape once, and one that no operation reaches.
+    fn model() -> Model {
+        let source = json!({
+            "metadata": {"protocol": "rest-json", "apiVersion": "2020-01-01", "endpointPrefix": "shop"},
+            "operations": {
+                "GetThing": {
+                    "http": {"method": "GET", "requestUri": "/things/{thingId}", "responseCode": 200},
+                    "input": {"shape": "GetThingRequest"},
+                    "output": {"shape": "GetThingResponse"},
+                    "errors": [{"shape": "LostException"}],
+                    "documentation": "<p>Prose stays out.</p>",
+                },
+                "Other": {},
+            },
+            "shapes": {
+                "GetThingRequest": {"type": "structure", "required": ["thingId"], "members": {
+                    "thingId": {"shape": "Id", "location": "uri", "locationName": "thingId"},
+                    "type": {"shape": "Kind", "location": "querystring", "locationName": "type"},
+                }},
+                "GetThingResponse": {"type": "structure", "members": {
+                    "URL": {"shape": "Id"}, "madeAt": {"shape": "Time"}, "labels": {"shape": "Labels"}, "choice": {"shape": "Choice"},
+                }},
+                "LostException": {"type": "structure", "required": ["message"], "members": {"message": {"shape": "Id"}},
+                    "error": {"httpStatusCode": 404}, "exception": true},
+                "Choice": {"type": "structure", "union": true, "members": {"one": {"shape": "Count"}}},
+                "Count": {"type": "integer", "min": 1},
+                "Id": {"type": "string", "max": 9, "pattern": "a\\d"},
+                "Kind": {"type": "string", "enum": ["BIG", "VERY_BIG"]},
+                "Labels": {"type": "list", "member": {"shape": "Id"}},
+                "Time": {"type": "timestamp"},
+                "Unreached": {"type": "structure", "members": {}},
+            },
+        });
+        Model::read(&source, &["GetThing"]).unwrap()
+    }
+
+    #[test]
+    fn a_model_becomes_types_operations_errors_and_tables() {
+        let service = Service { module: "shop", path: "shop.json", operations: &["GetThing"] };
+        let code = generate(&service, &model()).unwrap();
+        for line in [
+            "pub struct GetThingRequest {",
+            "pub thing_id: String,",
+            "pub r#type: Option<Kind>,",
+            "#[serde(rename = \"URL\", skip_serializing_if = \"Option::is_none\")]",
+            "pub made_at: Option<crate::EpochSeconds>,",
+            "pub labels: Option<Vec<String>>,",
+            "One(i32),",
+            "VeryBig = \"VERY_BIG\",",
+            "GetThing(GetThingRequest => GetThingResponse) = \"GET\" \"/things/{thingId}\" 200,",
+            "Lost(LostException) = 404,",
+            "Member::required(\"thingId\", &ID).label(\"thingId\")",
+            "Shape::string(\"Id\").max(9.0).pattern(\"a\\\\d\")",
+            "Shape::list(\"Labels\", &ID, \"member\")",
+        ] {
+            assert!(code.contains(line), "{line}\n{code}");
+        }
+        for absent in ["Unreached", "Prose"] {
+            assert!(!code.contains(absent), "{absent}");
+        }
+    }
+
+    #[test]
+    fn what_the_model_lacks_is_an_error() {
+        let source =
+            json!({"metadata": {"protocol": "rest-json", "apiVersion": "1", "endpointPrefix": "x"}, "operations": {}, "shapes": {}});
+        assert!(Model::read(&source, &["Absent"]).is_err());
+        assert!(Model::read(&json!({"metadata": {"protocol": "smoke"}}), &[]).is_err());
+    }
+}

@@ -3,13 +3,35 @@
 use lestrade_findings::{Assessment, FindingView};
 use lestrade_model::CvssVersion;
 use lestrade_report::inspector::{self, Times};
-use lestrade_wire::{EpochSeconds, inspector2 as wire};
+use lestrade_wire::{EpochSeconds, Kind, Shape, Shaped, inspector2 as wire};
+use serde_json::Value;
 
 const DESCRIPTION: usize = 1024;
 
 /// A finding: as `report` words it for every receiver, held against the model.
 pub(super) fn finding(view: &FindingView) -> serde_json::Result<wire::Finding> {
-    serde_json::from_value(inspector::finding(view, Times::EpochSeconds))
+    let mut value = inspector::finding(view, Times::EpochSeconds);
+    prune(wire::Finding::SHAPE, &mut value);
+    serde_json::from_value(value)
+}
+
+/// Removes empty texts where the model does not insist: what is unknown is absent there, and nothing is empty.
+fn prune(shape: &Shape, value: &mut Value) {
+    match (shape.kind, value) {
+        (Kind::Structure(members), Value::Object(object)) => {
+            for member in members {
+                match object.get_mut(member.name) {
+                    Some(Value::String(text)) if text.is_empty() && !member.required => {
+                        object.remove(member.name);
+                    }
+                    Some(value) => prune(member.shape, value),
+                    None => {}
+                }
+            }
+        }
+        (Kind::List { item, .. }, Value::Array(items)) => items.iter_mut().for_each(|value| prune(item, value)),
+        _ => {}
+    }
 }
 
 /// The vulnerability by itself.
@@ -24,7 +46,8 @@ pub(super) fn vulnerability(assessment: &Assessment) -> wire::Vulnerability {
         id: assessment.id.clone(),
         cwes: Some(assessment.cwes.clone()),
         cisa_data: cisa(assessment),
-        source: text(&assessment.source).map(|source| wire::VulnerabilitySource::from(source.as_str())),
+        // The model knows no other source here; where it is another's, `sourceUrl` says whose.
+        source: (assessment.source == "NVD").then_some(wire::VulnerabilitySource::Nvd),
         description: Some(description(assessment)),
         atig_data: None,
         vendor_severity: assessment.vendor_severity.as_deref().and_then(text).map(|word| clip(&word, 64)),

@@ -51,6 +51,7 @@ impl<B: Backend> Front<B> {
         let expected = Expected { region: &principal.scope.region, service: Api::SIGNING_NAME, unsigned_payload: false };
         let now = self.backend.now();
         if let Err(denial) = Claim::read(request).and_then(|claim| claim.verify(&key.secret, &expected, now)) {
+            tracing::warn!(principal = %principal.arn(), reason = denial.code, "a request with a known key was not let in");
             return denied(&denial);
         }
         let call = Call { backend: &*self.backend, principal, pages: &self.pages, now };

@@ -36,3 +36,35 @@ pub fn sign(request: &mut HttpRequest, credentials: &Credentials, region: &str, 
         format!("{ALGORITHM} Credential={}/{scope}, SignedHeaders={}, Signature={signature}", credentials.access_key, signed.join(";"));
     request.headers.push(("authorization".to_owned(), value));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sigv4::instant;
+
+    /// Vectors of the test suite that AWS publishes for Signature Version 4.
+    #[test]
+    fn published_vectors_are_met() {
+        for (method, path, query, signature) in [
+            ("GET", "/", "", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
+            ("POST", "/", "", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
+            ("GET", "/", "Param2=value2&Param1=value1", "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500"),
+            ("GET", "/example/..", "", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
+            ("GET", "/./", "", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
+        ] {
+            let mut request = HttpRequest {
+                method: method.into(),
+                path: path.into(),
+                query: query.into(),
+                headers: vec![("Host".into(), "example.amazonaws.com".into())],
+                body: vec![],
+            };
+            let secret = SecretKey::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".into());
+            let credentials = Credentials { access_key: "AKIDEXAMPLE".into(), secret, session_token: None };
+            sign(&mut request, &credentials, "us-east-1", "service", instant("20150830T123600Z").unwrap());
+            let authorization = request.header("authorization").unwrap();
+            assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request"));
+            assert!(authorization.ends_with(signature), "{method} {path} {query}: {authorization}");
+        }
+    }
+}
