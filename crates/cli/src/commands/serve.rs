@@ -4,9 +4,9 @@ use super::{intelligence_failure, scanner};
 use crate::args::Serve;
 use crate::clock::SystemClock;
 use crate::config::Settings;
-use crate::docker_auth;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::{docker_auth, output};
 use lestrade_advisories::Library;
 use lestrade_artifact::RegistryClient;
 use lestrade_events::{EgressPolicy, JsonLines, Target, Webhook};
@@ -18,7 +18,7 @@ use lestrade_store::StoreError;
 use lestrade_wire::sigv4::SecretKey;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -68,10 +68,16 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
             Failure::new("E0322", Exit::Input, format!("{address} cannot be listened on")).cause(error).try_("--set listen=127.0.0.1:0")
         })?;
         let bound = listener.local_addr().map_err(io)?;
-        println!("lestrade {} listens on http://{bound}", env!("CARGO_PKG_VERSION"));
-        println!("  credentials: AWS_SHARED_CREDENTIALS_FILE={}", state.join("aws-credentials").display());
-        println!("  try: aws --endpoint-url http://{bound} --region {} inspector2 list-findings", scope.region);
-        std::io::stdout().flush().map_err(io)?;
+        // Whoever started us may not read what we say: that is no reason to stop.
+        let _ = output::write(
+            None,
+            &format!(
+                "lestrade {} listens on http://{bound}\n  credentials: AWS_SHARED_CREDENTIALS_FILE={}\n  try: aws --endpoint-url http://{bound} --region {} inspector2 list-findings\n",
+                env!("CARGO_PKG_VERSION"),
+                state.join("aws-credentials").display(),
+                scope.region
+            ),
+        );
         serve_http(listener, Arc::clone(&core), front, stopped()).await.map_err(io)
     })?;
     drop(reconcilers);
@@ -80,8 +86,14 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
 
 fn start_logging() {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("LESTRADE_LOG").unwrap_or_else(|_| EnvFilter::new("info,hyper=warn,reqwest=warn"));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+    let filter = EnvFilter::try_from_env("LESTRADE_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,hyper=warn,reqwest=warn,postgres=warn,tokio_postgres=warn"));
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .try_init();
 }
 
 /// Resolves when the process is asked to stop.

@@ -7,8 +7,8 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 const LODASH: &str = "CVE-2021-23337 ACTIVE lodash";
-const APT: &str = "CVE-2011-3374 ACTIVE apt,libapt-pkg6.0";
-const APT_CLOSED: &str = "CVE-2011-3374 CLOSED apt,libapt-pkg6.0";
+const COREUTILS: &str = "CVE-2016-2781 ACTIVE coreutils";
+const COREUTILS_CLOSED: &str = "CVE-2016-2781 CLOSED coreutils";
 
 /// Debian's essential packages, and above them an application.
 fn image() -> Option<TestImage> {
@@ -52,25 +52,25 @@ fn spine(store: &str) {
     server.kill();
 
     // An advisory is published while the server is down: it is known at once, and the image is not touched.
-    let apt = fixture("apt.json");
-    import(&lab, &apt);
+    let coreutils = fixture("coreutils.json");
+    import(&lab, &coreutils);
     let server = start();
-    server.until_findings(&[APT, LODASH]).unwrap();
+    server.until_findings(&[COREUTILS, LODASH]).unwrap();
     assert_eq!(server.aws(&["list-findings"]).unwrap()["findings"][1]["findingArn"], first["findingArn"], "a finding keeps its name");
     assert_eq!(server.aws(&["list-findings"]).unwrap()["findings"][1]["firstObservedAt"], first["firstObservedAt"]);
 
     // It is withdrawn while the server runs, which is killed at once: it closes, and stays closed.
-    let mut withdrawn: Value = serde_json::from_slice(&std::fs::read(&apt).unwrap()).unwrap();
+    let mut withdrawn: Value = serde_json::from_slice(&std::fs::read(&coreutils).unwrap()).unwrap();
     withdrawn["withdrawn"] = "2026-11-01T00:00:00Z".into();
     let file = lab.path("withdrawn.json");
     std::fs::write(&file, withdrawn.to_string()).unwrap();
     import(&lab, &file);
     server.kill();
     let server = start();
-    server.until_findings(&[APT_CLOSED, LODASH]).unwrap();
+    server.until_findings(&[COREUTILS_CLOSED, LODASH]).unwrap();
     server.kill();
     let server = start();
-    server.until_findings(&[APT_CLOSED, LODASH]).unwrap();
+    server.until_findings(&[COREUTILS_CLOSED, LODASH]).unwrap();
 
     the_api_answers(&server);
     every_change_was_told(&lines, &sink);
@@ -99,7 +99,7 @@ print(sorted(f['status'] for f in inspector.list_findings()['findings']))
 
 /// Both targets have every change, each under one id, however often the server was killed.
 fn every_change_was_told(lines: &std::path::Path, sink: &HttpSink) {
-    let expected: BTreeSet<String> = ["CVE-2011-3374 ACTIVE", "CVE-2011-3374 CLOSED", "CVE-2021-23337 ACTIVE"].map(str::to_owned).into();
+    let expected: BTreeSet<String> = ["CVE-2016-2781 ACTIVE", "CVE-2016-2781 CLOSED", "CVE-2021-23337 ACTIVE"].map(str::to_owned).into();
     let told = |bodies: Vec<String>| {
         let mut ids = BTreeSet::new();
         let mut changes = BTreeSet::new();
