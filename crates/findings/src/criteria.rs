@@ -98,6 +98,9 @@ impl TextTest {
 pub struct PackageTest {
     pub name: Option<TextTest>,
     pub version: Option<TextTest>,
+    pub release: Option<TextTest>,
+    /// Lowest and highest, included.
+    pub epoch: Option<(Option<u32>, Option<u32>)>,
     pub architecture: Option<TextTest>,
     pub file_path: Option<TextTest>,
     pub source_layer_hash: Option<TextTest>,

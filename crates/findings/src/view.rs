@@ -431,9 +431,14 @@ impl Attributes for Pair<'_> {
                     None => true,
                     Some(test) => value.map_or(matches!(test, crate::TextTest::NotEquals(_)), |value| test.holds(value)),
                 };
+                // Tests are about what a finding shows: versions taken apart, architectures in capitals.
+                let (epoch, version, release) = package.component.version_parts();
+                let arch = package.arch.as_ref().map(|arch| arch.to_uppercase());
                 holds(&test.name, Some(&package.component.name))
-                    && holds(&test.version, Some(&package.component.version))
-                    && holds(&test.architecture, package.arch.as_deref())
+                    && holds(&test.version, Some(version))
+                    && holds(&test.release, release)
+                    && test.epoch.is_none_or(|(low, high)| low.is_none_or(|low| epoch >= low) && high.is_none_or(|high| epoch <= high))
+                    && holds(&test.architecture, arch.as_deref())
                     && holds(&test.file_path, package.path.as_deref())
                     && holds(&test.source_layer_hash, package.layer.as_deref())
             })

@@ -69,6 +69,18 @@ impl Component {
         }
     }
 
+    /// Epoch, version and release of an operating system's package, as Inspector tells them apart; of any other the whole
+    /// version, without epoch and release.
+    #[must_use]
+    pub fn version_parts(&self) -> (u32, &str, Option<&str>) {
+        let version = self.version.as_str();
+        if !self.ecosystem.family.is_os() {
+            return (0, version, None);
+        }
+        let (epoch, rest) = version.split_once(':').map_or((0, version), |(epoch, rest)| (epoch.parse().unwrap_or(0), rest));
+        rest.rsplit_once('-').map_or((epoch, rest, None), |(version, release)| (epoch, version, Some(release)))
+    }
+
     /// The identity of this component: a hash of all its fields.
     #[must_use]
     pub fn hash(&self) -> Hash {
@@ -82,5 +94,22 @@ impl Component {
             source_version.as_bytes(),
             &[u8::from(self.os_owned)],
         ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_a_systems_packages_are_taken_apart() {
+        let parts = |ecosystem: &str, version: &str| {
+            let component = Component::new(ecosystem.parse::<Ecosystem>().unwrap(), "x", version);
+            let (epoch, version, release) = component.version_parts();
+            (epoch, version.to_owned(), release.map(str::to_owned))
+        };
+        assert_eq!(parts("Debian:12", "1:2.39.2-1.1"), (1, "2.39.2".into(), Some("1.1".into())));
+        assert_eq!(parts("Debian:12", "12.4"), (0, "12.4".into(), None));
+        assert_eq!(parts("npm", "1.0.0-rc.1"), (0, "1.0.0-rc.1".into(), None));
     }
 }

@@ -117,7 +117,7 @@ fn details(view: &FindingView, times: Times) -> Value {
 
 fn package(package: &AffectedPackage) -> Value {
     let component = &package.component;
-    let (epoch, version, release) = parts(component);
+    let (epoch, version, release) = component.version_parts();
     let mut out = json!({
         "name": component.name,
         "version": version,
@@ -140,16 +140,6 @@ fn package(package: &AffectedPackage) -> Value {
         out["filePath"] = json!(path);
     }
     out
-}
-
-/// Epoch, version and release of an operating system's package; the whole version of any other.
-fn parts(component: &Component) -> (u32, &str, Option<&str>) {
-    let version = component.version.as_str();
-    if !component.ecosystem.family.is_os() {
-        return (0, version, None);
-    }
-    let (epoch, rest) = version.split_once(':').map_or((0, version), |(epoch, rest)| (epoch.parse().unwrap_or(0), rest));
-    rest.rsplit_once('-').map_or((epoch, rest, None), |(version, release)| (epoch, version, Some(release)))
 }
 
 /// Inspector writes the epoch of an operating system's fix even when it is 0.
@@ -195,14 +185,17 @@ pub fn resource(resource: &Resource, times: Times) -> Value {
         out["tags"] = Value::Object(tags);
     }
     if let ResourceDetails::Image(image) = &resource.details {
-        out["details"] = json!({"awsEcrContainerImage": {
-            "architecture": image.architecture,
+        let mut details = json!({
             "imageHash": image.digest,
             "imageTags": image.tags,
             "pushedAt": times.write(image.pushed_at),
             "registry": image.registry,
             "repositoryName": image.repository,
-        }});
+        });
+        if !image.architecture.is_empty() {
+            details["architecture"] = json!(image.architecture);
+        }
+        out["details"] = json!({"awsEcrContainerImage": details});
     }
     out
 }
@@ -248,9 +241,8 @@ mod tests {
     }
 
     #[test]
-    fn versions_of_systems_packages_are_taken_apart() {
+    fn fixes_of_systems_packages_carry_their_epoch() {
         let component = Component::new("Debian:12".parse::<lestrade_model::Ecosystem>().unwrap(), "git", "1:2.39.2-1.1");
-        assert_eq!(parts(&component), (1, "2.39.2", Some("1.1")));
         assert_eq!(with_epoch(&component, "2.0-1"), "0:2.0-1");
     }
 }

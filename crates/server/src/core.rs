@@ -94,7 +94,9 @@ impl Core {
         let committed = lock(&self.store).commit(change);
         if let Err(error) = committed {
             tracing::error!(%error, "a change could not be committed; the world is rebuilt from the store");
-            *world = self.rebuilt()?;
+            let mut rebuilt = self.rebuilt()?;
+            rebuilt.suppressions = std::mem::take(&mut world.suppressions);
+            *world = rebuilt;
             return Err(error.into());
         }
         Ok(())

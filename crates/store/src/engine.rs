@@ -40,6 +40,9 @@ impl Row {
 /// A statement and its parameters, written `$1`, `$2` … in order of first use: both engines read that.
 pub(crate) type Statement<'a> = (&'static str, &'a [Value]);
 
+/// Runs one statement of a transaction.
+pub(crate) type Run<'a> = dyn FnMut(Statement<'_>) -> Result<(), StoreError> + 'a;
+
 /// An SQL engine.
 pub(crate) trait Engine: Send {
     /// The type names of the two column types that differ: integer and blob.
@@ -52,10 +55,7 @@ pub(crate) trait Engine: Send {
     fn execute(&mut self, statement: Statement<'_>) -> Result<u64, StoreError>;
 
     /// Runs statements in one durable transaction.
-    fn transact(
-        &mut self,
-        work: &mut dyn FnMut(&mut dyn FnMut(Statement<'_>) -> Result<(), StoreError>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError>;
+    fn transact(&mut self, work: &mut dyn FnMut(&mut Run<'_>) -> Result<(), StoreError>) -> Result<(), StoreError>;
 
     /// Reads rows, one at a time.
     fn query(&mut self, statement: Statement<'_>, each: &mut dyn FnMut(Row) -> Result<(), StoreError>) -> Result<(), StoreError>;

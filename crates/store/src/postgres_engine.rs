@@ -1,7 +1,7 @@
 //! PostgreSQL: where one machine is outgrown.
 
 use crate::StoreError;
-use crate::engine::{Engine, Row, Statement, Value};
+use crate::engine::{Engine, Row, Run, Statement, Value};
 use postgres::config::Host;
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
@@ -79,10 +79,7 @@ impl Engine for PostgresEngine {
         self.client.execute(sql, &parameters(values)).map_err(failed("writing"))
     }
 
-    fn transact(
-        &mut self,
-        work: &mut dyn FnMut(&mut dyn FnMut(Statement<'_>) -> Result<(), StoreError>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    fn transact(&mut self, work: &mut dyn FnMut(&mut Run<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let Self { client, statements } = self;
         let mut transaction = client.transaction().map_err(failed("beginning"))?;
         work(&mut |(sql, values)| {

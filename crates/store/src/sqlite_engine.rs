@@ -1,7 +1,7 @@
 //! SQLite: the default. WAL, one writer, every commit synced.
 
 use crate::StoreError;
-use crate::engine::{Engine, Row, Statement, Value};
+use crate::engine::{Engine, Row, Run, Statement, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 use std::fs::File;
@@ -59,10 +59,7 @@ impl Engine for SqliteEngine {
         run(&self.connection, statement).map(|rows| rows as u64).map_err(failed("writing"))
     }
 
-    fn transact(
-        &mut self,
-        work: &mut dyn FnMut(&mut dyn FnMut(Statement<'_>) -> Result<(), StoreError>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    fn transact(&mut self, work: &mut dyn FnMut(&mut Run<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let transaction = self.connection.transaction().map_err(failed("beginning"))?;
         work(&mut |statement| run(&transaction, statement).map(|_| ()).map_err(failed("writing")))?;
         transaction.commit().map_err(failed("committing"))

@@ -1,4 +1,5 @@
 //! From files to generations.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use lestrade_advisories::{Documents, Importer, Library};
 use lestrade_matching::judge_component;

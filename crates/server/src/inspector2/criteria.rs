@@ -82,18 +82,20 @@ pub(super) fn text_test(filter: StringFilter) -> TextTest {
     }
 }
 
+/// An epoch out of a number as JSON has it; what is no epoch is the nearest one.
+fn whole(number: f64) -> u32 {
+    number as u32
+}
+
 fn package_test(filter: PackageFilter, member: &Member) -> Result<PackageTest, Failure> {
-    let unknown = [
-        ("epoch", filter.epoch.is_some()),
-        ("release", filter.release.is_some()),
-        ("sourceLambdaLayerArn", filter.source_lambda_layer_arn.is_some()),
-    ];
-    if let Some((name, _)) = unknown.iter().find(|(_, given)| *given) {
-        return Err(invalid_field(&format!("{}.{name}", path(member)), "findings carry whole versions; filter by version"));
+    if filter.source_lambda_layer_arn.is_some() {
+        return Err(invalid_field(&format!("{}.sourceLambdaLayerArn", path(member)), "no finding has a Lambda layer yet"));
     }
     Ok(PackageTest {
         name: filter.name.map(text_test),
         version: filter.version.map(text_test),
+        release: filter.release.map(text_test),
+        epoch: filter.epoch.map(|range| (range.lower_inclusive.map(whole), range.upper_inclusive.map(whole))),
         architecture: filter.architecture.map(text_test),
         file_path: filter.file_path.map(text_test),
         source_layer_hash: filter.source_layer_hash.map(text_test),
@@ -218,8 +220,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_told_is_refused_and_not_ignored() {
-        let filter = serde_json::from_value(json!({"vulnerablePackages": [{"release": {"comparison": "EQUALS", "value": "1"}}]})).unwrap();
-        assert!(criteria(&filter).unwrap_err().to_string().contains("filterCriteria.vulnerablePackages.release"));
+        let test = json!({"sourceLambdaLayerArn": {"comparison": "EQUALS", "value": "arn"}});
+        let filter = serde_json::from_value(json!({"vulnerablePackages": [test]})).unwrap();
+        assert!(criteria(&filter).unwrap_err().to_string().contains("filterCriteria.vulnerablePackages.sourceLambdaLayerArn"));
     }
 
     /// A new kind of filter in a newer model must not pass unnoticed.

@@ -1,4 +1,5 @@
 //! The watching core without a network: observations and generations in, episodes and events out, through crashes.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use lestrade_advisories::{Importer, Library};
 use lestrade_events::{DeliveryError, Event, Target};

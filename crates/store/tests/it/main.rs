@@ -1,4 +1,5 @@
 //! One conformance suite, held by SQLite and by PostgreSQL.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use lestrade_findings::{Episode, EpisodeBody, LogPosition, Transition};
 use lestrade_model::*;
