@@ -1,0 +1,81 @@
+//! What the documentation says is what the program does.
+
+use crate::lab::Lab;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// The README shows the beginning of what its first command prints; `…` stands for lines left out.
+#[test]
+fn the_readmes_first_command_prints_what_it_shows() {
+    let readme = read("README.md");
+    assert!(readme.contains("cargo run --release --quiet -- scan rootfs examples/webshop"));
+    let shown = readme.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let lab = Lab::new();
+    let output = lab.lestrade().current_dir(root()).args(["scan", "rootfs", "examples/webshop"]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let printed: BTreeSet<&str> = printed.lines().map(str::trim_end).collect();
+    for line in shown.lines().map(str::trim_end).filter(|line| !line.trim().is_empty() && line.trim() != "…") {
+        assert!(printed.contains(line), "the README shows {line:?}, which is not printed");
+    }
+    assert_eq!(output.status.code(), Some(0));
+}
+
+/// Every error code in the source is in the reference, and the other way round.
+#[test]
+fn every_error_code_is_documented() {
+    fn codes(text: &str) -> BTreeSet<u32> {
+        let digits = |rest: &str| rest.get(..4).filter(|d| d.bytes().all(|b| b.is_ascii_digit())).and_then(|d| d.parse().ok());
+        text.match_indices('E').filter_map(|(at, _)| digits(&text[at + 1..])).collect()
+    }
+    let mut used = BTreeSet::new();
+    let mut folders = vec![root().join("crates/cli/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            match entry.file_type().unwrap().is_dir() {
+                true => folders.push(entry.path()),
+                false => used.extend(codes(&std::fs::read_to_string(entry.path()).unwrap())),
+            }
+        }
+    }
+    let reference = read("docs/reference/errors.md");
+    let mut documented = codes(&reference);
+    for range in reference.lines().filter_map(|line| line.split('|').nth(1)?.trim().split_once(" to ")) {
+        let (first, last) = (codes(range.0), codes(range.1));
+        documented.extend(*first.first().unwrap()..=*last.first().unwrap());
+    }
+    assert_eq!(used, documented);
+}
+
+/// The reference of the configuration is what `config show` prints.
+#[test]
+fn the_configuration_reference_is_complete() {
+    let lab = Lab::new();
+    let shown = lab.transcript(&["config", "show"]);
+    let shown = shown.strip_suffix("exit 0").unwrap().trim_end();
+    let reference = read("docs/reference/configuration.md");
+    assert!(reference.contains(shown), "docs/reference/configuration.md should hold:\n{shown}");
+}
+
+/// Commands of the how-to guides are commands of the program.
+#[test]
+fn commands_of_the_guides_are_understood() {
+    for entry in std::fs::read_dir(root().join("docs/how-to")).unwrap().flatten() {
+        let text = std::fs::read_to_string(entry.path()).unwrap();
+        for command in text.lines().filter_map(|line| line.strip_prefix("$ lestrade ")) {
+            let words: Vec<&str> = command.split_whitespace().take_while(|word| *word != "#").collect();
+            let lab = Lab::new();
+            // A server would not end; that its arguments are understood is told by what it complains of.
+            let arguments = if words[0] == "serve" { [words.as_slice(), &["--set", "listen=0.0.0.0:1"]].concat() } else { words };
+            let said = lab.transcript(&arguments);
+            assert!(!said.contains("E0200") && !said.contains("E0210"), "{command}: {said}");
+        }
+    }
+}
