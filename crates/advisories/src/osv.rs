@@ -42,20 +42,15 @@ struct Record {
     summary: Option<String>,
     #[serde(default)]
     details: Option<String>,
+    /// Some databases write a word here, where the schema asks for a list: it is read leniently.
     #[serde(default)]
-    severity: Option<Vec<SeverityRecord>>,
+    severity: Option<Value>,
     #[serde(default)]
     affected: Option<Vec<AffectedRecord>>,
     #[serde(default)]
     references: Option<Vec<ReferenceRecord>>,
     #[serde(default)]
     database_specific: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct SeverityRecord {
-    #[serde(default)]
-    score: String,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +62,7 @@ struct AffectedRecord {
     #[serde(default)]
     versions: Option<Vec<String>>,
     #[serde(default)]
-    severity: Option<Vec<SeverityRecord>>,
+    severity: Option<Value>,
     #[serde(default)]
     ecosystem_specific: Option<Value>,
     #[serde(default)]
@@ -76,6 +71,8 @@ struct AffectedRecord {
 
 #[derive(Deserialize)]
 struct PackageRecord {
+    /// Missing where a record speaks of commits alone.
+    #[serde(default)]
     ecosystem: String,
     name: String,
 }
@@ -123,9 +120,9 @@ pub fn read_osv(feed: &str, value: Value) -> Result<Advisory, Quarantine> {
         text.map(|text| Timestamp::parse(&text).map_err(|error| refuse(format!("{what}: {error}")))).transpose()
     };
     let source = ScoreSource(publisher(&record.id).to_owned());
-    let mut scores = scores(record.severity.unwrap_or_default(), &source);
+    let mut scores = scores(record.severity.as_ref(), &source);
     for entry in &affected {
-        for score in self::scores(entry.severity.iter().flatten(), &source) {
+        for score in self::scores(entry.severity.as_ref(), &source) {
             if !scores.contains(&score) {
                 scores.push(score);
             }
@@ -216,12 +213,10 @@ fn range(record: RangeRecord) -> Option<Range> {
     Some(Range { kind, events })
 }
 
-fn scores<'a>(records: impl IntoIterator<Item = impl std::borrow::Borrow<SeverityRecord> + 'a>, source: &ScoreSource) -> Vec<Score> {
-    records
-        .into_iter()
-        .filter_map(|record| Cvss::parse(&record.borrow().score).ok())
-        .map(|cvss| Score { cvss, source: source.clone() })
-        .collect()
+/// The vectors of a list of `{type, score}`.
+fn scores(list: Option<&Value>, source: &ScoreSource) -> Vec<Score> {
+    let vectors = list.and_then(Value::as_array).into_iter().flatten().filter_map(|entry| entry.get("score")?.as_str());
+    vectors.filter_map(|vector| Cvss::parse(vector).ok()).map(|cvss| Score { cvss, source: source.clone() }).collect()
 }
 
 fn text_at(value: &Value, key: &str) -> Option<String> {
@@ -312,6 +307,15 @@ mod tests {
         .unwrap();
         assert_eq!(advisory.modified, None);
         assert_eq!(advisory.references.len(), 1);
+    }
+
+    #[test]
+    fn small_departures_from_the_schema_do_not_lose_a_record() {
+        let mut record = minimal(json!({"severity": "Low"}));
+        let commits = json!({"package": {"name": "curl"}, "ranges": [{"type": "GIT", "events": [{"introduced": "abc"}]}]});
+        record["affected"].as_array_mut().unwrap().push(commits);
+        let advisory = read_osv("osv", record).unwrap();
+        assert_eq!((advisory.scores.len(), advisory.affected.len()), (0, 1));
     }
 
     #[test]

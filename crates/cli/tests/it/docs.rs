@@ -79,3 +79,30 @@ fn commands_of_the_guides_are_understood() {
         }
     }
 }
+
+/// Every test that ARCHITECTURE.md names as a guard of an invariant is there.
+#[test]
+fn every_invariant_has_the_guard_that_it_names() {
+    let mut source = String::new();
+    let mut folders = vec![root().join("crates"), root().join("xtask")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let (path, kind) = (entry.path(), entry.file_type().unwrap());
+            if kind.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                source.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let architecture = read("ARCHITECTURE.md");
+    let invariants = architecture.split("## What must never be").nth(1).and_then(|rest| rest.split("## How it flows").next()).unwrap();
+    let guards = invariants.split('`').skip(1).step_by(2).flat_map(|quoted| quoted.split_whitespace());
+    // A test's name is a sentence: three words at least.
+    let mut named = 0;
+    for guard in guards.filter(|word| word.matches('_').count() >= 2).map(|word| word.trim_end_matches('*').trim_end_matches('_')) {
+        assert!(source.contains(&format!("fn {guard}")), "ARCHITECTURE.md names the guard '{guard}', which is not there");
+        named += 1;
+    }
+    assert!(named >= 12, "{named}");
+}

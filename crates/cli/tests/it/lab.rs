@@ -72,7 +72,9 @@ impl Serving {
         for setting in settings {
             command.args(["--set", setting]);
         }
-        let mut server = Server::start(command.stdout(Stdio::piped()))?;
+        // Everything that could be logged is: what must never be is looked for in it afterwards.
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(lab.path("serve.log"))?;
+        let mut server = Server::start(command.env("LESTRADE_LOG", "trace").stdout(Stdio::piped()).stderr(log))?;
         let stdout = server.child().stdout.take().context("standard output is piped")?;
         let mut lines = BufReader::new(stdout).lines();
         let first = lines.next().context("the server says where it listens")??;
@@ -86,6 +88,13 @@ impl Serving {
     /// Ends the server as a power cut would.
     pub(crate) fn kill(mut self) {
         self.server.kill();
+    }
+
+    /// The secret of the key that clients sign with.
+    pub(crate) fn secret(&self) -> Result<String> {
+        let text = std::fs::read_to_string(&self.credentials)?;
+        let secret = text.lines().find_map(|line| line.strip_prefix("aws_secret_access_key = ")).context("the file holds a secret")?;
+        Ok(secret.to_owned())
     }
 
     fn client(&self, program: &str) -> Command {

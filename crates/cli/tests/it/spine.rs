@@ -10,6 +10,9 @@ const LODASH: &str = "CVE-2021-23337 ACTIVE lodash";
 const COREUTILS: &str = "CVE-2016-2781 ACTIVE coreutils";
 const COREUTILS_CLOSED: &str = "CVE-2016-2781 CLOSED coreutils";
 
+/// Stands for the token in a webhook's URL.
+const CANARY: &str = "canary-5f1c9d";
+
 /// Debian's essential packages, and above them an application.
 fn image() -> Option<TestImage> {
     let root = debian_root(&built_once()).unwrap()?;
@@ -35,7 +38,7 @@ fn spine(store: &str) {
     let settings = [
         format!("registries={}", registry.host()),
         format!("json-lines={}", lines.display()),
-        format!("webhook={}", sink.url()),
+        format!("webhook={}/{CANARY}", sink.url()),
         "allow-private-targets=true".to_owned(),
         "account=123456789012".to_owned(),
         format!("store={}", if store.is_empty() { lab.path("state.db").display().to_string() } else { store.to_owned() }),
@@ -74,6 +77,23 @@ fn spine(store: &str) {
 
     the_api_answers(&server);
     every_change_was_told(&lines, &sink);
+    no_secret_is_written_down(&lab, &server);
+}
+
+/// Not in logs at their most talkative, not in events, not in the store.
+fn no_secret_is_written_down(lab: &Lab, server: &Serving) {
+    let secrets = [CANARY.to_owned(), server.secret().unwrap()];
+    let mut looked_at = 0;
+    for name in ["serve.log", "events.jsonl", "state.db", "state.db-wal"] {
+        let Ok(bytes) = std::fs::read(lab.path(name)) else { continue };
+        looked_at += bytes.len();
+        for secret in &secrets {
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "'{secret}' is in {name}");
+        }
+    }
+    assert!(looked_at > 1000);
+    let shown = lab.run(&["config", "show", "--origin", "--set", &format!("webhook=https://hooks.example/{CANARY}")]);
+    assert!(!String::from_utf8_lossy(&shown.stdout).contains(CANARY));
 }
 
 /// Coverage, counts and filters, as their clients ask.
