@@ -56,9 +56,19 @@ pub struct WantedFile<'a> {
 }
 
 impl<'a> WantedFile<'a> {
-    /// The content as text; bytes that are no UTF-8 become replacement characters, a byte-order mark is dropped.
+    /// The content as text; bytes that are no UTF-8 become replacement characters, a byte-order mark is dropped. Windows tools
+    /// write UTF-16, which its mark tells.
     #[must_use]
     pub fn text(&self) -> std::borrow::Cow<'a, str> {
+        let wide = |from: fn([u8; 2]) -> u16| {
+            let units = self.content[2..].chunks_exact(2).map(|pair| from([pair[0], pair[1]]));
+            char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<String>().into()
+        };
+        match self.content {
+            [0xff, 0xfe, ..] => return wide(u16::from_le_bytes),
+            [0xfe, 0xff, ..] => return wide(u16::from_be_bytes),
+            _ => {}
+        }
         let content = self.content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(self.content);
         String::from_utf8_lossy(content)
     }

@@ -50,6 +50,10 @@ pub fn affects(affected: &Affected, component: &Component) -> Option<Verdict> {
     }
     let version = component.advised_version();
     let scheme = Scheme::of(&component.ecosystem.family);
+    if version.trim().is_empty() {
+        // Nobody knows which version it is: it may be any that the entry speaks of.
+        return Some(Verdict { state: affected.unfixed, fixed_in: None, vendor_severity: affected.vendor_severity.clone() });
+    }
     let mut hit = listed(affected, version, scheme);
     let mut fixed: Option<&str> = None;
     for range in &affected.ranges {
@@ -138,6 +142,11 @@ mod tests {
         let mut listed = entry("npm", "a", &[]);
         listed.versions = vec!["1.0".into()];
         assert_eq!(affects(&listed, &component("npm", "a", "1.0.0")), None);
+    }
+
+    #[test]
+    fn an_unknown_version_may_be_any() {
+        assert!(affects(&entry("npm", "a", &until("1.0.0")), &component("npm", "a", "")).is_some());
     }
 
     #[test]

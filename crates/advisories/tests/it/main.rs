@@ -111,3 +111,28 @@ fn real_feeds() {
         assert!(summary.read >= at_least, "{folder}: {}", summary.read);
     }
 }
+
+/// A peer's cases: an OSV record and a package; is it affected?
+#[test]
+fn affected_cases_of_a_peer() {
+    let root = std::env::var("LESTRADE_EVALS").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/shared/evals").into());
+    let Ok(files) = std::fs::read_dir(Path::new(&root).join("affected")) else {
+        println!("LOUD: the suite 'affected' is not laid out; nothing was compared");
+        return;
+    };
+    let (mut passed, mut failed) = (0, Vec::new());
+    for file in files.flatten() {
+        let suite: serde_json::Value = serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap();
+        for case in suite["cases"].as_array().unwrap() {
+            let text = |key: &str| case["package"][key].as_str().unwrap_or_default();
+            let component = Component::new(text("ecosystem").parse::<Ecosystem>().unwrap(), text("name"), text("version"));
+            let affected = match lestrade_advisories::read_osv("osv", case["osv"].clone()) {
+                Ok(advisory) => advisory.affected.iter().any(|entry| lestrade_matching::affects(entry, &component).is_some()),
+                Err(_) => false,
+            };
+            if case["affected"] == affected { passed += 1 } else { failed.push(case.to_string()) }
+        }
+    }
+    println!("affected: {passed} passed, {} failed", failed.len());
+    assert!(failed.is_empty(), "{failed:#?}");
+}

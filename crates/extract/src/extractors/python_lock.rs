@@ -3,12 +3,13 @@
 use crate::{ExtractError, Extractor, ExtractorId, Found, InventorySink, Origin, WantedFile};
 use lestrade_model::{Family, Manager};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 pub(super) struct PythonLock;
 
 impl Extractor for PythonLock {
     fn id(&self) -> ExtractorId {
-        ExtractorId { name: "python-lock", version: 1 }
+        ExtractorId { name: "python-lock", version: 2 }
     }
 
     fn wants(&self) -> &'static [&'static str] {
@@ -20,8 +21,8 @@ impl Extractor for PythonLock {
         match name {
             "requirements.txt" => requirements(&file.text(), out),
             "Pipfile.lock" => pipfile(file, out)?,
-            "poetry.lock" => packages(file, Manager::Poetry, out)?,
-            _ => packages(file, Manager::Uv, out)?,
+            "poetry.lock" => poetry(file, out)?,
+            _ => uv(file, out)?,
         }
         Ok(())
     }
@@ -66,19 +67,63 @@ fn pipfile(file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), Ext
     Ok(())
 }
 
-/// `poetry.lock` and `uv.lock` agree on `[[package]] name, version`. A project's own entry comes from no index.
-fn packages(file: &WantedFile<'_>, manager: Manager, out: &mut dyn InventorySink) -> Result<(), ExtractError> {
-    let document: toml::Table = file.text().parse().map_err(|error: toml::de::Error| {
+fn table(file: &WantedFile<'_>) -> Result<toml::Table, ExtractError> {
+    file.text().parse().map_err(|error: toml::de::Error| {
         ExtractError::Malformed(format!("not valid TOML ({})", error.message().lines().next().unwrap_or_default()))
-    })?;
-    let packages = document.get("package").and_then(toml::Value::as_array);
-    for package in packages.into_iter().flatten() {
-        let text = |key: &str| package.get(key).and_then(toml::Value::as_str);
-        let is_local = package.get("source").is_some_and(|s| ["virtual", "editable", "directory"].iter().any(|kind| s.get(kind).is_some()));
-        match (text("name"), text("version")) {
-            (Some(name), Some(version)) if !is_local => push(name, version, manager, out),
-            (Some(_), _) if is_local => {}
-            _ => out.problem(ExtractError::Malformed("a package has no name or no version".into())),
+    })
+}
+
+/// The `[[package]]` tables, on which both locks agree.
+fn packages(document: &toml::Table) -> impl Iterator<Item = &toml::Value> {
+    document.get("package").and_then(toml::Value::as_array).into_iter().flatten()
+}
+
+fn text<'a>(table: &'a toml::Value, key: &str) -> Option<&'a str> {
+    table.get(key).and_then(toml::Value::as_str)
+}
+
+fn named(package: &toml::Value, manager: Manager, out: &mut dyn InventorySink) {
+    match (text(package, "name"), text(package, "version")) {
+        (Some(name), Some(version)) => push(name, version, manager, out),
+        _ => out.problem(ExtractError::Malformed("a package has no name or no version".into())),
+    }
+}
+
+/// Development dependencies are told by `category` in older locks and by `groups` in newer ones; those in between do not tell.
+fn poetry(file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), ExtractError> {
+    for package in packages(&table(file)?) {
+        let groups = package.get("groups").and_then(toml::Value::as_array);
+        let only_for_development = text(package, "category").is_some_and(|category| category == "dev")
+            || groups.is_some_and(|groups| !groups.iter().any(|group| group.as_str() == Some("main")));
+        if !only_for_development {
+            named(package, Manager::Poetry, out);
+        }
+    }
+    Ok(())
+}
+
+/// What the project's own packages lead to; what only their development groups lead to is not deployed.
+fn uv(file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), ExtractError> {
+    let document = table(file)?;
+    let local = |package: &toml::Value| {
+        package.get("source").is_some_and(|s| ["virtual", "editable", "directory"].iter().any(|kind| s.get(kind).is_some()))
+    };
+    let (own, foreign): (Vec<&toml::Value>, Vec<&toml::Value>) = packages(&document).partition(|package| local(package));
+    let mut wanted: BTreeSet<&str> = BTreeSet::new();
+    let mut open: Vec<&toml::Value> = own.clone();
+    while let Some(package) = open.pop() {
+        let optional = package.get("optional-dependencies").and_then(toml::Value::as_table);
+        let lists = package.get("dependencies").into_iter().chain(optional.into_iter().flat_map(toml::Table::values));
+        for name in lists.filter_map(toml::Value::as_array).flatten().filter_map(|dependency| text(dependency, "name")) {
+            if wanted.insert(name) {
+                open.extend(foreign.iter().filter(|package| text(package, "name") == Some(name)));
+            }
+        }
+    }
+    for package in foreign {
+        // A lock without a project of its own tells nothing about development.
+        if own.is_empty() || text(package, "name").is_none_or(|name| wanted.contains(name)) {
+            named(package, Manager::Uv, out);
         }
     }
     Ok(())
@@ -100,8 +145,10 @@ mod tests {
             packages("Pipfile.lock", r#"{"default": {"six": {"version": "==1.16.0"}}, "develop": {"x": {"version": "==1"}}}"#),
             ["six 1.16.0"]
         );
-        assert_eq!(packages("poetry.lock", "[[package]]\nname = \"six\"\nversion = \"1.16.0\"\n"), ["six 1.16.0"]);
-        let uv = "version = 1\n[[package]]\nname = \"me\"\nversion = \"0.1\"\nsource = { virtual = \".\" }\n[[package]]\nname = \"six\"\nversion = \"1.16.0\"\n";
+        let poetry =
+            "[[package]]\nname = \"six\"\nversion = \"1.16.0\"\n[[package]]\nname = \"pytest\"\nversion = \"7\"\ngroups = [\"dev\"]\n";
+        assert_eq!(packages("poetry.lock", poetry), ["six 1.16.0"]);
+        let uv = "version = 1\n[[package]]\nname = \"me\"\nversion = \"0.1\"\nsource = { virtual = \".\" }\ndependencies = [{ name = \"six\" }]\n[[package]]\nname = \"pytest\"\nversion = \"7\"\n[[package]]\nname = \"six\"\nversion = \"1.16.0\"\n";
         assert_eq!(packages("uv.lock", uv), ["six 1.16.0"]);
     }
 
