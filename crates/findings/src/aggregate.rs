@@ -2,7 +2,7 @@
 
 use crate::query::Plan;
 use crate::view::{Pair, resource_text};
-use crate::{Criteria, InventorySource, TextField, World};
+use crate::{Criteria, InventorySource, Side, TextField, World};
 use lestrade_matching::ResourceId;
 use lestrade_model::{FindingStatus, Scope, Severity, Timestamp};
 use std::collections::BTreeMap;
@@ -47,11 +47,11 @@ impl Counts {
         self.by_severity[severity as usize]
     }
 
-    fn add(&mut self, severity: Severity, exploit: bool, fix: bool) {
-        self.all += 1;
-        self.by_severity[severity as usize] += 1;
-        self.exploit_available += u64::from(exploit);
-        self.fix_available += u64::from(fix);
+    fn add(&mut self, severity: Severity, exploit: bool, fix: bool, times: u64) {
+        self.all += times;
+        self.by_severity[severity as usize] += times;
+        self.exploit_available += u64::from(exploit) * times;
+        self.fix_available += u64::from(fix) * times;
     }
 }
 
@@ -69,6 +69,9 @@ pub struct Group {
 }
 
 /// Counts the active findings that meet the criteria, in groups, ordered by what they share.
+///
+/// Where neither the grouping nor a criterion nor a suppression rule asks about single findings, whole match sets are counted:
+/// the work is that of the distinct inventories, however many resources share them.
 #[must_use]
 pub fn aggregate(
     world: &World,
@@ -79,35 +82,89 @@ pub fn aggregate(
     now: Timestamp,
 ) -> Vec<Group> {
     let plan = Plan::compile(world, inventories, scopes, criteria, world.log.head(), now);
-    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    let by_sets = matches!(by, GroupBy::Account | GroupBy::FindingType | GroupBy::Severity | GroupBy::Repository | GroupBy::Resource)
+        && criteria.of_side(Side::Pair).next().is_none()
+        && !world.suppressions.iter().any(|rule| scopes.contains(&rule.scope));
+    if by_sets { of_sets(world, &plan, by) } else { of_pairs(world, &plan, by) }
+}
+
+/// Every finding is asked for what it shares.
+pub(crate) fn of_pairs(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group> {
+    let mut groups = Groups::default();
     plan.for_each(|pair| {
         if pair.status() != FindingStatus::Active {
             return;
         }
         let fix = pair.packages().iter().any(|package| package.fixed_in.is_some());
         for key in keys(world, &pair, by) {
-            let group = groups.entry(key.clone()).or_insert_with(|| Group {
-                key,
-                resource: pair.resource,
-                vulnerability: pair.assessment.id.clone(),
-                counts: Counts::default(),
-            });
-            group.counts.add(pair.assessment.severity, pair.assessment.known_exploited, fix);
+            groups.at(key, pair.resource, &pair.assessment.id).add(pair.assessment.severity, pair.assessment.known_exploited, fix, 1);
         }
     });
-    groups.into_values().collect()
+    groups.0.into_values().collect()
+}
+
+/// Every match set is counted once, times the resources that share it.
+fn of_sets(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group> {
+    let mut groups = Groups::default();
+    for set in 0..world.estate.set_count() {
+        let (resources, vulnerabilities) = world.estate.members(set);
+        // Resources of a set that share what they are grouped by are counted together.
+        let mut alike: BTreeMap<Vec<String>, (ResourceId, u64)> = BTreeMap::new();
+        for resource in &(resources & &plan.resources) {
+            alike.entry(resource_keys(world, resource, by)).or_insert((resource, 0)).1 += 1;
+        }
+        if alike.is_empty() {
+            continue;
+        }
+        for vulnerability in &(vulnerabilities & &plan.vulnerability_set) {
+            let Some(assessment) = world.assessment(vulnerability) else { continue };
+            let fix = world.estate.has_fix(set, vulnerability);
+            for (shared, (resource, times)) in &alike {
+                let severity = [assessment.severity.as_str().to_owned()];
+                for key in if by == GroupBy::Severity { severity.as_slice() } else { shared } {
+                    groups.at(key.clone(), *resource, &assessment.id).add(assessment.severity, assessment.known_exploited, fix, *times);
+                }
+            }
+        }
+    }
+    groups.0.into_values().collect()
+}
+
+#[derive(Default)]
+struct Groups(BTreeMap<String, Group>);
+
+impl Groups {
+    /// The counts of a group. Its example is its smallest resource and vulnerability, whatever the order of counting.
+    fn at(&mut self, key: String, resource: ResourceId, vulnerability: &str) -> &mut Counts {
+        let group = self.0.entry(key.clone()).or_insert_with(|| Group {
+            key,
+            resource,
+            vulnerability: vulnerability.to_owned(),
+            counts: Counts::default(),
+        });
+        group.resource = group.resource.min(resource);
+        if *vulnerability < *group.vulnerability {
+            vulnerability.clone_into(&mut group.vulnerability);
+        }
+        &mut group.counts
+    }
+}
+
+/// What a resource's findings share because they are its findings.
+fn resource_keys(world: &World, resource: ResourceId, by: GroupBy) -> Vec<String> {
+    let field = match by {
+        GroupBy::Account => TextField::AwsAccountId,
+        GroupBy::Repository => TextField::EcrImageRepositoryName,
+        GroupBy::Resource => TextField::ResourceId,
+        _ => return vec!["PACKAGE_VULNERABILITY".to_owned()],
+    };
+    let texts = world.resource(resource).map(|entry| resource_text(entry, field)).unwrap_or_default();
+    texts.into_iter().map(std::borrow::Cow::into_owned).collect()
 }
 
 fn keys(world: &World, pair: &Pair<'_>, by: GroupBy) -> Vec<String> {
-    let resource = |field| {
-        let texts = world.resource(pair.resource).map(|entry| resource_text(entry, field)).unwrap_or_default();
-        texts.into_iter().map(std::borrow::Cow::into_owned).collect()
-    };
     let mut keys: Vec<String> = match by {
-        GroupBy::Account => resource(TextField::AwsAccountId),
-        GroupBy::Repository => resource(TextField::EcrImageRepositoryName),
-        GroupBy::Resource => resource(TextField::ResourceId),
-        GroupBy::FindingType => vec!["PACKAGE_VULNERABILITY".to_owned()],
+        GroupBy::Account | GroupBy::Repository | GroupBy::Resource | GroupBy::FindingType => resource_keys(world, pair.resource, by),
         GroupBy::Severity => vec![pair.assessment.severity.as_str().to_owned()],
         GroupBy::Title => vec![pair.title()],
         GroupBy::Package => pair.packages().iter().map(|package| package.component.name.clone()).collect(),

@@ -1,9 +1,11 @@
-//! What a listing must answer, worked out the slow and obvious way: every resource times every vulnerability, each asked
-//! everything. Tests compare [`crate::list`] with it; nothing else calls it.
+//! What a listing and a count must answer, worked out the slow and obvious way: every resource times every vulnerability, each asked
+//! everything. Tests compare [`crate::list`] and
+//! [`crate::aggregate`] with it; nothing else calls it.
 
-use crate::query::Sort;
+use crate::aggregate::of_pairs;
+use crate::query::{Plan, Sort};
 use crate::view::Pair;
-use crate::{Criteria, FindingView, InventorySource, World};
+use crate::{Criteria, FindingView, Group, GroupBy, InventorySource, World};
 use lestrade_model::{Scope, Timestamp};
 
 /// All findings that meet the criteria now, in order.
@@ -30,4 +32,17 @@ pub fn list_all(
     }
     pairs.sort_by(|a, b| a.0.cmp(&b.0));
     pairs.iter().map(|(_, pair)| pair.view()).collect()
+}
+
+/// Counts of groups, finding by finding.
+#[must_use]
+pub fn aggregate_all(
+    world: &World,
+    inventories: &dyn InventorySource,
+    scopes: &[Scope],
+    criteria: &Criteria,
+    by: GroupBy,
+    now: Timestamp,
+) -> Vec<Group> {
+    of_pairs(world, &Plan::compile(world, inventories, scopes, criteria, world.log.head(), now), by)
 }

@@ -240,6 +240,30 @@ impl Estate {
         self.resource_sets.get(resource as usize).copied().flatten()
     }
 
+    /// How many match sets there are; their numbers are below.
+    #[must_use]
+    pub fn set_count(&self) -> SetId {
+        next_id(self.sets.len())
+    }
+
+    /// The resources and the vulnerabilities of a match set.
+    ///
+    /// # Panics
+    /// When the number was not given out by this estate.
+    #[must_use]
+    pub fn members(&self, set: SetId) -> (&RoaringBitmap, &RoaringBitmap) {
+        let set = &self.sets[set as usize];
+        (&set.resources, &set.vulnerabilities)
+    }
+
+    /// Whether a vulnerability of a match set has a fix in some of its components.
+    #[must_use]
+    pub fn has_fix(&self, set: SetId, vulnerability: VulnerabilityId) -> bool {
+        let fixed =
+            |(component, verdict): (&ComponentId, &Verdict)| verdict.fixed_in.is_some() && self.set(set).binary_search(component).is_ok();
+        self.verdicts.get(&vulnerability).is_some_and(|verdicts| verdicts.iter().any(fixed))
+    }
+
     /// The components of a set, ascending.
     #[must_use]
     pub fn set(&self, set: SetId) -> &[ComponentId] {
