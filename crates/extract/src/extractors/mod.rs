@@ -1,17 +1,36 @@
 //! The extractors, one file for each kind of package.
 
+mod apk;
+mod cargo_lock;
+mod composer_lock;
 mod dpkg;
+mod gem_lock;
+mod go_mod;
 mod npm;
 mod os_release;
 mod python;
 mod python_lock;
+mod yarn_lock;
 
 use crate::Extractor;
 
 /// All of them.
 #[must_use]
 pub fn all() -> &'static [&'static dyn Extractor] {
-    &[&os_release::OsReleaseFile, &dpkg::Dpkg, &python::InstalledPython, &python_lock::PythonLock, &npm::PackageLock, &npm::InstalledNode]
+    &[
+        &os_release::OsReleaseFile,
+        &dpkg::Dpkg,
+        &apk::Apk,
+        &python::InstalledPython,
+        &python_lock::PythonLock,
+        &npm::PackageLock,
+        &npm::InstalledNode,
+        &yarn_lock::YarnLock,
+        &cargo_lock::CargoLock,
+        &gem_lock::GemfileLock,
+        &composer_lock::ComposerLock,
+        &go_mod::GoMod,
+    ]
 }
 
 /// Reads one file with one extractor, for tests.

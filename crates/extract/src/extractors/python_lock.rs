@@ -67,18 +67,18 @@ fn pipfile(file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), Ext
     Ok(())
 }
 
-fn table(file: &WantedFile<'_>) -> Result<toml::Table, ExtractError> {
+pub(super) fn table(file: &WantedFile<'_>) -> Result<toml::Table, ExtractError> {
     file.text().parse().map_err(|error: toml::de::Error| {
         ExtractError::Malformed(format!("not valid TOML ({})", error.message().lines().next().unwrap_or_default()))
     })
 }
 
 /// The `[[package]]` tables, on which both locks agree.
-fn packages(document: &toml::Table) -> impl Iterator<Item = &toml::Value> {
+pub(super) fn packages(document: &toml::Table) -> impl Iterator<Item = &toml::Value> {
     document.get("package").and_then(toml::Value::as_array).into_iter().flatten()
 }
 
-fn text<'a>(table: &'a toml::Value, key: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(table: &'a toml::Value, key: &str) -> Option<&'a str> {
     table.get(key).and_then(toml::Value::as_str)
 }
 

@@ -13,6 +13,15 @@ const KINDS: &[(&str, &str)] = &[
     ("nodejs.npm", "package-lock.json"),
     ("language.nodejs.npm", ""),
     ("language.nodejs.pkg", "node_modules/x/package.json"),
+    ("nodejs.yarn", "yarn.lock"),
+    ("rust.cargo", "Cargo.lock"),
+    ("language.rust.cargo", ""),
+    ("ruby.bundler", "Gemfile.lock"),
+    ("php.composer", "composer.lock"),
+    ("language.php.composer", ""),
+    ("language.php.composer-vendor", "vendor/composer/installed.json"),
+    ("golang.mod", "go.mod"),
+    ("pkg.apk", "lib/apk/db/installed"),
     ("pkg.dpkg", "var/lib/dpkg/status"),
     ("python.packaging", "x.dist-info/METADATA"),
     ("language.python.packaging", ""),
@@ -26,6 +35,17 @@ const KINDS: &[(&str, &str)] = &[
 
 /// Cases in which we differ on purpose, with the reason.
 const DIFFERENT: &[(&str, &str)] = &[
+    (
+        "golang.mod__go116__go.mod",
+        "indirect requirements are listed although old go.mod files do not name all: that may be more and is never less",
+    ),
+    ("golang.mod__normal__go.mod", "the version of go in go.mod is the lowest that may build it, not the one that did"),
+    ("language.rust.cargo__happy.txtar", "what only tests use cannot be told by Cargo.lock; all of it is listed"),
+    ("language.rust.cargo__no-cargo-toml.txtar", "a project's own crates are not crates that somebody published"),
+    ("language.rust.cargo__wrong-cargo-toml.txtar", "a project's own crates are not crates that somebody published"),
+    ("rust.cargo__cargo_mixed.lock", "a project's own crates are not crates that somebody published"),
+    ("rust.cargo__cargo_normal.lock", "a project's own crates are not crates that somebody published"),
+    ("rust.cargo__cargo_v3.lock", "a project's own crates are not crates that somebody published"),
     ("language.python.packaging__egg-zip-with-license-file__sample_package.egg", "zipped eggs are not read yet"),
     ("language.python.packaging__egg-zip__kitchen-1.2.6-py2.7.egg", "zipped eggs are not read yet"),
     ("language.python.poetry__with-groups", "its lock does not tell groups; all of it is listed, which may be more and is never less"),
@@ -56,10 +76,33 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
+/// The files of a text archive: `-- path --` before each.
+fn txtar(text: &str) -> Vec<(&str, String)> {
+    let mut files: Vec<(&str, String)> = Vec::new();
+    for line in text.lines() {
+        match line.strip_prefix("-- ").and_then(|rest| rest.strip_suffix(" --")) {
+            Some(path) => files.push((path, String::new())),
+            None => {
+                if let Some((_, content)) = files.last_mut() {
+                    content.push_str(line);
+                    content.push('\n');
+                }
+            }
+        }
+    }
+    files
+}
+
 fn ours(input: &Path, path: &str, extractors: &Extractors) -> Packages {
     let files = files(input);
     if let ([file], false) = (files.as_slice(), path.is_empty()) {
         return names(extractors.read(path, &std::fs::read(file).unwrap()).found);
+    }
+    if let [file] = files.as_slice()
+        && file.extension().is_some_and(|extension| extension == "txtar")
+    {
+        let text = std::fs::read_to_string(file).unwrap();
+        return names(txtar(&text).into_iter().flat_map(|(path, content)| extractors.read(path, content.as_bytes()).found));
     }
     let mut collector = Collector::new(extractors);
     walk_directory(&File::open(input).unwrap(), input, &Limits::default(), &mut collector);
@@ -90,23 +133,31 @@ fn inventories_of_a_peer() {
         return;
     };
     let extractors = Extractors::new(extractors());
-    let (mut passed, mut failed) = (0, Vec::new());
+    let mut passed = 0;
     let mut cases: Vec<PathBuf> = std::fs::read_dir(suite).unwrap().flatten().map(|entry| entry.path()).collect();
     cases.sort();
+    // `~2` is the same input under other options: any variant is right.
+    let base = |name: &str| name.split('~').next().unwrap_or_default().to_owned();
+    let mut right: BTreeSet<String> = BTreeSet::new();
+    let mut wrong: Vec<(String, String)> = Vec::new();
     for case in cases {
         let name = case.file_name().unwrap().to_string_lossy().into_owned();
         let Ok(expected) = std::fs::read(case.join("expected.json")) else { continue };
         let expected: Value = serde_json::from_slice(&expected).unwrap();
-        let Some((_, path)) = KINDS.iter().find(|(kind, _)| expected["kind"] == *kind) else { continue };
+        let kind =
+            if name.contains("composer-vendor") { "language.php.composer-vendor" } else { expected["kind"].as_str().unwrap_or_default() };
+        let Some((_, path)) = KINDS.iter().find(|(known, _)| *known == kind) else { continue };
         let (ours, theirs) = (ours(&case.join("input"), path, &extractors), theirs(&expected));
         if ours == theirs {
             passed += 1;
+            right.insert(base(&name));
         } else if !DIFFERENT.iter().any(|(different, _)| *different == name) {
             let missing: Vec<_> = theirs.difference(&ours).take(3).collect();
             let extra: Vec<_> = ours.difference(&theirs).take(3).collect();
-            failed.push(format!("{name}: missing {missing:?}, extra {extra:?}"));
+            wrong.push((base(&name), format!("{name}: missing {missing:?}, extra {extra:?}")));
         }
     }
+    let failed: Vec<String> = wrong.into_iter().filter(|(base, _)| !right.contains(base)).map(|(_, said)| said).collect();
     println!("inventory: {passed} passed, {} failed", failed.len());
     assert!(failed.is_empty(), "{failed:#?}");
 }

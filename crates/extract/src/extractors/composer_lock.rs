@@ -1,0 +1,55 @@
+//! PHP's `composer.lock` and what it has installed.
+
+use crate::{ExtractError, Extractor, ExtractorId, Found, InventorySink, Origin, WantedFile};
+use lestrade_model::{Family, Manager};
+use serde_json::Value;
+
+pub(super) struct ComposerLock;
+
+impl Extractor for ComposerLock {
+    fn id(&self) -> ExtractorId {
+        ExtractorId { name: "composer-lock", version: 1 }
+    }
+
+    fn wants(&self) -> &'static [&'static str] {
+        &["**/composer.lock", "**/vendor/composer/installed.json"]
+    }
+
+    fn extract(&self, file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), ExtractError> {
+        let document: Value = serde_json::from_str(&file.text()).map_err(|error| ExtractError::json(&error))?;
+        // Older versions of composer wrote what is installed as a bare list.
+        let list = document.get("packages").unwrap_or(&document).as_array();
+        let list = list.ok_or_else(|| ExtractError::Malformed("it has no list of packages".into()))?;
+        let dev: Vec<&str> =
+            document.get("dev-package-names").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        for package in list {
+            let text = |key: &str| package.get(key).and_then(Value::as_str);
+            match (text("name"), text("version")) {
+                (Some(name), Some(_)) if dev.contains(&name) => {}
+                (Some(name), Some(version)) => out.found(Found {
+                    origin: Origin::Language(Family::Packagist),
+                    name: name.to_owned(),
+                    version: version.to_owned(),
+                    source: None,
+                    arch: None,
+                    manager: Manager::Composer,
+                }),
+                _ => out.problem(ExtractError::Malformed("a package has no name or no version".into())),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::packages;
+
+    #[test]
+    fn packages_for_development_are_left_out() {
+        let lock = r#"{"packages": [{"name": "a/b", "version": "v1.2.3"}], "packages-dev": [{"name": "c/d", "version": "1"}]}"#;
+        assert_eq!(packages("composer.lock", lock), ["a/b v1.2.3"]);
+        let installed = r#"{"packages": [{"name": "a/b", "version": "1"}, {"name": "c/d", "version": "1"}], "dev-package-names": ["c/d"]}"#;
+        assert_eq!(packages("x/vendor/composer/installed.json", installed), ["a/b 1"]);
+    }
+}
