@@ -121,6 +121,16 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
         Table::new(self.section(rows)?, self.section(keys)?)
     }
 
+    /// Bytes of the part that matching reads: packages and what is said of them, vulnerabilities and their advisories.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn matching_bytes(&self) -> Result<u64, IndexError> {
+        use Section::{Entries, Members, NameKeys, Names, Vulnerabilities, VulnerabilityKeys};
+        let parts = [Names, NameKeys, Entries, Vulnerabilities, VulnerabilityKeys, Members];
+        parts.into_iter().map(|part| Ok(self.section(part)?.len() as u64)).sum()
+    }
+
     /// How many advisories there are.
     ///
     /// # Errors

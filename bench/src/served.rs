@@ -1,0 +1,107 @@
+//! The same behind the store: from a generation that was published to findings that are committed and can be asked for.
+
+use crate::Options;
+use crate::estate::{COMMAND, advisory};
+use crate::fleet::{Fleet, Random, component, versions_of};
+use crate::measure::own_memory;
+use crate::table::{Table, megabytes, percentile, time};
+use anyhow::{Context, Result, ensure};
+use lestrade_advisories::Library;
+use lestrade_matching::{Manifest, build_index};
+use lestrade_model::{
+    Advisory, Clock, Coverage, CoverageReason, Inventory, Manager, Occurrence, Resource, ResourceDetails, ResourceFacts, ResourceKey,
+    ResourceKind, ScanKind, Scope, Timestamp,
+};
+use lestrade_server::{Core, Observation};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How many advisories are published one after another.
+const PUBLISHED: usize = 100;
+/// How many stand in the index before.
+const STANDING: usize = 5_000;
+
+/// A clock that stands still: a benchmark's history has no need of time.
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_800_000_000_000)
+    }
+}
+
+fn observation(scope: &Scope, fleet: &Fleet, resource: u32) -> Observation {
+    let occurrence = |package: &(u32, u32)| Occurrence {
+        component: 0,
+        path: format!("app/{}", package.0),
+        layer: None,
+        arch: None,
+        manager: Manager::Other,
+    };
+    let found = fleet.packages(resource).iter().map(|package| (component(*package), occurrence(package))).collect();
+    Observation {
+        resource: Resource {
+            key: ResourceKey { scope: scope.clone(), kind: ResourceKind::Host, id: format!("host-{resource}") },
+            details: ResourceDetails::None,
+            facts: ResourceFacts::default(),
+            tags: vec![],
+        },
+        inventory: Some(Inventory::assemble(None, found, vec![])),
+        coverage: vec![Coverage { kind: ScanKind::Package, reason: CoverageReason::Successful, detail: String::new(), last_scanned: None }],
+    }
+}
+
+/// The table of the core with SQLite.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let folder = tempfile::tempdir_in(&options.folder)?;
+    let library = Library::new(folder.path().join("db"));
+    let fleet = Fleet::new(options.served);
+    let mut random = Random(11);
+    let mut fresh = |number: usize| {
+        let name = fleet.draw_name(&mut random);
+        let fixed = 1 + random.below(versions_of(name));
+        advisory(number, name, fixed)
+    };
+    let mut records: Vec<Advisory> = (0..STANDING).map(&mut fresh).collect();
+    let publish = |records: &[Advisory]| -> Result<()> {
+        library.publish(&build_index(records.iter().cloned(), Manifest::default())?)?;
+        Ok(())
+    };
+    publish(&records)?;
+    let state = folder.path().join("state.db");
+    let open = || -> Result<Core> {
+        let store = lestrade_store::open(state.to_str().context("a path in UTF-8")?)?;
+        Ok(Core::open(store, Library::new(folder.path().join("db")), Arc::new(Still), [7; 32])?)
+    };
+    let core = open()?;
+    let scope = Scope::new("bench", "000000000000", "local")?;
+    let started = Instant::now();
+    for resource in 0..fleet.resources {
+        core.observe(observation(&scope, &fleet, resource))?;
+    }
+    let loading = started.elapsed();
+    let (resident, _) = own_memory();
+
+    let title = format!("Behind the store (SQLite, every commit synced): {} resources, {STANDING} advisories standing", fleet.resources);
+    let table = Table::new(&title, COMMAND, &["what", "measured", "target"]);
+    let rate = format!("{} ({:.0} a second, each its own commit)", time(loading), f64::from(fleet.resources) / loading.as_secs_f64());
+    table.row(&["observing all resources", &rate, "–"]);
+    let mut times = Vec::new();
+    for number in 0..PUBLISHED {
+        records.push(fresh(STANDING + number));
+        publish(&records)?;
+        let started = Instant::now();
+        ensure!(core.refresh_intelligence()?, "a new generation is applied");
+        times.push(started.elapsed());
+    }
+    table.row(&["one advisory more in a new generation, to committed and queryable: p50", &time(percentile(&times, 0.5)), "–"]);
+    table.row(&["p99", &time(percentile(&times, 0.99)), "< 100 ms (at 1 M resources)"]);
+    drop(core);
+    let started = Instant::now();
+    drop(open()?);
+    table.row(&["start from the store (rebuild)", &time(started.elapsed()), "< 90 s (at 1 M resources)"]);
+    table.row(&["resident set after loading, whole process", &megabytes(resident), "–"]);
+    let bytes = std::fs::metadata(&state)?.len();
+    table.row(&["state on disk", &megabytes(bytes), "–"]);
+    Ok(())
+}
