@@ -40,37 +40,39 @@ impl Core {
         let new = Arc::new(self.library.open(&current)?);
         // Damage is found before anything rests on it: a flipped bit must not close a finding.
         new.verify()?;
-        self.apply(&current, &new, applied.is_some())?;
-        self.set_index(new);
+        self.apply(&current, new, applied.is_some())?;
         Ok(true)
     }
 
-    fn apply(&self, id: &GenerationId, new: &OpenIndex, judged_before: bool) -> Result<(), ServerError> {
-        let old = self.index();
+    fn apply(&self, id: &GenerationId, new: Arc<OpenIndex>, judged_before: bool) -> Result<(), ServerError> {
         let mut guard = self.world_mut();
+        let old = self.index();
         let mut draft = Draft::new(self, &mut guard);
         match &old {
             Some(old) => {
                 let changed = new.diff(old.as_ref())?.vulnerabilities;
                 tracing::info!(generation = %id, changed = changed.len(), "applying intelligence");
-                changed.iter().try_for_each(|name| revise(&mut draft, new, name))?;
+                changed.iter().try_for_each(|name| revise(&mut draft, &new, name))?;
             }
             None if !judged_before => {
-                everything(&draft, new)?.iter().try_for_each(|name| revise(&mut draft, new, name))?;
+                everything(&draft, &new)?.iter().try_for_each(|name| revise(&mut draft, &new, name))?;
             }
             None => {
                 tracing::warn!(generation = %id, "the generation that was applied is gone; everything is judged anew");
-                for name in everything(&draft, new)? {
+                for name in everything(&draft, &new)? {
                     let vulnerability = draft.vulnerability(&name);
-                    let verdicts = judge_vulnerability(new, &draft.world.estate, &name, false)?;
+                    let verdicts = judge_vulnerability(&new, &draft.world.estate, &name, false)?;
                     draft.world.estate.revise(vulnerability, verdicts);
-                    assess_from(draft.world, new, vulnerability, &name)?;
+                    assess_from(draft.world, &new, vulnerability, &name)?;
                 }
                 repair(&mut draft);
             }
         }
         draft.change.cursors.push((INTELLIGENCE.to_owned(), id.as_str().as_bytes().to_vec()));
-        draft.commit(self)
+        draft.commit(self)?;
+        // Still under the lock: nobody may judge by the one what the other has judged.
+        self.set_index(new);
+        Ok(())
     }
 }
 

@@ -31,8 +31,9 @@ impl Core {
     /// # Errors
     /// When the store or the index fails; then nothing of it is kept.
     pub fn observe(&self, observation: Observation) -> Result<(), ServerError> {
-        let index = self.index();
         let mut guard = self.world_mut();
+        // After the lock: the index and the verdicts of the world change together, and only under it.
+        let index = self.index();
         let mut draft = Draft::new(self, &mut guard);
         let Observation { resource, inventory, coverage } = observation;
         let (id, new) = draft.world.intern_resource(&resource.key);

@@ -269,3 +269,42 @@ fn replace(file: &Path, bytes: &[u8]) {
     std::fs::remove_file(file).unwrap();
     std::fs::write(file, bytes).unwrap();
 }
+
+/// Images are seen while generations are published: in the end every verdict is that of the last generation.
+#[test]
+fn observations_and_generations_at_once() {
+    let mut lab = Lab::new();
+    lab.publish(record("CVE-2024-0", "p0", "2.0.0"));
+    let core = lab.open();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let seen = scope.spawn(|| {
+            let mut seen = 0;
+            while !done.load(Ordering::Relaxed) {
+                let packages: Vec<(String, String)> = (0..8).map(|p| (format!("p{p}"), format!("1.{seen}.{p}"))).collect();
+                let packages: Vec<(&str, &str)> = packages.iter().map(|(name, version)| (name.as_str(), version.as_str())).collect();
+                core.observe(observation(&format!("image-{seen}"), &packages)).unwrap();
+                seen += 1;
+            }
+            seen
+        });
+        for i in 1..40 {
+            lab.publish(record(&format!("CVE-2024-{}", i % 12), &format!("p{}", i % 8), &format!("1.{i}.0")));
+            core.refresh_intelligence().unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(seen.join().unwrap() > 0);
+    });
+    assert_eq!(core.audit(), []);
+    let (_, index) = lab.library().open_current().unwrap();
+    let world = core.world();
+    for resource in &world.resources_in(&scope()) {
+        let mut expected = std::collections::BTreeSet::new();
+        for component in world.estate.set(world.estate.set_of(resource).unwrap()) {
+            expected.extend(lestrade_matching::judge_component(&index, world.estate.component(*component)).unwrap().into_keys());
+        }
+        let derived =
+            world.estate.vulnerabilities_of(resource).unwrap().iter().map(|v| world.estate.vulnerability(v).unwrap().to_owned()).collect();
+        assert_eq!(expected, derived);
+    }
+}
