@@ -155,3 +155,45 @@ fn spine_on_postgres() {
         Some(postgres) => spine(&postgres.database().unwrap()),
     }
 }
+
+/// Killed again and again at moments that nobody chose, while intelligence arrives: in the end nothing is lost, and every
+/// change is told under one id.
+#[test]
+fn killed_at_any_moment() {
+    let Some(registry) = Registry::start().unwrap() else { return missing("docker-registry") };
+    if !has_aws() {
+        return missing("the AWS CLI");
+    }
+    const ROUNDS: u64 = 12;
+    let lab = Lab::new();
+    let manifests: Vec<(String, String)> = (0..ROUNDS)
+        .map(|i| (format!("app/node_modules/p{i}/package.json"), format!("{{\"name\": \"p{i}\", \"version\": \"1.0.0\"}}")))
+        .collect();
+    let files: Vec<(&str, &str)> = manifests.iter().map(|(path, content)| (path.as_str(), content.as_str())).collect();
+    registry.push(&TestImage::new(vec![Layer::of_files(&files).unwrap()]).unwrap(), "shop/web", "v1").unwrap();
+    let lines = lab.path("events.jsonl");
+    let settings = [format!("registries={}", registry.host()), format!("json-lines={}", lines.display())];
+    let start = || until("the server starts", PATIENCE, || Serving::start(&lab, &settings).ok()).unwrap();
+    for i in 0..ROUNDS {
+        let record = serde_json::json!({"id": format!("CVE-2024-{i:04}"), "affected": [{"package": {"ecosystem": "npm", "name": format!("p{i}")},
+            "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "2.0.0"}]}]}]});
+        let file = lab.path("record.json");
+        std::fs::write(&file, record.to_string()).unwrap();
+        import(&lab, &file);
+        let server = start();
+        // From "at once" to "after all is done", in no order.
+        std::thread::park_timeout(std::time::Duration::from_millis(i * 7919 % 900));
+        server.kill();
+    }
+    let server = start();
+    let expected: Vec<String> = (0..ROUNDS).map(|i| format!("CVE-2024-{i:04} ACTIVE p{i}")).collect();
+    server.until_findings(&expected.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+    let told = || {
+        let text = std::fs::read_to_string(&lines).ok()?;
+        let events: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let ids: BTreeSet<String> = events.iter().map(|event| event["id"].to_string()).collect();
+        let findings: BTreeSet<String> = events.iter().map(|event| event["detail"]["findingArn"].to_string()).collect();
+        (ids.len() as u64 == ROUNDS && findings.len() as u64 == ROUNDS).then_some(())
+    };
+    until("every change was told under one id", PATIENCE, told).unwrap();
+}
