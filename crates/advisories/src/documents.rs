@@ -11,13 +11,24 @@ const MAX_DOCUMENT: u64 = 512 << 20;
 const MAX_ENTRIES: usize = 2_000_000;
 const MAX_DEPTH: usize = 32;
 
+/// How a document is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syntax {
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+    /// Lines of values between commas.
+    Csv,
+}
+
 /// A document and where it came from.
 #[derive(Debug)]
 pub struct Document {
     /// For messages: the file, and the entry inside it.
     pub name: String,
-    /// Whether it is YAML rather than JSON.
-    pub yaml: bool,
+    /// How it is written, by its name.
+    pub syntax: Syntax,
     /// Its bytes.
     pub bytes: Vec<u8>,
 }
@@ -26,7 +37,7 @@ pub struct Document {
 pub struct Documents;
 
 impl Documents {
-    /// Calls `each` with every JSON and YAML document under `path`: a file, a folder, a zip, a tar, gz or zst of those.
+    /// Calls `each` with every JSON, YAML and CSV document under `path`: a file, a folder, a zip, a tar, gz or zst of those.
     /// Answers how many files were passed over because their names are not of documents.
     ///
     /// # Errors
@@ -43,7 +54,7 @@ impl Documents {
         } else if !one(path, each)? {
             return Err(AdvisoriesError::NotAFeed {
                 path: path.to_owned(),
-                reason: "only .json, .yaml, .zip, .tar and .tar.zst are read".into(),
+                reason: "only .json, .yaml, .csv (also .gz), .zip, .tar and .tar.zst are read".into(),
             });
         }
         Ok(passed_over)
@@ -70,15 +81,19 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), 
     Ok(())
 }
 
-fn kind_of(name: &str) -> Option<bool> {
+fn syntax_of(name: &str) -> Option<Syntax> {
     let lower = name.to_ascii_lowercase();
-    if lower.ends_with(".json") {
-        Some(false)
-    } else if lower.ends_with(".yaml") || lower.ends_with(".yml") {
-        Some(true)
-    } else {
-        None
+    match lower.strip_suffix(".gz").unwrap_or(&lower).rsplit('.').next()? {
+        "json" => Some(Syntax::Json),
+        "yaml" | "yml" => Some(Syntax::Yaml),
+        "csv" => Some(Syntax::Csv),
+        _ => None,
     }
+}
+
+/// Inside an archive nothing is compressed once more.
+fn plain_syntax_of(name: &str) -> Option<Syntax> {
+    syntax_of(name).filter(|_| !name.ends_with(".gz"))
 }
 
 /// Reads one file; answers whether its name is one that we read.
@@ -86,9 +101,13 @@ fn one(path: &Path, each: &mut dyn FnMut(Document) -> Result<(), AdvisoriesError
     let name = path.to_string_lossy().to_string();
     let lower = name.to_ascii_lowercase();
     let open = || File::open(path).map_err(AdvisoriesError::io("open", path));
-    if let Some(yaml) = kind_of(&name) {
-        let bytes = bounded(open()?, path, &name)?;
-        each(Document { name, yaml, bytes })?;
+    if let Some(syntax) = syntax_of(&name) {
+        let bytes = if lower.ends_with(".gz") {
+            bounded(flate2::read::MultiGzDecoder::new(open()?), path, &name)?
+        } else {
+            bounded(open()?, path, &name)?
+        };
+        each(Document { name, syntax, bytes })?;
     } else if lower.ends_with(".zip") {
         zip_entries(open()?, path, each)?;
     } else if lower.ends_with(".tar.zst") {
@@ -119,9 +138,9 @@ fn zip_entries(file: File, path: &Path, each: &mut dyn FnMut(Document) -> Result
         // Names only tell what a document is; nothing is ever written under them.
         let inner = String::from_utf8_lossy(entry.name_raw()).into_owned();
         let name = format!("{}!{inner}", path.display());
-        if let (true, Some(yaml)) = (entry.is_file(), kind_of(&inner)) {
+        if let (true, Some(syntax)) = (entry.is_file(), plain_syntax_of(&inner)) {
             let bytes = bounded(entry, path, &name)?;
-            each(Document { name, yaml, bytes })?;
+            each(Document { name, syntax, bytes })?;
         }
     }
     Ok(())
@@ -138,9 +157,9 @@ fn tar_entries(
         let inner = entry.path_bytes();
         let inner = String::from_utf8_lossy(&inner).into_owned();
         let name = format!("{}!{inner}", path.display());
-        if let (true, Some(yaml)) = (entry.header().entry_type().is_file(), kind_of(&inner)) {
+        if let (true, Some(syntax)) = (entry.header().entry_type().is_file(), plain_syntax_of(&inner)) {
             let bytes = bounded(entry, path, &name)?;
-            each(Document { name, yaml, bytes })?;
+            each(Document { name, syntax, bytes })?;
         }
     }
     Ok(())

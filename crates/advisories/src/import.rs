@@ -1,14 +1,18 @@
 //! Bringing records in: what is there, and what is new, becomes the next generation.
 
-use crate::{AdvisoriesError, Document, Documents, debian, osv};
-use lestrade_matching::{AdvisoryIndex, FeedState, Manifest, build_index};
-use lestrade_model::{Advisory, AdvisoryKey, Timestamp};
+use crate::documents::Syntax;
+use crate::{AdvisoriesError, Document, Documents, debian, exploitation, osv};
+use lestrade_matching::{AdvisoryIndex, FeedState, Manifest, build_index_with};
+use lestrade_model::{Advisory, AdvisoryKey, Exploitation, KnownExploited, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The feed under which imported OSV records are kept.
 const OSV_FEED: &str = "osv";
+/// The feeds of what is known of exploitation.
+const EPSS_FEED: &str = "epss";
+const KEV_FEED: &str = "kev";
 const MAX_QUARANTINED: usize = 1000;
 
 /// What an import brought.
@@ -25,6 +29,7 @@ pub struct ImportSummary {
 /// Collects records on top of an existing generation.
 pub struct Importer {
     advisories: BTreeMap<AdvisoryKey, Advisory>,
+    exploitation: BTreeMap<String, Exploitation>,
     summary: ImportSummary,
     now: Timestamp,
     generation: u64,
@@ -35,7 +40,14 @@ impl Importer {
     /// Starts from nothing.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
-        Self { advisories: BTreeMap::new(), summary: ImportSummary::default(), now, generation: 1, feeds: BTreeMap::new() }
+        Self {
+            advisories: BTreeMap::new(),
+            exploitation: BTreeMap::new(),
+            summary: ImportSummary::default(),
+            now,
+            generation: 1,
+            feeds: BTreeMap::new(),
+        }
     }
 
     /// Starts from what is there.
@@ -50,6 +62,7 @@ impl Importer {
             let advisory = advisory?;
             importer.advisories.insert(advisory.key.clone(), advisory);
         }
+        importer.exploitation = index.exploitations()?.collect::<Result<_, _>>()?;
         Ok(importer)
     }
 
@@ -77,21 +90,55 @@ impl Importer {
     }
 
     fn document(&mut self, document: Document) {
-        let Document { name, yaml, bytes } = document;
+        let Document { name, syntax, bytes } = document;
         let text = String::from_utf8_lossy(&bytes);
         let text = text.trim_start_matches('\u{feff}');
-        let value: Result<Value, String> = if yaml {
-            serde_saphyr::from_str(text).map_err(|error| error.to_string())
-        } else {
-            serde_json::from_str(text).map_err(|error| error.to_string())
+        let value: Result<Value, String> = match syntax {
+            Syntax::Csv if exploitation::is_epss(text) => return self.epss(text, name),
+            Syntax::Csv => Err("not EPSS's CSV".into()),
+            Syntax::Yaml => serde_saphyr::from_str(text).map_err(|error| error.to_string()),
+            Syntax::Json => serde_json::from_str(text).map_err(|error| error.to_string()),
         };
         match value {
+            Ok(Value::Object(map)) if exploitation::is_kev(&map) => match exploitation::read_kev(map) {
+                Ok(known) => self.kev(known),
+                Err(reason) => self.quarantine(name, reason),
+            },
             Ok(Value::Object(map)) if map.contains_key("id") => self.record(Value::Object(map), &name),
             Ok(Value::Object(map)) if debian::is_tracker(&map) => self.adopt(debian::read_tracker(map)),
             Ok(Value::Object(map)) if debian::is_derived_tracker(&map) => self.adopt(debian::read_derived_tracker(map)),
             Ok(Value::Array(records)) => records.into_iter().for_each(|record| self.record(record, &name)),
             Ok(_) => self.quarantine(name, "neither OSV records nor the Debian tracker".into()),
             Err(reason) => self.quarantine(name, reason.lines().next().unwrap_or_default().to_owned()),
+        }
+    }
+
+    /// Another day of EPSS takes the place of the one before.
+    fn epss(&mut self, text: &str, name: String) {
+        match exploitation::read_epss(text) {
+            Err(reason) => self.quarantine(name, reason),
+            Ok((scores, bad)) => {
+                self.summary.read += scores.len() as u64;
+                self.feeds.insert(EPSS_FEED.to_owned(), self.now);
+                for known in self.exploitation.values_mut() {
+                    (known.epss, known.percentile) = (None, None);
+                }
+                for (id, (epss, percentile)) in scores {
+                    let known = self.exploitation.entry(id).or_default();
+                    (known.epss, known.percentile) = (Some(epss), Some(percentile));
+                }
+                bad.into_iter().for_each(|(row, reason)| self.quarantine(format!("{name}: {row}"), reason));
+            }
+        }
+    }
+
+    /// Another catalogue takes the place of the one before: entries can be removed.
+    fn kev(&mut self, catalogue: BTreeMap<String, KnownExploited>) {
+        self.summary.read += catalogue.len() as u64;
+        self.feeds.insert(KEV_FEED.to_owned(), self.now);
+        self.exploitation.values_mut().for_each(|known| known.known_exploited = None);
+        for (id, entry) in catalogue {
+            self.exploitation.entry(id).or_default().known_exploited = Some(entry);
         }
     }
 
@@ -122,9 +169,19 @@ impl Importer {
     ///
     /// # Errors
     /// When there are more records than an index can hold.
-    pub fn finish(self) -> Result<(Vec<u8>, ImportSummary), AdvisoriesError> {
+    pub fn finish(mut self) -> Result<(Vec<u8>, ImportSummary), AdvisoriesError> {
+        self.exploitation.retain(|_, known| !known.is_empty());
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         self.advisories.keys().for_each(|key| *counts.entry(&key.feed).or_default() += 1);
+        let known = self.exploitation.values();
+        for (feed, records) in [
+            (EPSS_FEED, known.clone().filter(|known| known.epss.is_some()).count()),
+            (KEV_FEED, known.filter(|known| known.known_exploited.is_some()).count()),
+        ] {
+            if records > 0 {
+                counts.insert(feed, records as u64);
+            }
+        }
         let feeds = counts
             .into_iter()
             .map(|(feed, records)| FeedState {
@@ -134,6 +191,6 @@ impl Importer {
             })
             .collect();
         let manifest = Manifest { generation: self.generation, built_at: self.now, feeds, quarantined: self.summary.quarantined.clone() };
-        Ok((build_index(self.advisories.into_values(), manifest)?, self.summary))
+        Ok((build_index_with(self.advisories.into_values(), &self.exploitation, manifest)?, self.summary))
     }
 }

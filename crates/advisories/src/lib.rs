@@ -7,13 +7,14 @@
 mod debian;
 mod documents;
 mod error;
+mod exploitation;
 mod import;
 mod library;
 mod osv;
 mod starter;
 
 pub use debian::{is_derived_tracker, is_tracker, read_derived_tracker, read_tracker};
-pub use documents::{Document, Documents};
+pub use documents::{Document, Documents, Syntax};
 pub use error::AdvisoriesError;
 pub use import::{ImportSummary, Importer};
 pub use library::{GenerationId, Library, OpenIndex};

@@ -179,7 +179,7 @@ pub(crate) struct Db {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DbWhat {
-    /// Brings in OSV records (JSON, YAML, folders, zip, tar, tar.zst) and the Debian tracker's JSON.
+    /// Brings in OSV records (JSON, YAML, folders, zip, tar, tar.zst), the Debian tracker's JSON, EPSS's CSV and CISA's KEV.
     Import {
         /// Files and folders.
         #[arg(required = true)]

@@ -97,7 +97,12 @@ pub(crate) fn of_pairs(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group
         }
         let fix = pair.packages().iter().any(|package| package.fixed_in.is_some());
         for key in keys(world, &pair, by) {
-            groups.at(key, pair.resource, &pair.assessment.id).add(pair.assessment.severity, pair.assessment.known_exploited, fix, 1);
+            groups.at(key, pair.resource, &pair.assessment.id).add(
+                pair.assessment.severity,
+                pair.assessment.known_exploited.is_some(),
+                fix,
+                1,
+            );
         }
     });
     groups.0.into_values().collect()
@@ -122,7 +127,12 @@ fn of_sets(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group> {
             for (shared, (resource, times)) in &alike {
                 let severity = [assessment.severity.as_str().to_owned()];
                 for key in if by == GroupBy::Severity { severity.as_slice() } else { shared } {
-                    groups.at(key.clone(), *resource, &assessment.id).add(assessment.severity, assessment.known_exploited, fix, *times);
+                    groups.at(key.clone(), *resource, &assessment.id).add(
+                        assessment.severity,
+                        assessment.known_exploited.is_some(),
+                        fix,
+                        *times,
+                    );
                 }
             }
         }

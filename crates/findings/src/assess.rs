@@ -4,7 +4,7 @@
 //! `inspectorScore`; else a v4 score, which gives the severity alone; else v2, likewise; else the distributor's word; else it is
 //! untriaged, which is a state and not a zero.
 
-use lestrade_model::{Advisory, CvssVersion, FixState, Score, Severity, Timestamp};
+use lestrade_model::{Advisory, CvssVersion, Exploitation, FixState, KnownExploited, Score, Severity, Timestamp};
 
 /// What is known of a vulnerability as a whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +25,8 @@ pub struct Assessment {
     pub vendor_severity: Option<String>,
     /// EPSS probability, 0 to 1.
     pub epss: Option<f64>,
-    /// Whether it is in CISA's catalogue of exploited vulnerabilities.
-    pub known_exploited: bool,
+    /// Its entry in CISA's catalogue of exploited vulnerabilities.
+    pub known_exploited: Option<KnownExploited>,
     /// Whose record it is, in the words of `inspector2`: `DEBIAN_CVE`, `NVD`, or the feed's name in upper case.
     pub source: String,
     /// Where to read about it.
@@ -68,11 +68,11 @@ fn feed_rank(feed: &str) -> u8 {
     }
 }
 
-/// Assesses a vulnerability from its advisories.
+/// Assesses a vulnerability from its advisories and from what is known of its exploitation.
 ///
 /// Records that still stand are preferred to withdrawn ones; when all are withdrawn, their texts are kept for history.
 #[must_use]
-pub fn assess(id: &str, advisories: &[Advisory]) -> Assessment {
+pub fn assess(id: &str, advisories: &[Advisory], exploitation: Option<&Exploitation>) -> Assessment {
     let withdrawn = advisories.iter().all(Advisory::is_withdrawn);
     let mut standing: Vec<&Advisory> = advisories.iter().filter(|a| withdrawn || !a.is_withdrawn()).collect();
     standing.sort_by_key(|a| (feed_rank(&a.key.feed), a.key.id.as_str() != id, a.key.id.clone()));
@@ -116,8 +116,9 @@ pub fn assess(id: &str, advisories: &[Advisory]) -> Assessment {
         why,
         scores,
         vendor_severity: word,
-        epss: None,
-        known_exploited: false,
+        // Five decimals, as EPSS publishes them: no digits of a conversion.
+        epss: exploitation.and_then(|known| known.epss).map(|epss| (f64::from(epss) * 1e5).round() / 1e5),
+        known_exploited: exploitation.and_then(|known| known.known_exploited.clone()),
         source: lead.map_or_else(|| "UNKNOWN".to_owned(), |a| feed_source(&a.key.feed)),
         source_url: source_url(id, lead.map_or("", |a| a.key.feed.as_str())),
         summary: text(|a| &a.summary),
@@ -181,7 +182,7 @@ mod tests {
             (&[], Some("not yet assigned"), Severity::Untriaged, None),
             (&[], None, Severity::Untriaged, None),
         ] {
-            let assessment = assess("CVE-2024-1", &[advisory("osv", vectors, word)]);
+            let assessment = assess("CVE-2024-1", &[advisory("osv", vectors, word)], None);
             assert_eq!((assessment.severity, assessment.inspector_score), (severity, score), "{vectors:?} {word:?}: {}", assessment.why);
         }
     }
@@ -189,7 +190,7 @@ mod tests {
     #[test]
     fn the_distributor_leads() {
         let both = [advisory("osv", &[V31], None), advisory("debian-tracker", &[], Some("low"))];
-        let assessment = assess("CVE-2024-1", &both);
+        let assessment = assess("CVE-2024-1", &both, None);
         assert_eq!((assessment.source.as_str(), assessment.severity), ("DEBIAN_CVE", Severity::Critical));
     }
 }

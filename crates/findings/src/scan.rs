@@ -48,7 +48,9 @@ pub fn scan<B: AsRef<[u8]>>(index: &AdvisoryIndex<B>, inventory: &Inventory, fac
         let advisories =
             index.advisories_of(&vulnerability)?.into_iter().map(|ordinal| index.advisory(ordinal)).collect::<Result<Vec<_>, _>>()?;
         let packages = verdicts.iter().flat_map(|(number, verdict)| affected_packages(inventory, *number, verdict)).collect();
-        result.findings.push(ScanFinding { assessment: assess(&vulnerability, &advisories), packages });
+        result
+            .findings
+            .push(ScanFinding { assessment: assess(&vulnerability, &advisories, index.exploitation(&vulnerability)?.as_ref()), packages });
     }
     Ok(result)
 }

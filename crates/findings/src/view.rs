@@ -370,7 +370,7 @@ pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> V
         TextField::VulnerabilitySource => one(assessment.source.as_str()),
         TextField::VendorSeverity => assessment.vendor_severity.as_deref().map_or(vec![], one),
         TextField::Severity => one(assessment.severity.as_str()),
-        TextField::ExploitAvailable => one(if assessment.known_exploited { "YES" } else { "NO" }),
+        TextField::ExploitAvailable => one(if assessment.known_exploited.is_some() { "YES" } else { "NO" }),
         TextField::RelatedVulnerabilities => assessment.related.iter().map(|id| Cow::Borrowed(id.as_str())).collect(),
         _ => vec![],
     }

@@ -16,5 +16,5 @@ mod judge;
 pub use affects::{Verdict, affects, comparable};
 pub use applies::{Applicability, applies_to};
 pub use estate::{ComponentId, Estate, ResourceDelta, ResourceId, SetId, VerdictDelta, VulnerabilityId};
-pub use index::{AdvisoryIndex, Entry, FeedState, IndexDiff, IndexError, Manifest, build_index, encode_advisory};
+pub use index::{AdvisoryIndex, Entry, FeedState, IndexDiff, IndexError, Manifest, build_index, build_index_with, encode_advisory};
 pub use judge::{judge_component, judge_vulnerability};

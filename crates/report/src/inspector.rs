@@ -38,7 +38,7 @@ pub fn finding(view: &FindingView, times: Times) -> Value {
     let mut out = json!({
         "awsAccountId": view.resource.key.scope.account,
         "description": description(view),
-        "exploitAvailable": if assessment.known_exploited { "YES" } else { "NO" },
+        "exploitAvailable": if assessment.known_exploited.is_some() { "YES" } else { "NO" },
         "findingArn": view.arn.as_str(),
         "firstObservedAt": times.write(view.first_observed),
         "fixAvailable": view.fix_available.as_str(),

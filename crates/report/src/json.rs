@@ -65,6 +65,10 @@ fn finding(finding: &ScanFinding) -> Value {
         "scores": assessment.scores.iter().map(|score| json!({
             "source": score.source.0, "version": score.cvss.version.as_str(), "vector": score.cvss.vector, "score": score.cvss.score,
         })).collect::<Vec<_>>(),
+        "epss": assessment.epss,
+        "knownExploited": assessment.known_exploited.as_ref().map(|known| json!({
+            "added": known.added, "due": known.due, "action": known.action, "ransomware": known.ransomware,
+        })),
         "vendorSeverity": assessment.vendor_severity,
         "source": assessment.source,
         "url": assessment.source_url,

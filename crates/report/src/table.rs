@@ -120,9 +120,14 @@ fn named(list: &[String], most: usize) -> String {
     }
 }
 
+const COLUMNS: usize = 9;
+/// Columns that shrink when the terminal is narrow: where, fixed, installed, package.
+const SHRINKING: [usize; 4] = [8, 4, 3, 2];
+const WHERE: usize = 8;
+
 struct Line {
     severity: Severity,
-    cells: [String; 6],
+    cells: [String; COLUMNS],
 }
 
 fn findings(report: &ScanReport, style: TableStyle, out: &mut String) {
@@ -130,9 +135,9 @@ fn findings(report: &ScanReport, style: TableStyle, out: &mut String) {
         return;
     }
     let lines: Vec<Line> = report.by_risk().into_iter().flat_map(lines).collect();
-    let titles = ["RISK", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED", "WHERE"];
+    let titles = ["RISK", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED", "CVSS", "EPSS", "KEV", "WHERE"];
     let widths = widths(&titles, &lines, style.width.max(40));
-    let row = |cells: &[String; 6]| {
+    let row = |cells: &[String; COLUMNS]| {
         let cells: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| pad(cell, width)).collect();
         cells.join("  ").trim_end().to_owned()
     };
@@ -151,12 +156,15 @@ fn lines(finding: &ScanFinding) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut previous = None;
     let mut more = 0;
+    let assessment = &finding.assessment;
+    // Not a zero: nobody has said.
+    let unknown = || "–".to_owned();
     for package in &finding.packages {
         if previous == Some(&package.component) {
             more += 1;
             if let Some(line) = lines.last_mut() {
-                let place = line.cells[5].split(" (+").next().unwrap_or_default().to_owned();
-                line.cells[5] = format!("{place} (+{more})");
+                let place = line.cells[WHERE].split(" (+").next().unwrap_or_default().to_owned();
+                line.cells[WHERE] = format!("{place} (+{more})");
             }
             continue;
         }
@@ -175,6 +183,9 @@ fn lines(finding: &ScanFinding) -> Vec<Line> {
                 package.component.name.clone(),
                 package.component.version.clone(),
                 fixed,
+                assessment.decided_by.as_ref().map_or_else(unknown, |score| format!("{:.1}", score.cvss.score)),
+                assessment.epss.map_or_else(unknown, |epss| format!("{epss:.3}")),
+                if assessment.known_exploited.is_some() { "yes".to_owned() } else { unknown() },
                 package.path.clone().unwrap_or_default(),
             ]
             .map(|cell| printable(&cell).into_owned()),
@@ -184,13 +195,13 @@ fn lines(finding: &ScanFinding) -> Vec<Line> {
 }
 
 /// Natural widths, shrunk from the widest column on until the row fits.
-fn widths(titles: &[&str; 6], lines: &[Line], limit: usize) -> [usize; 6] {
-    let mut widths: [usize; 6] =
+fn widths(titles: &[&str; COLUMNS], lines: &[Line], limit: usize) -> [usize; COLUMNS] {
+    let mut widths: [usize; COLUMNS] =
         std::array::from_fn(|i| lines.iter().map(|line| line.cells[i].chars().count()).chain([titles[i].len()]).max().unwrap_or(0));
     let gaps = 2 * (widths.len() - 1);
     // The vulnerability's id is never cut: it is what a person copies.
     while widths.iter().sum::<usize>() + gaps > limit {
-        let Some(widest) = [5, 4, 3, 2].into_iter().filter(|i| widths[*i] > 8).max_by_key(|i| widths[*i]) else { break };
+        let Some(widest) = SHRINKING.into_iter().filter(|i| widths[*i] > 8).max_by_key(|i| widths[*i]) else { break };
         widths[widest] -= 1;
     }
     widths

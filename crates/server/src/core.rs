@@ -193,7 +193,7 @@ pub(crate) fn assess_from<B: AsRef<[u8]>>(
         // Its records are gone: what was last known still explains the closed findings.
         return Ok(());
     }
-    world.set_assessment(id, assess(name, &advisories));
+    world.set_assessment(id, assess(name, &advisories, index.exploitation(name)?.as_ref()));
     if world.estate.verdicts(id).is_none() {
         let past = judge_vulnerability(index, &world.estate, name, true)?;
         let past = past.into_iter().map(|(component, verdict)| (world.estate.component(component).clone(), verdict)).collect();

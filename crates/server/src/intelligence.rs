@@ -50,9 +50,15 @@ impl Core {
         let mut draft = Draft::new(self, &mut guard);
         match &old {
             Some(old) => {
-                let changed = new.diff(old.as_ref())?.vulnerabilities;
-                tracing::info!(generation = %id, changed = changed.len(), "applying intelligence");
-                changed.iter().try_for_each(|name| revise(&mut draft, &new, name))?;
+                let diff = new.diff(old.as_ref())?;
+                tracing::info!(generation = %id, changed = diff.vulnerabilities.len(), rescored = diff.rescored.len(), "applying intelligence");
+                diff.vulnerabilities.iter().try_for_each(|name| revise(&mut draft, &new, name))?;
+                // What is not installed anywhere has no number here, and nobody asks for its score.
+                for name in diff.rescored {
+                    if let Some(vulnerability) = draft.world.estate.vulnerability_id(&name) {
+                        assess_from(draft.world, &new, vulnerability, &name)?;
+                    }
+                }
             }
             None if !judged_before => {
                 everything(&draft, &new)?.iter().try_for_each(|name| revise(&mut draft, &new, name))?;

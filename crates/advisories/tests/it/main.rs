@@ -112,6 +112,30 @@ fn real_feeds() {
     }
 }
 
+#[test]
+fn epss_and_kev_take_the_place_of_what_was_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::new(folder.path().join("db"));
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let epss = "#model_version:v1,score_date:2026-08-16\ncve,epss,percentile\nCVE-2024-1,0.97001,0.99\nCVE-2024-2,0.1,0.5\n";
+    let kev = r#"{"catalogVersion": "1", "count": 1, "vulnerabilities": [{"cveID": "CVE-2024-1", "dateAdded": "2024-02-01", "dueDate": "2024-02-22"}]}"#;
+    import(&library, &file("epss.csv", epss));
+    import(&library, &file("kev.json", kev));
+    let (_, index) = library.open_current().unwrap();
+    let known = index.exploitation("CVE-2024-1").unwrap().unwrap();
+    assert_eq!((known.epss, known.known_exploited.unwrap().added.as_str()), (Some(0.97001), "2024-02-01"));
+    assert_eq!(index.manifest().feeds.iter().map(|f| (f.feed.as_str(), f.records)).collect::<Vec<_>>(), [("epss", 2), ("kev", 1)]);
+
+    import(&library, &file("epss.csv", "#model_version:v1,score_date:2026-08-17\ncve,epss,percentile\nCVE-2024-2,0.2,0.5\n"));
+    let (_, newer) = library.open_current().unwrap();
+    assert_eq!(newer.diff(&index).unwrap().rescored.into_iter().collect::<Vec<_>>(), ["CVE-2024-1", "CVE-2024-2"]);
+    assert_eq!(newer.exploitation("CVE-2024-1").unwrap().unwrap().epss, None);
+}
+
 /// A peer's cases: an OSV record and a package; is it affected?
 #[test]
 fn affected_cases_of_a_peer() {

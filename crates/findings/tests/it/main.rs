@@ -87,7 +87,7 @@ impl Lab {
                     .map(|c| (c, verdict.clone()))
                     .collect();
                 let delta = self.world.estate.revise(id, verdicts);
-                let mut assessment = assess(&name, &[]);
+                let mut assessment = assess(&name, &[], None);
                 assessment.severity = Severity::ALL[usize::from(*vulnerability) % 6];
                 assessment.inspector_score = (*vulnerability > 1).then(|| f64::from(*vulnerability));
                 self.world.set_assessment(id, assessment);

@@ -2,7 +2,7 @@
 
 use super::format::{Section, Sections, TableWriter, name_key};
 use super::{Entry, IndexError, Manifest};
-use lestrade_model::Advisory;
+use lestrade_model::{Advisory, Exploitation};
 use std::collections::BTreeMap;
 
 /// The canonical bytes of an advisory.
@@ -14,11 +14,24 @@ pub fn encode_advisory(advisory: &Advisory) -> Vec<u8> {
     postcard::to_stdvec(advisory).unwrap_or_default()
 }
 
-/// Compiles advisories into an index. Of two records with the same key the later one counts.
+/// Compiles advisories alone into an index: [`build_index_with`] nothing known of exploitation.
 ///
 /// # Errors
 /// When there are more than the format can hold.
 pub fn build_index(advisories: impl IntoIterator<Item = Advisory>, manifest: Manifest) -> Result<Vec<u8>, IndexError> {
+    build_index_with(advisories, &BTreeMap::new(), manifest)
+}
+
+/// Compiles advisories, and what is known of exploitation by vulnerability, into an index. Of two records with the same key the
+/// later one counts.
+///
+/// # Errors
+/// When there are more than the format can hold.
+pub fn build_index_with(
+    advisories: impl IntoIterator<Item = Advisory>,
+    exploitation: &BTreeMap<String, Exploitation>,
+    manifest: Manifest,
+) -> Result<Vec<u8>, IndexError> {
     let advisories: BTreeMap<_, _> = advisories.into_iter().map(|advisory| (advisory.key.clone(), advisory)).collect();
     u32::try_from(advisories.len()).map_err(|_| IndexError::TooLarge("advisories"))?;
 
@@ -51,6 +64,7 @@ pub fn build_index(advisories: impl IntoIterator<Item = Advisory>, manifest: Man
 
     let names = table(packages.iter().map(|(key, entries)| (key.as_slice(), entries)))?;
     let groups = table(vulnerabilities.iter().map(|(key, members)| (key.as_bytes(), members)))?;
+    let exploitations = table(exploitation.iter().map(|(id, known)| (id.as_bytes(), known)))?;
     let manifest = postcard::to_stdvec(&manifest).map_err(|_| IndexError::TooLarge("manifest"))?;
 
     let mut parts: [Vec<u8>; Section::COUNT] = Default::default();
@@ -66,6 +80,9 @@ pub fn build_index(advisories: impl IntoIterator<Item = Advisory>, manifest: Man
         (Section::AdvisoryKeys, bodies.keys),
         (Section::Hashes, hashes),
         (Section::Bodies, bodies.values),
+        (Section::Exploitations, exploitations.rows),
+        (Section::ExploitationKeys, exploitations.keys),
+        (Section::ExploitationValues, exploitations.values),
     ] {
         parts[section as usize] = bytes;
     }

@@ -16,6 +16,8 @@ pub struct IndexDiff {
     pub removed: u64,
     /// Every vulnerability that a record of either kind is about, before or after.
     pub vulnerabilities: BTreeSet<String>,
+    /// Every vulnerability of whose exploitation something else is known than before.
+    pub rescored: BTreeSet<String>,
 }
 
 impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
@@ -56,7 +58,33 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
                 }
             }
         }
+        self.rescored(older, &mut diff)?;
         Ok(diff)
+    }
+
+    /// Compares what is known of exploitation, byte by byte: a new day of EPSS moves most rows, and few are decoded.
+    fn rescored<C: AsRef<[u8]>>(&self, older: &AdvisoryIndex<C>, diff: &mut IndexDiff) -> Result<(), IndexError> {
+        let (new, old) = (
+            self.table(Section::ExploitationKeys, Section::Exploitations)?,
+            older.table(Section::ExploitationKeys, Section::Exploitations)?,
+        );
+        let name = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
+        let (mut i, mut j) = (0, 0);
+        while i < new.len() || j < old.len() {
+            let order = match (i < new.len(), j < old.len()) {
+                (true, true) => new.key(i)?.cmp(old.key(j)?),
+                (true, false) => Ordering::Less,
+                _ => Ordering::Greater,
+            };
+            if order.is_lt() || (order.is_eq() && self.exploitation_bytes(&new.row(i)?)? != older.exploitation_bytes(&old.row(j)?)?) {
+                diff.rescored.insert(name(new.key(i)?));
+            } else if order.is_gt() {
+                diff.rescored.insert(name(old.key(j)?));
+            }
+            i += u32::from(order.is_le());
+            j += u32::from(order.is_ge());
+        }
+        Ok(())
     }
 
     fn content_hash(&self, ordinal: u32) -> Result<&[u8], IndexError> {
@@ -74,11 +102,26 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::advisory;
-    use super::super::{AdvisoryIndex, Manifest, build_index};
-    use lestrade_model::{Advisory, Timestamp};
+    use super::super::{AdvisoryIndex, Manifest, build_index, build_index_with};
+    use lestrade_model::{Advisory, Exploitation, Timestamp};
+    use std::collections::BTreeMap;
 
     fn index(all: Vec<Advisory>) -> AdvisoryIndex<Vec<u8>> {
         AdvisoryIndex::open(build_index(all, Manifest::default()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_is_known_of_exploitation_is_compared() {
+        let known = |epss: f32| Exploitation { epss: Some(epss), ..Exploitation::default() };
+        let of = |rows: &[(&str, f32)]| {
+            let rows: BTreeMap<String, Exploitation> = rows.iter().map(|(id, epss)| ((*id).to_owned(), known(*epss))).collect();
+            AdvisoryIndex::open(build_index_with(vec![], &rows, Manifest::default()).unwrap()).unwrap()
+        };
+        let newer = of(&[("A", 0.1), ("B", 0.3), ("D", 0.4)]);
+        let diff = newer.diff(&of(&[("A", 0.1), ("B", 0.2), ("C", 0.9)])).unwrap();
+        assert_eq!(diff.rescored.iter().map(String::as_str).collect::<Vec<_>>(), ["B", "C", "D"]);
+        assert_eq!(newer.exploitation("B").unwrap(), Some(known(0.3)));
+        assert_eq!(newer.exploitation("C").unwrap(), None);
     }
 
     #[test]

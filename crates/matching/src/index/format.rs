@@ -5,7 +5,7 @@ use lestrade_model::Family;
 use std::cmp::Ordering;
 
 const MAGIC: &[u8; 8] = b"LESTRADX";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const CHECKSUM: usize = 16;
 const SECTION_ROW: usize = 16 + CHECKSUM;
 
@@ -29,10 +29,13 @@ pub(super) enum Section {
     AdvisoryKeys,
     Hashes,
     Bodies,
+    Exploitations,
+    ExploitationKeys,
+    ExploitationValues,
 }
 
 impl Section {
-    pub(super) const COUNT: usize = 11;
+    pub(super) const COUNT: usize = 14;
 }
 
 fn checksum(bytes: &[u8]) -> [u8; CHECKSUM] {

@@ -11,11 +11,11 @@ mod build;
 mod diff;
 mod format;
 
-pub use build::{build_index, encode_advisory};
+pub use build::{build_index, build_index_with, encode_advisory};
 pub use diff::IndexDiff;
 
 use format::{Section, Sections, Table};
-use lestrade_model::{Advisory, Affected, Family, Timestamp};
+use lestrade_model::{Advisory, Affected, Exploitation, Family, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What is wrong with an index.
@@ -189,6 +189,34 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
         let size = size.filter(|size| *size <= format::MAX_BODY).ok_or(IndexError::Corrupt("body"))?;
         let body = zstd::bulk::decompress(compressed, size).map_err(|_| IndexError::Corrupt("body"))?;
         postcard::from_bytes(&body).map_err(|_| IndexError::Corrupt("body"))
+    }
+
+    /// What is known of a vulnerability's exploitation.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn exploitation(&self, vulnerability: &str) -> Result<Option<Exploitation>, IndexError> {
+        let table = self.table(Section::ExploitationKeys, Section::Exploitations)?;
+        let row = table.find(vulnerability.as_bytes())?;
+        row.map(|row| postcard::from_bytes(self.exploitation_bytes(&row)?).map_err(|_| IndexError::Corrupt("exploitation"))).transpose()
+    }
+
+    fn exploitation_bytes(&self, row: &format::Row) -> Result<&[u8], IndexError> {
+        format::slice(self.section(Section::ExploitationValues)?, row.offset, row.length)
+    }
+
+    /// Everything that is known of exploitation, by vulnerability.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn exploitations(&self) -> Result<impl Iterator<Item = Result<(String, Exploitation), IndexError>> + '_, IndexError> {
+        let table = self.table(Section::ExploitationKeys, Section::Exploitations)?;
+        Ok((0..table.len()).map(move |ordinal| {
+            let id = std::str::from_utf8(table.key(ordinal)?).map_err(|_| IndexError::Corrupt("exploitation"))?.to_owned();
+            let known =
+                postcard::from_bytes(self.exploitation_bytes(&table.row(ordinal)?)?).map_err(|_| IndexError::Corrupt("exploitation"))?;
+            Ok((id, known))
+        }))
     }
 
     /// All advisories, in the order of their keys.

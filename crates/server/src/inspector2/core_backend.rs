@@ -52,7 +52,8 @@ impl Backend for Core {
         drop(world);
         let Some(index) = self.index() else { return Ok(None) };
         let advisories = index.advisories_of(id)?.into_iter().map(|ordinal| index.advisory(ordinal)).collect::<Result<Vec<_>, _>>()?;
-        Ok((!advisories.is_empty()).then(|| Arc::new(assess(id, &advisories))))
+        let exploitation = index.exploitation(id)?;
+        Ok((!advisories.is_empty()).then(|| Arc::new(assess(id, &advisories, exploitation.as_ref()))))
     }
 
     fn documents(&self, scope: &Scope, kind: &str) -> Result<Vec<Document>, BackendError> {

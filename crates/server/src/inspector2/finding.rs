@@ -1,7 +1,7 @@
 //! Findings and vulnerabilities in the shapes of the wire.
 
 use lestrade_findings::{Assessment, FindingView};
-use lestrade_model::CvssVersion;
+use lestrade_model::{CvssVersion, Timestamp};
 use lestrade_report::inspector::{self, Times};
 use lestrade_wire::{EpochSeconds, Kind, Shape, Shaped, inspector2 as wire};
 use serde_json::Value;
@@ -71,9 +71,12 @@ fn description(assessment: &Assessment) -> String {
     clip(texts.into_iter().find(|text| !text.trim().is_empty()).unwrap_or(&assessment.id), DESCRIPTION)
 }
 
-/// That it is in CISA's catalogue; since when, we are not told.
+/// Its entry in CISA's catalogue, whose dates are days.
 pub(super) fn cisa(assessment: &Assessment) -> Option<wire::CisaData> {
-    assessment.known_exploited.then(wire::CisaData::default)
+    let day = |day: &str| Timestamp::parse(&format!("{day}T00:00:00Z")).ok().map(EpochSeconds::from);
+    let known = assessment.known_exploited.as_ref()?;
+    let action = Some(known.action.clone()).filter(|action| !action.is_empty());
+    Some(wire::CisaData { date_added: day(&known.added), date_due: day(&known.due), action })
 }
 
 /// A text, if there is one.

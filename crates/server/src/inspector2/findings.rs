@@ -48,7 +48,7 @@ fn detail(view: &FindingView) -> FindingDetail {
     let assessment = &view.assessment;
     let factors = RiskFactors {
         cvss: assessment.decided_by.as_ref().map(|score| score.cvss.score),
-        known_exploited: assessment.known_exploited,
+        known_exploited: assessment.known_exploited.is_some(),
         epss: assessment.epss,
         exposure: Exposure::Unknown,
         weight: 1.0,

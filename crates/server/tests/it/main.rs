@@ -308,3 +308,23 @@ fn observations_and_generations_at_once() {
         assert_eq!(expected, derived);
     }
 }
+
+#[test]
+fn exploitation_moves_what_is_known_and_opens_nothing() {
+    let mut lab = Lab::new();
+    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
+    let core = lab.open();
+    core.observe(observation("image-a", &[("left-pad", "1.0.0")])).unwrap();
+    let before = core.world().log.head();
+    let kev = lab.folder.path().join("kev.json");
+    let entry = json!({"cveID": "CVE-2024-1", "dateAdded": "2024-02-01", "dueDate": "2024-02-22"});
+    std::fs::write(&kev, json!({"catalogVersion": "1", "count": 1, "vulnerabilities": [entry]}).to_string()).unwrap();
+    let mut importer = Importer::on_top_of(&lab.library().open_current().unwrap().1, core.now()).unwrap();
+    importer.import(&kev).unwrap();
+    lab.library().publish(&importer.finish().unwrap().0).unwrap();
+    assert!(core.refresh_intelligence().unwrap());
+    assert!(findings(&core)[0].assessment.known_exploited.is_some());
+    assert_eq!(core.world().log.head(), before);
+    drop(core);
+    assert!(findings(&lab.open())[0].assessment.known_exploited.is_some(), "and a restart knows it");
+}
