@@ -117,6 +117,8 @@ pub(crate) struct ReportArgs {
 pub(crate) enum Format {
     Table,
     Json,
+    Cyclonedx,
+    Sarif,
 }
 
 #[derive(Clone, Debug)]
@@ -130,7 +132,7 @@ impl std::str::FromStr for Output {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (format, file) = text.split_once('=').map_or((text, None), |(format, file)| (format, Some(PathBuf::from(file))));
-        let format = Format::from_str(format, true).map_err(|_| "formats are: table, json".to_owned())?;
+        let format = Format::from_str(format, true).map_err(|_| "formats are: table, json, cyclonedx, sarif".to_owned())?;
         Ok(Self { format, file })
     }
 }

@@ -13,7 +13,7 @@ use lestrade_extract::{DirectoryCache, ScanError};
 use lestrade_findings::{ScanFinding, ScanResult, scan};
 use lestrade_matching::{AdvisoryIndex, IndexError};
 use lestrade_model::{Clock, Completeness, Inventory, ResourceFacts};
-use lestrade_report::{Intelligence, ScanReport, TableStyle, scan_json, scan_table};
+use lestrade_report::{Intelligence, ScanReport, TableStyle, cyclonedx, sarif, scan_json, scan_table};
 use std::path::Path;
 
 pub(crate) fn run(settings: &Settings, what: ScanWhat) -> Result<Exit, Failure> {
@@ -35,6 +35,8 @@ pub(crate) fn run(settings: &Settings, what: ScanWhat) -> Result<Exit, Failure> 
     for wanted in &arguments.output {
         let text = match wanted.format {
             Format::Json => format!("{:#}\n", scan_json(&report)),
+            Format::Cyclonedx => format!("{:#}\n", cyclonedx(&report)),
+            Format::Sarif => format!("{:#}\n", sarif(&report)),
             Format::Table => {
                 let colour = wanted.file.is_none() && output::colour();
                 scan_table(&report, TableStyle { width: output::width(), colour })
