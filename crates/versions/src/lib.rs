@@ -4,11 +4,14 @@
 //! panics and never depends on the order of its input. Where an ecosystem has no scheme yet, [`Scheme::of`] answers none and
 //! callers must say "cannot be compared", never "not affected".
 
+mod apk;
 mod deb;
 mod digits;
+mod packagist;
 mod pep440;
 mod range;
 mod rpm;
+mod rubygems;
 mod semver;
 
 pub use range::{Position, position};
@@ -20,6 +23,8 @@ use std::cmp::Ordering;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scheme {
+    /// apk-tools.
+    Apk,
     /// Debian policy 5.6.12.
     Deb,
     /// `rpmvercmp` over epoch, version, release (rpm manual, "Version comparison").
@@ -30,6 +35,10 @@ pub enum Scheme {
     Semver,
     /// PEP 440.
     Pep440,
+    /// RubyGems.
+    RubyGems,
+    /// PHP's `version_compare`, as Composer uses it.
+    Packagist,
 }
 
 impl Scheme {
@@ -48,6 +57,9 @@ impl Scheme {
             | Family::Suse => Self::Rpm,
             Family::Npm | Family::CratesIo | Family::Go | Family::Hex | Family::SwiftUrl | Family::Bitnami => Self::Semver,
             Family::PyPi => Self::Pep440,
+            Family::Alpine | Family::Wolfi | Family::Chainguard => Self::Apk,
+            Family::RubyGems => Self::RubyGems,
+            Family::Packagist => Self::Packagist,
             _ => return None,
         })
     }
@@ -56,11 +68,14 @@ impl Scheme {
     #[must_use]
     pub fn compare(self, a: &str, b: &str) -> Ordering {
         match self {
+            Self::Apk => apk::compare(a, b),
             Self::Deb => deb::compare(a, b),
             Self::Rpm => rpm::compare(a, b),
             Self::RpmSegment => rpm::compare_segments(a, b),
             Self::Semver => semver::compare(a, b),
             Self::Pep440 => pep440::compare(a, b),
+            Self::RubyGems => rubygems::compare(a, b),
+            Self::Packagist => packagist::compare(a, b),
         }
     }
 }

@@ -62,6 +62,9 @@ fn conformance_vectors() {
                 "rpmvercmp" => Scheme::RpmSegment,
                 "npm" | "semver" => Scheme::Semver,
                 "pypi" => Scheme::Pep440,
+                "apk" => Scheme::Apk,
+                "rubygems" => Scheme::RubyGems,
+                "packagist" => Scheme::Packagist,
                 _ => continue,
             };
             if holds(scheme.compare(a, b), op) { passed += 1 } else { failed.push(row.to_owned()) }
@@ -78,7 +81,7 @@ fn version() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn every_order_is_total(a in version(), b in version(), c in version()) {
-        for scheme in [Scheme::Deb, Scheme::Rpm, Scheme::Semver, Scheme::Pep440] {
+        for scheme in [Scheme::Apk, Scheme::Deb, Scheme::Rpm, Scheme::Semver, Scheme::Pep440, Scheme::RubyGems, Scheme::Packagist] {
             prop_assert_eq!(scheme.compare(&a, &a), Ordering::Equal);
             prop_assert_eq!(scheme.compare(&a, &b), scheme.compare(&b, &a).reverse());
             if scheme.compare(&a, &b).is_le() && scheme.compare(&b, &c).is_le() {
