@@ -40,10 +40,11 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
     let (Ok(job), Ok(input)) = (postcard::from_bytes::<Job>(job), stdin) else {
         return (Sandbox::default(), Vec::new());
     };
-    // Compiled before the walls: it needs memory and nothing else, but it is ours and trusted.
-    let extractors = Extractors::new(extractors());
+    // Compiled before the walls: it needs memory and nothing else, but it is ours and trusted. A list of entries needs none.
+    let extractors = || Extractors::new(extractors());
     match job {
         Job::Directory { limits } => {
+            let extractors = extractors();
             // Paths are walked from the folder itself; its own path may not even be readable by name.
             let entered = std::env::set_current_dir("/proc/self/fd/0").is_ok();
             let sandbox = confine(memory, &Reach::Below(&input));
@@ -56,6 +57,7 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
             }
         }
         Job::Layer { slice, limits } => {
+            let extractors = extractors();
             // Walls stand around threads: the second one confines itself, and both have to be inside.
             let Ok((hasher, around_hasher)) = Hasher::start(move || confine(memory, &Reach::Nothing)) else {
                 return (Sandbox::default(), Vec::new());

@@ -75,7 +75,7 @@ impl Scanner {
     /// A scanner that has its workers started by `worker`.
     #[must_use]
     pub fn new(worker: WorkerCommand, limits: Limits, cache: Option<Box<dyn LayerCache>>) -> Self {
-        let fingerprint = format!("{};{limits:?}", Extractors::new(extractors()).fingerprint());
+        let fingerprint = format!("{};{limits:?}", Extractors::fingerprint(extractors()));
         Self { worker, limits, cache, fingerprint }
     }
 
