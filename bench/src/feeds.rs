@@ -3,13 +3,13 @@
 use crate::estate::COMMAND;
 use crate::measure::own_memory;
 use crate::table::{Table, median, megabytes, time};
-use crate::{Options, workspace};
+use crate::{Options, packages, workspace};
 use anyhow::Result;
-use lestrade_advisories::{Importer, Library};
+use lestrade_advisories::{Importer, Library, OpenIndex};
 use lestrade_matching::judge_component;
 use lestrade_model::{Component, Ecosystem, Family, Timestamp};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The parts of the feeds pack whose formats are read today.
 const READABLE: [&str; 9] = [
@@ -79,15 +79,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .take(COMPONENTS)
         .map(|(ecosystem, name)| Component { name: name.clone(), ..Component::new(ecosystem.clone(), "", "1.0.0") })
         .collect();
-    let (mut matched, mut found) = (Vec::new(), 0);
-    for _ in 0..REPEATS {
-        let started = Instant::now();
-        found = 0;
-        for component in &components {
-            found += judge_component(&index, component)?.len();
-        }
-        matched.push(started.elapsed());
-    }
+    let (matched, found) = judged(&index, &components)?;
 
     let title = format!("{title}: {} records, {affected} affected entries, {} packages", summary.read, names.len());
     let table = Table::new(&title, COMMAND, &["what", "measured", "target"]);
@@ -102,10 +94,31 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     table.row(&["its matching part (names, entries, groups)", &megabytes(matching), "< 100 MB"]);
     table.row(&["of that, per affected entry", &format!("{:.0} B", matching as f64 / affected.max(1) as f64), "<= 64 B"]);
     table.row(&["first look-up from cold open (file evicted from the page cache)", &time(median(&cold)), "< 10 ms"]);
-    let shown = format!("match {COMPONENTS} components ({found} vulnerabilities found)");
-    table.row(&[&shown, &time(median(&matched)), "< 5 ms"]);
+    let shown = format!("match {COMPONENTS} components, advisories about every one of them ({found} found)");
+    table.row(&[&shown, &time(matched), "< 5 ms"]);
+    let image = options.folder.join("images/build/oci");
+    if image.is_dir() {
+        let (_, inventory) = packages::ours(&std::env::current_exe()?.with_file_name("lestrade"), &image)?;
+        let (matched, found) = judged(&index, &inventory.components)?;
+        let shown = format!("match the {} components of the Debian 12 build image ({found} found)", inventory.components.len());
+        table.row(&[&shown, &time(matched), "500: < 5 ms"]);
+    }
     table.row(&["peak of the process, import included", &megabytes(own_memory().1), "–"]);
     Ok(())
+}
+
+/// The time to judge all of them, and how many vulnerabilities they have.
+fn judged(index: &OpenIndex, components: &[Component]) -> Result<(Duration, usize)> {
+    let (mut times, mut found) = (Vec::new(), 0);
+    for _ in 0..REPEATS {
+        let started = Instant::now();
+        found = 0;
+        for component in components {
+            found += judge_component(index, component)?.len();
+        }
+        times.push(started.elapsed());
+    }
+    Ok((median(&times), found))
 }
 
 fn debian(name: &str, version: &str) -> Component {

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 /// Names of the operating system's packages, and of language packages.
 const OS_NAMES: u32 = 20_000;
 const LANGUAGE_NAMES: u32 = 60_000;
+/// All names.
+pub(crate) const NAMES: u32 = OS_NAMES + LANGUAGE_NAMES;
 /// Exponents of their popularity.
 const OS_SKEW: f64 = 1.05;
 const LANGUAGE_SKEW: f64 = 0.70;

@@ -1,16 +1,18 @@
 //! One layer, streamed once: inflated, hashed on both sides of inflation, its tar entries shown to a sink.
 
 use crate::Limits;
+use crate::hasher::{BLOCKS, Block, Hasher, Side};
 use crate::sink::FileSink;
 use flate2::bufread::MultiGzDecoder;
 use lestrade_model::{Problem, ProblemKind};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::cell::RefCell;
-use std::io::{self, BufRead, BufReader, Read};
+use std::cell::Cell;
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::rc::Rc;
+use std::sync::Arc;
 
-const BUFFER: usize = 128 << 10;
+/// What is inflated and handed over at a time: large enough to be worth waking a thread, small enough for a core's cache.
+const BLOCK: usize = 256 << 10;
 
 /// The computed digests of a layer, `sha256:…`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,73 +25,164 @@ pub struct LayerDigests {
     pub expanded: u64,
 }
 
-/// Bytes that passed, and their hash.
-struct Meter {
-    hash: Sha256,
-    bytes: u64,
+/// Bounds on what comes out, beside how much went in.
+struct Guard {
+    input: Rc<Cell<u64>>,
+    limits: Limits,
 }
 
-struct Metered<R> {
+/// A stream in blocks, each hashed elsewhere while it is read here.
+struct Hashed<'a, R> {
     inner: R,
-    meter: Rc<RefCell<Meter>>,
-    /// More bytes than this, or than `ratio` times what the other meter counted, is an error.
-    guard: Option<(Rc<RefCell<Meter>>, Limits)>,
-}
-
-fn meter() -> Rc<RefCell<Meter>> {
-    Rc::new(RefCell::new(Meter { hash: Sha256::new(), bytes: 0 }))
-}
-
-fn digest(meter: &Rc<RefCell<Meter>>) -> String {
-    let bytes = std::mem::replace(&mut meter.borrow_mut().hash, Sha256::new()).finalize();
-    bytes.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    hasher: &'a Hasher,
+    side: Side,
+    blocks: Vec<Block>,
+    current: usize,
+    position: usize,
+    /// Bytes that were taken from `inner`.
+    bytes: Rc<Cell<u64>>,
+    guard: Option<Guard>,
 }
 
 const TOO_MUCH: &str = "the layer inflates to more than the limits allow";
 
-impl<R: Read> Read for Metered<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        let mut meter = self.meter.borrow_mut();
-        meter.hash.update(&buffer[..read]);
-        meter.bytes += read as u64;
-        if let Some((raw, limits)) = &self.guard {
-            let out = meter.bytes;
-            let too_dense = out > limits.ratio_after && out / limits.ratio > raw.borrow().bytes;
-            if out > limits.expanded || too_dense {
-                return Err(io::Error::other(TOO_MUCH));
+impl<'a, R: Read> Hashed<'a, R> {
+    fn new(inner: R, hasher: &'a Hasher, side: Side) -> Self {
+        let blocks = vec![Block::default()];
+        Self { inner, hasher, side, blocks, current: 0, position: 0, bytes: Rc::default(), guard: None }
+    }
+
+    /// How many bytes were read here.
+    fn offset(&self) -> u64 {
+        self.bytes.get() - (self.blocks[self.current].1 - self.position) as u64
+    }
+
+    /// Makes another block the current one: one that is hashed already, or a new one.
+    fn next_block(&mut self) {
+        let free = self.blocks.iter().position(|block| Arc::strong_count(block) == 1);
+        self.current = free.unwrap_or_else(|| {
+            debug_assert!(self.blocks.len() < BLOCKS);
+            self.blocks.push(Block::default());
+            self.blocks.len() - 1
+        });
+        self.position = 0;
+    }
+
+    fn check(&self) -> io::Result<()> {
+        let Some(Guard { input, limits }) = &self.guard else { return Ok(()) };
+        let out = self.bytes.get();
+        let too_dense = out > limits.ratio_after && out / limits.ratio > input.get();
+        if out > limits.expanded || too_dense { Err(io::Error::other(TOO_MUCH)) } else { Ok(()) }
+    }
+}
+
+impl<R: Read> BufRead for Hashed<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.position == self.blocks[self.current].1 {
+            self.next_block();
+            let block = &mut self.blocks[self.current];
+            // Only blocks that nobody else holds are chosen; were one held after all, the hasher keeps the old bytes.
+            let (buffer, filled) = Arc::make_mut(block);
+            buffer.resize(BLOCK, 0);
+            *filled = 0;
+            *filled = self.inner.read(buffer)?;
+            if *filled > 0 {
+                self.bytes.set(self.bytes.get() + *filled as u64);
+                self.hasher.take(self.side, block);
+                self.check()?;
             }
         }
-        Ok(read)
+        let (buffer, filled) = &*self.blocks[self.current];
+        Ok(&buffer[self.position..*filled])
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.position = (self.position + amount).min(self.blocks[self.current].1);
+    }
+}
+
+impl<R: Read> Read for Hashed<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let ready = self.fill_buf()?;
+        let length = ready.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&ready[..length]);
+        self.consume(length);
+        Ok(length)
+    }
+}
+
+/// Forwards only: what is passed over is inflated and hashed, and not copied.
+impl<R: Read> Seek for Hashed<'_, R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let SeekFrom::Current(distance) = to else { return Err(io::ErrorKind::Unsupported.into()) };
+        let mut left = u64::try_from(distance).map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
+        while left > 0 {
+            let ready = self.fill_buf()?.len();
+            if ready == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let step = usize::try_from(left).map_or(ready, |left| left.min(ready));
+            self.consume(step);
+            left -= step as u64;
+        }
+        Ok(self.offset())
+    }
+}
+
+/// Reads to the end.
+fn drain(stream: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        match stream.fill_buf()?.len() {
+            0 => return Ok(()),
+            length => stream.consume(length),
+        }
     }
 }
 
 /// Walks a layer. Always answers: a layer that is cut off or lies about itself gives what was read and a problem.
-pub fn walk_layer(input: impl Read, limits: &Limits, sink: &mut dyn FileSink) -> LayerDigests {
-    let (raw, inner) = (meter(), meter());
-    let mut buffered = BufReader::with_capacity(BUFFER, Metered { inner: input, meter: Rc::clone(&raw), guard: None });
-    let magic = buffered.fill_buf().map(<[u8]>::to_vec).unwrap_or_default();
-    let guard = Some((Rc::clone(&raw), *limits));
-    let metered = |reader: Box<dyn Read>| Metered { inner: reader, meter: Rc::clone(&inner), guard };
-    // The decoder borrows the raw side, so that what it leaves unread can be hashed after it.
-    let raw_side = Rc::new(RefCell::new(buffered));
-    let shared = BufReader::with_capacity(BUFFER, Shared(Rc::clone(&raw_side)));
-    let decoder: Box<dyn Read> = match magic.as_slice() {
-        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(shared)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => match zstd::stream::read::Decoder::with_buffer(shared) {
-            Ok(decoder) => Box::new(decoder),
-            Err(_) => Box::new(io::empty()),
+pub fn walk_layer(input: impl Read, limits: &Limits, hasher: Hasher, sink: &mut dyn FileSink) -> LayerDigests {
+    let mut raw = Hashed::new(input, &hasher, Side::Blob);
+    let magic: Vec<u8> = raw.fill_buf().map(|bytes| bytes.iter().take(6).copied().collect()).unwrap_or_default();
+    let guard = Guard { input: Rc::clone(&raw.bytes), limits: *limits };
+    let mut expanded = 0;
+    let mut inside = |decoder: &mut dyn Read, guard: Guard, sink: &mut dyn FileSink| {
+        let mut stream = Hashed { guard: Some(guard), ..Hashed::new(decoder, &hasher, Side::Diff) };
+        walk_stream(&mut stream, limits, sink);
+        expanded = stream.bytes.get();
+    };
+    let mut plain = false;
+    match magic.as_slice() {
+        [0x1f, 0x8b, ..] => inside(&mut MultiGzDecoder::new(&mut raw), guard, sink),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => match zstd::stream::read::Decoder::with_buffer(&mut raw) {
+            Ok(mut decoder) => inside(&mut decoder, guard, sink),
+            Err(_) => inside(&mut io::empty(), guard, sink),
         },
         [0xfd, b'7', b'z', b'X', b'Z', ..] => {
             sink.problem(Problem { path: String::new(), kind: ProblemKind::Unsupported, detail: "the layer is compressed with xz".into() });
-            Box::new(io::empty())
+            inside(&mut io::empty(), guard, sink);
         }
-        _ => Box::new(shared),
-    };
-    let mut stream = metered(decoder);
-    entries(&mut stream, &inner, limits, sink);
+        _ => {
+            // Both sides are one: hashed once.
+            plain = true;
+            raw.guard = Some(guard);
+            walk_stream(&mut raw, limits, sink);
+            raw.guard = None;
+        }
+    }
+    // What a decoder leaves unread still belongs to the blob.
+    let _ = drain(&mut raw);
+    if plain {
+        expanded = raw.bytes.get();
+    }
+    drop(raw);
+    let [blob, diff] = hasher.finish();
+    LayerDigests { diff: if plain { blob.clone() } else { diff }, blob, expanded }
+}
+
+fn walk_stream(stream: &mut Hashed<'_, impl Read>, limits: &Limits, sink: &mut dyn FileSink) {
+    entries(stream, limits, sink);
     // What follows the tar's end belongs to the digests; padding and trailing bytes are no part of the image.
-    if let Err(error) = io::copy(&mut stream, &mut io::sink()) {
+    if let Err(error) = drain(stream) {
         let kind = match error.kind() {
             io::ErrorKind::UnexpectedEof => Some(ProblemKind::Truncated),
             _ if error.to_string().contains(TOO_MUCH) => Some(ProblemKind::LimitExceeded),
@@ -97,26 +190,15 @@ pub fn walk_layer(input: impl Read, limits: &Limits, sink: &mut dyn FileSink) ->
             _ => None,
         };
         if let Some(kind) = kind {
-            let detail = format!("the layer's stream breaks off after byte {}", inner.borrow().bytes);
+            let detail = format!("the layer's stream breaks off after byte {}", stream.offset());
             sink.problem(Problem { path: String::new(), kind, detail });
         }
     }
-    drop(stream);
-    let _ = io::copy(&mut *raw_side.borrow_mut(), &mut io::sink());
-    let expanded = inner.borrow().bytes;
-    LayerDigests { blob: digest(&raw), diff: digest(&inner), expanded }
 }
 
-struct Shared<R>(Rc<RefCell<R>>);
-
-impl<R: Read> Read for Shared<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.borrow_mut().read(buffer)
-    }
-}
-
-fn entries(stream: &mut impl Read, meter: &Rc<RefCell<Meter>>, limits: &Limits, sink: &mut dyn FileSink) {
-    let offset = || meter.borrow().bytes;
+fn entries(stream: &mut Hashed<'_, impl Read>, limits: &Limits, sink: &mut dyn FileSink) {
+    let bytes = Rc::clone(&stream.bytes);
+    let offset = || bytes.get();
     let broken = |error: &io::Error, place: &str| {
         let kind = match error.kind() {
             _ if error.to_string().contains(TOO_MUCH) => ProblemKind::LimitExceeded,
@@ -132,7 +214,7 @@ fn entries(stream: &mut impl Read, meter: &Rc<RefCell<Meter>>, limits: &Limits, 
     };
     let mut archive = tar::Archive::new(stream);
     archive.set_ignore_zeros(false);
-    let walk = match archive.entries() {
+    let walk = match archive.entries_with_seek() {
         Ok(walk) => walk,
         Err(error) => return sink.problem(broken(&error, "")),
     };
@@ -218,6 +300,7 @@ fn clean(name: &[u8], limits: &Limits) -> Option<String> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use sha2::{Digest, Sha256};
     use std::io::Write;
 
     /// Writes down what it is shown.
@@ -264,9 +347,13 @@ pub(crate) mod tests {
         encoder.finish().unwrap()
     }
 
+    fn hasher() -> Hasher {
+        Hasher::start(|| ()).unwrap().0
+    }
+
     fn walk(bytes: &[u8]) -> (Vec<String>, LayerDigests) {
         let mut recorder = Recorder::default();
-        let digests = walk_layer(bytes, &Limits::default(), &mut recorder);
+        let digests = walk_layer(bytes, &Limits::default(), hasher(), &mut recorder);
         (recorder.0, digests)
     }
 
@@ -325,7 +412,7 @@ pub(crate) mod tests {
         let mut whole = tar_of(&[("a", "1")]);
         whole.truncate(1024);
         let stream = [gzip(&whole), gzip(&tar_of(&[("b", &"x".repeat(32 << 20))])), bomb].concat();
-        let digests = walk_layer(stream.as_slice(), &limits, &mut recorder);
+        let digests = walk_layer(stream.as_slice(), &limits, hasher(), &mut recorder);
         assert!(recorder.0.iter().any(|line| line.starts_with("?LimitExceeded")), "{:?}", recorder.0.last().map(String::len));
         assert!(digests.expanded < 40 << 20);
     }

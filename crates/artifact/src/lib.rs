@@ -6,6 +6,7 @@
 
 mod directory;
 mod error;
+mod hasher;
 mod image;
 mod layer;
 mod limits;
@@ -16,6 +17,7 @@ mod tar_index;
 
 pub use directory::walk_directory;
 pub use error::ArtifactError;
+pub use hasher::Hasher;
 pub use image::{ImageConfig, ImageSource, LayerPlace, LayerSource, Platform, TarIndexer, open_image};
 pub use layer::{LayerDigests, walk_layer};
 pub use limits::Limits;

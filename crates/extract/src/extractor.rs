@@ -136,8 +136,8 @@ impl Extractors {
 
     /// What everything that decides a layer's result is called.
     #[must_use]
-    pub fn fingerprint(&self) -> String {
-        self.all.iter().map(|e| format!("{}@{}", e.id().name, e.id().version)).collect::<Vec<_>>().join(",")
+    pub fn fingerprint(all: &[&dyn Extractor]) -> String {
+        all.iter().map(|e| format!("{}@{}", e.id().name, e.id().version)).collect::<Vec<_>>().join(",")
     }
 
     /// Reads a file with every extractor that wants it.

@@ -1,7 +1,7 @@
 //! What a worker is asked to do.
 
 use crate::{Collector, Extractors, extractors};
-use lestrade_artifact::{Limits, TarEntry, index_tar, walk_directory, walk_layer};
+use lestrade_artifact::{Hasher, Limits, TarEntry, index_tar, walk_directory, walk_layer};
 use lestrade_sys::{Reach, Sandbox, answer, confine};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -40,10 +40,11 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
     let (Ok(job), Ok(input)) = (postcard::from_bytes::<Job>(job), stdin) else {
         return (Sandbox::default(), Vec::new());
     };
-    // Compiled before the walls: it needs memory and nothing else, but it is ours and trusted.
-    let extractors = Extractors::new(extractors());
+    // Compiled before the walls: it needs memory and nothing else, but it is ours and trusted. A list of entries needs none.
+    let extractors = || Extractors::new(extractors());
     match job {
         Job::Directory { limits } => {
+            let extractors = extractors();
             // Paths are walked from the folder itself; its own path may not even be readable by name.
             let entered = std::env::set_current_dir("/proc/self/fd/0").is_ok();
             let sandbox = confine(memory, &Reach::Below(&input));
@@ -56,12 +57,17 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
             }
         }
         Job::Layer { slice, limits } => {
-            let sandbox = confine(memory, &Reach::Nothing);
+            let extractors = extractors();
+            // Walls stand around threads: the second one confines itself, and both have to be inside.
+            let Ok((hasher, around_hasher)) = Hasher::start(move || confine(memory, &Reach::Nothing)) else {
+                return (Sandbox::default(), Vec::new());
+            };
+            let sandbox = confine(memory, &Reach::Nothing).and(around_hasher);
             let mut collector = Collector::new(&extractors);
             let digests = match slice {
-                None => walk_layer(input, &limits, &mut collector),
+                None => walk_layer(input, &limits, hasher, &mut collector),
                 Some((offset, length)) => match seek(input, offset) {
-                    Ok(input) => walk_layer(input.take(length), &limits, &mut collector),
+                    Ok(input) => walk_layer(input.take(length), &limits, hasher, &mut collector),
                     Err(_) => return (sandbox, Vec::new()),
                 },
             };

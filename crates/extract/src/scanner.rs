@@ -60,11 +60,22 @@ enum Pending<'a> {
     Remote { client: &'a RegistryClient, repository: &'a str, digest: &'a str },
 }
 
+impl Pending<'_> {
+    /// How many bytes it has, where that can be told beforehand.
+    fn size(&self) -> u64 {
+        match self {
+            Self::Local(LayerSource { place: LayerPlace::Slice { length, .. }, .. }) => *length,
+            Self::Local(LayerSource { place: LayerPlace::File(path), .. }) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
+            Self::Remote { .. } => 0,
+        }
+    }
+}
+
 impl Scanner {
     /// A scanner that has its workers started by `worker`.
     #[must_use]
     pub fn new(worker: WorkerCommand, limits: Limits, cache: Option<Box<dyn LayerCache>>) -> Self {
-        let fingerprint = format!("{};{limits:?}", Extractors::new(extractors()).fingerprint());
+        let fingerprint = format!("{};{limits:?}", Extractors::fingerprint(extractors()));
         Self { worker, limits, cache, fingerprint }
     }
 
@@ -117,14 +128,17 @@ impl Scanner {
     /// Reads layers on as many workers as there are cores.
     fn read_layers(&self, digest: String, config: ImageConfig, pending: &[Pending<'_>]) -> Result<ScannedImage, ScanError> {
         let results: Vec<Mutex<Option<Result<LayerReport, ScanError>>>> = pending.iter().map(|_| Mutex::new(None)).collect();
+        // The largest first: the last one to be started decides when all are done.
+        let mut order: Vec<usize> = (0..pending.len()).collect();
+        order.sort_by_key(|i| std::cmp::Reverse(pending[*i].size()));
         let next = AtomicUsize::new(0);
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(pending.len().max(1));
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 scope.spawn(|| {
                     while let Some((layer, result)) = {
-                        let i = next.fetch_add(1, Ordering::Relaxed);
-                        pending.get(i).zip(results.get(i))
+                        let i = order.get(next.fetch_add(1, Ordering::Relaxed)).copied();
+                        i.and_then(|i| pending.get(i).zip(results.get(i)))
                     } {
                         let report = self.layer(layer);
                         *result.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(report);

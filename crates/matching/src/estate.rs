@@ -10,7 +10,7 @@
 
 use crate::Verdict;
 use lestrade_model::{Component, Family, Hash};
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 use std::collections::{BTreeMap, HashMap};
 
 /// A component's number in the estate.
@@ -61,6 +61,8 @@ struct Set {
 #[derive(Default)]
 pub struct Estate {
     components: Vec<Component>,
+    /// Their hashes: a set of hundreds is named by those of all its members.
+    component_hashes: Vec<Hash>,
     component_ids: HashMap<Hash, ComponentId>,
     /// The sets that a component is in.
     component_sets: Vec<RoaringBitmap>,
@@ -80,6 +82,17 @@ fn next_id(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
+/// The union of bitmaps of which most are small. One by one, each would be merged into an ever longer list; many at once become
+/// bits first.
+fn union<'a>(bitmaps: impl Iterator<Item = &'a RoaringBitmap>) -> RoaringBitmap {
+    const FEW: usize = 4;
+    let bitmaps: Vec<&RoaringBitmap> = bitmaps.filter(|bitmap| !bitmap.is_empty()).collect();
+    if bitmaps.len() > FEW {
+        return bitmaps.union();
+    }
+    bitmaps.into_iter().fold(RoaringBitmap::new(), |all, bitmap| all | bitmap)
+}
+
 impl Estate {
     /// The number of a component, and whether it is new here.
     pub fn intern_component(&mut self, component: &Component) -> (ComponentId, bool) {
@@ -89,6 +102,7 @@ impl Estate {
         }
         let id = next_id(self.components.len());
         self.component_ids.insert(hash, id);
+        self.component_hashes.push(hash);
         self.names.entry((component.ecosystem.family.clone(), component.advised_name().to_owned())).or_default().push(id);
         self.components.push(component.clone());
         self.component_sets.push(RoaringBitmap::new());
@@ -102,18 +116,15 @@ impl Estate {
         let mut components = components.to_vec();
         components.sort_unstable();
         components.dedup();
-        let hash = Hash::of_fields(
-            components.iter().map(|id| self.components[*id as usize].hash()).collect::<Vec<_>>().iter().map(|h| h.as_bytes().as_slice()),
-        );
+        let hash = Hash::of_fields(components.iter().map(|id| self.component_hashes[*id as usize].as_bytes().as_slice()));
         if let Some(&id) = self.set_ids.get(&hash) {
             return (id, false);
         }
         let id = next_id(self.sets.len());
-        let mut vulnerabilities = RoaringBitmap::new();
         for &component in &components {
             self.component_sets[component as usize].insert(id);
-            vulnerabilities |= &self.component_vulnerabilities[component as usize];
         }
+        let vulnerabilities = union(components.iter().map(|component| &self.component_vulnerabilities[*component as usize]));
         let set = Set { components: components.into(), vulnerabilities, ..Set::default() };
         self.set_ids.insert(hash, id);
         self.sets.push(set);
@@ -164,9 +175,15 @@ impl Estate {
         }
         let had = self.sets_with(before.keys());
         let has = self.sets_with(verdicts.keys());
-        let moved = before.iter().filter(|(id, verdict)| verdicts.get(id) != Some(verdict)).map(|(id, _)| id);
-        let moved = self.sets_with(moved.chain(verdicts.iter().filter(|(id, verdict)| before.get(id) != Some(verdict)).map(|(id, _)| id)));
-        let delta = VerdictDelta { opened: &has - &had, closed: &had - &has, changed: moved & &had & &has };
+        let delta = if had.is_empty() || has.is_empty() {
+            // News, or the end of it: nothing can have changed in between.
+            VerdictDelta { opened: has, closed: had, changed: RoaringBitmap::new() }
+        } else {
+            let gone = before.iter().filter(|(id, verdict)| verdicts.get(id) != Some(verdict));
+            let come = verdicts.iter().filter(|(id, verdict)| before.get(id) != Some(verdict));
+            let moved = self.sets_with(gone.chain(come).map(|(id, _)| id));
+            VerdictDelta { opened: &has - &had, closed: &had - &has, changed: moved & &had & &has }
+        };
         for component in before.keys() {
             self.component_vulnerabilities[*component as usize].remove(vulnerability);
         }
@@ -195,21 +212,13 @@ impl Estate {
     }
 
     fn sets_with<'a>(&self, components: impl Iterator<Item = &'a ComponentId>) -> RoaringBitmap {
-        let mut sets = RoaringBitmap::new();
-        for &component in components {
-            sets |= &self.component_sets[component as usize];
-        }
-        sets
+        union(components.map(|component| &self.component_sets[*component as usize]))
     }
 
     /// The resources of all these sets.
     #[must_use]
     pub fn resources_of(&self, sets: &RoaringBitmap) -> RoaringBitmap {
-        let mut resources = RoaringBitmap::new();
-        for set in sets {
-            resources |= &self.sets[set as usize].resources;
-        }
-        resources
+        union(sets.iter().map(|set| &self.sets[set as usize].resources))
     }
 
     /// The resources that have a vulnerability now.

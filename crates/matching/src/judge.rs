@@ -5,6 +5,7 @@ use crate::{AdvisoryIndex, ComponentId, Estate, IndexError, Verdict, affects};
 use lestrade_model::Component;
 use lestrade_versions::Scheme;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// All vulnerabilities of one component.
 ///
@@ -55,9 +56,13 @@ pub fn judge_vulnerability<B: AsRef<[u8]>>(
 }
 
 fn merge_into<K: Ord>(found: &mut BTreeMap<K, Verdict>, key: K, verdict: Verdict, component: &Component) {
-    let merged = match found.remove(&key) {
-        Some(earlier) => earlier.merge(verdict, Scheme::of(&component.ecosystem.family)),
-        None => verdict,
-    };
-    found.insert(key, merged);
+    match found.entry(key) {
+        Entry::Vacant(entry) => {
+            entry.insert(verdict);
+        }
+        Entry::Occupied(mut entry) => {
+            let merged = entry.get().clone().merge(verdict, Scheme::of(&component.ecosystem.family));
+            entry.insert(merged);
+        }
+    }
 }

@@ -31,9 +31,16 @@ impl Sandbox {
     pub const fn is_whole(self) -> bool {
         self.limits && self.landlock && self.seccomp
     }
+
+    /// The walls that stand around both of two threads.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self { limits: self.limits && other.limits, landlock: self.landlock && other.landlock, seccomp: self.seccomp && other.seccomp }
+    }
 }
 
-/// Confines this process for good: resource limits, then the file system, then system calls.
+/// Confines this process for good: resource limits, then the file system, then system calls. The last two hold for the calling
+/// thread and those that it starts: one that was started before has to call this itself.
 #[must_use]
 pub fn confine(memory: u64, reach: &Reach<'_>) -> Sandbox {
     Sandbox { limits: limit(memory), landlock: wall_off(reach).unwrap_or(false), seccomp: filter_calls().is_some() }
