@@ -3,7 +3,7 @@
 //! Semantics: fixed in version "0" is *not affected*; `open` is affected without a fix, and `nodsa_reason` says why none comes;
 //! `undetermined` is under investigation; urgency `unimportant` is the distributor's own word and is kept, not obeyed.
 
-use lestrade_model::{Advisory, AdvisoryKey, Affected, Ecosystem, Event, Family, FixState, Range, RangeKind};
+use lestrade_model::{Advisory, Affected, Ecosystem, Event, Family, FixState, Range, RangeKind};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -117,21 +117,7 @@ pub fn read_derived_tracker(document: Map<String, Value>) -> (Vec<Advisory>, Vec
 }
 
 fn empty(id: &str, description: &str) -> Advisory {
-    Advisory {
-        key: AdvisoryKey { feed: FEED.to_owned(), id: id.to_owned() },
-        aliases: vec![],
-        upstream: vec![],
-        summary: description.chars().take(1000).collect(),
-        details: String::new(),
-        published: None,
-        modified: None,
-        withdrawn: None,
-        scores: vec![],
-        vendor_severity: None,
-        cwes: vec![],
-        references: vec![],
-        affected: vec![],
-    }
+    Advisory { summary: description.chars().take(1000).collect(), ..Advisory::new(FEED, id) }
 }
 
 fn affected(source: &str, release_name: &str, release: &Release) -> Option<Affected> {

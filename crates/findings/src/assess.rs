@@ -148,23 +148,15 @@ fn source_url(id: &str, feed: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lestrade_model::{AdvisoryKey, Cvss, ScoreSource};
+    use lestrade_model::{Cvss, ScoreSource};
 
     fn advisory(feed: &str, vectors: &[&str], word: Option<&str>) -> Advisory {
+        let score = |v: &&str| Score { cvss: Cvss::parse(v).unwrap(), source: ScoreSource(feed.into()) };
         Advisory {
-            key: AdvisoryKey { feed: feed.into(), id: "CVE-2024-1".into() },
-            aliases: vec![],
-            upstream: vec![],
             summary: feed.into(),
-            details: String::new(),
-            published: None,
-            modified: None,
-            withdrawn: None,
-            scores: vectors.iter().map(|v| Score { cvss: Cvss::parse(v).unwrap(), source: ScoreSource(feed.into()) }).collect(),
+            scores: vectors.iter().map(score).collect(),
             vendor_severity: word.map(str::to_owned),
-            cwes: vec![],
-            references: vec![],
-            affected: vec![],
+            ..Advisory::new(feed, "CVE-2024-1")
         }
     }
 

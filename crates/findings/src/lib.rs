@@ -26,5 +26,5 @@ pub use query::{FEW_RESOURCES, Page, PageRequest, QueryError, Sort, SortField, l
 pub use risk::{RiskFactors, RiskScore, risk};
 pub use scan::{ScanFinding, ScanResult, scan};
 pub use token::{TokenError, TokenKey};
-pub use view::{AffectedPackage, FindingView, FixAvailable, InventorySource, NoInventories, view_of};
+pub use view::{AffectedPackage, FindingView, FixAvailable, InventorySource, NoInventories, resource_type, view_of};
 pub use world::{ResourceEntry, Suppression, World};

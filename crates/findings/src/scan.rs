@@ -57,17 +57,6 @@ pub fn scan<B: AsRef<[u8]>>(index: &AdvisoryIndex<B>, inventory: &Inventory, fac
 
 /// A component with a verdict, once for each place where it lies.
 fn affected_packages(inventory: &Inventory, number: u32, verdict: &Verdict) -> Vec<AffectedPackage> {
-    inventory
-        .occurrences_of(number)
-        .map(|occurrence| AffectedPackage {
-            component: inventory.components[number as usize].clone(),
-            state: verdict.state,
-            fixed_in: verdict.fixed_in.clone(),
-            vendor_severity: verdict.vendor_severity.clone(),
-            path: Some(occurrence.path.clone()),
-            layer: occurrence.layer.clone(),
-            arch: occurrence.arch.clone(),
-            manager: Some(occurrence.manager),
-        })
-        .collect()
+    let affected = AffectedPackage::of(&inventory.components[number as usize], verdict);
+    inventory.occurrences_of(number).map(|occurrence| affected.at(occurrence)).collect()
 }

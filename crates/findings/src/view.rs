@@ -2,7 +2,7 @@
 
 use crate::criteria::{Attributes, DateField, NumberField, PackageTest, TextField};
 use crate::{Assessment, CLOSED_RETENTION_MS, LogPosition, PairHistory, ResourceEntry, Transition, World};
-use lestrade_matching::{ResourceId, VulnerabilityId};
+use lestrade_matching::{ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{
     Component, FindingArn, FindingKey, FindingStatus, FixState, Hash, Inventory, Manager, Occurrence, Resource, ResourceDetails,
     ResourceKind, Severity, Timestamp,
@@ -66,6 +66,33 @@ pub struct AffectedPackage {
     pub arch: Option<String>,
     /// Who manages it.
     pub manager: Option<Manager>,
+}
+
+impl AffectedPackage {
+    /// A component with its verdict, at no place.
+    pub(crate) fn of(component: &Component, verdict: &Verdict) -> Self {
+        Self {
+            component: component.clone(),
+            state: verdict.state,
+            fixed_in: verdict.fixed_in.clone(),
+            vendor_severity: verdict.vendor_severity.clone(),
+            path: None,
+            layer: None,
+            arch: None,
+            manager: None,
+        }
+    }
+
+    /// The same, at one place.
+    pub(crate) fn at(&self, occurrence: &Occurrence) -> Self {
+        Self {
+            path: Some(occurrence.path.clone()),
+            layer: occurrence.layer.clone(),
+            arch: occurrence.arch.clone(),
+            manager: Some(occurrence.manager),
+            ..self.clone()
+        }
+    }
 }
 
 /// One finding.
@@ -218,19 +245,10 @@ impl<'w> Pair<'w> {
         let mut packages = Vec::new();
         for (component, verdict) in self.world.estate.verdicts_in(self.resource, self.vulnerability) {
             let component = self.world.estate.component(component);
-            let affected = AffectedPackage {
-                component: component.clone(),
-                state: verdict.state,
-                fixed_in: verdict.fixed_in.clone(),
-                vendor_severity: verdict.vendor_severity.clone(),
-                path: None,
-                layer: None,
-                arch: None,
-                manager: None,
-            };
+            let affected = AffectedPackage::of(component, verdict);
             let before = packages.len();
             if let Some(inventory) = &inventory {
-                packages.extend(occurrences(inventory, component).map(|occurrence| placed(&affected, occurrence)));
+                packages.extend(occurrences(inventory, component).map(|occurrence| affected.at(occurrence)));
             }
             if packages.len() == before {
                 packages.push(affected);
@@ -251,17 +269,8 @@ impl<'w> Pair<'w> {
                 Some((component, verdict))
             })
             .flat_map(|(component, verdict)| {
-                let affected = AffectedPackage {
-                    component: component.clone(),
-                    state: verdict.state,
-                    fixed_in: verdict.fixed_in.clone(),
-                    vendor_severity: verdict.vendor_severity.clone(),
-                    path: None,
-                    layer: None,
-                    arch: None,
-                    manager: None,
-                };
-                occurrences(&inventory, component).map(move |occurrence| placed(&affected, occurrence)).collect::<Vec<_>>()
+                let affected = AffectedPackage::of(component, verdict);
+                occurrences(&inventory, component).map(move |occurrence| affected.at(occurrence)).collect::<Vec<_>>()
             })
             .collect()
     }
@@ -322,18 +331,9 @@ fn occurrences<'a>(inventory: &'a Inventory, component: &Component) -> impl Iter
     index.into_iter().flat_map(|index| inventory.occurrences_of(index))
 }
 
-fn placed(package: &AffectedPackage, occurrence: &Occurrence) -> AffectedPackage {
-    AffectedPackage {
-        path: Some(occurrence.path.clone()),
-        layer: occurrence.layer.clone(),
-        arch: occurrence.arch.clone(),
-        manager: Some(occurrence.manager),
-        ..package.clone()
-    }
-}
-
 /// The word of `inspector2` for a kind of resource.
-pub(crate) const fn resource_type(kind: ResourceKind) -> &'static str {
+#[must_use]
+pub const fn resource_type(kind: ResourceKind) -> &'static str {
     match kind {
         ResourceKind::Image => "AWS_ECR_CONTAINER_IMAGE",
         ResourceKind::Function => "AWS_LAMBDA_FUNCTION",

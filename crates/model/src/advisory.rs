@@ -132,6 +132,26 @@ pub struct Advisory {
 }
 
 impl Advisory {
+    /// A record that says nothing yet.
+    #[must_use]
+    pub fn new(feed: &str, id: &str) -> Self {
+        Self {
+            key: AdvisoryKey { feed: feed.to_owned(), id: id.to_owned() },
+            aliases: vec![],
+            upstream: vec![],
+            summary: String::new(),
+            details: String::new(),
+            published: None,
+            modified: None,
+            withdrawn: None,
+            scores: vec![],
+            vendor_severity: None,
+            cwes: vec![],
+            references: vec![],
+            affected: vec![],
+        }
+    }
+
     /// The vulnerabilities that this advisory is about, by their best-known ids.
     ///
     /// A record that is one vulnerability answers one id: the CVE among id and aliases, else a GHSA, else its own id (the
@@ -173,21 +193,7 @@ mod tests {
 
     fn advisory(id: &str, aliases: &[&str], upstream: &[&str]) -> Advisory {
         let strings = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect();
-        Advisory {
-            key: AdvisoryKey { feed: "osv".into(), id: id.into() },
-            aliases: strings(aliases),
-            upstream: strings(upstream),
-            summary: String::new(),
-            details: String::new(),
-            published: None,
-            modified: None,
-            withdrawn: None,
-            scores: vec![],
-            vendor_severity: None,
-            cwes: vec![],
-            references: vec![],
-            affected: vec![],
-        }
+        Advisory { aliases: strings(aliases), upstream: strings(upstream), ..Advisory::new("osv", id) }
     }
 
     #[test]

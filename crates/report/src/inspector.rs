@@ -3,8 +3,8 @@
 //! The members are those of botocore's `inspector2` model 1.44.5; the values follow Inspector's real findings where those differ
 //! from the model. Times are epoch seconds in the API and Java's `Date.toString` with milliseconds in events.
 
-use lestrade_findings::{AffectedPackage, FindingView, FixAvailable};
-use lestrade_model::{Component, FindingStatus, Manager, Resource, ResourceDetails, ResourceKind, Timestamp};
+use lestrade_findings::{AffectedPackage, FindingView, FixAvailable, resource_type};
+use lestrade_model::{Component, FindingStatus, Manager, Resource, ResourceDetails, Timestamp};
 use serde_json::{Map, Value, json};
 
 /// How times are written.
@@ -198,16 +198,6 @@ pub fn resource(resource: &Resource, times: Times) -> Value {
         out["details"] = json!({"awsEcrContainerImage": details});
     }
     out
-}
-
-/// The resource type in Inspector's words.
-#[must_use]
-pub const fn resource_type(kind: ResourceKind) -> &'static str {
-    match kind {
-        ResourceKind::Image => "AWS_ECR_CONTAINER_IMAGE",
-        ResourceKind::Function => "AWS_LAMBDA_FUNCTION",
-        _ => "AWS_EC2_INSTANCE",
-    }
 }
 
 /// An `Inspector2 Finding` event in EventBridge's envelope. `id` is the event's identity: the same state change always has the

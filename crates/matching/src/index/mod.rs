@@ -239,22 +239,11 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lestrade_model::{AdvisoryKey, Component, Ecosystem, Event, FixState, Range, RangeKind};
+    use lestrade_model::{Component, Ecosystem, Event, FixState, Range, RangeKind};
 
     pub(crate) fn advisory(id: &str, name: &str, fixed: &str) -> Advisory {
         Advisory {
-            key: AdvisoryKey { feed: "osv".into(), id: id.into() },
-            aliases: vec![],
-            upstream: vec![],
             summary: format!("about {name}"),
-            details: String::new(),
-            published: None,
-            modified: None,
-            withdrawn: None,
-            scores: vec![],
-            vendor_severity: None,
-            cwes: vec![],
-            references: vec![],
             affected: vec![Affected {
                 ecosystem: Ecosystem::of(Family::Npm),
                 name: name.into(),
@@ -263,6 +252,7 @@ mod tests {
                 unfixed: FixState::Open,
                 vendor_severity: None,
             }],
+            ..Advisory::new("osv", id)
         }
     }
 

@@ -3,8 +3,8 @@
 use super::call::Call;
 use super::failure::Failure;
 use lestrade_findings::ResourceEntry;
+use lestrade_findings::resource_type;
 use lestrade_model::{Coverage, ImageDetails, Resource, ResourceDetails, ResourceKind, ScanKind};
-use lestrade_report::inspector::resource_type;
 use lestrade_wire::inspector2::{
     Counts, CoverageDateFilter, CoverageFilterCriteria, CoverageMapFilter, CoverageResourceType, CoverageStringComparison,
     CoverageStringFilter, CoveredResource, Ec2Metadata, Ec2Platform, EcrContainerImageMetadata, GroupKey, ListCoverageRequest,
