@@ -22,9 +22,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     start_up(options, &programs)?;
     for image in images(&options.folder)? {
         for (form, path) in [("OCI layout, gzip", &image.layout), ("docker archive, not compressed", &image.archive)] {
-            one(options, &programs, &image, form, path)?;
+            if format!("{}, {form}", image.name).contains(&options.only) {
+                one(options, &programs, &image, form, path)?;
+            }
         }
-        agreement(&programs, &image)?;
+        if options.only.is_empty() || options.only.contains(image.name) {
+            agreement(&programs, &image)?;
+        }
     }
     Ok(())
 }
