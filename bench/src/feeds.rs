@@ -1,7 +1,6 @@
 //! The index of real feeds: how long it takes to compile, how large it is, how fast it answers from cold.
 
 use crate::estate::COMMAND;
-use crate::measure::own_memory;
 use crate::table::{Table, median, megabytes, time};
 use crate::{Options, packages, workspace};
 use anyhow::Result;
@@ -103,7 +102,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let shown = format!("match the {} components of the Debian 12 build image ({found} found)", inventory.components.len());
         table.row(&[&shown, &time(matched), "500: < 5 ms"]);
     }
-    table.row(&["peak of the process, import included", &megabytes(own_memory().1), "–"]);
     Ok(())
 }
 

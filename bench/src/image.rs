@@ -22,9 +22,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     start_up(options, &programs)?;
     for image in images(&options.folder)? {
         for (form, path) in [("OCI layout, gzip", &image.layout), ("docker archive, not compressed", &image.archive)] {
-            one(options, &programs, &image, form, path)?;
+            if format!("{}, {form}", image.name).contains(&options.only) {
+                one(options, &programs, &image, form, path)?;
+            }
         }
-        agreement(&programs, &image)?;
+        if options.only.is_empty() || options.only.contains(image.name) {
+            agreement(&programs, &image)?;
+        }
     }
     Ok(())
 }
@@ -142,21 +146,24 @@ fn agreement(programs: &Programs, image: &BenchImage) -> Result<()> {
     let table =
         Table::new(&title, COMMAND, &["peer", "ecosystem", "lestrade", "peer", "both", "of the peer's", "only lestrade", "only the peer"]);
     for (name, theirs) in &peers {
-        for kind in COMPARED {
+        for kind in COMPARED.into_iter().chain(["all"]) {
             let (mine, theirs) = (of_kind(&mine, kind), of_kind(theirs, kind));
             let both = mine.intersection(&theirs).count();
             let share = format!("{:.1} %", 100.0 * both as f64 / theirs.len().max(1) as f64);
             let (only_mine, only_theirs) = (mine.difference(&theirs), theirs.difference(&mine));
             let numbers = [mine.len(), theirs.len(), both].map(|n| n.to_string());
             let [a, b, c] = &numbers;
-            table.row(&[name, kind, a, b, c, &share, &listed(only_mine.cloned()), &listed(only_theirs.cloned())]);
+            let (only_mine, only_theirs) = (listed(only_mine.cloned()), listed(only_theirs.cloned()));
+            // The last row sums the others up; what differs stands there.
+            let lists: [&str; 2] = if kind == "all" { ["as above", "as above"] } else { [&only_mine, &only_theirs] };
+            table.row(&[name, kind, a, b, c, &share, lists[0], lists[1]]);
         }
     }
     Ok(())
 }
 
 fn of_kind(set: &PackageSet, kind: &str) -> packages::PackageSet {
-    set.iter().filter(|(of, _, _)| of == kind).cloned().collect()
+    set.iter().filter(|(of, _, _)| kind == "all" || of == kind).cloned().collect()
 }
 
 fn listed(difference: impl Iterator<Item = (String, String, String)>) -> String {

@@ -1,7 +1,7 @@
 //! Benchmarks against peers and floors. Prints the tables of `docs/benchmarks.md`:
 //!
 //! ```text
-//! cargo run --release -p lestrade-bench -- <image|estate|all> [--resources N] [--runs N]
+//! cargo run --release -p lestrade-bench -- <image|estate|all> [--resources N] [--runs N] [--only TEXT]
 //! ```
 //!
 //! Whatever is compared is measured in the same run, in turns, so that a slow moment of the machine falls on everybody.
@@ -30,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) runs: usize,
     /// How large the estate behind the store is.
     pub(crate) served: u32,
+    /// Only images whose title has this in it.
+    pub(crate) only: String,
     /// Where images, peers and results are kept between runs.
     pub(crate) folder: PathBuf,
 }
@@ -46,11 +48,12 @@ fn main() -> Result<()> {
         return measure::main(arguments.collect());
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-    let mut options = Options { resources: 100_000, runs: 7, served: 5_000, folder: target.join("bench") };
+    let mut options = Options { resources: 100_000, runs: 7, served: 5_000, only: String::new(), folder: target.join("bench") };
     while let Some(flag) = arguments.next() {
-        let value = arguments.next().with_context(|| format!("{flag} needs a number"))?;
+        let value = arguments.next().with_context(|| format!("{flag} needs a value"))?;
         match flag.as_str() {
             "--resources" => options.resources = value.parse()?,
+            "--only" => options.only = value,
             "--served" => options.served = value.parse()?,
             "--runs" => options.runs = value.parse::<usize>()?.max(1),
             _ => bail!("there is no {flag}"),
@@ -61,6 +64,6 @@ fn main() -> Result<()> {
         "image" => image::run(&options),
         "estate" => estate::run(&options),
         "all" => image::run(&options).and_then(|()| estate::run(&options)),
-        _ => bail!("usage: lestrade-bench <image|estate|all> [--resources N] [--served N] [--runs N]"),
+        _ => bail!("usage: lestrade-bench <image|estate|all> [--resources N] [--served N] [--runs N] [--only TEXT]"),
     }
 }

@@ -56,11 +56,13 @@ impl Programs {
     }
 
     /// Trivy's lightest look at an image: an SBOM needs no vulnerability database, no secrets, nothing from the network, and the
-    /// cache in memory is nothing kept from an earlier run.
+    /// cache in memory is nothing kept from an earlier run. For jars it would first fetch a database of its own, or end with an
+    /// error: it is told to pass them over, as we do.
     pub(crate) fn trivy(&self, image: &Path) -> Option<Invocation> {
         let mut arguments: Vec<OsString> = vec!["image".into(), "--input".into(), image.into()];
         let flags = "--format cyclonedx --cache-backend memory --offline-scan --skip-db-update --skip-java-db-update \
-                     --skip-version-check --disable-telemetry --quiet";
+                     --skip-version-check --disable-telemetry --quiet \
+                     --skip-files **/*.jar --skip-files **/*.war --skip-files **/*.ear --skip-files **/*.par";
         arguments.extend(flags.split_whitespace().map(OsString::from));
         self.trivy.as_ref().ok().map(|program| self.invocation(program, arguments, &[]))
     }

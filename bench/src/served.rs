@@ -3,7 +3,6 @@
 use crate::Options;
 use crate::estate::{COMMAND, advisory};
 use crate::fleet::{Fleet, Random, component, versions_of};
-use crate::measure::own_memory;
 use crate::table::{Table, megabytes, percentile, time};
 use anyhow::{Context, Result, ensure};
 use lestrade_advisories::Library;
@@ -80,7 +79,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         core.observe(observation(&scope, &fleet, resource))?;
     }
     let loading = started.elapsed();
-    let (resident, _) = own_memory();
 
     let title = format!("Behind the store (SQLite, every commit synced): {} resources, {STANDING} advisories standing", fleet.resources);
     let table = Table::new(&title, COMMAND, &["what", "measured", "target"]);
@@ -100,7 +98,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let started = Instant::now();
     drop(open()?);
     table.row(&["start from the store (rebuild)", &time(started.elapsed()), "< 90 s (at 1 M resources)"]);
-    table.row(&["resident set after loading, whole process", &megabytes(resident), "–"]);
     let bytes = std::fs::metadata(&state)?.len();
     table.row(&["state on disk", &megabytes(bytes), "–"]);
     Ok(())
