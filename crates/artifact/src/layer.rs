@@ -2,12 +2,15 @@
 
 use crate::Limits;
 use crate::hasher::{BLOCKS, Block, Hasher, Side};
+use crate::path::PathError;
 use crate::sink::FileSink;
+use crate::stop::{Reason, Stop};
+use crate::tar::{Entry, EntryKind, EntrySink, TarInput, walk};
 use flate2::bufread::MultiGzDecoder;
 use lestrade_model::{Problem, ProblemKind};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
-use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, Read};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -72,7 +75,7 @@ impl<'a, R: Read> Hashed<'a, R> {
         let Some(Guard { input, limits }) = &self.guard else { return Ok(()) };
         let out = self.bytes.get();
         let too_dense = out > limits.ratio_after && out / limits.ratio > input.get();
-        if out > limits.expanded || too_dense { Err(io::Error::other(TOO_MUCH)) } else { Ok(()) }
+        if out > limits.expanded || too_dense { Err(Reason::error(ProblemKind::LimitExceeded, TOO_MUCH)) } else { Ok(()) }
     }
 }
 
@@ -111,21 +114,20 @@ impl<R: Read> Read for Hashed<'_, R> {
     }
 }
 
-/// Forwards only: what is passed over is inflated and hashed, and not copied.
-impl<R: Read> Seek for Hashed<'_, R> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let SeekFrom::Current(distance) = to else { return Err(io::ErrorKind::Unsupported.into()) };
-        let mut left = u64::try_from(distance).map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
+/// What is passed over is inflated and hashed, and not copied.
+impl<R: Read> TarInput for Hashed<'_, R> {
+    fn skip(&mut self, length: u64) -> io::Result<u64> {
+        let mut left = length;
         while left > 0 {
             let ready = self.fill_buf()?.len();
             if ready == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                break;
             }
             let step = usize::try_from(left).map_or(ready, |left| left.min(ready));
             self.consume(step);
             left -= step as u64;
         }
-        Ok(self.offset())
+        Ok(length - left)
     }
 }
 
@@ -180,95 +182,61 @@ pub fn walk_layer(input: impl Read, limits: &Limits, hasher: Hasher, sink: &mut 
 }
 
 fn walk_stream(stream: &mut Hashed<'_, impl Read>, limits: &Limits, sink: &mut dyn FileSink) {
-    entries(stream, limits, sink);
+    let walked = walk(stream, limits, &mut Shown { sink, limits });
     // What follows the tar's end belongs to the digests; padding and trailing bytes are no part of the image.
-    if let Err(error) = drain(stream) {
-        let kind = match error.kind() {
-            io::ErrorKind::UnexpectedEof => Some(ProblemKind::Truncated),
-            _ if error.to_string().contains(TOO_MUCH) => Some(ProblemKind::LimitExceeded),
-            // Trailing bytes that are no further member.
-            _ => None,
-        };
-        if let Some(kind) = kind {
-            let detail = format!("the layer's stream breaks off after byte {}", stream.offset());
-            sink.problem(Problem { path: String::new(), kind, detail });
-        }
-    }
+    let drained = drain(stream).map_err(|error| Stop::of(&error, stream.offset()));
+    let stop = match (walked, drained) {
+        (Err(stop), _) => stop,
+        (Ok(walked), _) if walked.offset == 0 => Stop::new(ProblemKind::Malformed, 0, "the layer holds no tar"),
+        // Trailing bytes that are no further member.
+        (Ok(_), Err(stop)) if stop.kind == ProblemKind::Malformed => return,
+        (Ok(_), Err(stop)) => stop,
+        (Ok(_), Ok(())) => return,
+    };
+    sink.problem(Problem { path: String::new(), kind: stop.kind, detail: format!("{} (at byte {})", stop.detail, stop.offset) });
 }
 
-fn entries(stream: &mut Hashed<'_, impl Read>, limits: &Limits, sink: &mut dyn FileSink) {
-    let bytes = Rc::clone(&stream.bytes);
-    let offset = || bytes.get();
-    let broken = |error: &io::Error, place: &str| {
-        let kind = match error.kind() {
-            _ if error.to_string().contains(TOO_MUCH) => ProblemKind::LimitExceeded,
-            io::ErrorKind::UnexpectedEof => ProblemKind::Truncated,
-            _ => ProblemKind::Malformed,
-        };
-        let what = match kind {
-            ProblemKind::LimitExceeded => TOO_MUCH.to_owned(),
-            ProblemKind::Truncated => format!("the layer ends at byte {} inside an entry", offset()),
-            _ => format!("the layer is damaged near byte {}: {}", offset(), error.to_string().lines().next().unwrap_or_default()),
-        };
-        Problem { path: place.to_owned(), kind, detail: what }
-    };
-    let mut archive = tar::Archive::new(stream);
-    archive.set_ignore_zeros(false);
-    let walk = match archive.entries_with_seek() {
-        Ok(walk) => walk,
-        Err(error) => return sink.problem(broken(&error, "")),
-    };
-    let mut count = 0_u64;
-    let mut saw_end = false;
-    for entry in walk {
-        let mut entry = match entry {
-            Ok(entry) => entry,
-            Err(error) => return sink.problem(broken(&error, "")),
-        };
-        saw_end = true;
-        count += 1;
-        if count > limits.entries {
-            return sink.problem(Problem {
-                path: String::new(),
-                kind: ProblemKind::LimitExceeded,
-                detail: format!("more than {} entries", limits.entries),
-            });
-        }
-        let raw_name = entry.path_bytes().into_owned();
-        let Some(path) = clean(&raw_name, limits) else {
-            let shown = String::from_utf8_lossy(&raw_name[..raw_name.len().min(128)]).into_owned();
-            // A name that leads out of the image is data of the image, and no runtime would create it either.
-            sink.problem(Problem {
-                path: shown,
-                kind: ProblemKind::Malformed,
-                detail: "an entry's name is too long, too deep or leads outside".into(),
-            });
-            continue;
-        };
+/// Shows the entries of a layer to a sink.
+struct Shown<'a> {
+    sink: &'a mut dyn FileSink,
+    limits: &'a Limits,
+}
+
+impl EntrySink for Shown<'_> {
+    fn entry(&mut self, entry: &Entry<'_>, body: &mut dyn Read) {
+        let path = String::from_utf8_lossy(entry.path);
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
         if name == ".wh..wh..opq" {
-            sink.opaque(folder);
+            self.sink.opaque(folder);
         } else if let Some(removed) = name.strip_prefix(".wh.") {
-            let removed = if folder.is_empty() { removed.to_owned() } else { format!("{folder}/{removed}") };
-            sink.whiteout(&removed);
-        } else if sink.wants(&path) {
-            let kind = entry.header().entry_type();
-            if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
-                match read_whole(&mut entry, limits.file) {
-                    Ok(Some(content)) => sink.file(&path, &content),
-                    Ok(None) => sink.problem(too_large(&path, limits)),
-                    Err(error) => return sink.problem(broken(&error, &path)),
-                }
-            } else if kind.is_symlink() || kind.is_hard_link() {
-                let target = entry.link_name_bytes().map(|name| String::from_utf8_lossy(&name).into_owned()).unwrap_or_default();
-                let target =
-                    if kind.is_hard_link() { format!("/{}", target.trim_start_matches("./").trim_start_matches('/')) } else { target };
-                sink.link(&path, &target);
+            // Names that begin so twice are a union file system's own bookkeeping.
+            if !removed.starts_with(".wh.") {
+                let removed = if folder.is_empty() { removed.to_owned() } else { format!("{folder}/{removed}") };
+                self.sink.whiteout(&removed);
+            }
+        } else if self.sink.wants(&path) {
+            match entry.kind {
+                EntryKind::File => match read_whole(body, self.limits.file) {
+                    Ok(Some(content)) => self.sink.file(&path, &content),
+                    Ok(None) => self.sink.problem(too_large(&path, self.limits)),
+                    // The walk ends here and says why.
+                    Err(_) => {}
+                },
+                EntryKind::Sparse => self.sink.problem(Problem {
+                    path: path.into_owned(),
+                    kind: ProblemKind::Unsupported,
+                    detail: "the file is stored with holes".into(),
+                }),
+                EntryKind::Symlink(target) => self.sink.link(&path, &String::from_utf8_lossy(target)),
+                EntryKind::HardLink(target) => self.sink.link(&path, &format!("/{}", String::from_utf8_lossy(target))),
+                EntryKind::Directory | EntryKind::Special => {}
             }
         }
     }
-    if !saw_end && offset() == 0 {
-        sink.problem(Problem { path: String::new(), kind: ProblemKind::Malformed, detail: "the layer holds no tar".into() });
+
+    fn nameless(&mut self, shown: String, why: PathError) {
+        // No runtime would create it either.
+        self.sink.problem(Problem { path: shown, kind: ProblemKind::Malformed, detail: why.to_string() });
     }
 }
 
@@ -281,20 +249,10 @@ pub(crate) fn too_large(path: &str, limits: &Limits) -> Problem {
 }
 
 /// A file's content, unless it is larger than `limit`: the size that it claims is not believed.
-pub(crate) fn read_whole(reader: &mut impl Read, limit: u64) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_whole(reader: &mut (impl Read + ?Sized), limit: u64) -> io::Result<Option<Vec<u8>>> {
     let mut content = Vec::new();
     reader.take(limit + 1).read_to_end(&mut content)?;
     Ok((content.len() as u64 <= limit).then_some(content))
-}
-
-/// A name as a path below the root: without leading `/`, `.` and doubled slashes. None when it leads outside or is too long.
-fn clean(name: &[u8], limits: &Limits) -> Option<String> {
-    if name.len() > limits.name || name.contains(&0) {
-        return None;
-    }
-    let text = String::from_utf8_lossy(name);
-    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    (parts.len() <= limits.depth && !parts.contains(&"..")).then(|| parts.join("/"))
 }
 
 #[cfg(test)]
@@ -399,9 +357,9 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn names_that_lead_outside_are_told_and_passed_over() {
-        let (seen, _) = walk(&tar_of(&[("../../etc/passwd", "x"), ("/absolute", "y"), ("a/../../b", "z")]));
-        assert_eq!(seen, ["?Malformed ../../etc/passwd", "absolute=y", "?Malformed a/../../b"]);
+    fn names_stay_below_the_root_as_they_do_for_runtimes() {
+        let (seen, _) = walk(&tar_of(&[("../../etc/passwd", "x"), ("/absolute", "y"), ("a/../../b", "z"), ("usr/../c", "w")]));
+        assert_eq!(seen, ["etc/passwd=x", "absolute=y", "b=z", "c=w"]);
     }
 
     #[test]

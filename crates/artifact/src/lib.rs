@@ -10,9 +10,12 @@ mod hasher;
 mod image;
 mod layer;
 mod limits;
+mod path;
 mod reference;
 mod registry;
 mod sink;
+mod stop;
+mod tar;
 mod tar_index;
 
 pub use directory::walk_directory;

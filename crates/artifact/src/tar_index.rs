@@ -1,16 +1,22 @@
 //! The table of contents of a tar that can be sought in: an image archive, whose entries are layers and manifests.
 
 use crate::Limits;
+use crate::path::PathError;
+use crate::tar::{Entry, EntryKind, EntrySink, Seeking, TarInput, walk};
+use lestrade_model::ProblemKind;
 use serde::{Deserialize, Serialize};
-use std::io::{self, Read, Seek};
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Read};
+use std::rc::Rc;
 
 /// The most entries of an image archive.
-const MAX_ENTRIES: usize = 100_000;
+const MAX_ENTRIES: u64 = 100_000;
 
 /// Where an entry lies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TarEntry {
-    /// Its name, without leading `./`.
+    /// Its name, below the root of the archive.
     pub name: String,
     /// Where its content begins.
     pub offset: u64,
@@ -24,24 +30,58 @@ pub struct TarEntry {
 ///
 /// # Errors
 /// When it is not a tar or ends inside an entry; the message says where.
-pub fn index_tar(mut file: impl Read + Seek, limits: &Limits) -> io::Result<Vec<TarEntry>> {
-    let length = file.seek(io::SeekFrom::End(0))?;
-    file.rewind()?;
-    let mut archive = tar::Archive::new(file);
-    let mut entries = Vec::new();
-    for entry in archive.entries_with_seek()? {
-        let entry = entry?;
-        let name = String::from_utf8_lossy(&entry.path_bytes()).trim_start_matches("./").to_owned();
-        let (offset, size) = (entry.raw_file_position(), entry.size());
-        if name.len() > limits.name || entries.len() >= MAX_ENTRIES {
-            return Err(io::Error::other("more entries, or longer names, than an image has"));
+pub fn index_tar(file: File, limits: &Limits) -> io::Result<Vec<TarEntry>> {
+    let position = Rc::new(Cell::new(0));
+    let mut input = Told { inner: Seeking::new(file)?, position: Rc::clone(&position) };
+    let mut members = Members { entries: Vec::new(), position };
+    let limits = Limits { entries: limits.entries.min(MAX_ENTRIES), ..*limits };
+    match walk(&mut input, &limits, &mut members) {
+        Ok(_) => Ok(members.entries),
+        Err(stop) if stop.kind == ProblemKind::Truncated => {
+            let inside = members.entries.last().map_or_else(String::new, |entry| format!(" inside entry '{}'", entry.name));
+            Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("it ends at byte {}{inside}", stop.offset)))
         }
-        if offset.checked_add(size).is_none_or(|end| end > length) {
-            let what = format!("it ends at byte {length} inside entry '{name}'");
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
-        }
-        let link = entry.link_name_bytes().map(|link| String::from_utf8_lossy(&link).into_owned());
-        entries.push(TarEntry { name, offset, length: size, link });
+        Err(stop) => Err(io::Error::other(format!("{} at byte {}", stop.detail, stop.offset))),
     }
-    Ok(entries)
+}
+
+/// Tells where the walk stands while it shows an entry.
+struct Told {
+    inner: Seeking,
+    position: Rc<Cell<u64>>,
+}
+
+impl Read for Told {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let result = self.inner.read(buffer);
+        self.position.set(self.inner.position());
+        result
+    }
+}
+
+impl TarInput for Told {
+    fn skip(&mut self, length: u64) -> io::Result<u64> {
+        let result = self.inner.skip(length);
+        self.position.set(self.inner.position());
+        result
+    }
+}
+
+struct Members {
+    entries: Vec<TarEntry>,
+    position: Rc<Cell<u64>>,
+}
+
+impl EntrySink for Members {
+    fn entry(&mut self, entry: &Entry<'_>, _body: &mut dyn Read) {
+        let link = match entry.kind {
+            EntryKind::Symlink(target) => Some(String::from_utf8_lossy(target).into_owned()),
+            EntryKind::HardLink(target) => Some(format!("/{}", String::from_utf8_lossy(target))),
+            _ => None,
+        };
+        let name = String::from_utf8_lossy(entry.path).into_owned();
+        self.entries.push(TarEntry { name, offset: self.position.get(), length: entry.size, link });
+    }
+
+    fn nameless(&mut self, _shown: String, _why: PathError) {}
 }

@@ -5,7 +5,7 @@ use lestrade_artifact::{Hasher, Limits, TarEntry, index_tar, walk_directory, wal
 use lestrade_sys::{Reach, Sandbox, answer, confine};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
@@ -77,7 +77,7 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
         }
         Job::Index { limits } => {
             let sandbox = confine(memory, &Reach::Nothing);
-            let listing: TarListing = index_tar(BufReader::new(input), &limits).map_err(|error| {
+            let listing: TarListing = index_tar(input, &limits).map_err(|error| {
                 let cut = error.kind() == std::io::ErrorKind::UnexpectedEof;
                 (cut, error.to_string().lines().next().unwrap_or_default().chars().take(200).collect())
             });

@@ -13,6 +13,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// The revision of how layers are walked: a part of the key under which results are kept, as extractors' versions are.
+const WALK: &str = "walk@2";
+
 /// Why an artifact as a whole was not read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -75,7 +78,7 @@ impl Scanner {
     /// A scanner that has its workers started by `worker`.
     #[must_use]
     pub fn new(worker: WorkerCommand, limits: Limits, cache: Option<Box<dyn LayerCache>>) -> Self {
-        let fingerprint = format!("{};{limits:?}", Extractors::fingerprint(extractors()));
+        let fingerprint = format!("{WALK};{};{limits:?}", Extractors::fingerprint(extractors()));
         Self { worker, limits, cache, fingerprint }
     }
 

@@ -1,0 +1,112 @@
+//! The 512 bytes in front of every entry.
+
+/// The size of a header and of the unit in which content is stored.
+pub(super) const BLOCK: usize = 512;
+
+/// A header block whose checksum is right.
+pub(super) struct Header<'a>(&'a [u8; BLOCK]);
+
+/// What is wrong with a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum HeaderError {
+    #[error("not a tar header (its checksum is wrong)")]
+    Checksum,
+    #[error("a number in the tar header is not one")]
+    Number,
+}
+
+impl<'a> Header<'a> {
+    /// A header, once its checksum has been compared.
+    pub(super) fn parse(block: &'a [u8; BLOCK]) -> Result<Self, HeaderError> {
+        let header = Self(block);
+        let stored = number(header.field(148, 8)).ok_or(HeaderError::Checksum)?;
+        // The checksum's own field counts as blanks. Some old writers summed signed bytes.
+        let blanked = block.iter().enumerate().map(|(at, &b)| if (148..156).contains(&at) { b' ' } else { b });
+        let unsigned: u64 = blanked.clone().map(u64::from).sum();
+        let signed: i64 = blanked.map(|b| i64::from(b as i8)).sum();
+        if stored == unsigned || i64::try_from(stored) == Ok(signed) { Ok(header) } else { Err(HeaderError::Checksum) }
+    }
+
+    /// The entry's type.
+    pub(super) const fn kind(&self) -> u8 {
+        self.0[156]
+    }
+
+    /// The size of the stored content.
+    pub(super) fn size(&self) -> Result<u64, HeaderError> {
+        number(self.field(124, 12)).ok_or(HeaderError::Number)
+    }
+
+    /// The name, with its prefix where the format has one.
+    pub(super) fn name(&self) -> Vec<u8> {
+        let name = text(self.field(0, 100));
+        // GNU uses the prefix's place for other things.
+        let prefix = if self.field(257, 6) == b"ustar\0" { text(self.field(345, 155)) } else { b"" };
+        if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
+    }
+
+    /// The target of a link.
+    pub(super) fn link(&self) -> &'a [u8] {
+        text(self.field(157, 100))
+    }
+
+    /// Whether a sparse entry's map goes on in another block.
+    pub(super) const fn is_extended(&self) -> bool {
+        self.0[482] != 0
+    }
+
+    fn field(&self, at: usize, length: usize) -> &'a [u8] {
+        self.0.get(at..at + length).unwrap_or_default()
+    }
+}
+
+/// Bytes up to the first NUL.
+fn text(field: &[u8]) -> &[u8] {
+    field.split(|&b| b == 0).next().unwrap_or_default()
+}
+
+/// Octal digits between blanks and NULs, or a big-endian binary number when the first bit is set. Negative ones are none.
+fn number(field: &[u8]) -> Option<u64> {
+    match field.split_first()? {
+        (first, rest) if first & 0x80 != 0 => {
+            if first & 0x40 != 0 {
+                return None;
+            }
+            rest.iter().try_fold(u64::from(first & 0x3f), |n, &b| n.checked_mul(256)?.checked_add(u64::from(b)))
+        }
+        _ => {
+            let digits = field.trim_ascii_start();
+            let end = digits.iter().position(|b| matches!(b, 0 | b' ')).unwrap_or(digits.len());
+            let (digits, rest) = digits.split_at(end);
+            if rest.iter().any(|b| !matches!(b, 0 | b' ')) {
+                return None;
+            }
+            digits.iter().try_fold(0_u64, |n, b| match b {
+                b'0'..=b'7' => n.checked_mul(8)?.checked_add(u64::from(b - b'0')),
+                _ => None,
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_are_octal_or_binary_and_never_negative() {
+        for (field, want) in [
+            (&b"00000000017\0"[..], Some(15)),
+            (b"     17 \0", Some(15)),
+            (b"\0\0\0\0", Some(0)),
+            (b"18\0", None),
+            (b"1\x002\0", None),
+            (b"-7\0", None),
+            (b"\x80\0\0\0\0\0\0\0\0\0\x01\0", Some(256)),
+            (b"\x80\0\0\x01\0\0\0\0\0\0\0\0", None),
+            (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", None),
+        ] {
+            assert_eq!(number(field), want, "{field:?}");
+        }
+    }
+}
