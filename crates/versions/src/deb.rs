@@ -22,6 +22,18 @@ fn split(version: &str) -> (&[u8], &[u8], &[u8]) {
     }
 }
 
+/// What dpkg accepts (`lib/dpkg/parsehelp.c`); like dpkg, it also lets an underscore pass in the upstream version.
+pub(crate) fn is_valid(version: &str) -> bool {
+    let version = version.trim();
+    let (epoch, rest) = version.split_once(':').map_or((None, version), |(epoch, rest)| (Some(epoch), rest));
+    let (upstream, revision) = rest.rsplit_once('-').map_or((rest, None), |(upstream, revision)| (upstream, Some(revision)));
+    // An epoch is a C int.
+    epoch.is_none_or(|epoch| epoch.bytes().all(|c| c.is_ascii_digit()) && epoch.parse::<u32>().is_ok_and(|n| n <= i32::MAX as u32))
+        && upstream.starts_with(|c: char| c.is_ascii_digit())
+        && upstream.bytes().all(|c| c.is_ascii_alphanumeric() || b".+-~:_".contains(&c))
+        && revision.is_none_or(|r| !r.is_empty() && r.bytes().all(|c| c.is_ascii_alphanumeric() || b".+~_".contains(&c)))
+}
+
 /// Alternates between non-digits (by [`weight`]) and digits (by value) until one differs.
 fn part(mut a: &[u8], mut b: &[u8]) -> Ordering {
     while !a.is_empty() || !b.is_empty() {

@@ -15,14 +15,21 @@ pub(crate) fn compare(a: &str, b: &str) -> Ordering {
     }
 }
 
-struct Parsed<'a> {
-    epoch: &'a [u8],
-    release: Vec<&'a [u8]>,
+/// Whether it is a version at all (PEP 440, appendix B).
+pub(crate) fn is_valid(version: &str) -> bool {
+    Parsed::of(&version.trim().to_ascii_lowercase()).is_some()
+}
+
+/// A version in its parts; [`Parsed::of`] takes lower case only.
+#[derive(Clone)]
+pub(crate) struct Parsed<'a> {
+    pub(crate) epoch: &'a [u8],
+    pub(crate) release: Vec<&'a [u8]>,
     /// Letter (`a`, `b`, `r`) and number.
-    pre: Option<(u8, &'a [u8])>,
-    post: Option<&'a [u8]>,
-    dev: Option<&'a [u8]>,
-    local: Option<&'a str>,
+    pub(crate) pre: Option<(u8, &'a [u8])>,
+    pub(crate) post: Option<&'a [u8]>,
+    pub(crate) dev: Option<&'a [u8]>,
+    pub(crate) local: Option<&'a str>,
 }
 
 /// Reads a version from left to right.
@@ -67,7 +74,7 @@ impl<'a> Cursor<'a> {
 }
 
 impl<'a> Parsed<'a> {
-    fn of(text: &'a str) -> Option<Self> {
+    pub(crate) fn of(text: &'a str) -> Option<Self> {
         let mut cursor = Cursor(text);
         cursor.eat("v");
         let mut epoch: &[u8] = b"";
@@ -109,7 +116,7 @@ impl<'a> Parsed<'a> {
         (cursor.0.is_empty() && local_is_sound).then_some(Self { epoch, release, pre, post, dev, local })
     }
 
-    fn compare(&self, other: &Self) -> Ordering {
+    pub(crate) fn compare(&self, other: &Self) -> Ordering {
         digits::compare(self.epoch, other.epoch)
             .then_with(|| releases(&self.release, &other.release))
             .then_with(|| self.pre_rank().cmp(&other.pre_rank()))
@@ -138,7 +145,7 @@ impl<'a> Parsed<'a> {
     }
 }
 
-fn releases(a: &[&[u8]], b: &[&[u8]]) -> Ordering {
+pub(crate) fn releases(a: &[&[u8]], b: &[&[u8]]) -> Ordering {
     (0..a.len().max(b.len()))
         .map(|i| digits::compare(a.get(i).unwrap_or(&b"".as_slice()), b.get(i).unwrap_or(&b"".as_slice())))
         .find(|order| order.is_ne())

@@ -18,6 +18,12 @@ pub(crate) fn compare_segments(a: &str, b: &str) -> Ordering {
     rpmvercmp(a.as_bytes(), b.as_bytes())
 }
 
+/// Visible characters and no second colon.
+pub(crate) fn is_valid(version: &str) -> bool {
+    let (_, rest) = version.split_once(':').unwrap_or(("", version));
+    !rest.is_empty() && rest.bytes().all(|c| c.is_ascii_graphic() && c != b':')
+}
+
 fn split(evr: &str) -> (&[u8], &[u8], Option<&[u8]>) {
     let (epoch, rest) = match evr.split_once(':') {
         Some((epoch, rest)) if epoch.bytes().all(|c| c.is_ascii_digit()) => (epoch, rest),
