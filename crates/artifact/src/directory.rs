@@ -6,21 +6,20 @@ use crate::layer::{read_whole, too_large};
 use crate::sink::FileSink;
 use lestrade_model::{Problem, ProblemKind};
 use lestrade_sys::open_in_root;
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Paths that are followed when they are links, inside the root: the databases that an operating system keeps.
-const FOLLOWED: &[&str] = &["etc/os-release", "var/lib/dpkg/status"];
-
 /// Shows the files below `root`, in the order of their names, to a sink.
-pub fn walk_directory(root: &File, root_path: &Path, limits: &Limits, sink: &mut dyn FileSink) {
+/// The files of `well_known` are looked for under their full names, wherever links inside the root lead.
+pub fn walk_directory(root: &File, root_path: &Path, well_known: &[&str], limits: &Limits, sink: &mut dyn FileSink) {
     let device = root.metadata().map(|metadata| metadata.dev()).unwrap_or_default();
-    let mut walk = Walk { root, device, limits, sink, entries: 0 };
+    let mut walk = Walk { root, device, limits, sink, entries: 0, shown: HashSet::new() };
     walk.folder(root_path, "", 0);
-    for path in FOLLOWED {
+    for path in well_known {
         walk.follow(root_path, path);
     }
 }
@@ -31,6 +30,8 @@ struct Walk<'a> {
     limits: &'a Limits,
     sink: &'a mut dyn FileSink,
     entries: u64,
+    /// The wanted files that the walk came across.
+    shown: HashSet<String>,
 }
 
 impl Walk<'_> {
@@ -68,6 +69,7 @@ impl Walk<'_> {
                 }
             } else if kind.is_file() && self.sink.wants(&path) {
                 self.file(&path);
+                self.shown.insert(path);
             }
         }
         true
@@ -86,10 +88,16 @@ impl Walk<'_> {
         }
     }
 
+    /// Shows a file that is a link, or lies behind one.
     fn follow(&mut self, root: &Path, path: &str) {
-        let is_link = fs::symlink_metadata(root.join(path)).is_ok_and(|metadata| metadata.is_symlink());
-        if is_link && self.sink.wants(path) {
-            self.file(path);
+        let mut above = Path::new(path).ancestors().filter(|part| !part.as_os_str().is_empty());
+        let over_links = above.any(|part| fs::symlink_metadata(root.join(part)).is_ok_and(|metadata| metadata.is_symlink()));
+        if over_links && !self.shown.contains(path) && self.sink.wants(path) {
+            match open_in_root(self.root, path) {
+                // A link on the way need not lead to a file of that name; a link in its place should.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(root.join(path)).is_err() => {}
+                _ => self.file(path),
+            }
         }
     }
 }
@@ -116,7 +124,22 @@ mod tests {
         std::process::Command::new("mkfifo").arg(at("fifo")).status().unwrap();
         let mut recorder = Recorder::default();
         let root = File::open(folder.path()).unwrap();
-        walk_directory(&root, folder.path(), &Limits::default(), &mut recorder);
+        let known = ["etc/os-release", "usr/lib/os-release", "var/lib/dpkg/status", "lib/apk/db/installed"];
+        walk_directory(&root, folder.path(), &known, &Limits::default(), &mut recorder);
         assert_eq!(recorder.0, ["usr/lib/os-release=ID=inside", "etc/os-release=ID=inside", "?Unreadable var/lib/dpkg/status"]);
+    }
+
+    #[test]
+    fn a_database_behind_a_linked_folder_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("var/lib")).unwrap();
+        fs::create_dir_all(at("srv/dpkg")).unwrap();
+        fs::write(at("srv/dpkg/status"), "inside").unwrap();
+        symlink("/srv/dpkg", at("var/lib/dpkg")).unwrap();
+        let mut recorder = Recorder::default();
+        let root = File::open(folder.path()).unwrap();
+        walk_directory(&root, folder.path(), &["var/lib/dpkg/status"], &Limits::default(), &mut recorder);
+        assert_eq!(recorder.0, ["srv/dpkg/status=inside", "var/lib/dpkg/status=inside"]);
     }
 }

@@ -202,6 +202,36 @@ struct Shown<'a> {
     limits: &'a Limits,
 }
 
+impl Shown<'_> {
+    /// An entry of the layer's own files.
+    fn shown(&mut self, entry: &Entry<'_>, path: &str, body: &mut dyn Read) {
+        let is_folder = entry.kind == EntryKind::Directory;
+        let wanted = self.sink.wants(path);
+        // A folder hides nothing below it, and a wanted file in whose place it stands.
+        if wanted || !is_folder {
+            self.sink.hides(path);
+        }
+        match entry.kind {
+            EntryKind::File if wanted => match read_whole(body, self.limits.file) {
+                Ok(Some(content)) => self.sink.file(path, &content),
+                Ok(None) => self.sink.problem(too_large(path, self.limits)),
+                // The walk ends here and says why.
+                Err(_) => {}
+            },
+            EntryKind::Sparse if wanted => self.sink.problem(Problem {
+                path: path.to_owned(),
+                kind: ProblemKind::Unsupported,
+                detail: "the file is stored with holes".into(),
+            }),
+            EntryKind::HardLink(target) if wanted => self.sink.link(path, &format!("/{}", String::from_utf8_lossy(target))),
+            EntryKind::Symlink(target) if wanted => self.sink.link(path, &String::from_utf8_lossy(target)),
+            EntryKind::Symlink(target) if self.sink.leads(path) => self.sink.way(path, Some(&String::from_utf8_lossy(target))),
+            EntryKind::Directory if self.sink.leads(path) => self.sink.way(path, None),
+            _ => {}
+        }
+    }
+}
+
 impl EntrySink for Shown<'_> {
     fn entry(&mut self, entry: &Entry<'_>, body: &mut dyn Read) {
         let path = String::from_utf8_lossy(entry.path);
@@ -214,23 +244,8 @@ impl EntrySink for Shown<'_> {
                 let removed = if folder.is_empty() { removed.to_owned() } else { format!("{folder}/{removed}") };
                 self.sink.whiteout(&removed);
             }
-        } else if self.sink.wants(&path) {
-            match entry.kind {
-                EntryKind::File => match read_whole(body, self.limits.file) {
-                    Ok(Some(content)) => self.sink.file(&path, &content),
-                    Ok(None) => self.sink.problem(too_large(&path, self.limits)),
-                    // The walk ends here and says why.
-                    Err(_) => {}
-                },
-                EntryKind::Sparse => self.sink.problem(Problem {
-                    path: path.into_owned(),
-                    kind: ProblemKind::Unsupported,
-                    detail: "the file is stored with holes".into(),
-                }),
-                EntryKind::Symlink(target) => self.sink.link(&path, &String::from_utf8_lossy(target)),
-                EntryKind::HardLink(target) => self.sink.link(&path, &format!("/{}", String::from_utf8_lossy(target))),
-                EntryKind::Directory | EntryKind::Special => {}
-            }
+        } else if !path.is_empty() {
+            self.shown(entry, &path, body);
         }
     }
 
@@ -269,6 +284,13 @@ pub(crate) mod tests {
         fn wants(&mut self, path: &str) -> bool {
             !path.ends_with(".bin")
         }
+        fn leads(&mut self, path: &str) -> bool {
+            path == "way"
+        }
+        fn way(&mut self, path: &str, link: Option<&str>) {
+            self.0.push(format!("{path}:{}", link.unwrap_or("/")));
+        }
+        fn hides(&mut self, _path: &str) {}
         fn file(&mut self, path: &str, content: &[u8]) {
             self.0.push(format!("{path}={}", String::from_utf8_lossy(content)));
         }

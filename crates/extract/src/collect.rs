@@ -1,5 +1,7 @@
 //! The sink that a walk fills: every wanted file is read at once and forgotten.
 
+use crate::extractor::lies_above;
+use crate::report::{Alias, shadow};
 use crate::{Extractors, FileReport, LayerReport};
 use lestrade_artifact::FileSink;
 use lestrade_model::{Problem, ProblemKind};
@@ -11,6 +13,7 @@ const MAX_FOUND: usize = 1_000_000;
 /// Fills a [`LayerReport`].
 pub struct Collector<'a> {
     extractors: &'a Extractors,
+    aliases: &'a [Alias],
     report: LayerReport,
     found: usize,
 }
@@ -19,7 +22,16 @@ impl<'a> Collector<'a> {
     /// Reads with these extractors.
     #[must_use]
     pub fn new(extractors: &'a Extractors) -> Self {
-        Self { extractors, report: LayerReport::default(), found: 0 }
+        Self { extractors, aliases: &[], report: LayerReport::default(), found: 0 }
+    }
+
+    /// Reads also files that links lead to.
+    pub(crate) fn with_aliases(self, aliases: &'a [Alias]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    fn alias(&self, path: &str) -> Option<&'a Alias> {
+        self.aliases.iter().find(|alias| alias.path == path)
     }
 
     /// What was collected.
@@ -31,11 +43,23 @@ impl<'a> Collector<'a> {
 
 impl FileSink for Collector<'_> {
     fn wants(&mut self, path: &str) -> bool {
-        self.extractors.want(path)
+        self.extractors.want(path) || self.alias(path).is_some()
+    }
+
+    fn leads(&mut self, path: &str) -> bool {
+        self.extractors.leads(path) || self.aliases.iter().any(|alias| lies_above(path, &alias.path))
+    }
+
+    fn way(&mut self, path: &str, link: Option<&str>) {
+        self.report.ways.push((path.to_owned(), link.map(str::to_owned)));
+    }
+
+    fn hides(&mut self, path: &str) {
+        self.report.shadows.push(shadow(path));
     }
 
     fn file(&mut self, path: &str, content: &[u8]) {
-        let report = self.extractors.read(path, content);
+        let report = self.extractors.read_as(self.alias(path).map_or(path, |alias| &alias.wanted_as), path, content);
         self.found += report.found.len();
         if self.found > MAX_FOUND {
             let detail = format!("more than {MAX_FOUND} packages");

@@ -4,38 +4,49 @@
 //! layers below have in it; each layer's own files come after its removals (OCI image specification, "Layer"). A package
 //! database is a file, so the top-most one counts, and a language's package counts unless its file was removed.
 
-use crate::{FileReport, Found, LayerReport, Origin};
+use crate::overlay::Overlay;
+use crate::report::Alias;
+use crate::{Extractors, FileReport, Found, LayerReport, Origin, extractors};
 use lestrade_model::{Component, Ecosystem, Family, Inventory, Occurrence, OsRelease, Problem, ProblemKind};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Links that are followed one after the other before it is called a circle.
-const MAX_HOPS: usize = 40;
+use std::collections::{BTreeSet, HashSet};
 
 /// Puts layers together, the lowest first.
 #[must_use]
 pub fn compose(layers: &[LayerReport]) -> Inventory {
+    compose_with(layers, &BTreeSet::new()).0
+}
+
+/// The same, with files that were read because links lead to them; answers also to which files links lead that were not.
+pub(crate) fn compose_with(layers: &[LayerReport], aliases: &BTreeSet<Alias>) -> (Inventory, BTreeSet<Alias>) {
     let mut problems: Vec<Problem> = Vec::new();
-    let mut visible: BTreeMap<&str, (&LayerReport, &FileReport)> = BTreeMap::new();
     for layer in layers {
-        for folder in &layer.opaque {
-            remove_below(&mut visible, folder);
-        }
-        for path in &layer.whiteouts {
-            visible.remove(path.as_str());
-            remove_below(&mut visible, path);
-        }
-        for file in &layer.files {
-            visible.insert(&file.path, (layer, file));
-        }
         problems.extend(layer.problems.iter().map(|problem| Problem { path: place(layer, &problem.path), ..problem.clone() }));
     }
-    let mut files: Vec<(&LayerReport, &str, &FileReport)> = Vec::new();
-    for (path, (layer, file)) in &visible {
-        match follow(&visible, path, file) {
-            Ok(target) => files.push((layer, path, target)),
-            Err(detail) => problems.push(Problem { path: (*path).to_owned(), kind: ProblemKind::Unsupported, detail }),
+    let overlay = Overlay::of(layers);
+    let is_alias = |path: &str| aliases.iter().any(|alias| alias.path == path);
+    let mut unread = BTreeSet::new();
+    let mut files: Vec<(usize, &str, &FileReport)> = Vec::new();
+    let well_known: BTreeSet<&str> = Extractors::well_known(extractors()).collect();
+    let mut paths: BTreeSet<&str> = overlay.files.keys().copied().filter(|path| !is_alias(path)).collect();
+    paths.extend(&well_known);
+    for path in paths {
+        let Ok(real) = overlay.locate(path) else {
+            problems.push(unsupported(path, "links lead round in a circle".to_owned()));
+            continue;
+        };
+        match overlay.files.get(real.as_str()) {
+            Some((layer, file)) => files.push((*layer, path, file)),
+            None if real == path => {}
+            None if is_alias(&real) || well_known.contains(real.as_str()) => {
+                // It was looked for and is not there. A link in a file's place should lead somewhere, one on the way need not.
+                if overlay.files.contains_key(path) {
+                    problems.push(unsupported(path, format!("a link to '{real}', which is not there")));
+                }
+            }
+            None => drop(unread.insert(Alias { path: real, wanted_as: path.to_owned() })),
         }
     }
+    problems.extend(unread.iter().map(|alias| unsupported(&alias.wanted_as, format!("a link to '{}', which was not read", alias.path))));
     for (_, path, file) in &files {
         problems.extend(file.problems.iter().map(|(kind, detail)| Problem {
             path: (*path).to_owned(),
@@ -50,13 +61,18 @@ pub fn compose(layers: &[LayerReport]) -> Inventory {
     let mut found = Vec::new();
     let mut homeless = 0_usize;
     for (layer, path, file) in &files {
+        let mut history = History::default();
         for package in &file.found {
             homeless += usize::from(package.origin == Origin::OperatingSystem && ecosystem.is_none());
             let component = component(package, ecosystem.as_ref(), owned.contains(merged(path)));
+            let brought = match package.origin {
+                Origin::OperatingSystem => history.brought(layers, *layer, &file.path, package),
+                Origin::Language(_) => *layer,
+            };
             let occurrence = Occurrence {
                 component: 0,
                 path: (*path).to_owned(),
-                layer: (!layer.digests.blob.is_empty()).then(|| layer.digests.blob.clone()),
+                layer: layers.get(brought).map(|layer| layer.digests.blob.clone()).filter(|digest| !digest.is_empty()),
                 arch: package.arch.clone(),
                 manager: package.manager,
             };
@@ -68,7 +84,7 @@ pub fn compose(layers: &[LayerReport]) -> Inventory {
         let detail = format!("{homeless} packages of {name} are listed and judged by nobody");
         problems.push(Problem { path: "etc/os-release".into(), kind: ProblemKind::UnknownSystem, detail });
     }
-    Inventory::assemble(os, found, problems)
+    (Inventory::assemble(os, found, problems), unread)
 }
 
 fn place(layer: &LayerReport, path: &str) -> String {
@@ -79,49 +95,41 @@ fn place(layer: &LayerReport, path: &str) -> String {
     }
 }
 
-fn remove_below(visible: &mut BTreeMap<&str, (&LayerReport, &FileReport)>, folder: &str) {
-    if folder.is_empty() {
-        return visible.clear();
-    }
-    let prefix = format!("{folder}/");
-    visible.retain(|path, _| !path.starts_with(&prefix));
+fn unsupported(path: &str, detail: String) -> Problem {
+    Problem { path: path.to_owned(), kind: ProblemKind::Unsupported, detail }
 }
 
-/// The file that a link leads to, or the file itself.
-fn follow<'a>(
-    visible: &BTreeMap<&str, (&LayerReport, &'a FileReport)>,
-    path: &str,
-    file: &'a FileReport,
-) -> Result<&'a FileReport, String> {
-    let (mut at, mut file) = (path.to_owned(), file);
-    for _ in 0..MAX_HOPS {
-        let Some(link) = &file.link else { return Ok(file) };
-        at = resolve(&at, link);
-        match visible.get(at.as_str()) {
-            Some((_, target)) => file = target,
-            None => return Err(format!("a link to '{at}', which was not read")),
-        }
-    }
-    Err("links lead round in a circle".to_owned())
+/// In which layer a package of the operating system came to be. Each layer that touches the package database brings a whole new
+/// one, so the topmost is what counts; a package is of the lowest layer from which on it was there without a break.
+#[derive(Default)]
+struct History<'a> {
+    /// Earlier states of the database, the latest first, each with the number of its layer.
+    earlier: Option<Vec<(usize, HashSet<Installed<'a>>)>>,
 }
 
-/// Where a link points, inside the root: `..` at the root stays there.
-fn resolve(path: &str, link: &str) -> String {
-    let mut parts: Vec<&str> = if link.starts_with('/') { vec![] } else { path.split('/').collect() };
-    parts.pop();
-    for part in link.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
+/// Name, version and architecture.
+type Installed<'a> = (&'a str, &'a str, Option<&'a str>);
+
+fn installed(package: &Found) -> Installed<'_> {
+    (&package.name, &package.version, package.arch.as_deref())
 }
 
-fn operating_system(files: &[(&LayerReport, &str, &FileReport)]) -> Option<OsRelease> {
+impl<'a> History<'a> {
+    fn brought(&mut self, layers: &'a [LayerReport], top: usize, database: &str, package: &Found) -> usize {
+        let earlier = self.earlier.get_or_insert_with(|| {
+            let below = layers.get(..top).unwrap_or_default().iter().enumerate().rev();
+            let state = |(number, layer): (usize, &'a LayerReport)| {
+                let file = layer.files.iter().rfind(|file| file.path == database)?;
+                Some((number, file.found.iter().map(installed).collect()))
+            };
+            below.filter_map(state).collect()
+        });
+        let with_it = earlier.iter().take_while(|(_, packages)| packages.contains(&installed(package)));
+        with_it.last().map_or(top, |(number, _)| *number)
+    }
+}
+
+fn operating_system(files: &[(usize, &str, &FileReport)]) -> Option<OsRelease> {
     ["etc/os-release", "usr/lib/os-release"]
         .iter()
         .find_map(|wanted| files.iter().find(|(_, path, _)| path == wanted).and_then(|(_, _, file)| file.os.clone()))
@@ -195,6 +203,39 @@ mod tests {
         assert_eq!(inventory.occurrences.len(), 2);
         let inventory = compose(&[layer(vec![link("a", "b"), link("b", "/a"), link("c", "/nowhere")], &[], &[])]);
         assert_eq!(inventory.problems.len(), 3);
+    }
+
+    #[test]
+    fn a_link_to_a_file_that_nobody_read_asks_for_it() {
+        let way = LayerReport { ways: vec![("var/lib/dpkg".into(), Some("/srv/dpkg".into()))], ..LayerReport::default() };
+        let (inventory, unread) = compose_with(std::slice::from_ref(&way), &BTreeSet::new());
+        let wanted = |name: &str| Alias { path: format!("srv/dpkg/{name}"), wanted_as: format!("var/lib/dpkg/{name}") };
+        assert_eq!((inventory.problems.len(), unread), (1, BTreeSet::from([wanted("status")])));
+        let mut status = npm("srv/dpkg/status", "bash");
+        status.found[0].origin = Origin::OperatingSystem;
+        let (inventory, unread) = compose_with(&[way, layer(vec![status], &[], &[])], &BTreeSet::from([wanted("status")]));
+        assert_eq!((inventory.occurrences[0].path.as_str(), inventory.occurrences.len(), unread.len()), ("var/lib/dpkg/status", 1, 0));
+    }
+
+    #[test]
+    fn packages_are_of_the_layer_that_brought_them() {
+        let database = |digest: &str, packages: &[(&str, &str)]| {
+            let mut file = FileReport { path: "var/lib/dpkg/status".into(), ..FileReport::default() };
+            file.found = packages.iter().flat_map(|_| npm("", "").found).collect();
+            for (found, (name, version)) in file.found.iter_mut().zip(packages) {
+                (found.origin, found.name, found.version) = (Origin::OperatingSystem, (*name).to_owned(), (*version).to_owned());
+            }
+            let mut layer = layer(vec![file], &[], &[]);
+            layer.digests.blob = digest.to_owned();
+            layer
+        };
+        let inventory = compose(&[
+            database("L0", &[("a", "1"), ("b", "1"), ("c", "1")]),
+            database("L1", &[("a", "1"), ("b", "2"), ("d", "1")]),
+            database("L2", &[("a", "1"), ("b", "2"), ("c", "1")]),
+        ]);
+        let brought: Vec<_> = inventory.occurrences.iter().map(|o| o.layer.as_deref().unwrap_or_default()).collect();
+        assert_eq!((inventory.components.len(), brought), (3, vec!["L0", "L1", "L2"]));
     }
 
     #[test]

@@ -107,6 +107,8 @@ pub struct Extractors {
     automaton: GlobSet,
     /// Which extractor each pattern of the automaton belongs to.
     owners: Vec<usize>,
+    /// The paths that are wanted by their full name.
+    well_known: Vec<&'static str>,
 }
 
 impl Extractors {
@@ -125,13 +127,25 @@ impl Extractors {
                 owners.push(owner);
             }
         }
-        Self { all, automaton: builder.build().expect("globs of ours compile"), owners }
+        let well_known = Self::well_known(all).collect();
+        Self { all, automaton: builder.build().expect("globs of ours compile"), owners, well_known }
     }
 
     /// Whether any extractor wants the file at `path`.
     #[must_use]
     pub fn want(&self, path: &str) -> bool {
         self.automaton.is_match(path)
+    }
+
+    /// The paths that extractors want by their full name.
+    pub fn well_known(all: &[&'static dyn Extractor]) -> impl Iterator<Item = &'static str> {
+        all.iter().flat_map(|extractor| extractor.wants()).copied().filter(|pattern| !pattern.contains(['*', '?', '[', '{']))
+    }
+
+    /// Whether a path lies above one that is wanted by its full name.
+    #[must_use]
+    pub fn leads(&self, path: &str) -> bool {
+        self.well_known.iter().any(|known| lies_above(path, known))
     }
 
     /// What everything that decides a layer's result is called.
@@ -143,7 +157,14 @@ impl Extractors {
     /// Reads a file with every extractor that wants it.
     #[must_use]
     pub fn read(&self, path: &str, content: &[u8]) -> FileReport {
+        self.read_as(path, path, content)
+    }
+
+    /// Reads a file as if it lay at another path, from where a link leads to it.
+    #[must_use]
+    pub(crate) fn read_as(&self, wanted_as: &str, path: &str, content: &[u8]) -> FileReport {
         let mut report = FileReport { path: path.to_owned(), ..FileReport::default() };
+        let path = wanted_as;
         let mut owners: Vec<usize> = self.automaton.matches(path).into_iter().map(|pattern| self.owners[pattern]).collect();
         owners.dedup();
         for owner in owners {
@@ -154,6 +175,11 @@ impl Extractors {
         }
         report
     }
+}
+
+/// Whether `folder` is a folder above `path`.
+pub(crate) fn lies_above(folder: &str, path: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 struct Sink<'a> {

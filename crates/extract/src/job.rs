@@ -1,5 +1,6 @@
 //! What a worker is asked to do.
 
+use crate::report::Alias;
 use crate::{Collector, Extractors, extractors};
 use lestrade_artifact::{Hasher, Limits, TarEntry, index_tar, walk_directory, walk_layer};
 use lestrade_sys::{Reach, Sandbox, answer, confine};
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Job {
     /// Reads the layer at standard input, or the slice of it: answers a [`crate::LayerReport`].
-    Layer { slice: Option<(u64, u64)>, limits: Limits },
+    Layer { slice: Option<(u64, u64)>, aliases: Vec<Alias>, limits: Limits },
     /// Reads the folder that standard input is open on: answers a [`crate::LayerReport`].
     Directory { limits: Limits },
     /// Lists the tar at standard input: answers a [`TarListing`].
@@ -50,20 +51,21 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
             let sandbox = confine(memory, &Reach::Below(&input));
             let mut collector = Collector::new(&extractors);
             if entered {
-                walk_directory(&input, Path::new("."), &limits, &mut collector);
+                let well_known: Vec<&str> = Extractors::well_known(crate::extractors()).collect();
+                walk_directory(&input, Path::new("."), &well_known, &limits, &mut collector);
                 (sandbox, encode(&collector.finish()))
             } else {
                 (sandbox, Vec::new())
             }
         }
-        Job::Layer { slice, limits } => {
+        Job::Layer { slice, aliases, limits } => {
             let extractors = extractors();
             // Walls stand around threads: the second one confines itself, and both have to be inside.
             let Ok((hasher, around_hasher)) = Hasher::start(move || confine(memory, &Reach::Nothing)) else {
                 return (Sandbox::default(), Vec::new());
             };
             let sandbox = confine(memory, &Reach::Nothing).and(around_hasher);
-            let mut collector = Collector::new(&extractors);
+            let mut collector = Collector::new(&extractors).with_aliases(&aliases);
             let digests = match slice {
                 None => walk_layer(input, &limits, hasher, &mut collector),
                 Some((offset, length)) => match seek(input, offset) {

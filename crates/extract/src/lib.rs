@@ -11,6 +11,7 @@ mod compose;
 mod extractor;
 mod extractors;
 mod job;
+mod overlay;
 mod report;
 mod scanner;
 
@@ -20,5 +21,5 @@ pub use compose::compose;
 pub use extractor::{ExtractError, Extractor, ExtractorId, Extractors, InventorySink, WantedFile};
 pub use extractors::all as extractors;
 pub use job::worker_main;
-pub use report::{FileReport, Found, LayerReport, Origin};
+pub use report::{FileReport, Found, LayerReport, Origin, shadow};
 pub use scanner::{ScanError, ScannedImage, Scanner};

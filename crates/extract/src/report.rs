@@ -58,6 +58,27 @@ pub struct LayerReport {
     pub whiteouts: Vec<String>,
     /// Folders whose content in the layers below it hides.
     pub opaque: Vec<String>,
+    /// What stands on the way to files that are wanted by their full name: a link and where it leads, or a folder.
+    pub ways: Vec<(String, Option<String>)>,
+    /// Hashes ([`shadow`]) of the paths of all entries that are no folders: each hides what the layers below have at and below it.
+    pub shadows: Vec<u64>,
     /// What of it could not be read.
     pub problems: Vec<Problem>,
+}
+
+/// A file that is wanted because a link leads to it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Alias {
+    /// Where it lies.
+    pub(crate) path: String,
+    /// Under which name it is wanted.
+    pub(crate) wanted_as: String,
+}
+
+/// The hash of a path in [`LayerReport::shadows`]: FNV-1a, its bits mixed. It is kept in caches, so it must not change; who makes
+/// two paths collide hides packages of their own image only.
+#[must_use]
+pub fn shadow(path: &str) -> u64 {
+    let hash = path.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

@@ -1,12 +1,15 @@
 //! From an artifact to its inventory: finds the layers, has workers read them, puts the results together.
 
+use crate::compose::compose_with;
 use crate::job::{Job, TarListing};
+use crate::report::Alias;
 use crate::{Extractors, LayerCache, LayerReport, compose, extractors};
 use lestrade_artifact::{
     ArtifactError, ImageConfig, ImageReference, LayerPlace, LayerSource, Limits, Platform, RegistryClient, TarEntry, TarIndexer, open_image,
 };
 use lestrade_model::{Inventory, Problem, ProblemKind};
 use lestrade_sys::{Input, WorkerCommand, WorkerFailure, WorkerLimits};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -14,7 +17,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The revision of how layers are walked: a part of the key under which results are kept, as extractors' versions are.
-const WALK: &str = "walk@2";
+const WALK: &str = "walk@3";
+/// How often layers are read again to see where links lead, and to how many files at most.
+const MAX_PASSES: usize = 3;
+const MAX_ALIASES: usize = 64;
 
 /// Why an artifact as a whole was not read.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +136,26 @@ impl Scanner {
 
     /// Reads layers on as many workers as there are cores.
     fn read_layers(&self, digest: String, config: ImageConfig, pending: &[Pending<'_>]) -> Result<ScannedImage, ScanError> {
+        let mut aliases = BTreeSet::new();
+        let mut layers = self.read_each(pending, &aliases)?;
+        check_diff_ids(&config, &mut layers);
+        let (mut inventory, mut unread) = compose_with(&layers, &aliases);
+        // Links may lead to files that no pattern names: then layers are read again, for those too.
+        for _ in 0..MAX_PASSES {
+            if unread.is_empty() || aliases.len() + unread.len() > MAX_ALIASES {
+                break;
+            }
+            aliases.append(&mut unread);
+            layers = self.read_each(pending, &aliases)?;
+            check_diff_ids(&config, &mut layers);
+            (inventory, unread) = compose_with(&layers, &aliases);
+        }
+        let blobs = layers.iter().map(|layer| layer.digests.blob.clone()).collect();
+        Ok(ScannedImage { digest, config, inventory, layers: blobs })
+    }
+
+    fn read_each(&self, pending: &[Pending<'_>], aliases: &BTreeSet<Alias>) -> Result<Vec<LayerReport>, ScanError> {
+        let aliases: Vec<Alias> = aliases.iter().cloned().collect();
         let results: Vec<Mutex<Option<Result<LayerReport, ScanError>>>> = pending.iter().map(|_| Mutex::new(None)).collect();
         // The largest first: the last one to be started decides when all are done.
         let mut order: Vec<usize> = (0..pending.len()).collect();
@@ -143,7 +169,7 @@ impl Scanner {
                         let i = order.get(next.fetch_add(1, Ordering::Relaxed)).copied();
                         i.and_then(|i| pending.get(i).zip(results.get(i)))
                     } {
-                        let report = self.layer(layer);
+                        let report = self.layer(layer, &aliases);
                         *result.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(report);
                     }
                 });
@@ -154,12 +180,10 @@ impl Scanner {
             let result = result.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
             layers.extend(result.transpose()?);
         }
-        check_diff_ids(&config, &mut layers);
-        let blobs = layers.iter().map(|layer| layer.digests.blob.clone()).collect();
-        Ok(ScannedImage { digest, config, inventory: compose(&layers), layers: blobs })
+        Ok(layers)
     }
 
-    fn layer(&self, pending: &Pending<'_>) -> Result<LayerReport, ScanError> {
+    fn layer(&self, pending: &Pending<'_>, aliases: &[Alias]) -> Result<LayerReport, ScanError> {
         match pending {
             Pending::Local(source) => {
                 let (path, slice) = match &source.place {
@@ -169,19 +193,26 @@ impl Scanner {
                 let shown = path.display().to_string();
                 let file = File::open(path).map_err(|source| ArtifactError::Io { path: shown.clone(), source })?;
                 let name = source.digest.clone().unwrap_or(shown);
-                let report = self.report(&Job::Layer { slice, limits: self.limits }, Input::File(file), &name)?;
+                let report =
+                    self.report(&Job::Layer { slice, aliases: aliases.to_vec(), limits: self.limits }, Input::File(file), &name)?;
                 check(source.digest.as_deref(), report)
             }
             Pending::Remote { client, repository, digest } => {
                 let key = format!("{digest};{}", self.fingerprint);
-                if let Some(report) = self.cache.as_ref().and_then(|cache| cache.get(&key)) {
+                // What was read for one image's links is no other image's result.
+                let cache = self.cache.as_ref().filter(|_| aliases.is_empty());
+                if let Some(report) = cache.and_then(|cache| cache.get(&key)) {
                     return check(Some(digest), report);
                 }
                 let mut blob = client.blob(repository, digest)?;
                 let mut stream: &mut dyn Read = &mut blob;
-                let report = self.report(&Job::Layer { slice: None, limits: self.limits }, Input::Stream(&mut stream), digest)?;
+                let report = self.report(
+                    &Job::Layer { slice: None, aliases: aliases.to_vec(), limits: self.limits },
+                    Input::Stream(&mut stream),
+                    digest,
+                )?;
                 let report = check(Some(digest), report)?;
-                if let (Some(cache), false) = (&self.cache, crashed(&report)) {
+                if let (Some(cache), false) = (cache, crashed(&report)) {
                     cache.put(&key, &report);
                 }
                 Ok(report)

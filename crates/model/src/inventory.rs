@@ -39,7 +39,7 @@ pub struct Occurrence {
     pub component: u32,
     /// The file that says so, relative to the root, `/`-separated; lossily decoded, so only for people.
     pub path: String,
-    /// The computed digest (`sha256:…`) of the image layer that holds the file.
+    /// The computed digest (`sha256:…`) of the image layer that brought it.
     pub layer: Option<String>,
     /// The architecture as the package manager spells it.
     pub arch: Option<String>,

@@ -105,7 +105,7 @@ fn ours(input: &Path, path: &str, extractors: &Extractors) -> Packages {
         return names(txtar(&text).into_iter().flat_map(|(path, content)| extractors.read(path, content.as_bytes()).found));
     }
     let mut collector = Collector::new(extractors);
-    walk_directory(&File::open(input).unwrap(), input, &Limits::default(), &mut collector);
+    walk_directory(&File::open(input).unwrap(), input, &[], &Limits::default(), &mut collector);
     names(collector.finish().files.into_iter().flat_map(|file| file.found))
 }
 
