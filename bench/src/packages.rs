@@ -19,7 +19,7 @@ pub(crate) type PackageSet = BTreeSet<(String, String, String)>;
 pub(crate) fn ours(program: &Path, image: &Path) -> Result<(PackageSet, Inventory)> {
     let worker = WorkerCommand { program: program.to_owned(), arguments: vec!["worker".to_owned()] };
     let scanned = Scanner::new(worker, Limits::default(), None).scan_image_file(image, &Platform::default())?;
-    let urls: Vec<String> = scanned.inventory.components.iter().filter_map(|component| component.purl()).collect();
+    let urls: Vec<String> = scanned.inventory.components.iter().filter_map(lestrade_model::Component::purl).collect();
     Ok((set(urls.iter().map(String::as_str)), scanned.inventory))
 }
 
