@@ -1,7 +1,7 @@
 //! Digests, computed beside the thread that inflates: the two halves of reading a layer that cost anything.
 
 use sha2::{Digest, Sha256};
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -56,6 +56,36 @@ impl Hasher {
     pub(crate) fn finish(self) -> [String; 2] {
         drop(self.sender);
         self.thread.join().map_or_else(|_| Default::default(), |hashes| hashes.map(written))
+    }
+}
+
+/// A reader that hashes what passes, for who hands bytes to a worker: what the worker itself says of them could come from them.
+pub struct Hashing<R> {
+    inner: R,
+    hash: Sha256,
+}
+
+impl<R: Read> Hashing<R> {
+    /// Hashes what is read from `inner`.
+    pub fn new(inner: R) -> Self {
+        Self { inner, hash: Sha256::new() }
+    }
+
+    /// The digest of all that there is, what was not read yet included.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn finish(mut self) -> io::Result<String> {
+        io::copy(&mut self, &mut io::sink())?;
+        Ok(written(self.hash))
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.hash.update(buffer.get(..length).unwrap_or_default());
+        Ok(length)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Manifests are small JSON, read here with bounds; every document that is named by a digest has that digest computed.
 
 use crate::tar_index::TarEntry;
-use crate::{ArtifactError, Limits};
+use crate::{ArtifactError, Hashing, Limits};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -73,6 +73,34 @@ pub struct LayerSource {
     pub digest: Option<String>,
     /// Where they are.
     pub place: LayerPlace,
+}
+
+impl LayerSource {
+    /// The file that holds its bytes.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        let (LayerPlace::File(path) | LayerPlace::Slice { path, .. }) = &self.place;
+        path
+    }
+
+    /// Offset and length of its bytes, where they are not the whole file.
+    #[must_use]
+    pub const fn slice(&self) -> Option<(u64, u64)> {
+        match self.place {
+            LayerPlace::File(_) => None,
+            LayerPlace::Slice { offset, length, .. } => Some((offset, length)),
+        }
+    }
+
+    /// The digest of its bytes as they are in `file`.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn hash(&self, mut file: File) -> std::io::Result<String> {
+        let (offset, length) = self.slice().unwrap_or((0, u64::MAX));
+        file.seek(SeekFrom::Start(offset))?;
+        Hashing::new(file.take(length)).finish()
+    }
 }
 
 /// An image whose layers have been found.

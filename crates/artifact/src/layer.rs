@@ -20,7 +20,7 @@ const BLOCK: usize = 256 << 10;
 /// The computed digests of a layer, `sha256:…`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerDigests {
-    /// Of the bytes as they came.
+    /// Of the bytes as they came; empty where who gave them hashes them.
     pub blob: String,
     /// Of the tar inside.
     pub diff: String,
@@ -37,7 +37,7 @@ struct Guard {
 /// A stream in blocks, each hashed elsewhere while it is read here.
 struct Hashed<'a, R> {
     inner: R,
-    hasher: &'a Hasher,
+    hasher: Option<&'a Hasher>,
     side: Side,
     blocks: Vec<Block>,
     current: usize,
@@ -50,7 +50,7 @@ struct Hashed<'a, R> {
 const TOO_MUCH: &str = "the layer inflates to more than the limits allow";
 
 impl<'a, R: Read> Hashed<'a, R> {
-    fn new(inner: R, hasher: &'a Hasher, side: Side) -> Self {
+    fn new(inner: R, hasher: Option<&'a Hasher>, side: Side) -> Self {
         let blocks = vec![Block::default()];
         Self { inner, hasher, side, blocks, current: 0, position: 0, bytes: Rc::default(), guard: None }
     }
@@ -91,7 +91,9 @@ impl<R: Read> BufRead for Hashed<'_, R> {
             *filled = self.inner.read(buffer)?;
             if *filled > 0 {
                 self.bytes.set(self.bytes.get() + *filled as u64);
-                self.hasher.take(self.side, block);
+                if let Some(hasher) = self.hasher {
+                    hasher.take(self.side, block);
+                }
                 self.check()?;
             }
         }
@@ -141,14 +143,15 @@ fn drain(stream: &mut impl BufRead) -> io::Result<()> {
     }
 }
 
-/// Walks a layer. Always answers: a layer that is cut off or lies about itself gives what was read and a problem.
-pub fn walk_layer(input: impl Read, limits: &Limits, hasher: Hasher, sink: &mut dyn FileSink) -> LayerDigests {
-    let mut raw = Hashed::new(input, &hasher, Side::Blob);
+/// Walks a layer. Always answers: a layer that is cut off or lies about itself gives what was read and a problem. Where somebody
+/// else hashes the bytes as they come (`hashed_before`), only those inside of a compression are hashed here.
+pub fn walk_layer(input: impl Read, limits: &Limits, hasher: Hasher, hashed_before: bool, sink: &mut dyn FileSink) -> LayerDigests {
+    let mut raw = Hashed::new(input, (!hashed_before).then_some(&hasher), Side::Blob);
     let magic: Vec<u8> = raw.fill_buf().map(|bytes| bytes.iter().take(6).copied().collect()).unwrap_or_default();
     let guard = Guard { input: Rc::clone(&raw.bytes), limits: *limits };
     let mut expanded = 0;
     let mut inside = |decoder: &mut dyn Read, guard: Guard, sink: &mut dyn FileSink| {
-        let mut stream = Hashed { guard: Some(guard), ..Hashed::new(decoder, &hasher, Side::Diff) };
+        let mut stream = Hashed { guard: Some(guard), ..Hashed::new(decoder, Some(&hasher), Side::Diff) };
         walk_stream(&mut stream, limits, sink);
         expanded = stream.bytes.get();
     };
@@ -178,6 +181,7 @@ pub fn walk_layer(input: impl Read, limits: &Limits, hasher: Hasher, sink: &mut 
     }
     drop(raw);
     let [blob, diff] = hasher.finish();
+    let blob = if hashed_before { String::new() } else { blob };
     LayerDigests { diff: if plain { blob.clone() } else { diff }, blob, expanded }
 }
 
@@ -333,7 +337,7 @@ pub(crate) mod tests {
 
     fn walk(bytes: &[u8]) -> (Vec<String>, LayerDigests) {
         let mut recorder = Recorder::default();
-        let digests = walk_layer(bytes, &Limits::default(), hasher(), &mut recorder);
+        let digests = walk_layer(bytes, &Limits::default(), hasher(), false, &mut recorder);
         (recorder.0, digests)
     }
 
@@ -349,6 +353,17 @@ pub(crate) mod tests {
             assert_eq!(seen, ["etc/os-release=ID=debian", "-a/b", "!c"]);
             assert_eq!((digests.blob, digests.diff), (sha256(&bytes), sha256(&plain)));
         }
+    }
+
+    #[test]
+    fn what_was_hashed_before_is_not_hashed_again() {
+        let plain = tar_of(&[("a", "1")]);
+        let digests = |bytes: &[u8]| walk_layer(bytes, &Limits::default(), hasher(), true, &mut Recorder::default());
+        assert_eq!((digests(&plain).blob, digests(&plain).diff), (String::new(), String::new()));
+        assert_eq!((digests(&gzip(&plain)).blob, digests(&gzip(&plain)).diff), (String::new(), sha256(&plain)));
+        let mut hashing = crate::Hashing::new(plain.as_slice());
+        hashing.read_exact(&mut [0; 10]).unwrap();
+        assert_eq!(hashing.finish().unwrap(), sha256(&plain));
     }
 
     #[test]
@@ -392,7 +407,7 @@ pub(crate) mod tests {
         let mut whole = tar_of(&[("a", "1")]);
         whole.truncate(1024);
         let stream = [gzip(&whole), gzip(&tar_of(&[("b", &"x".repeat(32 << 20))])), bomb].concat();
-        let digests = walk_layer(stream.as_slice(), &limits, hasher(), &mut recorder);
+        let digests = walk_layer(stream.as_slice(), &limits, hasher(), false, &mut recorder);
         assert!(recorder.0.iter().any(|line| line.starts_with("?LimitExceeded")), "{:?}", recorder.0.last().map(String::len));
         assert!(digests.expanded < 40 << 20);
     }

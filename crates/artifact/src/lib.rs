@@ -20,7 +20,7 @@ mod tar_index;
 
 pub use directory::walk_directory;
 pub use error::ArtifactError;
-pub use hasher::Hasher;
+pub use hasher::{Hasher, Hashing};
 pub use image::{ImageConfig, ImageSource, LayerPlace, LayerSource, Platform, TarIndexer, open_image};
 pub use layer::{LayerDigests, walk_layer};
 pub use limits::Limits;

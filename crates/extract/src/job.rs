@@ -15,7 +15,7 @@ use std::process::ExitCode;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Job {
     /// Reads the layer at standard input, or the slice of it: answers a [`crate::LayerReport`].
-    Layer { slice: Option<(u64, u64)>, aliases: Vec<Alias>, limits: Limits },
+    Layer { slice: Option<(u64, u64)>, hashed_before: bool, aliases: Vec<Alias>, limits: Limits },
     /// Reads the folder that standard input is open on: answers a [`crate::LayerReport`].
     Directory { limits: Limits },
     /// Lists the tar at standard input: answers a [`TarListing`].
@@ -58,7 +58,7 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
                 (sandbox, Vec::new())
             }
         }
-        Job::Layer { slice, aliases, limits } => {
+        Job::Layer { slice, hashed_before, aliases, limits } => {
             let extractors = extractors();
             // Walls stand around threads: the second one confines itself, and both have to be inside.
             let Ok((hasher, around_hasher)) = Hasher::start(move || confine(memory, &Reach::Nothing)) else {
@@ -67,9 +67,9 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
             let sandbox = confine(memory, &Reach::Nothing).and(around_hasher);
             let mut collector = Collector::new(&extractors).with_aliases(&aliases);
             let digests = match slice {
-                None => walk_layer(input, &limits, hasher, &mut collector),
+                None => walk_layer(input, &limits, hasher, hashed_before, &mut collector),
                 Some((offset, length)) => match seek(input, offset) {
-                    Ok(input) => walk_layer(input.take(length), &limits, hasher, &mut collector),
+                    Ok(input) => walk_layer(input.take(length), &limits, hasher, hashed_before, &mut collector),
                     Err(_) => return (sandbox, Vec::new()),
                 },
             };

@@ -5,13 +5,13 @@ use crate::job::{Job, TarListing};
 use crate::report::Alias;
 use crate::{Extractors, LayerCache, LayerReport, compose, extractors};
 use lestrade_artifact::{
-    ArtifactError, ImageConfig, ImageReference, LayerPlace, LayerSource, Limits, Platform, RegistryClient, TarEntry, TarIndexer, open_image,
+    ArtifactError, Hashing, ImageConfig, ImageReference, LayerPlace, LayerSource, Limits, Platform, RegistryClient, TarEntry, TarIndexer,
+    open_image,
 };
 use lestrade_model::{Inventory, Problem, ProblemKind};
 use lestrade_sys::{Input, WorkerCommand, WorkerFailure, WorkerLimits};
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -184,40 +184,62 @@ impl Scanner {
     }
 
     fn layer(&self, pending: &Pending<'_>, aliases: &[Alias]) -> Result<LayerReport, ScanError> {
+        // What was read for one image's links is no other image's result.
+        let cache = self.cache.as_deref().filter(|_| aliases.is_empty());
+        let job = |slice, hashed_before| Job::Layer { slice, hashed_before, aliases: aliases.to_vec(), limits: self.limits };
         match pending {
             Pending::Local(source) => {
-                let (path, slice) = match &source.place {
-                    LayerPlace::File(path) => (path, None),
-                    LayerPlace::Slice { path, offset, length } => (path, Some((*offset, *length))),
-                };
+                let path = source.path();
                 let shown = path.display().to_string();
-                let file = File::open(path).map_err(|source| ArtifactError::Io { path: shown.clone(), source })?;
-                let name = source.digest.clone().unwrap_or(shown);
-                let report =
-                    self.report(&Job::Layer { slice, aliases: aliases.to_vec(), limits: self.limits }, Input::File(file), &name)?;
-                check(source.digest.as_deref(), report)
+                let open = || File::open(path).map_err(|source| ArtifactError::Io { path: shown.clone(), source });
+                let name = source.digest.clone().unwrap_or_else(|| shown.clone());
+                let Some(cache) = cache else {
+                    let report = self.report(&job(source.slice(), false), Input::File(open()?), &name)?;
+                    return check(source.digest.as_deref(), report);
+                };
+                // A file may have changed since, so what it promises is not enough: what it is now is what it is looked up by.
+                let blob = source.hash(open()?).map_err(|source| ArtifactError::Io { path: shown.clone(), source })?;
+                let read = || self.report(&job(source.slice(), true), Input::File(open()?), &name);
+                check(source.digest.as_deref(), self.kept(cache, blob, read)?)
             }
             Pending::Remote { client, repository, digest } => {
-                let key = format!("{digest};{}", self.fingerprint);
-                // What was read for one image's links is no other image's result.
-                let cache = self.cache.as_ref().filter(|_| aliases.is_empty());
-                if let Some(report) = cache.and_then(|cache| cache.get(&key)) {
-                    return check(Some(digest), report);
+                if let Some(report) = cache.and_then(|cache| cache.get(&self.key(digest))) {
+                    return Ok(report);
                 }
-                let mut blob = client.blob(repository, digest)?;
-                let mut stream: &mut dyn Read = &mut blob;
-                let report = self.report(
-                    &Job::Layer { slice: None, aliases: aliases.to_vec(), limits: self.limits },
-                    Input::Stream(&mut stream),
-                    digest,
-                )?;
-                let report = check(Some(digest), report)?;
+                let mut stream = Hashing::new(client.blob(repository, digest)?);
+                let report = self.report(&job(None, true), Input::Stream(&mut stream), digest)?;
+                let blob = stream.finish().map_err(WorkerFailure::Input)?;
+                let report = check(Some(digest), hashed(report, blob))?;
                 if let (Some(cache), false) = (cache, crashed(&report)) {
-                    cache.put(&key, &report);
+                    cache.put(&self.key(digest), &report);
                 }
                 Ok(report)
             }
         }
+    }
+
+    /// The key of a layer's result: the digest that *we* computed, never a worker's word, which a hostile layer may have put into
+    /// its mouth; and all that decides what is found in it.
+    fn key(&self, blob: &str) -> String {
+        format!("{blob};{}", self.fingerprint)
+    }
+
+    /// The kept result for a digest, or one that is read and kept.
+    fn kept(
+        &self,
+        cache: &dyn LayerCache,
+        blob: String,
+        read: impl FnOnce() -> Result<LayerReport, ScanError>,
+    ) -> Result<LayerReport, ScanError> {
+        let key = self.key(&blob);
+        if let Some(report) = cache.get(&key) {
+            return Ok(report);
+        }
+        let report = hashed(read()?, blob);
+        if !crashed(&report) {
+            cache.put(&key, &report);
+        }
+        Ok(report)
     }
 
     /// Runs a job. A worker that dies costs its input, which is then told, and not the scan.
@@ -238,6 +260,16 @@ impl Scanner {
         let job = postcard::to_stdvec(job).map_err(|_| WorkerFailure::JobTooLarge)?;
         self.worker.run(&job, input, WorkerLimits::default()).map(|(_, body)| body)
     }
+}
+
+/// A report of bytes whose digest was computed outside of the worker.
+fn hashed(mut report: LayerReport, blob: String) -> LayerReport {
+    if report.digests.diff.is_empty() {
+        // They were not compressed: both digests are of the same bytes.
+        report.digests.diff.clone_from(&blob);
+    }
+    report.digests.blob = blob;
+    report
 }
 
 fn crashed(report: &LayerReport) -> bool {

@@ -49,6 +49,8 @@ pub fn confine(memory: u64, reach: &Reach<'_>) -> Sandbox {
 fn limit(memory: u64) -> bool {
     let rows = [
         (libc::RLIMIT_AS, memory),
+        // Of all its threads. Who started it watches the clock; this is for a worker whose starter was killed.
+        (libc::RLIMIT_CPU, 1200),
         (libc::RLIMIT_NOFILE, 256),
         (libc::RLIMIT_CORE, 0),
         // Answers leave by a pipe; no file is ever written.

@@ -9,13 +9,16 @@ use crate::Sandbox;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 const MAGIC: &[u8; 4] = b"LWK1";
 /// The largest job: it has to fit into an argument.
 const MAX_JOB: usize = 60 << 10;
+/// How much is pumped at a time.
+const CHUNK: usize = 256 << 10;
 
 /// How to start a worker: this very program, and the argument that makes it one.
 #[derive(Clone, Debug)]
@@ -31,7 +34,7 @@ pub struct WorkerCommand {
 pub struct WorkerLimits {
     /// Address space, in bytes.
     pub memory: u64,
-    /// Wall-clock time.
+    /// Wall-clock time, that in which it waits for its input not counted.
     pub time: Duration,
     /// Bytes of its answer.
     pub answer: u64,
@@ -121,13 +124,14 @@ impl WorkerCommand {
             }
         };
         let mut child = command.spawn().map_err(WorkerFailure::Start)?;
-        let (mut stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let pumped = match (stream, &mut stdin) {
-            (Some(stream), Some(stdin)) => io::copy(stream, stdin).map(|_| ()),
+        let watch = Watch::start(&child, limits.time);
+        let pumped = match (stream, child.stdin.take()) {
+            (Some(stream), Some(stdin)) => pump(stream, stdin, &watch),
             _ => Ok(()),
         };
-        drop(stdin);
-        let (answer, timed_out) = read_within(&mut child, stdout, limits);
+        watch.tell(Word::Busy);
+        let answer = read_all(&mut child, limits.answer);
+        let timed_out = watch.finish();
         let status = child.wait().map_err(WorkerFailure::Start)?;
         if timed_out {
             return Err(WorkerFailure::TimedOut(limits.time));
@@ -136,38 +140,105 @@ impl WorkerCommand {
             return Err(WorkerFailure::Died(status.to_string()));
         }
         match pumped {
-            // A worker may answer before it has read all: it found what it looked for, or a limit.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(WorkerFailure::Input(error)),
-            _ => unframe(&answer).ok_or(WorkerFailure::BadAnswer),
+            Err(error) => Err(WorkerFailure::Input(error)),
+            Ok(()) => unframe(&answer).ok_or(WorkerFailure::BadAnswer),
         }
     }
 }
 
-/// Reads all that the child says, while a second thread watches the clock and kills it when its time is up.
-fn read_within(child: &mut Child, stdout: Option<std::process::ChildStdout>, limits: WorkerLimits) -> (Vec<u8>, bool) {
-    let mut answer = Vec::new();
-    let id = child.id();
-    let (done, watched) = channel::<()>();
-    let watchdog = std::thread::spawn(move || {
-        let late = watched.recv_timeout(limits.time) == Err(RecvTimeoutError::Timeout);
-        if late && let Ok(id) = i32::try_from(id) {
-            // SAFETY: sends a signal to our own child, which has not been waited for, so its id is still its own.
-            #[allow(unsafe_code)]
-            unsafe {
-                libc::kill(id, libc::SIGKILL);
-            }
+/// Gives the child all of a stream. A child that wants no more is no error.
+fn pump(stream: &mut dyn Read, mut stdin: ChildStdin, watch: &Watch) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        watch.tell(Word::Idle);
+        let length = match stream.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        watch.tell(Word::Busy);
+        match stdin.write_all(&buffer[..length]) {
+            // It may answer before it has read all: it found what it looked for, a limit, or its end. Its answer tells.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            result => result?,
         }
-        late
-    });
-    if let Some(stdout) = stdout {
-        let _ = stdout.take(limits.answer + 64).read_to_end(&mut answer);
+    }
+}
+
+/// Reads all that the child says.
+fn read_all(child: &mut Child, limit: u64) -> Vec<u8> {
+    let mut answer = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        let _ = stdout.take(limit + 64).read_to_end(&mut answer);
     }
     // A child that said too much is still writing: it is of no more use.
-    if answer.len() as u64 > limits.answer {
+    if answer.len() as u64 > limit {
         let _ = child.kill();
     }
-    let _ = done.send(());
-    (answer, watchdog.join().unwrap_or(false))
+    answer
+}
+
+/// What the child is doing, as far as we know.
+enum Word {
+    /// It has something to do.
+    Busy,
+    /// It waits for us, which is no fault of its own.
+    Idle,
+    /// It is done.
+    Done,
+}
+
+/// A thread that watches the clock and kills a child whose time is up, also one that does not take what it is given.
+struct Watch {
+    words: Sender<Word>,
+    thread: JoinHandle<bool>,
+}
+
+impl Watch {
+    fn start(child: &Child, time: Duration) -> Self {
+        let (words, heard) = channel();
+        let id = child.id();
+        Self { words, thread: std::thread::spawn(move || watch(&heard, id, time)) }
+    }
+
+    fn tell(&self, word: Word) {
+        // A watch that is over has killed: what is told no longer matters.
+        let _ = self.words.send(word);
+    }
+
+    /// Ends the watch; answers whether the time was up.
+    fn finish(self) -> bool {
+        self.tell(Word::Done);
+        self.thread.join().unwrap_or(false)
+    }
+}
+
+fn watch(heard: &Receiver<Word>, id: u32, mut left: Duration) -> bool {
+    let mut busy = true;
+    loop {
+        let start = Instant::now();
+        let word = if busy { heard.recv_timeout(left) } else { heard.recv().map_err(|_| RecvTimeoutError::Disconnected) };
+        match word {
+            Err(RecvTimeoutError::Timeout) => {
+                if let Ok(id) = i32::try_from(id) {
+                    // SAFETY: sends a signal to our own child, which has not been waited for, so its id is still its own.
+                    #[allow(unsafe_code)]
+                    unsafe {
+                        libc::kill(id, libc::SIGKILL);
+                    }
+                }
+                return true;
+            }
+            Ok(Word::Done) | Err(RecvTimeoutError::Disconnected) => return false,
+            Ok(next) => {
+                if busy {
+                    left = left.saturating_sub(start.elapsed());
+                }
+                busy = matches!(next, Word::Busy);
+            }
+        }
+    }
 }
 
 fn unframe(frame: &[u8]) -> Option<(Sandbox, Vec<u8>)> {
@@ -231,6 +302,28 @@ mod tests {
         assert!(matches!(run("printf 'LWK1\\007\\377\\377\\377\\377\\377\\377\\377\\377x'", generous), Err(WorkerFailure::BadAnswer)));
         let (sandbox, body) = run("printf 'LWK1\\007\\002\\000\\000\\000\\000\\000\\000\\000ok'", generous).unwrap();
         assert_eq!((sandbox.is_whole(), body.as_slice()), (true, b"ok".as_slice()));
+    }
+
+    #[test]
+    fn a_worker_that_takes_no_input_is_stopped_and_one_that_waits_for_it_is_not() {
+        let quick = WorkerLimits { time: Duration::from_millis(700), answer: 1 << 16, ..WorkerLimits::default() };
+        let run = |script: &str, input: &mut dyn Read| shell(script).run(b"job", Input::Stream(input), quick);
+        let mut endless = io::repeat(0);
+        assert!(matches!(run("exec sleep 60", &mut endless), Err(WorkerFailure::TimedOut(_))));
+        assert!(matches!(run("exec >&-; exit 1", &mut endless), Err(WorkerFailure::Died(_))));
+
+        /// Takes longer to give its one byte than a worker may take.
+        struct Slow(usize);
+        impl Read for Slow {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let given = self.0.min(buffer.len());
+                std::thread::park_timeout(Duration::from_millis(800));
+                self.0 -= given;
+                Ok(given)
+            }
+        }
+        let script = "cat >/dev/null; printf 'LWK1\\000\\000\\000\\000\\000\\000\\000\\000\\000'";
+        assert!(run(script, &mut Slow(1)).is_ok());
     }
 
     #[test]
