@@ -104,15 +104,25 @@ impl RegistryClient {
     fn listing(&self, path: &str, scope: &str, member: &str) -> Result<Vec<String>, ArtifactError> {
         let mut url = self.base.join(path).map_err(|_| self.network("a path is not one"))?;
         let mut names: Vec<String> = Vec::new();
-        for _ in 0..MAX_PAGES {
+        for page in 0..MAX_PAGES {
             let answer = self.get(&url, scope, None)?;
             if answer.status() == StatusCode::NOT_FOUND {
-                return Ok(names);
+                return match (page, member) {
+                    // There is no such repository.
+                    (0, "tags") => Ok(names),
+                    (0, _) => Err(self.network("it does not list its repositories")),
+                    // A page was lost, and part of a list is no list.
+                    _ => Err(self.network("its listing breaks off")),
+                };
             }
             let next = answer.headers().get("link").and_then(|link| link.to_str().ok()).and_then(next_link).map(str::to_owned);
             let document = parse(member, &self.body(self.succeeded(answer)?)?)?;
-            let page = document.get(member).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-            names.extend(page.map(str::to_owned));
+            match document.get(member) {
+                Some(Value::Array(page)) => names.extend(page.iter().filter_map(Value::as_str).map(str::to_owned)),
+                // A repository whose tags were all deleted.
+                Some(Value::Null) => {}
+                _ => return Err(self.network("its listing is none")),
+            }
             if names.len() > MAX_NAMES {
                 return Err(self.network("its listing is longer than a million names"));
             }
@@ -399,6 +409,24 @@ mod tests {
         let error = RegistryClient::new(&host, None).unwrap().repositories().unwrap_err();
         assert!(error.to_string().contains("another host"), "{error}");
         assert_eq!(server.join().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn part_of_a_list_is_no_list() {
+        let first = answer("200 OK", "link: </v2/_catalog?last=a&n=1000>; rel=\"next\"\n", "{\"repositories\": [\"a\"]}");
+        for lost in [answer("404 Not Found", "", ""), answer("200 OK", "", "{}"), answer("200 OK", "", "{\"repositories\": {}}")] {
+            let (host, server) = serve(vec![first.clone(), lost]);
+            assert!(RegistryClient::new(&host, None).unwrap().repositories().is_err());
+            server.join().unwrap();
+        }
+        for (page, tags) in [(answer("404 Not Found", "", ""), 0), (answer("200 OK", "", "{\"tags\": null}"), 0)] {
+            let (host, server) = serve(vec![page]);
+            assert_eq!(RegistryClient::new(&host, None).unwrap().tags("app").unwrap().len(), tags);
+            server.join().unwrap();
+        }
+        let (host, server) = serve(vec![answer("404 Not Found", "", "")]);
+        assert!(RegistryClient::new(&host, None).unwrap().repositories().is_err(), "no catalogue is not an empty one");
+        server.join().unwrap();
     }
 
     #[test]
