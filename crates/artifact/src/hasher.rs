@@ -76,8 +76,15 @@ impl<R: Read> Hashing<R> {
     /// # Errors
     /// When reading fails.
     pub fn finish(mut self) -> io::Result<String> {
-        io::copy(&mut self, &mut io::sink())?;
-        Ok(written(self.hash))
+        // In pieces that are worth a system call.
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            match self.read(&mut buffer) {
+                Ok(0) => return Ok(written(self.hash)),
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+        }
     }
 }
 
