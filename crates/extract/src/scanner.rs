@@ -9,7 +9,7 @@ use lestrade_artifact::{
     open_image,
 };
 use lestrade_model::{Inventory, Problem, ProblemKind};
-use lestrade_sys::{Input, WorkerCommand, WorkerFailure, WorkerLimits};
+use lestrade_sys::{Input, Sandbox, WorkerCommand, WorkerFailure, WorkerLimits};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
@@ -86,6 +86,16 @@ impl Scanner {
     pub fn new(worker: WorkerCommand, limits: Limits, cache: Option<Box<dyn LayerCache>>) -> Self {
         let fingerprint = format!("{WALK};{};{limits:?}", Extractors::fingerprint(extractors()));
         Self { worker, limits, cache, fingerprint }
+    }
+
+    /// Which walls stand around a worker on this machine: has one look at nothing.
+    ///
+    /// # Errors
+    /// When it cannot be started or does not answer.
+    pub fn sandbox(&self) -> Result<Sandbox, ScanError> {
+        let job = postcard::to_stdvec(&Job::Index { limits: self.limits }).map_err(|_| WorkerFailure::JobTooLarge)?;
+        let nothing = File::open("/dev/null").map_err(WorkerFailure::Start)?;
+        Ok(self.worker.run(&job, Input::File(nothing), WorkerLimits::default())?.0)
     }
 
     /// Reads a directory as the root of a system.

@@ -1,7 +1,9 @@
 //! What a worker may still do: compute, and read what it was given.
 
 use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch, apply_filter,
+};
 use std::collections::BTreeMap;
 use std::fs::File;
 
@@ -94,13 +96,14 @@ const CALLS: &[libc::c_long] = &[
     libc::SYS_gettid,
     libc::SYS_lseek,
     libc::SYS_madvise,
-    libc::SYS_mmap,
-    libc::SYS_mprotect,
     libc::SYS_mremap,
     libc::SYS_munmap,
     libc::SYS_newfstatat,
     libc::SYS_openat,
     libc::SYS_openat2,
+    // What `poll` is on machines younger than x86.
+    libc::SYS_ppoll,
+    #[cfg(target_arch = "x86_64")]
     libc::SYS_poll,
     libc::SYS_pread64,
     libc::SYS_read,
@@ -119,7 +122,12 @@ const CALLS: &[libc::c_long] = &[
 
 fn filter_calls() -> Option<()> {
     let architecture = TargetArch::try_from(std::env::consts::ARCH).ok()?;
-    let rules: BTreeMap<i64, _> = CALLS.iter().map(|call| (*call, vec![])).collect();
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = CALLS.iter().map(|call| (*call, vec![])).collect();
+    // Memory may be written to or executed; none becomes executable.
+    let executable = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0).ok()?;
+    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+        rules.insert(call, vec![SeccompRule::new(vec![executable.clone()]).ok()?]);
+    }
     let filter = SeccompFilter::new(rules, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow, architecture).ok()?;
     let program: BpfProgram = filter.try_into().ok()?;
     apply_filter(&program).ok()

@@ -195,3 +195,10 @@ fn packages_of_an_unknown_system_are_listed_and_said() {
         assert!(kinds(&inventory).contains(&ProblemKind::UnknownSystem));
     }
 }
+
+#[test]
+fn a_worker_says_which_walls_stand_around_it() {
+    let sandbox = scanner().sandbox().unwrap();
+    // Landlock and seccomp are the kernel's to have.
+    assert!(sandbox.limits, "{sandbox:?}");
+}
