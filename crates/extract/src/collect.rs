@@ -5,6 +5,7 @@ use crate::report::{Alias, shadow};
 use crate::{Extractors, FileReport, LayerReport};
 use lestrade_artifact::FileSink;
 use lestrade_model::{Problem, ProblemKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The most problems and packages of one layer that are kept.
 const MAX_PROBLEMS: usize = 1000;
@@ -59,7 +60,13 @@ impl FileSink for Collector<'_> {
     }
 
     fn file(&mut self, path: &str, content: &[u8]) {
-        let report = self.extractors.read_as(self.alias(path).map_or(path, |alias| &alias.wanted_as), path, content);
+        let wanted_as = self.alias(path).map_or(path, |alias| &alias.wanted_as);
+        // A file that makes an extractor panic costs itself, not the layer. Nothing of ours is left half done: reports are values.
+        let read = catch_unwind(AssertUnwindSafe(|| self.extractors.read_as(wanted_as, path, content)));
+        let report = read.unwrap_or_else(|_| {
+            let problem = (ProblemKind::Malformed, "reading it failed, which is a fault of lestrade".to_owned());
+            FileReport { path: path.to_owned(), problems: vec![problem], ..FileReport::default() }
+        });
         self.found += report.found.len();
         if self.found > MAX_FOUND {
             let detail = format!("more than {MAX_FOUND} packages");
@@ -84,5 +91,37 @@ impl FileSink for Collector<'_> {
         if self.report.problems.len() < MAX_PROBLEMS {
             self.report.problems.push(problem);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ExtractError, Extractor, ExtractorId, InventorySink, WantedFile};
+
+    struct Faulty;
+
+    impl Extractor for Faulty {
+        fn id(&self) -> ExtractorId {
+            ExtractorId { name: "faulty", version: 1 }
+        }
+        fn wants(&self) -> &'static [&'static str] {
+            &["*"]
+        }
+        fn extract(&self, file: &WantedFile<'_>, _out: &mut dyn InventorySink) -> Result<(), ExtractError> {
+            assert!(file.content != b"bad", "what no extractor should do");
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_file_that_makes_an_extractor_panic_costs_itself() {
+        let extractors = Extractors::new(&[&Faulty]);
+        let mut collector = Collector::new(&extractors);
+        for (path, content) in [("a", "good"), ("b", "bad"), ("c", "good")] {
+            collector.file(path, content.as_bytes());
+        }
+        let problems: Vec<usize> = collector.finish().files.iter().map(|file| file.problems.len()).collect();
+        assert_eq!(problems, [0, 1, 0]);
     }
 }

@@ -217,8 +217,16 @@ impl Scanner {
                     return Ok(report);
                 }
                 let mut stream = Hashing::new(client.blob(repository, digest)?);
-                let report = self.report(&job(None, true), Input::Stream(&mut stream), digest)?;
-                let blob = stream.finish().map_err(WorkerFailure::Input)?;
+                // A registry that stops in the middle is no fault of the image or the worker.
+                let broke_off = || {
+                    let (registry, layer) = (client.host(), digest.chars().take(19).collect::<String>());
+                    ScanError::from(ArtifactError::Network { registry, reason: format!("layer {layer}… broke off") })
+                };
+                let report = match self.report(&job(None, true), Input::Stream(&mut stream), digest) {
+                    Err(ScanError::Worker(WorkerFailure::Input(_))) => return Err(broke_off()),
+                    report => report?,
+                };
+                let blob = stream.finish().map_err(|_| broke_off())?;
                 let report = check(Some(digest), hashed(report, blob))?;
                 if let (Some(cache), false) = (cache, crashed(&report)) {
                     cache.put(&self.key(digest), &report);

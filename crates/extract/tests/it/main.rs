@@ -5,3 +5,4 @@ mod hostile;
 mod images;
 mod lab;
 mod peers;
+mod registry;
