@@ -10,6 +10,7 @@ mod npm;
 mod os_release;
 mod python;
 mod python_lock;
+mod unread;
 mod yarn_lock;
 
 use crate::Extractor;
@@ -30,6 +31,7 @@ pub fn all() -> &'static [&'static dyn Extractor] {
         &gem_lock::GemfileLock,
         &composer_lock::ComposerLock,
         &go_mod::GoMod,
+        &unread::Unread,
     ]
 }
 
