@@ -79,6 +79,12 @@ pub(crate) fn compose_with(layers: &[LayerReport], aliases: &BTreeSet<Alias>) ->
             found.push((component, occurrence));
         }
     }
+    let has_database = files.iter().any(|(_, _, file)| file.found.iter().any(|package| package.origin == Origin::OperatingSystem));
+    if let (Some(os), Some(_), false) = (&os, &ecosystem, has_database) {
+        // Images are made smaller by taking the database out; what it listed is still there.
+        let detail = format!("{os} without a package of its own: its package database is missing or empty, and nobody knows what is in it");
+        problems.push(Problem { path: "etc/os-release".into(), kind: ProblemKind::Unreadable, detail });
+    }
     if homeless > 0 {
         let name = os.as_ref().map_or_else(|| "an operating system that does not say which it is".to_owned(), ToString::to_string);
         let detail = format!("{homeless} packages of {name} are listed and judged by nobody");

@@ -73,7 +73,7 @@ fn a_layer_that_is_cut_or_changed_is_refused_also_when_it_was_read_before() {
 fn a_config_that_lies_about_layers_is_told_and_poisons_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let innocent = Tar::files(&[OS, ("var/lib/dpkg/status", &dpkg(&[("a", "1")]))]).gzip();
-    let hollow = Tar::files(&[OS]).gzip();
+    let hollow = Tar::files(&[("hollow", "")]).gzip();
     let cache = || Some(Box::new(DirectoryCache::new(folder.path())) as Box<dyn lestrade_extract::LayerCache>);
     // It says that its empty layer is the innocent one.
     let liar = Layout::new().image(std::slice::from_ref(&hollow), &config_of(std::slice::from_ref(&innocent)));
@@ -175,7 +175,7 @@ fn bombs_stop_at_limits_and_what_was_read_before_counts() {
 
 #[test]
 fn a_worker_that_dies_costs_its_layer_and_is_told() {
-    let layout = Layout::of(&[Tar::files(&[OS]).gzip()]);
+    let layout = Layout::of(&[Tar::files(&[OS, ("var/lib/dpkg/status", &dpkg(&[("a", "1")]))]).gzip()]);
     let inventory = scanner_that_dies(None).scan_image_file(layout.path(), &platform()).unwrap().inventory;
     assert_eq!(kinds(&inventory), [ProblemKind::Crashed]);
     let folder = tempfile::tempdir().unwrap();
@@ -209,4 +209,15 @@ fn a_database_that_is_not_read_yet_is_no_empty_one() {
         Tar::files(&[("etc/os-release", "ID=fedora\nVERSION_ID=41\n"), ("usr/lib/sysimage/rpm/rpmdb.sqlite", "SQLite format 3\0")])
             .link("var/lib/rpm", "../../usr/lib/sysimage/rpm");
     assert!(kinds(&Layout::of(&[fedora.gzip()]).inventory()).contains(&ProblemKind::Unsupported));
+}
+
+#[test]
+fn a_system_whose_database_was_taken_out_is_not_called_empty() {
+    for status in [None, Some("")] {
+        let image = status.into_iter().fold(Tar::files(&[OS]), |tar, text| tar.file("var/lib/dpkg/status", text));
+        assert_eq!(kinds(&Layout::of(&[image.gzip()]).inventory()), [ProblemKind::Unreadable]);
+    }
+    let base = Tar::files(&[OS, ("var/lib/dpkg/status", &dpkg(&[("a", "1")]))]).gzip();
+    let slimmed = Tar::files(&[("var/lib/.wh.dpkg", "")]).gzip();
+    assert_eq!(kinds(&Layout::of(&[base, slimmed]).inventory()), [ProblemKind::Unreadable]);
 }
