@@ -346,8 +346,10 @@ proptest! {
         for scheme in Scheme::ALL {
             prop_assert_eq!(scheme.compare(&a, &a), Ordering::Equal);
             prop_assert_eq!(scheme.compare(&a, &b), scheme.compare(&b, &a).reverse());
-            if scheme.compare(&a, &b).is_le() && scheme.compare(&b, &c).is_le() {
-                prop_assert!(scheme.compare(&a, &c).is_le(), "{scheme:?}: {a:?} <= {b:?} <= {c:?}");
+            let (ab, bc) = (scheme.compare(&a, &b), scheme.compare(&b, &c));
+            if ab.is_le() && bc.is_le() {
+                let expected = if ab.is_eq() { bc } else { Ordering::Less };
+                prop_assert_eq!(scheme.compare(&a, &c), expected, "{:?}: {:?} {:?} {:?}", scheme, a, b, c);
             }
             let _ = scheme.is_valid(&a);
             let _ = scheme.goes_on_from(&a, &b);
