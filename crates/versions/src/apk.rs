@@ -94,6 +94,8 @@ impl<'a> Tokens<'a> {
                 self.rest = after;
                 Some(Token::Letter(c))
             }
+            // apk-tools 2 took a number behind a letter too.
+            Some((c, _)) if stage == 2 && c.is_ascii_digit() => self.digits(rest).map(Token::Digits),
             Some((b'_', after)) if stage <= 4 => SUFFIXES.iter().find(|(name, _)| after.starts_with(name)).map(|(name, weight)| {
                 self.rest = after.get(name.len()..).unwrap_or_default();
                 Token::Suffix(*weight)

@@ -22,7 +22,7 @@ fn split(version: &str) -> (&[u8], &[u8], &[u8]) {
     }
 }
 
-/// What dpkg accepts (`lib/dpkg/parsehelp.c`); like dpkg, it also lets an underscore pass in the upstream version.
+/// What dpkg accepts (`lib/dpkg/parsehelp.c`), and the underscore: policy forbids it, packages in the wild have it.
 pub(crate) fn is_valid(version: &str) -> bool {
     let version = version.trim();
     let (epoch, rest) = version.split_once(':').map_or((None, version), |(epoch, rest)| (Some(epoch), rest));

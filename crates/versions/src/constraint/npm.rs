@@ -38,9 +38,16 @@ impl Version {
         let text = if loose { trim_prefix(text) } else { text.strip_prefix('v').unwrap_or(text) };
         let (partial, rest) = Partial::take(text, loose)?;
         match (rest.is_empty(), partial.parts) {
-            (true, [Some(major), Some(minor), Some(patch)]) => Some(Self { numbers: [major, minor, patch], pre: partial.pre }),
+            (true, [Some(major), Some(minor), Some(patch)]) => {
+                Some(Self { numbers: [major, minor, patch], pre: partial.pre }).filter(Self::is_safe)
+            }
             _ => None,
         }
+    }
+
+    /// Whether npm takes its numbers; one more than the greatest is too much.
+    fn is_safe(&self) -> bool {
+        self.numbers.iter().all(|number| *number <= MAX_SAFE)
     }
 
     fn compare(&self, other: &Self) -> Ordering {
@@ -99,12 +106,9 @@ impl Partial {
             }
             rest = "";
             if !suffix.is_empty() {
-                let text = match suffix.strip_prefix('-') {
-                    Some(text) => text,
-                    None if loose => suffix,
-                    None => return None,
-                };
-                pre = prerelease(text, loose)?;
+                // A hyphen is a letter of pre-releases too: loose, `1.2.3-` is 1.2.3 with the pre-release `-`.
+                let hyphened = suffix.strip_prefix('-').and_then(|text| prerelease(text, loose));
+                pre = hyphened.or_else(|| loose.then(|| prerelease(suffix, true)).flatten())?;
             }
         }
         Some((Self { parts, pre }, rest))
@@ -123,8 +127,9 @@ fn identifier(text: &str, loose: bool) -> Option<(Option<u64>, &str)> {
     }
     let (digits, rest) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
     let plain = loose || digits.len() == 1 || !digits.starts_with('0');
-    let number = digits.parse().ok().filter(|number| *number <= MAX_SAFE)?;
-    plain.then_some((Some(number), rest))
+    // Too great a number is still a number: it spoils the range, where loose would drop what is no comparator.
+    let number = digits.parse().unwrap_or(u64::MAX).min(MAX_SAFE + 1);
+    (plain && !digits.is_empty()).then_some((Some(number), rest))
 }
 
 /// A pre-release in npm's own spelling: numbers lose their leading zeros, which only `loose` takes.
@@ -219,6 +224,9 @@ impl Range {
         let mut sets = Vec::new();
         for alternative in plain.split("||") {
             let set = set(alternative.trim(), options).ok_or_else(|| ConstraintError::new(text, "a comparator has no version"))?;
+            if set.iter().filter_map(|comparator| comparator.0.as_ref()).any(|(_, version)| !version.is_safe()) {
+                return Err(ConstraintError::new(text, "a number is too great"));
+            }
             if !set.is_empty() {
                 sets.push(set);
             }
@@ -235,6 +243,9 @@ impl Range {
         let mut set = Vec::new();
         for (prefix, text) in terms {
             write_out(prefix, &Partial::parse(text, false)?, options, &mut set);
+        }
+        if set.iter().filter_map(|comparator| comparator.0.as_ref()).any(|(_, version)| !version.is_safe()) {
+            return None;
         }
         Some(Self::of(vec![tidy(set)], options))
     }
@@ -318,10 +329,14 @@ fn set(text: &str, options: Options) -> Option<Vec<Comparator>> {
     }
     let mut words = text.split(' ').peekable();
     while let Some(word) = words.next() {
-        // An operator may stand apart from its version; `> =1` is `>=1`.
+        // An operator may stand apart from its version; `> =1` is `>=1`, but `> <1` is nothing.
         let mut joined = word.to_owned();
-        while joined.ends_with(['<', '>', '=', '~', '^']) && words.peek().is_some() {
-            joined.push_str(words.next().unwrap_or_default());
+        while !joined.is_empty() && joined.bytes().all(|c| b"<>=~^".contains(&c)) {
+            let is_comparison = !joined.ends_with(['~', '^']);
+            match words.next_if(|next| !is_comparison || !next.starts_with(['<', '>', '~', '^'])) {
+                Some(next) => joined.push_str(next),
+                None => break,
+            }
         }
         if !comparator(&joined, options, &mut set) && !options.loose {
             return None;
@@ -336,17 +351,30 @@ fn comparator(word: &str, options: Options, set: &mut Vec<Comparator>) -> bool {
         return true;
     }
     let (prefix, rest) = operator(word, OPERATORS).unwrap_or((Prefix::Compare(Op::Equal), word));
-    let Some(partial) = Partial::parse(rest, options.loose) else { return false };
-    // A wildcard in front of a number says nothing.
-    let is_ordered = match partial.parts {
-        [None, Some(_), _] | [_, None, Some(_)] => false,
-        [None, None, _] | [Some(_), ..] => true,
-    };
-    if prefix == Prefix::Caret || prefix == Prefix::Tilde || is_ordered {
-        write_out(prefix, &partial, options, set);
-        return true;
+    if let Some(partial) = Partial::parse(rest, options.loose) {
+        // A wildcard in front of a number says nothing.
+        let is_ordered = !matches!(partial.parts, [None, Some(_), _] | [_, None, Some(_)]);
+        if is_ordered || prefix == Prefix::Caret || prefix == Prefix::Tilde {
+            write_out(prefix, &partial, options, set);
+            return true;
+        }
     }
-    false
+    starred(word, options.loose).is_some_and(|comparator| {
+        set.push(comparator);
+        true
+    })
+}
+
+/// node-semver takes a star, with the operator in front of it, out of any comparator: `1.2.3*` is `1.2.3`.
+fn starred(word: &str, loose: bool) -> Option<Comparator> {
+    let (before, after) = word.split_once('*')?;
+    let before = before.strip_suffix('=').unwrap_or(before);
+    let rest = before.strip_suffix(['<', '>']).unwrap_or(before).to_owned() + after;
+    let (prefix, version) = operator(&rest, OPERATORS).unwrap_or((Prefix::Compare(Op::Equal), &rest));
+    match prefix {
+        Prefix::Compare(op) => Some(Comparator::new(op, Version::parse(version, loose)?)),
+        Prefix::Tilde | Prefix::Caret => None,
+    }
 }
 
 /// Pairs of comparators for what is written short.
