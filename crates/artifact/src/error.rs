@@ -87,3 +87,16 @@ impl ArtifactError {
         }
     }
 }
+
+impl ArtifactError {
+    /// What an I/O error at a path means to the person who named that path.
+    #[must_use]
+    pub fn at(path: &std::path::Path, source: io::Error) -> Self {
+        let path = path.display().to_string();
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::NotFound(path),
+            io::ErrorKind::PermissionDenied => Self::PermissionDenied(path),
+            _ => Self::Io { path, source },
+        }
+    }
+}

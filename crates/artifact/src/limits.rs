@@ -19,10 +19,21 @@ pub struct Limits {
     pub depth: usize,
     /// Bytes of a file that is read whole.
     pub file: u64,
+    /// Bytes of a bill of materials.
+    pub document: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { expanded: 64 << 30, ratio: 200, ratio_after: 64 << 20, entries: 5_000_000, name: 4096, depth: 256, file: 64 << 20 }
+        Self {
+            expanded: 64 << 30,
+            ratio: 200,
+            ratio_after: 64 << 20,
+            entries: 5_000_000,
+            name: 4096,
+            depth: 256,
+            file: 64 << 20,
+            document: 128 << 20,
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! What a worker is asked to do.
 
 use crate::report::Alias;
-use crate::{Collector, Extractors, extractors};
+use crate::{Collector, Extractors, extractors, sbom};
 use lestrade_artifact::{Hasher, Limits, TarEntry, index_tar, walk_directory, walk_layer};
+use lestrade_model::Inventory;
 use lestrade_sys::{Reach, Sandbox, answer, confine};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -20,10 +21,15 @@ pub(crate) enum Job {
     Directory { limits: Limits },
     /// Lists the tar at standard input: answers a [`TarListing`].
     Index { limits: Limits },
+    /// Reads the bill of materials at standard input: answers a [`Document`].
+    Document { limits: Limits },
 }
 
 /// The entries of a tar, or why it is not one: whether it was cut, and one clause.
 pub(crate) type TarListing = Result<Vec<TarEntry>, (bool, String)>;
+
+/// What a bill of materials says, or why it is not one that can be read: one clause.
+pub(crate) type Document = Result<Inventory, String>;
 
 /// What the program does when it was started as a worker, with the arguments after that word.
 #[must_use]
@@ -84,6 +90,16 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
                 (cut, error.to_string().lines().next().unwrap_or_default().chars().take(200).collect())
             });
             (sandbox, encode(&listing))
+        }
+        Job::Document { limits } => {
+            let sandbox = confine(memory, &Reach::Nothing);
+            let mut content = Vec::new();
+            let document: Document = match input.take(limits.document + 1).read_to_end(&mut content) {
+                Err(error) => Err(error.to_string()),
+                Ok(_) if content.len() as u64 > limits.document => Err(format!("it is larger than {} MiB", limits.document >> 20)),
+                Ok(_) => sbom::read(&content).map_err(|error| error.to_string()),
+            };
+            (sandbox, encode(&document))
         }
     }
 }

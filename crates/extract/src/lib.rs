@@ -13,6 +13,7 @@ mod extractors;
 mod job;
 mod overlay;
 mod report;
+mod sbom;
 mod scanner;
 
 pub use cache::{DirectoryCache, LayerCache};

@@ -1,7 +1,7 @@
 //! From an artifact to its inventory: finds the layers, has workers read them, puts the results together.
 
 use crate::compose::compose_with;
-use crate::job::{Job, TarListing};
+use crate::job::{Document, Job, TarListing};
 use crate::report::Alias;
 use crate::{Extractors, LayerCache, LayerReport, compose, extractors};
 use lestrade_artifact::{
@@ -36,6 +36,14 @@ pub enum ScanError {
         wanted: String,
         /// What was computed.
         found: String,
+    },
+    /// A file is no bill of materials, or one that is not read.
+    #[error("'{path}' is no bill of materials that can be read: {detail}")]
+    NotADocument {
+        /// The file.
+        path: String,
+        /// What it is.
+        detail: String,
     },
     /// No worker can be had.
     #[error(transparent)]
@@ -104,11 +112,7 @@ impl Scanner {
     /// When it is not there, may not be read, or is no directory.
     pub fn scan_directory(&self, root: &Path) -> Result<Inventory, ScanError> {
         let shown = root.display().to_string();
-        let io = |source: std::io::Error| match source.kind() {
-            std::io::ErrorKind::NotFound => ArtifactError::NotFound(shown.clone()),
-            std::io::ErrorKind::PermissionDenied => ArtifactError::PermissionDenied(shown.clone()),
-            _ => ArtifactError::Io { path: shown.clone(), source },
-        };
+        let io = |source: std::io::Error| ArtifactError::at(root, source);
         let folder = File::open(root).map_err(io)?;
         if !folder.metadata().map_err(io)?.is_dir() {
             return Err(io(std::io::ErrorKind::NotADirectory.into()).into());
@@ -116,6 +120,26 @@ impl Scanner {
         std::fs::read_dir(root).map_err(io)?;
         let report = self.report(&Job::Directory { limits: self.limits }, Input::File(folder), &shown)?;
         Ok(compose(&[report]))
+    }
+
+    /// Reads a bill of materials: CycloneDX or SPDX.
+    ///
+    /// # Errors
+    /// When it is not there, may not be read, or is no such document.
+    pub fn scan_document(&self, path: &Path) -> Result<Inventory, ScanError> {
+        let shown = path.display().to_string();
+        let io = |source: std::io::Error| ArtifactError::at(path, source);
+        let file = File::open(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
+        if metadata.is_dir() {
+            return Err(io(std::io::ErrorKind::IsADirectory.into()).into());
+        }
+        if metadata.is_file() && metadata.len() == 0 {
+            return Err(ArtifactError::Empty(shown).into());
+        }
+        let body = self.run(&Job::Document { limits: self.limits }, Input::File(file))?;
+        let read = postcard::from_bytes::<Document>(&body).map_err(|_| WorkerFailure::BadAnswer)?;
+        read.map_err(|detail| ScanError::NotADocument { path: shown, detail })
     }
 
     /// Reads an image in a file or folder.
