@@ -12,6 +12,7 @@ mod import;
 mod library;
 mod osv;
 mod starter;
+mod vex;
 
 pub use debian::{is_derived_tracker, is_tracker, read_derived_tracker, read_tracker};
 pub use documents::{Document, Documents, Syntax};
@@ -20,3 +21,4 @@ pub use import::{ImportSummary, Importer};
 pub use library::{GenerationId, Library, OpenIndex};
 pub use osv::{Quarantine, read_osv};
 pub use starter::{STARTER_FEED, starter_advisories, starter_index};
+pub use vex::read_vex;

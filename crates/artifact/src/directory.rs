@@ -1,9 +1,9 @@
 //! A directory as a stream of files. Links are not followed, devices and sockets not opened, other file systems under `proc`,
 //! `sys` and `dev` not entered.
 
-use crate::Limits;
 use crate::layer::{read_whole, too_large};
 use crate::sink::FileSink;
+use crate::{Limits, Skip};
 use lestrade_model::{Problem, ProblemKind};
 use lestrade_sys::open_in_root;
 use std::collections::HashSet;
@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 
 /// Shows the files below `root`, in the order of their names, to a sink.
 /// The files of `well_known` are looked for under their full names, wherever links inside the root lead.
-pub fn walk_directory(root: &File, root_path: &Path, well_known: &[&str], limits: &Limits, sink: &mut dyn FileSink) {
+pub fn walk_directory(root: &File, root_path: &Path, well_known: &[&str], skip: &Skip, limits: &Limits, sink: &mut dyn FileSink) {
     let device = root.metadata().map(|metadata| metadata.dev()).unwrap_or_default();
-    let mut walk = Walk { root, device, limits, sink, entries: 0, shown: HashSet::new() };
+    let mut walk = Walk { root, device, skip, limits, sink, entries: 0, shown: HashSet::new() };
     walk.folder(root_path, "", 0);
     for path in well_known {
         walk.follow(root_path, path);
@@ -27,6 +27,7 @@ pub fn walk_directory(root: &File, root_path: &Path, well_known: &[&str], limits
 struct Walk<'a> {
     root: &'a File,
     device: u64,
+    skip: &'a Skip,
     limits: &'a Limits,
     sink: &'a mut dyn FileSink,
     entries: u64,
@@ -64,10 +65,10 @@ impl Walk<'_> {
             let path = if relative.is_empty() { shown.into_owned() } else { format!("{relative}/{shown}") };
             let full: PathBuf = folder.join(&name);
             if kind.is_dir() {
-                if !self.is_foreign(&full, &path) && !self.folder(&full, &path, depth + 1) {
+                if !self.skip.folder(&path) && !self.is_foreign(&full, &path) && !self.folder(&full, &path, depth + 1) {
                     return false;
                 }
-            } else if kind.is_file() && self.sink.wants(&path) {
+            } else if kind.is_file() && !self.skip.file(&path) && self.sink.wants(&path) {
                 self.file(&path);
                 self.shown.insert(path);
             }
@@ -125,8 +126,22 @@ mod tests {
         let mut recorder = Recorder::default();
         let root = File::open(folder.path()).unwrap();
         let known = ["etc/os-release", "usr/lib/os-release", "var/lib/dpkg/status", "lib/apk/db/installed"];
-        walk_directory(&root, folder.path(), &known, &Limits::default(), &mut recorder);
+        walk_directory(&root, folder.path(), &known, &Skip::default(), &Limits::default(), &mut recorder);
         assert_eq!(recorder.0, ["usr/lib/os-release=ID=inside", "etc/os-release=ID=inside", "?Unreadable var/lib/dpkg/status"]);
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_entered() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in ["a/node_modules/x", "a/y", "b/c/z", "b/z"] {
+            fs::create_dir_all(folder.path().join(path).parent().unwrap()).unwrap();
+            fs::write(folder.path().join(path), "").unwrap();
+        }
+        let patterns = crate::SkipPatterns { folders: vec!["**/node_modules".into(), "/b/c".into()], files: vec!["b/*".into()] };
+        let mut recorder = Recorder::default();
+        let root = File::open(folder.path()).unwrap();
+        walk_directory(&root, folder.path(), &[], &Skip::new(&patterns).unwrap(), &Limits::default(), &mut recorder);
+        assert_eq!(recorder.0, ["a/y="]);
     }
 
     #[test]
@@ -139,7 +154,7 @@ mod tests {
         symlink("/srv/dpkg", at("var/lib/dpkg")).unwrap();
         let mut recorder = Recorder::default();
         let root = File::open(folder.path()).unwrap();
-        walk_directory(&root, folder.path(), &["var/lib/dpkg/status"], &Limits::default(), &mut recorder);
+        walk_directory(&root, folder.path(), &["var/lib/dpkg/status"], &Skip::default(), &Limits::default(), &mut recorder);
         assert_eq!(recorder.0, ["srv/dpkg/status=inside", "var/lib/dpkg/status=inside"]);
     }
 }

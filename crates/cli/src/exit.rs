@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     Network,
     /// A fault of ours.
     Bug,
+    /// The number that the user wants where something is shown.
+    Chosen(u8),
 }
 
 impl Exit {
@@ -35,6 +37,7 @@ impl Exit {
             Self::Intelligence => 5,
             Self::Network => 6,
             Self::Bug => 70,
+            Self::Chosen(number) => number,
         }
     }
 

@@ -14,6 +14,7 @@ use args::{Cli, Command};
 use clap::Parser;
 use exit::Exit;
 use failure::Failure;
+use output::Speech;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     if arguments.get(1).is_some_and(|first| first == "worker") {
         return lestrade_extract::worker_main(&arguments[2..]);
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(args::with_scan(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => return failure::usage(&error),
     };
@@ -41,10 +42,13 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<Exit, Failure> {
     let settings = config::load(&cli.config_sources())?;
+    let speech = Speech { color: cli.color, quiet: cli.quiet, verbose: cli.verbose };
     match cli.command {
-        Command::Scan(scan) => commands::scan::run(&settings, scan.what),
-        Command::Image(image) => commands::scan::run(&settings, args::ScanWhat::Image(image)),
-        Command::Rootfs(rootfs) => commands::scan::run(&settings, args::ScanWhat::Rootfs(rootfs)),
+        Command::Scan(scan) => commands::scan::run(&settings, speech, &scan.what),
+        Command::Explain(explain) => commands::explain::run(&settings, speech, &explain),
+        Command::Diff(diff) => commands::diff::run(&settings, speech, &diff),
+        Command::Completions { shell } => commands::manual::completions(shell),
+        Command::Man => commands::manual::page(),
         Command::Db(db) => commands::db::run(&settings, &db.what),
         Command::Serve(serve) => commands::serve::run(&settings, &serve),
         Command::Config(config) => commands::config::run(&settings, &config.what),

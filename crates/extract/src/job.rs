@@ -2,7 +2,7 @@
 
 use crate::report::Alias;
 use crate::{Collector, Extractors, extractors, sbom};
-use lestrade_artifact::{Hasher, Limits, TarEntry, index_tar, walk_directory, walk_layer};
+use lestrade_artifact::{Hasher, Limits, Skip, SkipPatterns, TarEntry, index_tar, walk_directory, walk_layer};
 use lestrade_model::Inventory;
 use lestrade_sys::{Reach, Sandbox, answer, confine};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub(crate) enum Job {
     /// Reads the layer at standard input, or the slice of it: answers a [`crate::LayerReport`].
     Layer { slice: Option<(u64, u64)>, hashed_before: bool, aliases: Vec<Alias>, limits: Limits },
     /// Reads the folder that standard input is open on: answers a [`crate::LayerReport`].
-    Directory { limits: Limits },
+    Directory { skip: SkipPatterns, limits: Limits },
     /// Lists the tar at standard input: answers a [`TarListing`].
     Index { limits: Limits },
     /// Reads the bill of materials at standard input: answers a [`Document`].
@@ -50,15 +50,17 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
     // Compiled before the walls: it needs memory and nothing else, but it is ours and trusted. A list of entries needs none.
     let extractors = || Extractors::new(extractors());
     match job {
-        Job::Directory { limits } => {
+        Job::Directory { skip, limits } => {
             let extractors = extractors();
+            // Checked where the patterns were given; one that is none after all leaves nothing out.
+            let skip = Skip::new(&skip).unwrap_or_default();
             // Paths are walked from the folder itself; its own path may not even be readable by name.
             let entered = std::env::set_current_dir("/proc/self/fd/0").is_ok();
             let sandbox = confine(memory, &Reach::Below(&input));
             let mut collector = Collector::new(&extractors);
             if entered {
                 let well_known: Vec<&str> = Extractors::well_known(crate::extractors()).collect();
-                walk_directory(&input, Path::new("."), &well_known, &limits, &mut collector);
+                walk_directory(&input, Path::new("."), &well_known, &skip, &limits, &mut collector);
                 (sandbox, encode(&collector.finish()))
             } else {
                 (sandbox, Vec::new())

@@ -5,8 +5,8 @@ use crate::job::{Document, Job, TarListing};
 use crate::report::Alias;
 use crate::{Extractors, LayerCache, LayerReport, compose, extractors};
 use lestrade_artifact::{
-    ArtifactError, Hashing, ImageConfig, ImageReference, LayerPlace, LayerSource, Limits, Platform, RegistryClient, TarEntry, TarIndexer,
-    open_image,
+    ArtifactError, BadSkipPattern, Hashing, ImageConfig, ImageReference, LayerPlace, LayerSource, Limits, Platform, RegistryClient, Skip,
+    SkipPatterns, TarEntry, TarIndexer, open_image,
 };
 use lestrade_model::{Inventory, Problem, ProblemKind};
 use lestrade_sys::{Input, Sandbox, WorkerCommand, WorkerFailure, WorkerLimits};
@@ -45,6 +45,9 @@ pub enum ScanError {
         /// What it is.
         detail: String,
     },
+    /// A pattern of what is to be left out is none.
+    #[error(transparent)]
+    Skip(#[from] BadSkipPattern),
     /// No worker can be had.
     #[error(transparent)]
     Worker(#[from] WorkerFailure),
@@ -106,19 +109,20 @@ impl Scanner {
         Ok(self.worker.run(&job, Input::File(nothing), WorkerLimits::default())?.0)
     }
 
-    /// Reads a directory as the root of a system.
+    /// Reads a directory as the root of a system, but for what is to be left out.
     ///
     /// # Errors
-    /// When it is not there, may not be read, or is no directory.
-    pub fn scan_directory(&self, root: &Path) -> Result<Inventory, ScanError> {
+    /// When it is not there, may not be read, or is no directory, or a pattern is none.
+    pub fn scan_directory(&self, root: &Path, skip: &SkipPatterns) -> Result<Inventory, ScanError> {
         let shown = root.display().to_string();
         let io = |source: std::io::Error| ArtifactError::at(root, source);
+        Skip::new(skip)?;
         let folder = File::open(root).map_err(io)?;
         if !folder.metadata().map_err(io)?.is_dir() {
             return Err(io(std::io::ErrorKind::NotADirectory.into()).into());
         }
         std::fs::read_dir(root).map_err(io)?;
-        let report = self.report(&Job::Directory { limits: self.limits }, Input::File(folder), &shown)?;
+        let report = self.report(&Job::Directory { skip: skip.clone(), limits: self.limits }, Input::File(folder), &shown)?;
         Ok(compose(&[report]))
     }
 

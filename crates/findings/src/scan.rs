@@ -1,7 +1,9 @@
 //! One inventory against the index, once: what `lestrade scan` answers. The same two gates as the watching server.
 
 use crate::{AffectedPackage, Assessment, assess};
-use lestrade_matching::{AdvisoryIndex, Applicability, IndexError, Verdict, applies_to, comparable, judge_component};
+use lestrade_matching::{
+    AdvisoryIndex, Applicability, IndexError, Statement, Statements, Verdict, applies_to, comparable, judge_component,
+};
 use lestrade_model::{Component, Inventory, ResourceFacts};
 use std::collections::BTreeMap;
 
@@ -14,6 +16,17 @@ pub struct ScanFinding {
     pub packages: Vec<AffectedPackage>,
 }
 
+/// A package of a finding that a statement speaks against: it is told, and does not count.
+#[derive(Clone, Debug)]
+pub struct Excepted {
+    /// The vulnerability.
+    pub assessment: Assessment,
+    /// What would be affected.
+    pub package: AffectedPackage,
+    /// Who says that it is not, and why.
+    pub statement: Statement,
+}
+
 /// What was found, and what was not judged.
 #[derive(Clone, Debug, Default)]
 pub struct ScanResult {
@@ -23,13 +36,20 @@ pub struct ScanResult {
     pub not_judged: Vec<Component>,
     /// Components that do not count here, with the reason.
     pub not_applicable: Vec<(Component, &'static str)>,
+    /// Packages that a statement speaks against, by vulnerability id.
+    pub excepted: Vec<Excepted>,
 }
 
-/// Judges every component of an inventory.
+/// Judges every component of an inventory; what statements speak against is set apart.
 ///
 /// # Errors
 /// When the index is corrupt.
-pub fn scan<B: AsRef<[u8]>>(index: &AdvisoryIndex<B>, inventory: &Inventory, facts: &ResourceFacts) -> Result<ScanResult, IndexError> {
+pub fn scan<B: AsRef<[u8]>>(
+    index: &AdvisoryIndex<B>,
+    inventory: &Inventory,
+    facts: &ResourceFacts,
+    statements: &Statements,
+) -> Result<ScanResult, IndexError> {
     let mut result = ScanResult::default();
     let mut by_vulnerability: BTreeMap<String, Vec<(u32, Verdict)>> = BTreeMap::new();
     for (number, component) in (0_u32..).zip(&inventory.components) {
@@ -47,10 +67,20 @@ pub fn scan<B: AsRef<[u8]>>(index: &AdvisoryIndex<B>, inventory: &Inventory, fac
     for (vulnerability, verdicts) in by_vulnerability {
         let advisories =
             index.advisories_of(&vulnerability)?.into_iter().map(|ordinal| index.advisory(ordinal)).collect::<Result<Vec<_>, _>>()?;
-        let packages = verdicts.iter().flat_map(|(number, verdict)| affected_packages(inventory, *number, verdict)).collect();
-        result
-            .findings
-            .push(ScanFinding { assessment: assess(&vulnerability, &advisories, index.exploitation(&vulnerability)?.as_ref()), packages });
+        let assessment = assess(&vulnerability, &advisories, index.exploitation(&vulnerability)?.as_ref());
+        let ids: Vec<&str> = std::iter::once(vulnerability.as_str()).chain(assessment.related.iter().map(String::as_str)).collect();
+        let mut packages = Vec::new();
+        for package in verdicts.iter().flat_map(|(number, verdict)| affected_packages(inventory, *number, verdict)) {
+            match statements.against(&ids, &package.component, package.path.as_deref().unwrap_or_default()) {
+                Some(statement) => {
+                    result.excepted.push(Excepted { assessment: assessment.clone(), package, statement: statement.clone() });
+                }
+                None => packages.push(package),
+            }
+        }
+        if !packages.is_empty() {
+            result.findings.push(ScanFinding { assessment, packages });
+        }
     }
     Ok(result)
 }

@@ -1,7 +1,7 @@
 //! Which vulnerabilities are in which components, forwards and backwards, by the same two gates.
 //!
 //! * [`affects`] judges one component against one affected entry. It is context-free and the only caller of version orders.
-//! * [`applies_to`] adds what depends on the resource.
+//! * [`applies_to`] adds what depends on the resource, [`Statements`] what somebody says about it (VEX, ignore files).
 //! * [`AdvisoryIndex`] is what is known of vulnerabilities, over a byte slice that may be mapped.
 //! * [`Estate`] is what is installed where: dictionaries and two joins, never a row per pair.
 //!
@@ -12,9 +12,11 @@ mod applies;
 mod estate;
 mod index;
 mod judge;
+mod statements;
 
 pub use affects::{Verdict, affects, comparable};
 pub use applies::{Applicability, applies_to};
 pub use estate::{ComponentId, Estate, ResourceDelta, ResourceId, SetId, VerdictDelta, VulnerabilityId};
 pub use index::{AdvisoryIndex, Entry, FeedState, IndexDiff, IndexError, Manifest, build_index, build_index_with, encode_advisory};
 pub use judge::{judge_component, judge_vulnerability};
+pub use statements::{BadPattern, PackagePattern, Statement, Statements, Status};

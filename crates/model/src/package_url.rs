@@ -140,7 +140,7 @@ impl PackageUrl {
     }
 
     /// What a few types ask of their qualifiers.
-    fn is_whole(mut self) -> Result<Self, PackageUrlError> {
+    fn with_its_own(mut self) -> Result<Self, PackageUrlError> {
         let repository = self.qualifiers.get("repository_url");
         if self.kind == "mlflow" && repository.is_some_and(|url| url.contains("databricks")) {
             self.name = self.name.to_lowercase();
@@ -180,7 +180,7 @@ impl FromStr for PackageUrl {
         let segments = subpath.unwrap_or_default().split('/').map(decode).filter(|part| !matches!(part.as_str(), "" | "." | ".."));
         let subpath = segments.collect::<Vec<_>>().join("/");
         this.subpath = (!subpath.is_empty()).then_some(subpath);
-        this.is_whole()
+        this.with_its_own()
     }
 }
 

@@ -50,6 +50,18 @@ pub fn scan_json(report: &ScanReport) -> Value {
         "notApplicable": report.result.not_applicable.iter().map(|(component, reason)| json!({
             "name": component.name, "version": component.version, "reason": reason,
         })).collect::<Vec<_>>(),
+        "excepted": report.result.excepted.iter().map(|excepted| json!({
+            "id": excepted.assessment.id,
+            "severity": excepted.assessment.severity.as_str().to_lowercase(),
+            "package": package(&excepted.package),
+            "status": excepted.statement.status.as_str(),
+            "reason": excepted.statement.reason,
+            "source": excepted.statement.source,
+            "expires": excepted.statement.expires.map(|at| at.to_string()),
+        })).collect::<Vec<_>>(),
+        "expired": report.expired.iter().map(|statement| json!({
+            "ids": statement.ids, "source": statement.source, "expires": statement.expires.map(|at| at.to_string()),
+        })).collect::<Vec<_>>(),
         "problems": report.inventory.problems.iter().map(problem).collect::<Vec<_>>(),
     })
 }

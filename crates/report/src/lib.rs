@@ -2,19 +2,33 @@
 //!
 //! Everything that came from outside is escaped for where it goes: a package's name is data, never a control sequence.
 
+mod csv;
 mod cyclonedx;
+mod diff;
 mod escape;
+mod explain;
 mod fixes;
+mod gitlab;
 pub mod inspector;
 mod json;
+mod junit;
+mod markdown;
 mod sarif;
 mod scan_report;
+mod spdx;
 mod table;
 
-pub use cyclonedx::cyclonedx;
+pub use csv::csv;
+pub use cyclonedx::{CycloneDxVersion, cyclonedx, cyclonedx_vdr};
+pub use diff::{Diff, DiffEntry, diff, diff_json, diff_table};
 pub use escape::printable;
+pub use explain::explain;
 pub use fixes::{Fix, fixes};
+pub use gitlab::gitlab;
 pub use json::scan_json;
+pub use junit::junit;
+pub use markdown::markdown;
 pub use sarif::sarif;
 pub use scan_report::{Intelligence, ScanReport};
+pub use spdx::spdx;
 pub use table::{TableStyle, scan_table};

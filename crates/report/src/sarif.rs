@@ -4,9 +4,10 @@
 //! more: the gravest come first, and a cut is told in the run itself.
 
 use crate::{ScanReport, printable};
-use lestrade_findings::{AffectedPackage, ScanFinding};
+use lestrade_findings::{AffectedPackage, Assessment, Excepted};
 use lestrade_model::{Completeness, Hash, Severity};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 
 /// The most results that code-scanning services take of one run.
 const MAX_RESULTS: usize = 25_000;
@@ -14,11 +15,28 @@ const MAX_RESULTS: usize = 25_000;
 /// The report as a SARIF log with one run.
 #[must_use]
 pub fn sarif(report: &ScanReport) -> Value {
-    let findings = report.by_risk();
-    let rules: Vec<Value> = findings.iter().map(|finding| rule(finding)).collect();
-    let all = findings.iter().enumerate().flat_map(|(rule, finding)| finding.packages.iter().map(move |package| (rule, *finding, package)));
-    let results: Vec<Value> = all.take(MAX_RESULTS).map(|(rule, finding, package)| result(rule, finding, package)).collect();
-    let total: usize = findings.iter().map(|finding| finding.packages.len()).sum();
+    let mut rules: Vec<Value> = Vec::new();
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let mut results: Vec<Value> = Vec::new();
+    let mut place = |assessment: &'_ Assessment| {
+        rules.push(rule(assessment));
+        rules.len() - 1
+    };
+    for finding in report.by_risk() {
+        let number = place(&finding.assessment);
+        numbers.insert(&finding.assessment.id, number);
+        let room = MAX_RESULTS.saturating_sub(results.len());
+        results.extend(finding.packages.iter().take(room).map(|package| result(number, &finding.assessment, package)));
+    }
+    // What a statement speaks against is a result that is suppressed, so that a service closes it and knows why.
+    for Excepted { assessment, package, statement } in report.result.excepted.iter().take(MAX_RESULTS.saturating_sub(results.len())) {
+        let number = *numbers.entry(&assessment.id).or_insert_with(|| place(assessment));
+        let mut result = result(number, assessment, package);
+        let why = format!("{}: {}", statement.status.as_str(), printable(&statement.reason));
+        result["suppressions"] = json!([{"kind": "external", "status": "accepted", "justification": why}]);
+        results.push(result);
+    }
+    let total = report.result.findings.iter().map(|finding| finding.packages.len()).sum::<usize>() + report.result.excepted.len();
     let mut notices: Vec<Value> = Vec::new();
     let mut notice = |text: String| notices.push(json!({"level": "warning", "message": {"text": text}}));
     for problem in &report.inventory.problems {
@@ -48,8 +66,7 @@ pub fn sarif(report: &ScanReport) -> Value {
     })
 }
 
-fn rule(finding: &ScanFinding) -> Value {
-    let assessment = &finding.assessment;
+fn rule(assessment: &Assessment) -> Value {
     let summary = if assessment.summary.is_empty() { assessment.id.clone() } else { printable(&assessment.summary).into_owned() };
     let mut rule = json!({
         "id": assessment.id,
@@ -66,16 +83,16 @@ fn rule(finding: &ScanFinding) -> Value {
     rule
 }
 
-fn result(rule: usize, finding: &ScanFinding, package: &AffectedPackage) -> Value {
+fn result(rule: usize, assessment: &Assessment, package: &AffectedPackage) -> Value {
     let component = &package.component;
     let remedy = package.fixed_in.as_ref().map_or_else(|| "no fix yet".to_owned(), |fixed| format!("fixed in {fixed}"));
-    let text = format!("{} {} has {}; {remedy}", component.name, component.version, finding.assessment.id);
+    let text = format!("{} {} has {}; {remedy}", component.name, component.version, assessment.id);
     let path = package.path.as_deref().unwrap_or("unknown");
-    let fingerprint = Hash::of_fields([finding.assessment.id.as_bytes(), component.name.as_bytes(), path.as_bytes()]);
+    let fingerprint = Hash::of_fields([assessment.id.as_bytes(), component.name.as_bytes(), path.as_bytes()]);
     json!({
-        "ruleId": finding.assessment.id,
+        "ruleId": assessment.id,
         "ruleIndex": rule,
-        "level": match finding.assessment.severity {
+        "level": match assessment.severity {
             Severity::Critical | Severity::High => "error",
             Severity::Medium => "warning",
             _ => "note",

@@ -1,7 +1,7 @@
 //! What a scan has to say, before it takes a form.
 
 use lestrade_findings::{RiskFactors, ScanFinding, ScanResult, risk};
-use lestrade_matching::Manifest;
+use lestrade_matching::{Manifest, Statement};
 use lestrade_model::{Completeness, Exposure, FixState, Inventory, Severity, Timestamp};
 
 /// What the answer rests on.
@@ -33,7 +33,7 @@ impl From<&Manifest> for Intelligence {
 pub struct ScanReport {
     /// What was scanned, as it was named.
     pub target: String,
-    /// `image`, `rootfs`.
+    /// `image`, `rootfs`, `fs`, `repo`, `host`, `function`, `sbom`.
     pub kind: &'static str,
     /// What is in it.
     pub inventory: Inventory,
@@ -41,6 +41,12 @@ pub struct ScanReport {
     pub result: ScanResult,
     /// What the answer rests on.
     pub intelligence: Intelligence,
+    /// Exceptions that no longer hold.
+    pub expired: Vec<Statement>,
+    /// When it was scanned.
+    pub at: Timestamp,
+    /// The time that documents shall bear which are the same each time otherwise.
+    pub source_date: Option<Timestamp>,
 }
 
 impl ScanReport {

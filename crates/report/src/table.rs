@@ -26,7 +26,7 @@ const BOLD: &str = "1";
 const DIM: &str = "2";
 
 impl TableStyle {
-    fn paint(self, code: &str, text: &str) -> String {
+    pub(crate) fn paint(self, code: &str, text: &str) -> String {
         if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
@@ -47,6 +47,7 @@ pub fn scan_table(report: &ScanReport, style: TableStyle) -> String {
     header(report, style, &mut out);
     fix_first(report, style, &mut out);
     findings(report, style, &mut out);
+    excepted(report, style, &mut out);
     uncovered(report, style, &mut out);
     out
 }
@@ -214,6 +215,40 @@ fn pad(cell: &str, width: usize) -> String {
     }
     let kept: String = cell.chars().take(width.saturating_sub(1)).collect();
     format!("{kept}…")
+}
+
+/// What was left out on somebody's word is said, each with the word.
+fn excepted(report: &ScanReport, style: TableStyle, out: &mut String) {
+    let excepted = &report.result.excepted;
+    if !excepted.is_empty() || !report.expired.is_empty() {
+        out.push('\n');
+    }
+    let mut said: Vec<String> = Vec::new();
+    for exception in excepted {
+        let statement = &exception.statement;
+        let why = if statement.reason.is_empty() { "no reason given" } else { &statement.reason };
+        let line = format!(
+            "~ left out: {} in {} ({}: {why}; {})",
+            exception.assessment.id,
+            exception.package.component.name,
+            statement.status.as_str(),
+            statement.source
+        );
+        if said.last() != Some(&line) {
+            said.push(line);
+        }
+    }
+    for line in said.iter().take(PROBLEMS) {
+        let _ = writeln!(out, "{}", style.paint(DIM, &printable(line)));
+    }
+    if said.len() > PROBLEMS {
+        let _ = writeln!(out, "~ and {} more that are left out", said.len() - PROBLEMS);
+    }
+    for statement in &report.expired {
+        let until = statement.expires.map(|at| at.to_string()).unwrap_or_default();
+        let line = format!("! the exception for {} in {} expired at {until}", statement.ids.join(", "), statement.source);
+        let _ = writeln!(out, "{}", style.paint(YELLOW, &printable(&line)));
+    }
 }
 
 fn uncovered(report: &ScanReport, style: TableStyle, out: &mut String) {

@@ -2,13 +2,22 @@
 
 pub(crate) mod config;
 pub(crate) mod db;
+pub(crate) mod diff;
+mod exceptions;
+pub(crate) mod explain;
+mod gates;
+mod judgement;
+pub(crate) mod manual;
+mod render;
 pub(crate) mod scan;
 pub(crate) mod serve;
+mod target;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use lestrade_advisories::AdvisoriesError;
-use lestrade_extract::Scanner;
+use lestrade_artifact::ArtifactError;
+use lestrade_extract::{ScanError, Scanner};
 use lestrade_sys::WorkerCommand;
 
 /// A scanner whose workers are this very program.
@@ -29,5 +38,32 @@ fn intelligence_failure(error: &AdvisoriesError) -> Failure {
         AdvisoriesError::NotAFeed { .. } | AdvisoriesError::Nothing { .. } => Failure::new("E0311", Exit::Input, error.to_string()),
         AdvisoriesError::Io { source, .. } => Failure::new("E0300", Exit::Input, error.to_string()).cause(source),
         _ => Failure::new("E0502", Exit::Intelligence, error.to_string()),
+    }
+}
+
+/// What is wrong with an artifact, in the words of the user.
+fn scan_failure(error: &ScanError) -> Failure {
+    let failure = |code, exit| Failure::new(code, exit, error.to_string());
+    match error {
+        ScanError::Artifact(artifact) => match artifact {
+            ArtifactError::NotFound(_) => failure("E0300", Exit::Input),
+            ArtifactError::PermissionDenied(_) => failure("E0302", Exit::Input).try_("sudo lestrade …      # or as a user who may read it"),
+            ArtifactError::Empty(_) => failure("E0303", Exit::Input).try_("docker save IMAGE -o image.tar"),
+            ArtifactError::Truncated { .. } => {
+                failure("E0310", Exit::Input).try_("docker save IMAGE -o image.tar      # the file may have been cut while copying")
+            }
+            ArtifactError::NotAnImage { .. } => failure("E0312", Exit::Input).try_("docker save IMAGE -o image.tar"),
+            ArtifactError::NoPlatform { .. } => failure("E0313", Exit::Input).try_("lestrade scan image --platform OS/ARCH …"),
+            ArtifactError::BadReference(_) => failure("E0202", Exit::Usage).try_("lestrade scan image registry.example/app:v1"),
+            ArtifactError::Network { .. } => failure("E0600", Exit::Network),
+            ArtifactError::Unauthorized(_) => failure("E0601", Exit::Network).try_("docker login REGISTRY"),
+            _ => failure("E0314", Exit::Input),
+        },
+        ScanError::NotADocument { .. } => {
+            failure("E0317", Exit::Input).try_("lestrade scan image|fs|function …      # if it is one of those")
+        }
+        ScanError::Skip(_) => failure("E0204", Exit::Usage).try_("--skip-dirs '**/node_modules'"),
+        ScanError::LayerMismatch { .. } => failure("E0315", Exit::Input),
+        _ => failure("E0316", Exit::Input),
     }
 }

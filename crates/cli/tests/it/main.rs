@@ -1,7 +1,9 @@
 //! The program as a user runs it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+mod decisions;
 mod docs;
+mod formats;
 mod lab;
 mod scan;
 mod spine;

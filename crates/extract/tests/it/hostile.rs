@@ -1,7 +1,7 @@
 //! Bad input: each gives an error or a problem that says what it is, never a quiet nothing, and never harms the rest.
 
 use crate::lab::*;
-use lestrade_artifact::{ArtifactError, Limits};
+use lestrade_artifact::{ArtifactError, Limits, SkipPatterns};
 use lestrade_extract::{DirectoryCache, ScanError};
 use lestrade_model::{Completeness, ProblemKind};
 use serde_json::json;
@@ -30,9 +30,9 @@ fn what_is_no_image_is_called_by_its_name() {
     }
     let missing = Path::new("/nowhere/at/all");
     assert!(matches!(scanner().scan_image_file(missing, &platform()), Err(ScanError::Artifact(ArtifactError::NotFound(_)))));
-    assert!(matches!(scanner().scan_directory(missing), Err(ScanError::Artifact(ArtifactError::NotFound(_)))));
+    assert!(matches!(scanner().scan_directory(missing, &SkipPatterns::default()), Err(ScanError::Artifact(ArtifactError::NotFound(_)))));
     let file = tempfile::NamedTempFile::new().unwrap();
-    assert!(scanner().scan_directory(file.path()).is_err());
+    assert!(scanner().scan_directory(file.path(), &SkipPatterns::default()).is_err());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Inventories against a peer's own cases (`inventory/trivy`), for the kinds that we read.
 
-use lestrade_artifact::{Limits, walk_directory};
+use lestrade_artifact::{Limits, Skip, walk_directory};
 use lestrade_extract::{Collector, Extractors, Found, extractors};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -104,7 +104,7 @@ fn ours(input: &Path, path: &str, extractors: &Extractors) -> Packages {
         return names(txtar(&text).into_iter().flat_map(|(path, content)| extractors.read(path, content.as_bytes()).found));
     }
     let mut collector = Collector::new(extractors);
-    walk_directory(&File::open(input).unwrap(), input, &[], &Limits::default(), &mut collector);
+    walk_directory(&File::open(input).unwrap(), input, &[], &Skip::default(), &Limits::default(), &mut collector);
     names(collector.finish().files.into_iter().flat_map(|file| file.found))
 }
 

@@ -1,0 +1,156 @@
+//! The command line.
+
+mod scan;
+
+pub(crate) use scan::{Format, Gate, ImageArgs, Output, ReportArgs, Scan, ScanWhat, WalkArgs};
+
+use crate::config::Sources;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The command line as other scanners have it: `image X` is `scan image X`.
+pub(crate) fn with_scan(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    const BARE: [&str; 9] = ["image", "fs", "filesystem", "rootfs", "repo", "repository", "host", "function", "sbom"];
+    let mut arguments: Vec<OsString> = arguments.collect();
+    if arguments.get(1).and_then(|first| first.to_str()).is_some_and(|first| BARE.contains(&first)) {
+        arguments.insert(1, "scan".into());
+    }
+    arguments
+}
+
+/// Finds what is vulnerable in what you run, what of it can be reached, and what to do first.
+#[derive(Debug, Parser)]
+#[command(name = "lestrade", version, disable_help_subcommand = true)]
+#[command(
+    after_help = "Exit codes: 0 ok · 1 gate tripped · 2 usage · 3 input unreadable · 4 incomplete · 5 intelligence missing or old · \
+                        6 network · 70 fault of ours"
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Reads this configuration file before the usual ones.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Sets one configuration key, as in a file.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// When to colour.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", alias = "colour")]
+    pub(crate) color: When,
+    /// Says nothing but the answer and errors.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Says more about how the answer came about.
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Cli {
+    /// Where the configuration comes from.
+    pub(crate) fn config_sources(&self) -> Sources {
+        Sources { file: self.config.clone(), flags: self.set.clone() }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Answers once: what is vulnerable in this image, machine, function, directory or bill of materials?
+    Scan(Scan),
+    /// Why a vulnerability matches, why it scores as it does, and how to be rid of it.
+    Explain(Explain),
+    /// What is new, gone or changed between two scans.
+    Diff(Diff),
+    /// Vulnerability intelligence: bring in, look at.
+    Db(Db),
+    /// Never stops watching.
+    Serve(Serve),
+    /// The configuration in force.
+    Config(ConfigArgs),
+    /// Prints a script that completes commands in a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page.
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The vulnerability: a CVE, a GHSA or the id of any advisory.
+    #[arg(value_name = "VULNERABILITY")]
+    pub(crate) id: String,
+    /// Where it was found: an image, a directory, a bill of materials or a report of ours in JSON.
+    pub(crate) target: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The earlier one: a report of ours in JSON, or anything that can be scanned.
+    pub(crate) old: String,
+    /// The later one.
+    pub(crate) new: String,
+    /// Writes a format to a file, or to standard output: table, json.
+    #[arg(
+        short = 'o',
+        long = "output",
+        visible_short_alias = 'f',
+        alias = "format",
+        value_name = "FORMAT[=FILE]",
+        default_value = "table"
+    )]
+    pub(crate) output: Vec<Output>,
+    /// Exits with 1 when a new finding meets this, as with `scan`. May be given several times.
+    #[arg(long, value_name = "GATE")]
+    pub(crate) fail_on: Vec<Gate>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Db {
+    #[command(subcommand)]
+    pub(crate) what: DbWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DbWhat {
+    /// Brings in OSV records (JSON, YAML, folders, zip, tar, tar.zst), the Debian tracker's JSON, EPSS's CSV and CISA's KEV.
+    Import {
+        /// Files and folders.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// What there is, how old it is.
+    Status,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Watches this registry: `host[:port]`. May be given several times.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) registry: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) what: ConfigWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigWhat {
+    /// Every key, its value, and with `--origin` where that comes from.
+    Show {
+        /// Says where each value comes from.
+        #[arg(long)]
+        origin: bool,
+    },
+}

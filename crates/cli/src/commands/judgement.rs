@@ -1,0 +1,97 @@
+//! What is known, opened, and what it says of a target.
+
+use super::intelligence_failure;
+use super::target::Target;
+use crate::clock::SystemClock;
+use crate::config::Settings;
+use crate::failure::Failure;
+use lestrade_advisories::{AdvisoriesError, Library, OpenIndex, starter_index};
+use lestrade_findings::scan;
+use lestrade_matching::{AdvisoryIndex, IndexError, Manifest, Statement, Statements};
+use lestrade_model::{Advisory, Clock, Exploitation, Timestamp};
+use lestrade_report::{Intelligence, ScanReport};
+
+/// The index in force: the library's, or the set that ships with the program.
+pub(crate) enum Known {
+    Library(Box<OpenIndex>),
+    Starter(Box<AdvisoryIndex<Vec<u8>>>),
+}
+
+fn failed(error: IndexError) -> Failure {
+    intelligence_failure(&error.into())
+}
+
+impl Known {
+    /// Opens what there is.
+    pub(crate) fn open(settings: &Settings) -> Result<Self, Failure> {
+        match Library::new(settings.path("db-dir")).open_current() {
+            Ok((_, index)) => Ok(Self::Library(Box::new(index))),
+            Err(AdvisoriesError::NoGeneration) => {
+                let bytes = starter_index().map_err(|error| intelligence_failure(&error))?;
+                Ok(Self::Starter(Box::new(AdvisoryIndex::open(bytes).map_err(failed)?)))
+            }
+            Err(error) => Err(intelligence_failure(&error)),
+        }
+    }
+
+    /// What it rests on.
+    pub(crate) fn manifest(&self) -> &Manifest {
+        match self {
+            Self::Library(index) => index.manifest(),
+            Self::Starter(index) => index.manifest(),
+        }
+    }
+
+    /// What it says of a target. What statements speak against is set apart.
+    pub(crate) fn judge(&self, target: Target, statements: &Statements, expired: Vec<Statement>) -> Result<ScanReport, Failure> {
+        let Target { name, kind, inventory, facts } = target;
+        let result = match self {
+            Self::Library(index) => scan(index, &inventory, &facts, statements),
+            Self::Starter(index) => scan(index, &inventory, &facts, statements),
+        };
+        let now = SystemClock.now();
+        let source_date = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse::<i64>().ok());
+        let source_date = source_date.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)));
+        Ok(ScanReport {
+            target: name,
+            kind,
+            inventory,
+            result: result.map_err(failed)?,
+            intelligence: Intelligence::from(self.manifest()),
+            expired,
+            at: source_date.unwrap_or(now),
+            source_date,
+        })
+    }
+
+    /// Everything that is said of a vulnerability.
+    pub(crate) fn about(&self, id: &str) -> Result<(Vec<Advisory>, Option<Exploitation>), Failure> {
+        fn all<B: AsRef<[u8]>>(index: &AdvisoryIndex<B>, id: &str) -> Result<(Vec<Advisory>, Option<Exploitation>), IndexError> {
+            let advisories = index.advisories_of(id)?.into_iter().map(|ordinal| index.advisory(ordinal)).collect::<Result<_, _>>()?;
+            Ok((advisories, index.exploitation(id)?))
+        }
+        match self {
+            Self::Library(index) => all(index, id),
+            Self::Starter(index) => all(index, id),
+        }
+        .map_err(failed)
+    }
+
+    /// The vulnerability that an advisory of this id is about, if there is one. Looks at every record.
+    pub(crate) fn vulnerability_of(&self, id: &str) -> Result<Option<String>, Failure> {
+        fn find<B: AsRef<[u8]>>(index: &AdvisoryIndex<B>, id: &str) -> Result<Option<String>, IndexError> {
+            for advisory in index.advisories()? {
+                let advisory = advisory?;
+                if advisory.key.id.eq_ignore_ascii_case(id) || advisory.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(id)) {
+                    return Ok(advisory.vulnerabilities().first().map(|found| (*found).to_owned()));
+                }
+            }
+            Ok(None)
+        }
+        match self {
+            Self::Library(index) => find(index, id),
+            Self::Starter(index) => find(index, id),
+        }
+        .map_err(failed)
+    }
+}

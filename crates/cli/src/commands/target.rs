@@ -1,0 +1,172 @@
+//! What is scanned, and how its inventory is come by.
+
+use super::{scan_failure, scanner};
+use crate::args::{ImageArgs, ScanWhat, WalkArgs};
+use crate::config::Settings;
+use crate::docker_auth;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use lestrade_artifact::{ArtifactError, ImageReference, Platform, RegistryClient, SkipPatterns};
+use lestrade_extract::{DirectoryCache, LayerCache, ScanError};
+use lestrade_model::{Inventory, ResourceFacts};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Something that was read.
+pub(crate) struct Target {
+    /// As it was named.
+    pub(crate) name: String,
+    /// What sort of thing it is.
+    pub(crate) kind: &'static str,
+    /// What is in it.
+    pub(crate) inventory: Inventory,
+    /// What else is known of it.
+    pub(crate) facts: ResourceFacts,
+}
+
+impl Target {
+    fn new(name: impl Into<String>, kind: &'static str, inventory: Inventory) -> Self {
+        Self { name: name.into(), kind, inventory, facts: ResourceFacts::default() }
+    }
+
+    /// Reads what a command line names.
+    pub(crate) fn read(settings: &Settings, what: &ScanWhat) -> Result<Self, Failure> {
+        match what {
+            ScanWhat::Image(arguments) => image(settings, arguments),
+            ScanWhat::Fs(folder) => directory(&folder.path, "fs", &folder.walk),
+            ScanWhat::Rootfs(folder) => directory(&folder.path, "rootfs", &folder.walk),
+            ScanWhat::Repo(folder) => repository(&folder.path, &folder.walk),
+            ScanWhat::Host(host) => this_host(&host.walk),
+            ScanWhat::Function(file) => function(&file.path),
+            ScanWhat::Sbom(file) => document(&file.path),
+        }
+    }
+
+    /// Reads something of which only the name is known: by what is there.
+    pub(crate) fn guess(settings: &Settings, name: &str) -> Result<Self, Failure> {
+        let path = Path::new(name);
+        let is_layout = |path: &Path| path.join("oci-layout").exists() || path.join("index.json").exists();
+        if path.is_dir() && !is_layout(path) {
+            return directory(path, "fs", &WalkArgs::default());
+        }
+        match beginning(path).as_deref() {
+            Some([b'P', b'K', ..]) => function(path),
+            Some(head) if is_document(head) => document(path),
+            _ => image(settings, &ImageArgs::of(name)),
+        }
+    }
+}
+
+/// The first bytes of a file.
+fn beginning(path: &Path) -> Option<Vec<u8>> {
+    let mut head = Vec::new();
+    File::open(path).ok()?.take(512).read_to_end(&mut head).ok()?;
+    Some(head)
+}
+
+/// Bills of materials are JSON or begin with their tags; an image never does.
+fn is_document(head: &[u8]) -> bool {
+    head.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') || head.starts_with(b"SPDXVersion:")
+}
+
+fn directory(path: &Path, kind: &'static str, walk: &WalkArgs) -> Result<Target, Failure> {
+    let inventory = scanner(None)?.scan_directory(path, &walk.into()).map_err(|error| scan_failure(&error))?;
+    Ok(Target::new(path.display().to_string(), kind, inventory))
+}
+
+fn repository(path: &Path, walk: &WalkArgs) -> Result<Target, Failure> {
+    let name = path.to_string_lossy();
+    if !path.exists() && (name.contains("://") || name.starts_with("git@")) {
+        // To fetch is the user's: it may need their keys, and what is fetched is theirs to choose.
+        return Err(Failure::new("E0203", Exit::Usage, format!("'{name}' is not a folder, and repositories are not fetched"))
+            .try_("git clone --depth 1 URL folder && lestrade scan repo folder"));
+    }
+    directory(path, "repo", walk)
+}
+
+/// This machine, without what is only mounted on it or belongs to containers: those are other targets.
+fn this_host(walk: &WalkArgs) -> Result<Target, Failure> {
+    let mut walk = walk.clone();
+    walk.skip_dirs.extend(foreign_mounts());
+    let mut target = directory(Path::new("/"), "host", &walk)?;
+    let text = |path: &str| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    target.name = text("/etc/hostname").unwrap_or_else(|| "this host".to_owned());
+    target.facts.running_kernel = text("/proc/sys/kernel/osrelease");
+    Ok(target)
+}
+
+/// Folders below which there is something else than this machine's own disks.
+fn foreign_mounts() -> Vec<String> {
+    const OWN: [&str; 8] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "overlay"];
+    const CONTAINERS: [&str; 4] = ["var/lib/docker", "var/lib/containerd", "var/lib/containers", "var/lib/kubelet"];
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let foreign = mounts.lines().filter_map(|line| {
+        let (before, after) = line.split_once(" - ")?;
+        let place = before.split(' ').nth(4)?.strip_prefix('/').filter(|place| !place.is_empty())?;
+        let kind = after.split(' ').next()?;
+        // An overlay is this machine's root where it is a container itself, and a container's everywhere else.
+        (!OWN.contains(&kind) || kind == "overlay").then(|| SkipPatterns::exactly(&place.replace("\\040", " ")))
+    });
+    foreign.chain(CONTAINERS.map(str::to_owned)).collect()
+}
+
+fn function(path: &Path) -> Result<Target, Failure> {
+    Err(Failure::new("E0318", Exit::Input, format!("'{}' is a zip archive, which is not read yet", path.display())))
+}
+
+fn document(path: &Path) -> Result<Target, Failure> {
+    let (name, path) = if path == Path::new("-") {
+        ("standard input".to_owned(), PathBuf::from("/dev/stdin"))
+    } else {
+        (path.display().to_string(), path.to_owned())
+    };
+    let inventory = scanner(None)?.scan_document(&path).map_err(|error| scan_failure(&error))?;
+    Ok(Target::new(name, "sbom", inventory))
+}
+
+fn image(settings: &Settings, arguments: &ImageArgs) -> Result<Target, Failure> {
+    let platform = match arguments.platform.as_deref().map(|text| text.split_once('/')) {
+        None => Platform::default(),
+        Some(Some((os, architecture))) => Platform { os: os.to_owned(), architecture: architecture.to_owned() },
+        Some(None) => return Err(Failure::new("E0201", Exit::Usage, "--platform is OS/ARCH").try_("--platform linux/arm64")),
+    };
+    let name = arguments.name();
+    let (path, scheme) = local(name);
+    let cache = || Some(Box::new(DirectoryCache::new(settings.path("cache-dir").join("layers"))) as Box<dyn LayerCache>);
+    let failed = |error: ScanError| scan_failure(&error);
+    if scheme == Scheme::File || (scheme == Scheme::None && (looks_like_path(name) || path.exists())) {
+        let scanned = scanner(cache())?.scan_image_file(path, &platform).map_err(failed)?;
+        return Ok(Target::new(name, "image", scanned.inventory));
+    }
+    let reference: ImageReference = path.to_string_lossy().parse().map_err(|error: ArtifactError| scan_failure(&error.into()))?;
+    let client =
+        RegistryClient::new(&reference.registry, docker_auth::credentials(&reference.registry)).map_err(|e| scan_failure(&e.into()))?;
+    let scanned = scanner(cache())?.scan_registry_image(&client, &reference, &platform).map_err(failed)?;
+    Ok(Target::new(name, "image", scanned.inventory))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    None,
+    File,
+    Registry,
+}
+
+/// A name without the scheme that other scanners put before it, and what that says.
+fn local(name: &str) -> (&Path, Scheme) {
+    for (scheme, kind) in
+        [("docker-archive:", Scheme::File), ("oci-archive:", Scheme::File), ("oci-dir:", Scheme::File), ("registry:", Scheme::Registry)]
+    {
+        if let Some(rest) = name.strip_prefix(scheme) {
+            return (Path::new(rest), kind);
+        }
+    }
+    (Path::new(name), Scheme::None)
+}
+
+/// What looks like a path never goes to the network, also when nothing is there: a typing error must not become a request.
+fn looks_like_path(text: &str) -> bool {
+    let archive = [".tar", ".tgz", ".gz", ".zst", ".zip", ".json", ".img"].iter().any(|ending| text.ends_with(ending));
+    text.starts_with(['/', '.', '~']) || archive
+}

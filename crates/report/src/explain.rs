@@ -1,0 +1,188 @@
+//! Why a vulnerability matches, why it scores as it does, and how to be rid of it: every step of a verdict, in words.
+
+use crate::{ScanReport, TableStyle, fixes, printable};
+use lestrade_findings::Assessment;
+use lestrade_matching::affects;
+use lestrade_model::{Advisory, Affected, Component, Event, FixState, Range};
+use std::fmt::Write;
+
+const BOLD: &str = "1";
+/// The most packages of one advisory, and advisories of one vulnerability, that are listed.
+const MOST: usize = 20;
+
+/// Explains a vulnerability; with a scan also what it is in there.
+#[must_use]
+pub fn explain(assessment: &Assessment, advisories: &[Advisory], report: Option<&ScanReport>, style: TableStyle) -> String {
+    let mut out = String::new();
+    let title = |text: &str| style.paint(BOLD, text);
+    let _ = writeln!(out, "{} · {}", title(&assessment.id), assessment.severity.as_str().to_lowercase());
+    for text in [&assessment.summary, &assessment.related.join(", ")] {
+        if !text.is_empty() {
+            let _ = writeln!(out, "  {}", printable(text));
+        }
+    }
+    if let Some(url) = &assessment.source_url {
+        let _ = writeln!(out, "  {}", printable(url));
+    }
+    let _ = writeln!(out, "\n{}", title("WHY THIS SEVERITY"));
+    severity(assessment, &mut out);
+    if let Some(report) = report {
+        let _ = writeln!(out, "\n{}", title("WHY IT MATCHES"));
+        matches(assessment, advisories, report, &mut out);
+    }
+    let _ = writeln!(out, "\n{}", title("WHO SAYS SO"));
+    for advisory in advisories.iter().take(MOST) {
+        let withdrawn = advisory.withdrawn.map(|at| format!(", withdrawn at {at}")).unwrap_or_default();
+        let _ = writeln!(out, "  {} of {}{withdrawn}", printable(&advisory.key.id), printable(&advisory.key.feed));
+        for affected in advisory.affected.iter().take(MOST) {
+            let _ = writeln!(out, "    {}", entry(affected));
+        }
+        more(advisory.affected.len(), "packages", &mut out);
+    }
+    more(advisories.len(), "advisories", &mut out);
+    out
+}
+
+fn more(count: usize, what: &str, out: &mut String) {
+    if count > MOST {
+        let _ = writeln!(out, "    and {} more {what}", count - MOST);
+    }
+}
+
+fn severity(assessment: &Assessment, out: &mut String) {
+    let _ = writeln!(out, "  {}", printable(&assessment.why));
+    for score in &assessment.scores {
+        let chosen = if assessment.decided_by.as_ref() == Some(score) { "decides" } else { "" };
+        let _ = writeln!(
+            out,
+            "  {:<8} CVSS {} {:.1} of {}  {}",
+            chosen,
+            score.cvss.version.as_str(),
+            score.cvss.score,
+            printable(&score.source.0),
+            printable(&score.cvss.vector)
+        );
+    }
+    if let Some(word) = &assessment.vendor_severity {
+        let _ = writeln!(
+            out,
+            "  the publisher's own word is '{}'; it decides where there is no score, or with --vendor-severity",
+            printable(word)
+        );
+    }
+    match assessment.epss {
+        Some(epss) => {
+            let _ = writeln!(out, "  EPSS {epss:.5}: how likely it is exploited within 30 days");
+        }
+        None => out.push_str("  EPSS: not known\n"),
+    }
+    match &assessment.known_exploited {
+        Some(known) => {
+            let ransomware = if known.ransomware { ", by ransomware too" } else { "" };
+            let _ = writeln!(
+                out,
+                "  exploited: in CISA's catalogue since {}{ransomware}; {}",
+                printable(&known.added),
+                printable(&known.action)
+            );
+        }
+        None => out.push_str("  exploited: not in CISA's catalogue\n"),
+    }
+}
+
+fn matches(assessment: &Assessment, advisories: &[Advisory], report: &ScanReport, out: &mut String) {
+    let finding = report.result.findings.iter().find(|finding| finding.assessment.id == assessment.id);
+    let mut previous: Option<&Component> = None;
+    for package in finding.iter().flat_map(|finding| &finding.packages) {
+        let component = &package.component;
+        if previous != Some(component) {
+            let _ = writeln!(out, "  {}", named(component));
+            if component.ecosystem.family.judges_source()
+                && let Some(source) = &component.source
+            {
+                let _ = writeln!(out, "    judged by its source package {} {}", printable(&source.name), printable(&source.version));
+            }
+            for advisory in advisories.iter().filter(|advisory| !advisory.is_withdrawn()) {
+                for affected in advisory.affected.iter().filter(|affected| affects(affected, component).is_some()) {
+                    let _ = writeln!(out, "    {} of {}: {}", printable(&advisory.key.id), printable(&advisory.key.feed), entry(affected));
+                }
+            }
+        }
+        previous = Some(component);
+        let layer = package.layer.as_ref().map(|layer| format!(", layer {}", printable(layer))).unwrap_or_default();
+        let _ = writeln!(out, "    at {}{layer}", printable(package.path.as_deref().unwrap_or("an unknown place")));
+    }
+    for excepted in report.result.excepted.iter().filter(|excepted| excepted.assessment.id == assessment.id) {
+        let statement = &excepted.statement;
+        let _ = writeln!(
+            out,
+            "  {}: left out, {} says '{}' ({})",
+            named(&excepted.package.component),
+            printable(&statement.source),
+            statement.status.as_str(),
+            printable(&statement.reason)
+        );
+    }
+    if finding.is_none() && !report.result.excepted.iter().any(|excepted| excepted.assessment.id == assessment.id) {
+        near_misses(advisories, report, out);
+    }
+    for fix in fixes(report).iter().filter(|fix| fix.closes.contains(&assessment.id)) {
+        let how = fix.command.clone().unwrap_or_else(|| format!("upgrade {}", fix.package));
+        let _ = writeln!(out, "  fix: {}  → {}", printable(&how), printable(&fix.to));
+    }
+}
+
+/// Why it is not in there: packages that bear the name and are not affected.
+fn near_misses(advisories: &[Advisory], report: &ScanReport, out: &mut String) {
+    let _ = writeln!(out, "  it is not in {}", printable(&report.target));
+    for component in &report.inventory.components {
+        let speaks =
+            |affected: &&Affected| affected.name == component.advised_name() && affected.ecosystem.family == component.ecosystem.family;
+        let Some(affected) = advisories.iter().flat_map(|advisory| &advisory.affected).find(speaks) else { continue };
+        let why = if component.os_owned {
+            "belongs to a package of the operating system, whose distributor answers for it".to_owned()
+        } else if affected.ecosystem.covers(&component.ecosystem) {
+            format!("is outside of: {}", entry(affected))
+        } else {
+            format!("is of another release than {}", affected.ecosystem)
+        };
+        let _ = writeln!(out, "    {} {}", named(component), why);
+    }
+}
+
+fn named(component: &Component) -> String {
+    format!("{} {} ({})", printable(&component.name), printable(&component.version), printable(&component.ecosystem.to_string()))
+}
+
+/// An affected entry in one line.
+fn entry(affected: &Affected) -> String {
+    let mut parts: Vec<String> = affected.ranges.iter().map(range).collect();
+    match affected.versions.len() {
+        0 => {}
+        few @ 1..=5 => parts.push(format!("{few} versions: {}", affected.versions.join(", "))),
+        many => parts.push(format!("{many} listed versions")),
+    }
+    let state = if affected.ranges.iter().any(|range| range.events.iter().any(|event| matches!(event, Event::Fixed(_)))) {
+        FixState::Fixed
+    } else {
+        affected.unfixed
+    };
+    let word = affected.vendor_severity.as_ref().map(|word| format!(", '{word}'")).unwrap_or_default();
+    printable(&format!("{} in {}: {} ({}{word})", affected.name, affected.ecosystem, parts.join(" or "), state.as_str())).into_owned()
+}
+
+/// A range as a person writes it.
+fn range(range: &Range) -> String {
+    let parts: Vec<String> = range
+        .events
+        .iter()
+        .map(|event| match event {
+            Event::Introduced(version) if version == "0" => "every version".to_owned(),
+            Event::Introduced(version) => format!("from {version}"),
+            Event::Fixed(version) => format!("before {version}"),
+            Event::LastAffected(version) => format!("up to {version}"),
+            Event::Limit(version) => format!("below {version}"),
+        })
+        .collect();
+    parts.join(" ")
+}
