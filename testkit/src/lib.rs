@@ -4,6 +4,7 @@
 //! that it did nothing elsewhere.
 
 mod debian;
+mod file_server;
 mod image;
 mod postgres;
 mod process;
@@ -11,6 +12,7 @@ mod registry;
 mod sink;
 
 pub use debian::debian_root;
+pub use file_server::FileServer;
 pub use image::{Layer, TestImage};
 pub use postgres::Postgres;
 pub use process::{Server, free_port, until};

@@ -1,7 +1,8 @@
 //! Bringing records in: what is there, and what is new, becomes the next generation.
 
 use crate::documents::Syntax;
-use crate::{AdvisoriesError, Document, Documents, debian, exploitation, osv};
+use crate::feeds::FeedScope;
+use crate::{AdvisoriesError, Document, Documents, alpine, debian, exploitation, osv};
 use lestrade_matching::{AdvisoryIndex, FeedState, Manifest, build_index_with};
 use lestrade_model::{Advisory, AdvisoryKey, Exploitation, KnownExploited, Timestamp};
 use serde_json::Value;
@@ -34,6 +35,8 @@ pub struct Importer {
     now: Timestamp,
     generation: u64,
     feeds: BTreeMap<String, Timestamp>,
+    /// The date that EPSS's or KEV's file bears.
+    dated: Option<String>,
 }
 
 impl Importer {
@@ -47,6 +50,7 @@ impl Importer {
             now,
             generation: 1,
             feeds: BTreeMap::new(),
+            dated: None,
         }
     }
 
@@ -94,13 +98,17 @@ impl Importer {
         let text = String::from_utf8_lossy(&bytes);
         let text = text.trim_start_matches('\u{feff}');
         let value: Result<Value, String> = match syntax {
-            Syntax::Csv if exploitation::is_epss(text) => return self.epss(text, name),
+            Syntax::Csv if exploitation::is_epss(text) => {
+                self.dated = exploitation::epss_date(text);
+                return self.epss(text, name);
+            }
             Syntax::Csv => Err("not EPSS's CSV".into()),
             Syntax::Yaml => serde_saphyr::from_str(text).map_err(|error| error.to_string()),
             Syntax::Json => serde_json::from_str(text).map_err(|error| error.to_string()),
         };
         match value {
-            Ok(Value::Object(map)) if exploitation::is_kev(&map) => match exploitation::read_kev(map) {
+            Ok(Value::Object(map)) if alpine::is_secdb(&map) => self.adopt(alpine::read_secdb(&map)),
+            Ok(Value::Object(map)) if exploitation::is_kev(&map) => match self.dated_kev(map) {
                 Ok(known) => self.kev(known),
                 Err(reason) => self.quarantine(name, reason),
             },
@@ -108,9 +116,14 @@ impl Importer {
             Ok(Value::Object(map)) if debian::is_tracker(&map) => self.adopt(debian::read_tracker(map)),
             Ok(Value::Object(map)) if debian::is_derived_tracker(&map) => self.adopt(debian::read_derived_tracker(map)),
             Ok(Value::Array(records)) => records.into_iter().for_each(|record| self.record(record, &name)),
-            Ok(_) => self.quarantine(name, "neither OSV records nor the Debian tracker".into()),
+            Ok(_) => self.quarantine(name, "none of the formats that are read".into()),
             Err(reason) => self.quarantine(name, reason.lines().next().unwrap_or_default().to_owned()),
         }
+    }
+
+    fn dated_kev(&mut self, map: serde_json::Map<String, Value>) -> Result<BTreeMap<String, KnownExploited>, String> {
+        self.dated = map.get("dateReleased").and_then(Value::as_str).map(str::to_owned);
+        exploitation::read_kev(map)
     }
 
     /// Another day of EPSS takes the place of the one before.
@@ -165,6 +178,63 @@ impl Importer {
         advisories.into_iter().for_each(|advisory| self.insert(advisory));
     }
 
+    /// Puts what another importer collected of one feed in the place of what is here of it: what the feed no longer has goes.
+    pub(crate) fn replace(&mut self, scope: &FeedScope, part: Self) {
+        match scope {
+            FeedScope::Epss => {
+                for known in self.exploitation.values_mut() {
+                    (known.epss, known.percentile) = (None, None);
+                }
+            }
+            FeedScope::Kev => self.exploitation.values_mut().for_each(|known| known.known_exploited = None),
+            scope => self.advisories.retain(|_, advisory| !scope.holds(advisory)),
+        }
+        for (id, new) in part.exploitation {
+            let known = self.exploitation.entry(id).or_default();
+            if new.epss.is_some() {
+                (known.epss, known.percentile) = (new.epss, new.percentile);
+            }
+            if new.known_exploited.is_some() {
+                known.known_exploited = new.known_exploited;
+            }
+        }
+        self.feeds.extend(part.feeds);
+        self.advisories.extend(part.advisories);
+        self.summary.read += part.summary.read;
+        part.summary.quarantined.into_iter().for_each(|(id, reason)| self.quarantine(id, reason));
+    }
+
+    /// How many records were brought in.
+    pub(crate) const fn records(&self) -> u64 {
+        self.summary.read
+    }
+
+    /// How many of the records here are a feed's.
+    pub(crate) fn records_in(&self, scope: &FeedScope) -> u64 {
+        match scope {
+            FeedScope::Epss => self.scored(),
+            FeedScope::Kev => self.exploited(),
+            scope => self.advisories.values().filter(|advisory| scope.holds(advisory)).count() as u64,
+        }
+    }
+
+    pub(crate) fn scored(&self) -> u64 {
+        self.exploitation.values().filter(|known| known.epss.is_some()).count() as u64
+    }
+
+    pub(crate) fn exploited(&self) -> u64 {
+        self.exploitation.values().filter(|known| known.known_exploited.is_some()).count() as u64
+    }
+
+    /// The date that a file of EPSS or KEV bears.
+    pub(crate) fn dated(&self) -> Option<&str> {
+        self.dated.as_deref()
+    }
+
+    pub(crate) fn quarantined(&self) -> &[(String, String)] {
+        &self.summary.quarantined
+    }
+
     /// Compiles the next generation.
     ///
     /// # Errors
@@ -190,7 +260,13 @@ impl Importer {
                 imported_at: self.feeds.get(feed).copied().unwrap_or(self.now),
             })
             .collect();
-        let manifest = Manifest { generation: self.generation, built_at: self.now, feeds, quarantined: self.summary.quarantined.clone() };
+        let manifest = Manifest {
+            generation: self.generation,
+            built_at: self.now,
+            feeds,
+            quarantined: self.summary.quarantined.clone(),
+            ..Manifest::default()
+        };
         Ok((build_index_with(self.advisories.into_values(), &self.exploitation, manifest)?, self.summary))
     }
 }

@@ -4,21 +4,27 @@
 //! A record that cannot be used is *quarantined* with its reason; the rest of its feed is loaded. A generation replaces another
 //! only when it is complete: it is written beside, synced, then named.
 
+mod alpine;
 mod debian;
 mod documents;
+mod download;
 mod error;
 mod exploitation;
+mod feeds;
 mod import;
 mod library;
 mod osv;
 mod starter;
+mod update;
 mod vex;
 
 pub use debian::{is_derived_tracker, is_tracker, read_derived_tracker, read_tracker};
 pub use documents::{Document, Documents, Syntax};
 pub use error::AdvisoriesError;
+pub use feeds::{Feed, FeedPlaces, FeedScope};
 pub use import::{ImportSummary, Importer};
 pub use library::{GenerationId, Library, OpenIndex};
 pub use osv::{Quarantine, read_osv};
 pub use starter::{STARTER_FEED, starter_advisories, starter_index};
+pub use update::{FeedOutcome, UpdateProgress, UpdateReport, Updater};
 pub use vex::read_vex;

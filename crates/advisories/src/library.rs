@@ -124,6 +124,11 @@ impl Library {
         Ok(id)
     }
 
+    /// Keeps a file beside the generations, replaced whole.
+    pub(crate) fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), AdvisoriesError> {
+        self.write(&self.folder.join(name), bytes)
+    }
+
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), AdvisoriesError> {
         let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(AdvisoriesError::io("write in", &self.folder))?;
         file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(AdvisoriesError::io("write", path))?;

@@ -49,7 +49,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Diff(diff) => commands::diff::run(&settings, speech, &diff),
         Command::Completions { shell } => commands::manual::completions(shell),
         Command::Man => commands::manual::page(),
-        Command::Db(db) => commands::db::run(&settings, &db.what),
+        Command::Db(db) => commands::db::run(&settings, speech, &db.what),
         Command::Serve(serve) => commands::serve::run(&settings, &serve),
         Command::Config(config) => commands::config::run(&settings, &config.what),
     }

@@ -32,7 +32,7 @@ pub struct Excepted {
 pub struct ScanResult {
     /// Findings, by vulnerability id.
     pub findings: Vec<ScanFinding>,
-    /// Components whose versions cannot be compared or whose names are nobody's: listed, and not clean.
+    /// Components whose versions cannot be compared or of whose ecosystem nothing is known: listed, and not clean.
     pub not_judged: Vec<Component>,
     /// Components that do not count here, with the reason.
     pub not_applicable: Vec<(Component, &'static str)>,
@@ -57,7 +57,9 @@ pub fn scan<B: AsRef<[u8]>>(
             result.not_applicable.push((component.clone(), reason));
             continue;
         }
-        if !comparable(component) {
+        // Of what an operating system owns its own packages are judged.
+        let judged = comparable(component) && index.manifest().speaks_of(&component.ecosystem);
+        if !(judged || component.os_owned) {
             result.not_judged.push(component.clone());
         }
         for (vulnerability, verdict) in judge_component(index, component)? {

@@ -1,6 +1,8 @@
 //! From files to generations.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+mod update;
+
 use lestrade_advisories::{Documents, Importer, Library};
 use lestrade_matching::judge_component;
 use lestrade_model::{Component, Ecosystem, Timestamp};

@@ -122,11 +122,17 @@ pub(crate) struct Db {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DbWhat {
-    /// Brings in OSV records (JSON, YAML, folders, zip, tar, tar.zst), the Debian tracker's JSON, EPSS's CSV and CISA's KEV.
+    /// Brings in OSV records (JSON, YAML, folders, zip, tar, tar.zst), the Debian tracker's JSON, Alpine's secdb, EPSS's CSV and
+    /// CISA's KEV.
     Import {
         /// Files and folders.
         #[arg(required = true)]
         paths: Vec<PathBuf>,
+    },
+    /// Fetches feeds that changed, over the network.
+    Update {
+        /// Which: `osv`, `osv/npm`, `debian-tracker`, `alpine-secdb/v3.20`, `epss`, `kev`; without any, all of them.
+        feeds: Vec<String>,
     },
     /// What there is, how old it is.
     Status,

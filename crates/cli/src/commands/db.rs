@@ -1,12 +1,12 @@
 //! `lestrade db`: vulnerability intelligence.
 
-use super::intelligence_failure;
+use super::{feeds, intelligence_failure};
 use crate::args::DbWhat;
 use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, Speech};
 use lestrade_advisories::{AdvisoriesError, Importer, Library};
 use lestrade_model::Clock;
 use lestrade_report::printable;
@@ -16,9 +16,10 @@ use std::path::PathBuf;
 /// Quarantined records that are named; the rest is counted.
 const NAMED: usize = 5;
 
-pub(crate) fn run(settings: &Settings, what: &DbWhat) -> Result<Exit, Failure> {
+pub(crate) fn run(settings: &Settings, speech: Speech, what: &DbWhat) -> Result<Exit, Failure> {
     let library = Library::new(settings.path("db-dir"));
     match what {
+        DbWhat::Update { feeds } => update(settings, speech, &library, feeds),
         DbWhat::Import { paths } => import(&library, paths),
         DbWhat::Status => status(&library),
     }
@@ -59,14 +60,55 @@ fn import(library: &Library, paths: &[PathBuf]) -> Result<Exit, Failure> {
     if summary.passed_over > 0 {
         let _ = writeln!(out, "  {} files passed over: their names are not of records", summary.passed_over);
     }
-    for (record, reason) in summary.quarantined.iter().take(NAMED) {
-        let _ = writeln!(out, "! NOT loaded: {}: {}", printable(record), printable(reason));
-    }
-    if summary.quarantined.len() > NAMED {
-        let _ = writeln!(out, "! and {} more that are not loaded", summary.quarantined.len() - NAMED);
-    }
+    not_loaded(&summary.quarantined, &mut out);
     output::write(None, &out)?;
     Ok(if summary.quarantined.is_empty() { Exit::Ok } else { Exit::Incomplete })
+}
+
+fn update(settings: &Settings, speech: Speech, library: &Library, names: &[String]) -> Result<Exit, Failure> {
+    if settings.flag("offline") {
+        return Err(Failure::new("E0222", Exit::Usage, "feeds are not fetched, because of 'offline'").try_("--set offline=false"));
+    }
+    let places = feeds::places(settings);
+    let mut wanted = Vec::new();
+    for name in names {
+        let named = places.named(name);
+        if named.is_empty() {
+            let all: Vec<String> = places.feeds().into_iter().map(|feed| feed.name).collect();
+            let best = all.iter().max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
+            let failure = Failure::new("E0223", Exit::Usage, format!("'{name}' is not a feed"));
+            return Err(failure.try_(format!("lestrade db update {}", best.map_or("", String::as_str))));
+        }
+        wanted.extend(named);
+    }
+    if names.is_empty() {
+        wanted = places.feeds();
+    }
+    let report = feeds::update(library, &wanted, speech)?;
+    let mut out = String::new();
+    let mut exits = vec![Exit::Ok];
+    for (feed, outcome) in &report.outcomes {
+        let (said, exit) = feeds::said(outcome);
+        exits.push(exit);
+        let _ = writeln!(out, "{} {:<28} {}", if exit == Exit::Ok { " " } else { "!" }, printable(feed), printable(&said));
+    }
+    let _ = write!(out, "generation {}", report.generation);
+    if let Some(diff) = &report.diff {
+        let _ = write!(out, " · {} added, {} changed, {} removed", diff.added, diff.changed, diff.removed);
+    }
+    out.push('\n');
+    not_loaded(&report.quarantined, &mut out);
+    output::write(None, &out)?;
+    Ok(Exit::worst(exits))
+}
+
+fn not_loaded(quarantined: &[(String, String)], out: &mut String) {
+    for (record, reason) in quarantined.iter().take(NAMED) {
+        let _ = writeln!(out, "! NOT loaded: {}: {}", printable(record), printable(reason));
+    }
+    if quarantined.len() > NAMED {
+        let _ = writeln!(out, "! and {} more that are not loaded", quarantined.len() - NAMED);
+    }
 }
 
 fn status(library: &Library) -> Result<Exit, Failure> {

@@ -1,14 +1,15 @@
 //! What is known, opened, and what it says of a target.
 
-use super::intelligence_failure;
 use super::target::Target;
+use super::{feeds, intelligence_failure};
 use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::failure::Failure;
+use crate::output::Speech;
 use lestrade_advisories::{AdvisoriesError, Library, OpenIndex, starter_index};
 use lestrade_findings::scan;
 use lestrade_matching::{AdvisoryIndex, IndexError, Manifest, Statement, Statements};
-use lestrade_model::{Advisory, Clock, Exploitation, Timestamp};
+use lestrade_model::{Advisory, Clock, Exploitation, Inventory, Timestamp};
 use lestrade_report::{Intelligence, ScanReport};
 
 /// The index in force: the library's, or the set that ships with the program.
@@ -22,6 +23,14 @@ fn failed(error: IndexError) -> Failure {
 }
 
 impl Known {
+    /// Opens what there is, after fetching what is needed to judge a target and was never brought in.
+    pub(crate) fn open_for(settings: &Settings, offline: bool, inventory: &Inventory, speech: Speech) -> Result<Self, Failure> {
+        if !offline && settings.flag("auto-update") && !settings.flag("offline") {
+            feeds::fetch_missing(settings, inventory, speech)?;
+        }
+        Self::open(settings)
+    }
+
     /// Opens what there is.
     pub(crate) fn open(settings: &Settings) -> Result<Self, Failure> {
         match Library::new(settings.path("db-dir")).open_current() {

@@ -5,6 +5,7 @@ pub(crate) mod db;
 pub(crate) mod diff;
 mod exceptions;
 pub(crate) mod explain;
+mod feeds;
 mod gates;
 mod judgement;
 pub(crate) mod manual;
@@ -31,7 +32,7 @@ fn scanner(cache: Option<Box<dyn lestrade_extract::LayerCache>>) -> Result<Scann
 fn intelligence_failure(error: &AdvisoriesError) -> Failure {
     match error {
         AdvisoriesError::NoGeneration => Failure::new("E0500", Exit::Intelligence, error.to_string())
-            .try_("lestrade db import PATH      # OSV records or the Debian tracker's JSON"),
+            .try_("lestrade db update      # or, without a network: lestrade db import PATH"),
         AdvisoriesError::Index(_) => Failure::new("E0501", Exit::Intelligence, "the vulnerability intelligence is damaged")
             .cause(error)
             .try_("lestrade db import PATH      # after removing the damaged folder"),

@@ -23,11 +23,11 @@ pub(crate) fn run(settings: &Settings, speech: Speech, what: &ScanWhat) -> Resul
         output::check(wanted.file.as_deref())?;
     }
     let (statements, expired) = exceptions::load(arguments, &what.name(), speech)?;
-    let known = Known::open(settings)?;
     speech.detail(|| walls().unwrap_or_else(|failure| failure.render()));
     let begun = Instant::now();
     let target = Target::read(settings, what)?;
     speech.detail(|| format!("read in {:.1?}: {} packages", begun.elapsed(), target.inventory.components.len()));
+    let known = Known::open_for(settings, arguments.offline, &target.inventory, speech)?;
     let begun = Instant::now();
     let mut report = known.judge(target, &statements, expired)?;
     speech.detail(|| format!("judged in {:.1?}: {} findings", begun.elapsed(), report.result.findings.len()));

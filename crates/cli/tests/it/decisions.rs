@@ -90,7 +90,9 @@ fn severities_and_gates() {
     let critical = ids(&lab, &["--severity", "CRITICAL"]);
     assert!(!critical.is_empty() && critical.len() < all.len());
     assert_eq!(ids(&lab, &["--severity", "critical,high,medium,low,unknown,informational"]), all);
-    lab.run(&["db", "import", crate::lab::fixture("lodash.json").to_str().unwrap()]);
+    for record in ["lodash.json", "coreutils.json"] {
+        lab.run(&["db", "import", crate::lab::fixture(record).to_str().unwrap()]);
+    }
     let exit = |arguments: &[&str]| lab.run(&[&["fs", "app"], arguments].concat()).status.code().unwrap();
     assert_eq!(exit(&["--fail-on", "kev"]), 0);
     assert_eq!(exit(&["--fail-on", "epss>=0.5"]), 0);
@@ -127,7 +129,7 @@ fn differences_of_two_scans() {
     insta::assert_snapshot!(lab.transcript(&["diff", "old.json", "app"]));
     // The starter set may say what is there, and holds no gate.
     assert_eq!(lab.run(&["diff", "old.json", "app", "--fail-on", "kev"]).status.code(), Some(5));
-    for report in ["lodash.json", "coreutils.json"] {
+    for report in ["lodash.json", "coreutils.json", "requests.json"] {
         lab.run(&["db", "import", crate::lab::fixture(report).to_str().unwrap()]);
     }
     std::fs::remove_dir_all(lab.path("app/node_modules/lodash")).unwrap();

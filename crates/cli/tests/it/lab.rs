@@ -42,6 +42,8 @@ impl Lab {
             .env("HOME", self.folder.path())
             .env("PATH", "/usr/bin:/bin")
             .env("COLUMNS", "120")
+            // Nothing is fetched from the world by a test.
+            .env("LESTRADE_OFFLINE", "true")
             .current_dir(self.folder.path());
         command
     }

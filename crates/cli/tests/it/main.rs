@@ -3,6 +3,7 @@
 
 mod decisions;
 mod docs;
+mod feeds;
 mod formats;
 mod lab;
 mod scan;

@@ -86,6 +86,10 @@ fn gates_and_exit_codes() {
     assert_eq!(exit(&["scan", "image", "broken.tar"]), 4);
     lab.run(&["db", "import", fixture("lodash.json").to_str().unwrap()]);
     assert_eq!(exit(&["scan", "image", "clean.tar"]), 0);
+    assert_eq!(exit(&["scan", "image", "demo.tar"]), 4, "of Debian and PyPI nothing is known: that is not clean");
+    for record in ["coreutils.json", "requests.json"] {
+        lab.run(&["db", "import", fixture(record).to_str().unwrap()]);
+    }
     assert_eq!(exit(&["scan", "image", "demo.tar", "--fail-on", "severity>=high"]), 1);
     assert_eq!(exit(&["scan", "image", "demo.tar", "--fail-on", "critical"]), 0);
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use super::format::{Section, Sections, TableWriter, name_key};
 use super::{Entry, IndexError, Manifest};
-use lestrade_model::{Advisory, Exploitation};
+use lestrade_model::{Advisory, Ecosystem, Exploitation};
 use std::collections::BTreeMap;
 
 /// The canonical bytes of an advisory.
@@ -30,8 +30,9 @@ pub fn build_index(advisories: impl IntoIterator<Item = Advisory>, manifest: Man
 pub fn build_index_with(
     advisories: impl IntoIterator<Item = Advisory>,
     exploitation: &BTreeMap<String, Exploitation>,
-    manifest: Manifest,
+    mut manifest: Manifest,
 ) -> Result<Vec<u8>, IndexError> {
+    let mut ecosystems: BTreeMap<Ecosystem, u64> = BTreeMap::new();
     let advisories: BTreeMap<_, _> = advisories.into_iter().map(|advisory| (advisory.key.clone(), advisory)).collect();
     u32::try_from(advisories.len()).map_err(|_| IndexError::TooLarge("advisories"))?;
 
@@ -57,6 +58,10 @@ pub fn build_index_with(
             continue;
         }
         for affected in &advisory.affected {
+            match ecosystems.get_mut(&affected.ecosystem) {
+                Some(entries) => *entries += 1,
+                None => drop(ecosystems.insert(affected.ecosystem.clone(), 1)),
+            }
             let entry = Entry { advisory: ordinal, vulnerabilities: about.clone(), affected: affected.clone() };
             packages.entry(name_key(&affected.ecosystem.family, &affected.name)).or_default().push(entry);
         }
@@ -65,6 +70,7 @@ pub fn build_index_with(
     let names = table(packages.iter().map(|(key, entries)| (key.as_slice(), entries)))?;
     let groups = table(vulnerabilities.iter().map(|(key, members)| (key.as_bytes(), members)))?;
     let exploitations = table(exploitation.iter().map(|(id, known)| (id.as_bytes(), known)))?;
+    manifest.ecosystems = ecosystems.into_iter().collect();
     let manifest = postcard::to_stdvec(&manifest).map_err(|_| IndexError::TooLarge("manifest"))?;
 
     let mut parts: [Vec<u8>; Section::COUNT] = Default::default();

@@ -15,7 +15,7 @@ pub use build::{build_index, build_index_with, encode_advisory};
 pub use diff::IndexDiff;
 
 use format::{Section, Sections, Table};
-use lestrade_model::{Advisory, Affected, Exploitation, Family, Timestamp};
+use lestrade_model::{Advisory, Affected, Ecosystem, Exploitation, Family, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What is wrong with an index.
@@ -52,6 +52,9 @@ pub struct Manifest {
     pub built_at: Timestamp,
     /// Its feeds, by name.
     pub feeds: Vec<FeedState>,
+    /// The ecosystems, with their releases, that standing records speak of, and how many entries each has. Filled when an index is
+    /// built.
+    pub ecosystems: Vec<(Ecosystem, u64)>,
     /// Records that could not be used, with the reason, at most 1000 of them.
     pub quarantined: Vec<(String, String)>,
 }
@@ -61,6 +64,12 @@ impl Manifest {
     #[must_use]
     pub fn is_starter_only(&self) -> bool {
         !self.feeds.is_empty() && self.feeds.iter().all(|feed| feed.feed == "starter")
+    }
+
+    /// Whether anything is known of an ecosystem's packages. Where nothing is, no finding means nothing.
+    #[must_use]
+    pub fn speaks_of(&self, ecosystem: &Ecosystem) -> bool {
+        self.ecosystems.iter().any(|(known, _)| known.covers(ecosystem))
     }
 
     /// When the newest feed was brought in.
@@ -239,7 +248,7 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lestrade_model::{Component, Ecosystem, Event, FixState, Range, RangeKind};
+    use lestrade_model::{Component, Event, FixState, Range, RangeKind};
 
     pub(crate) fn advisory(id: &str, name: &str, fixed: &str) -> Advisory {
         Advisory {

@@ -1,0 +1,275 @@
+//! Bringing feeds up to date: each is fetched if it changed, judged, and only then takes the place of its former state.
+//!
+//! A state that is not plausible is refused and the last good one stays: one that cannot be read, is older, or has shrunk by more
+//! than a share. All that was accepted becomes one generation.
+
+use crate::download::{Downloaded, Downloader, Validators};
+use crate::feeds::{Feed, FeedScope};
+use crate::{AdvisoriesError, Importer, Library};
+use lestrade_matching::IndexDiff;
+use lestrade_model::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The largest file of a feed.
+const MAX_FILE: u64 = 4 << 30;
+/// How many are fetched at a time.
+const PARALLEL: usize = 4;
+/// The share of its records that a feed may lose between two states, once it has so many.
+const MAX_LOSS: f64 = 0.10;
+const LOSS_FROM: u64 = 50;
+
+/// What came of one feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FeedOutcome {
+    /// It is as it was.
+    Unchanged,
+    /// Its next state is in force.
+    Updated {
+        /// Records in it.
+        records: u64,
+        /// Records of it that could not be used.
+        quarantined: usize,
+    },
+    /// Its next state is not plausible; the last good one stays.
+    Refused(String),
+    /// It could not be fetched; the last good state stays.
+    Unreachable(String),
+}
+
+/// What an update did.
+#[derive(Debug, Default)]
+pub struct UpdateReport {
+    /// Every feed that was asked for, in that order.
+    pub outcomes: Vec<(String, FeedOutcome)>,
+    /// The difference to the generation before; none when nothing changed.
+    pub diff: Option<IndexDiff>,
+    /// The generation in force.
+    pub generation: u64,
+    /// Records that could not be used, with their reasons.
+    pub quarantined: Vec<(String, String)>,
+}
+
+/// Is told how far things are.
+pub trait UpdateProgress: Sync {
+    /// So many bytes of a feed are here, of so many if that is known.
+    fn fetched(&self, feed: &str, bytes: u64, total: Option<u64>);
+    /// A feed is done with.
+    fn done(&self, feed: &str, outcome: &FeedOutcome);
+    /// All feeds are here and are compiled now.
+    fn compiling(&self);
+}
+
+/// What is kept of a feed from one update to the next.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct FeedMemory {
+    url: String,
+    #[serde(flatten)]
+    validators: Validators,
+    records: u64,
+    /// When it was last seen to be current.
+    checked: Timestamp,
+    /// The date that it bears itself, if it bears one.
+    dated: Option<String>,
+}
+
+const MEMORY: &str = "feeds.json";
+
+/// A feed's next state, read and not yet in force.
+struct Next {
+    validators: Validators,
+    part: Importer,
+    dated: Option<String>,
+}
+
+/// Brings feeds up to date in a library.
+pub struct Updater<'a> {
+    library: &'a Library,
+    now: Timestamp,
+    memory: BTreeMap<String, FeedMemory>,
+}
+
+impl<'a> Updater<'a> {
+    /// An updater of this library, as of now.
+    #[must_use]
+    pub fn new(library: &'a Library, now: Timestamp) -> Self {
+        // What cannot be read is forgotten: everything is then fetched once more.
+        let memory = std::fs::read(library.folder().join(MEMORY)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Self { library, now, memory: memory.unwrap_or_default() }
+    }
+
+    /// Whether a feed was ever brought in.
+    #[must_use]
+    pub fn knows(&self, feed: &Feed) -> bool {
+        self.memory.contains_key(&feed.name)
+    }
+
+    /// When a feed was last seen to be current.
+    #[must_use]
+    pub fn checked(&self, feed: &str) -> Option<Timestamp> {
+        self.memory.get(feed).map(|memory| memory.checked)
+    }
+
+    /// Fetches, judges and puts in force.
+    ///
+    /// # Errors
+    /// When the library cannot be read or written. What is wrong with one feed is its outcome.
+    pub fn run(mut self, feeds: &[Feed], progress: &dyn UpdateProgress) -> Result<UpdateReport, AdvisoriesError> {
+        let downloads = self.library.folder().join("downloads");
+        std::fs::create_dir_all(&downloads).map_err(AdvisoriesError::io("create", &downloads))?;
+        let older = match self.library.open_current() {
+            Ok((_, index)) => Some(index),
+            Err(AdvisoriesError::NoGeneration) => None,
+            Err(error) => return Err(error),
+        };
+        let results = self.fetch_all(feeds, &downloads, progress);
+
+        let mut report = UpdateReport::default();
+        let mut importer = match &older {
+            Some(index) => {
+                index.verify()?;
+                Importer::on_top_of(index, self.now)?
+            }
+            None => Importer::new(self.now),
+        };
+        let mut changed = false;
+        for (feed, result) in feeds.iter().zip(results) {
+            let outcome = match result {
+                Err(outcome) => outcome,
+                Ok(next) => match self.accept(feed, next, &mut importer, &mut report.quarantined) {
+                    Ok((records, quarantined)) => {
+                        changed = true;
+                        FeedOutcome::Updated { records, quarantined }
+                    }
+                    Err(reason) => FeedOutcome::Refused(reason),
+                },
+            };
+            if outcome == FeedOutcome::Unchanged
+                && let Some(memory) = self.memory.get_mut(&feed.name)
+            {
+                memory.checked = self.now;
+            }
+            progress.done(&feed.name, &outcome);
+            report.outcomes.push((feed.name.clone(), outcome));
+        }
+        if changed {
+            progress.compiling();
+            let (bytes, _) = importer.finish()?;
+            let id = self.library.publish(&bytes)?;
+            drop(bytes);
+            let index = self.library.open(&id)?;
+            report.diff = older.as_ref().map(|older| index.diff(older)).transpose()?;
+            report.generation = index.manifest().generation;
+        } else {
+            report.generation = older.map_or(0, |index| index.manifest().generation);
+        }
+        // Only now: what was fetched and is not in force would otherwise never be asked for again.
+        self.remember()?;
+        Ok(report)
+    }
+
+    fn fetch_all(&self, feeds: &[Feed], downloads: &Path, progress: &dyn UpdateProgress) -> Vec<Result<Next, FeedOutcome>> {
+        let slots: Vec<Mutex<Option<Result<Next, FeedOutcome>>>> = feeds.iter().map(|_| Mutex::new(None)).collect();
+        let next = AtomicUsize::new(0);
+        let downloader = Downloader::new();
+        std::thread::scope(|scope| {
+            for _ in 0..PARALLEL.min(feeds.len()) {
+                scope.spawn(|| {
+                    while let Some((feed, slot)) = {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        feeds.get(number).zip(slots.get(number))
+                    } {
+                        let result = match &downloader {
+                            Ok(downloader) => self.fetch(downloader, feed, downloads, progress),
+                            Err(reason) => Err(FeedOutcome::Unreachable(reason.clone())),
+                        };
+                        *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
+                    }
+                });
+            }
+        });
+        let missing = || Err(FeedOutcome::Unreachable("it was not looked at".into()));
+        slots.into_iter().map(|slot| slot.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).unwrap_or_else(missing)).collect()
+    }
+
+    fn fetch(&self, downloader: &Downloader, feed: &Feed, downloads: &Path, progress: &dyn UpdateProgress) -> Result<Next, FeedOutcome> {
+        let memory = self.memory.get(&feed.name).filter(|memory| memory.url == feed.url);
+        let known = memory.map(|memory| memory.validators.clone()).unwrap_or_default();
+        let to = downloads.join(format!("{}.{}", file_name(&feed.name), file_name(feed.file())));
+        let downloaded = downloader
+            .fetch(&feed.url, &known, &to, MAX_FILE, &mut |bytes, total| progress.fetched(&feed.name, bytes, total))
+            .map_err(FeedOutcome::Unreachable)?;
+        let Downloaded::Whole(validators) = downloaded else { return Err(FeedOutcome::Unchanged) };
+        let read = read(feed, &to, self.now);
+        // Whatever it is, it is not begun with next time.
+        let _ = std::fs::remove_file(&to);
+        let (part, dated) = read.map_err(FeedOutcome::Refused)?;
+        Ok(Next { validators, part, dated })
+    }
+
+    /// Puts a feed's next state in the place of its former one, if it is plausible.
+    fn accept(
+        &mut self,
+        feed: &Feed,
+        next: Next,
+        importer: &mut Importer,
+        quarantined: &mut Vec<(String, String)>,
+    ) -> Result<(u64, usize), String> {
+        let before = self.memory.get(&feed.name);
+        let records = next.part.records();
+        let had = before.map_or_else(|| importer.records_in(&feed.scope), |memory| memory.records);
+        if had >= LOSS_FROM && (records as f64) < had as f64 * (1.0 - MAX_LOSS) {
+            return Err(format!("it shrank from {had} to {records} records"));
+        }
+        if let (Some(dated), Some(was)) = (&next.dated, before.and_then(|memory| memory.dated.as_ref()))
+            && dated < was
+        {
+            return Err(format!("it is of {dated}, and what is here is of {was}"));
+        }
+        let refused = next.part.quarantined().to_vec();
+        importer.replace(&feed.scope, next.part);
+        let memory = FeedMemory { url: feed.url.clone(), validators: next.validators, records, checked: self.now, dated: next.dated };
+        self.memory.insert(feed.name.clone(), memory);
+        let count = refused.len();
+        quarantined.extend(refused.into_iter().map(|(id, reason)| (format!("{}: {id}", feed.name), reason)));
+        Ok((records, count))
+    }
+
+    fn remember(&self) -> Result<(), AdvisoriesError> {
+        let bytes = serde_json::to_vec_pretty(&self.memory).unwrap_or_default();
+        self.library.keep(MEMORY, &bytes)
+    }
+}
+
+/// Reads a feed's file by itself. Answers its records and the date that it bears.
+fn read(feed: &Feed, path: &Path, now: Timestamp) -> Result<(Importer, Option<String>), String> {
+    let mut part = Importer::new(now);
+    if let Err(error) = part.import(path) {
+        return Err(match error {
+            AdvisoriesError::Nothing { .. } => {
+                part.quarantined().first().map_or_else(|| "there is nothing in it".to_owned(), |(_, reason)| reason.clone())
+            }
+            AdvisoriesError::NotAFeed { reason, .. } => reason,
+            other => other.to_string(),
+        });
+    }
+    let expected = match &feed.scope {
+        FeedScope::Epss => part.scored() > 0,
+        FeedScope::Kev => part.exploited() > 0,
+        // A dump may hold records of other ecosystems beside; it may not be of another one altogether.
+        scope => part.records_in(scope) > 0,
+    };
+    if !expected {
+        return Err("it is another feed, or empty".into());
+    }
+    let dated = part.dated().map(str::to_owned);
+    Ok((part, dated))
+}
+
+/// A feed's name as a file's.
+fn file_name(feed: &str) -> String {
+    feed.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '_' }).collect()
+}

@@ -1,0 +1,126 @@
+//! Feeds for a person: where they are by configuration, how far they are, what came of them.
+
+use super::intelligence_failure;
+use crate::clock::SystemClock;
+use crate::config::Settings;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Speech;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lestrade_advisories::{Feed, FeedOutcome, FeedPlaces, Library, UpdateProgress, UpdateReport, Updater};
+use lestrade_model::{Clock, Ecosystem, Inventory};
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Where feeds are, by configuration.
+pub(super) fn places(settings: &Settings) -> FeedPlaces {
+    let text = |name| settings.text(name).unwrap_or_default().to_owned();
+    FeedPlaces {
+        osv: text("osv-url"),
+        osv_ecosystems: settings.list("osv-ecosystems"),
+        debian_tracker: text("debian-tracker-url"),
+        alpine_secdb: text("alpine-secdb-url"),
+        alpine_releases: settings.list("alpine-releases"),
+        epss: text("epss-url"),
+        kev: text("kev-url"),
+    }
+}
+
+/// Brings feeds up to date, with progress where there is a terminal.
+pub(super) fn update(library: &Library, feeds: &[Feed], speech: Speech) -> Result<UpdateReport, Failure> {
+    let bars = Bars::new(speech);
+    let report = Updater::new(library, SystemClock.now()).run(feeds, &bars).map_err(|error| intelligence_failure(&error));
+    bars.clear();
+    report
+}
+
+/// Fetches what is needed to judge an inventory and was never brought in. What cannot be fetched is said, and is no reason to stop:
+/// what it leaves unjudged is told in the report.
+pub(super) fn fetch_missing(settings: &Settings, inventory: &Inventory, speech: Speech) -> Result<(), Failure> {
+    let library = Library::new(settings.path("db-dir"));
+    let mut ecosystems: Vec<Ecosystem> = inventory.components.iter().map(|component| component.ecosystem.clone()).collect();
+    ecosystems.sort_unstable();
+    ecosystems.dedup();
+    let updater = Updater::new(&library, SystemClock.now());
+    // Whoever brings in files keeps that up: only what nobody ever brought in is fetched.
+    let present = library.open_current().map(|(_, index)| index.manifest().clone()).ok();
+    let brought = |feed: &Feed| present.as_ref().is_some_and(|manifest| feed.scope.is_in(manifest));
+    let missing: Vec<Feed> =
+        places(settings).needed(&ecosystems).into_iter().filter(|feed| !updater.knows(feed) && !brought(feed)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let report = update(&library, &missing, speech)?;
+    for (feed, outcome) in &report.outcomes {
+        let (said, exit) = said(outcome);
+        if exit == Exit::Ok {
+            speech.note(&format!("{feed}: {said}"));
+        } else {
+            eprintln!("warning: {feed}: {said}");
+        }
+    }
+    Ok(())
+}
+
+/// An outcome in words, and what it means for the exit code.
+pub(super) fn said(outcome: &FeedOutcome) -> (String, Exit) {
+    match outcome {
+        FeedOutcome::Unchanged => ("is as it was".into(), Exit::Ok),
+        FeedOutcome::Updated { records, quarantined: 0 } => (format!("{records} record{}", plural(*records)), Exit::Ok),
+        FeedOutcome::Updated { records, quarantined } => {
+            (format!("{records} record{}, {quarantined} not loaded", plural(*records)), Exit::Incomplete)
+        }
+        FeedOutcome::Refused(why) => (format!("REFUSED, the last good state stays: {why}"), Exit::Intelligence),
+        FeedOutcome::Unreachable(why) => (format!("NOT fetched: {why}"), Exit::Network),
+    }
+}
+
+const fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// A bar for each feed that is on its way; none where nobody watches.
+struct Bars {
+    all: MultiProgress,
+    by_feed: Mutex<HashMap<String, ProgressBar>>,
+}
+
+impl Bars {
+    fn new(speech: Speech) -> Self {
+        let watched = std::io::stderr().is_terminal() && !speech.quiet && std::env::var_os("CI").is_none();
+        let target = if watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { all: MultiProgress::with_draw_target(target), by_feed: Mutex::default() }
+    }
+
+    fn clear(&self) {
+        let _ = self.all.clear();
+    }
+}
+
+impl UpdateProgress for Bars {
+    fn fetched(&self, feed: &str, bytes: u64, total: Option<u64>) {
+        let mut bars = self.by_feed.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = bars.entry(feed.to_owned()).or_insert_with(|| {
+            let bar = self.all.add(ProgressBar::new(0));
+            let template = "{prefix:28} {bar:30} {bytes:>10} / {total_bytes:10} {bytes_per_sec}";
+            bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_prefix(feed.to_owned());
+            bar
+        });
+        bar.set_length(total.unwrap_or(bytes));
+        bar.set_position(bytes);
+    }
+
+    fn done(&self, feed: &str, outcome: &FeedOutcome) {
+        if let Some(bar) = self.by_feed.lock().unwrap_or_else(PoisonError::into_inner).remove(feed) {
+            bar.finish_with_message(said(outcome).0);
+        }
+    }
+
+    fn compiling(&self) {
+        let bar = self.all.add(ProgressBar::new_spinner().with_message("compiling"));
+        bar.enable_steady_tick(Duration::from_millis(100));
+    }
+}

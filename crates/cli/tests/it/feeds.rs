@@ -1,0 +1,111 @@
+//! Feeds as a user meets them: brought up to date by hand, and by themselves before a first scan.
+
+use crate::lab::{Lab, fixture};
+use lestrade_testkit::FileServer;
+use serde_json::Value;
+use std::process::Output;
+
+const SECDB: &str = r#"{"distroversion": "v3.20", "reponame": "main", "packages":
+    [{"pkg": {"name": "openssl", "secfixes": {"3.3.2-r0": ["CVE-2024-6119"]}}}]}"#;
+const EPSS: &str = "#model_version:v2025.03.14,score_date:2026-11-22T00:00:00+0000\ncve,epss,percentile\nCVE-2021-23337,0.01234,0.9\n";
+
+struct World {
+    lab: Lab,
+    server: FileServer,
+}
+
+impl World {
+    /// A lab whose feeds are all on this machine: OSV's npm, Alpine, EPSS; KEV is not there.
+    fn new() -> Self {
+        let (lab, server) = (Lab::new(), FileServer::start().unwrap());
+        std::fs::create_dir(lab.path("dump")).unwrap();
+        std::fs::copy(fixture("lodash.json"), lab.path("dump/lodash.json")).unwrap();
+        // A zip without compression, as python writes one.
+        let script = "import sys, zipfile; zipfile.ZipFile(sys.argv[2], 'w').write(sys.argv[1], 'lodash.json')";
+        let made = std::process::Command::new("python3")
+            .args(["-c", script])
+            .args([lab.path("dump/lodash.json"), lab.path("all.zip")])
+            .status()
+            .unwrap();
+        assert!(made.success());
+        server.put("/osv/npm/all.zip", "1", std::fs::read(lab.path("all.zip")).unwrap());
+        server.put("/alpine/v3.20/main.json", "1", SECDB);
+        server.put("/epss.csv", "1", EPSS);
+        for (path, content) in [
+            ("app/etc/os-release", "ID=alpine\nVERSION_ID=3.20.3\n"),
+            ("app/lib/apk/db/installed", "P:libssl3\nV:3.3.1-r3\nA:x86_64\no:openssl\n\n"),
+            ("app/srv/node_modules/lodash/package.json", r#"{"name": "lodash", "version": "4.17.20"}"#),
+        ] {
+            std::fs::create_dir_all(lab.path(path).parent().unwrap()).unwrap();
+            std::fs::write(lab.path(path), content).unwrap();
+        }
+        Self { lab, server }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let url = self.server.url();
+        let mut command = self.lab.lestrade();
+        command.env_remove("LESTRADE_OFFLINE").args(arguments);
+        for setting in [
+            format!("osv-url={url}/osv"),
+            "osv-ecosystems=npm,PyPI".to_owned(),
+            format!("debian-tracker-url={url}/debian.json"),
+            format!("alpine-secdb-url={url}/alpine"),
+            "alpine-releases=v3.20".to_owned(),
+            format!("epss-url={url}/epss.csv"),
+            format!("kev-url={url}/kev.json"),
+        ] {
+            command.args(["--set", &setting]);
+        }
+        command.output().unwrap()
+    }
+
+    fn transcript(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&self.server.url(), "http://feeds");
+        format!("{}{}exit {}", text(&output.stdout), text(&output.stderr), output.status.code().unwrap_or(-1))
+    }
+}
+
+#[test]
+fn feeds_are_brought_up_to_date_by_name() {
+    let world = World::new();
+    let said = [
+        world.transcript(&["db", "update", "osv/npm", "alpine-secdb/v3.20/main"]),
+        world.transcript(&["db", "update", "osv/npm"]),
+        world.transcript(&["db", "update", "kev", "epss"]),
+        world.transcript(&["db", "update", "osv/nmp"]),
+        world.lab.transcript(&["db", "update"]),
+    ];
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn a_first_scan_fetches_what_it_needs_and_nothing_else() {
+    let world = World::new();
+    let output = world.run(&["fs", "app", "-o", "json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let ids: Vec<&str> = report["findings"].as_array().unwrap().iter().map(|f| f["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["CVE-2021-23337", "CVE-2024-6119"], "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((&report["completeness"], &report["intelligence"]["starterOnly"]), (&"complete".into(), &false.into()));
+    let mut asked = world.server.take_requests();
+    asked.sort();
+    assert_eq!(asked, ["200 /alpine/v3.20/main.json", "200 /epss.csv", "200 /osv/npm/all.zip"]);
+    // What was not there is said, and asked for again the next time; the rest is not.
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("warning: kev: NOT fetched: the server answers 404"), "{said}");
+    world.run(&["fs", "app"]);
+    assert_eq!(world.server.take_requests(), [""; 0]);
+}
+
+#[test]
+fn without_a_network_a_first_scan_still_answers() {
+    let world = World::new();
+    for arguments in
+        [&["fs", "app", "--offline"][..], &["fs", "app", "--set", "offline=true"], &["fs", "app", "--set", "auto-update=false"]]
+    {
+        let said = world.transcript(arguments);
+        assert!(said.contains("only the starter set") && said.contains("CVE-2021-23337"), "{said}");
+    }
+    assert_eq!(world.server.take_requests(), [""; 0]);
+}
