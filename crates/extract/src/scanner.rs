@@ -143,7 +143,9 @@ impl Scanner {
         }
         let body = self.run(&Job::Document { limits: self.limits }, Input::File(file))?;
         let read = postcard::from_bytes::<Document>(&body).map_err(|_| WorkerFailure::BadAnswer)?;
-        read.map_err(|detail| ScanError::NotADocument { path: shown, detail })
+        let mut inventory = read.map_err(|detail| ScanError::NotADocument { path: shown.clone(), detail })?;
+        inventory.problems.iter_mut().filter(|problem| problem.path.is_empty()).for_each(|problem| problem.path.clone_from(&shown));
+        Ok(inventory)
     }
 
     /// Reads an image in a file or folder.

@@ -1,6 +1,6 @@
 //! Findings as CSV (RFC 4180), a line for each affected package at each place.
 
-use crate::ScanReport;
+use crate::{ScanReport, printable};
 
 const COLUMNS: [&str; 16] = [
     "vulnerability",
@@ -57,7 +57,7 @@ fn line(cells: [String; COLUMNS.len()]) -> String {
 
 /// A field that a spreadsheet reads as text: one that it would take for a formula begins with an apostrophe.
 fn field(text: &str) -> String {
-    let mut text = text.to_owned();
+    let mut text = printable(text).into_owned();
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         text.insert(0, '\'');
     }

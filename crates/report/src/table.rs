@@ -84,7 +84,7 @@ fn header(report: &ScanReport, style: TableStyle, out: &mut String) {
         let warning =
             format!("! only the starter set of {records} well-known vulnerabilities was asked; this is not a clean bill of health");
         let _ = writeln!(out, "{}", style.paint(YELLOW, &warning));
-        let _ = writeln!(out, "  try: lestrade db import PATH      # OSV records or the Debian tracker's JSON");
+        let _ = writeln!(out, "  try: lestrade db update      # or, without a network: lestrade db import PATH");
     }
 }
 

@@ -5,6 +5,7 @@ mod decisions;
 mod docs;
 mod feeds;
 mod formats;
+mod hostile;
 mod lab;
 mod scan;
 mod spine;
