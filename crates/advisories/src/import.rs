@@ -4,7 +4,7 @@ use crate::documents::Syntax;
 use crate::feeds::FeedScope;
 use crate::{AdvisoriesError, Document, Documents, alpine, debian, exploitation, osv};
 use lestrade_matching::{AdvisoryIndex, FeedState, Manifest, build_index_with};
-use lestrade_model::{Advisory, AdvisoryKey, Exploitation, KnownExploited, Timestamp};
+use lestrade_model::{Advisory, AdvisoryKey, Event, Exploitation, KnownExploited, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,6 +15,9 @@ const OSV_FEED: &str = "osv";
 const EPSS_FEED: &str = "epss";
 const KEV_FEED: &str = "kev";
 const MAX_QUARANTINED: usize = 1000;
+/// The longest name, id or version, in bytes, and the most ids of one record.
+const MAX_NAME: usize = 1024;
+const MAX_IDS: usize = 10_000;
 
 /// What an import brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -168,6 +171,9 @@ impl Importer {
     }
 
     fn insert(&mut self, advisory: Advisory) {
+        if let Some(reason) = poison(&advisory) {
+            return self.quarantine(advisory.key.id.chars().take(128).collect(), reason.to_owned());
+        }
         self.summary.read += 1;
         self.feeds.insert(advisory.key.feed.clone(), self.now);
         self.advisories.insert(advisory.key.clone(), advisory);
@@ -269,4 +275,22 @@ impl Importer {
         };
         Ok((build_index_with(self.advisories.into_values(), &self.exploitation, manifest)?, self.summary))
     }
+}
+
+/// What of a record would be a burden to everybody who matches; none if nothing is.
+fn poison(advisory: &Advisory) -> Option<&'static str> {
+    let long = |text: &str| text.len() > MAX_NAME;
+    let names = || std::iter::once(&advisory.key.id).chain(&advisory.aliases).chain(&advisory.upstream);
+    if names().any(|id| long(id)) || advisory.aliases.len() + advisory.upstream.len() > MAX_IDS {
+        return Some("an id is longer than 1024 bytes, or there are more than 10000");
+    }
+    let of_range = |event: &Event| match event {
+        Event::Introduced(version) | Event::Fixed(version) | Event::LastAffected(version) | Event::Limit(version) => long(version),
+    };
+    let affected = &advisory.affected;
+    if affected.iter().any(|entry| long(&entry.name) || entry.versions.iter().any(|version| long(version))) {
+        return Some("a package's name or version is longer than 1024 bytes");
+    }
+    let mut events = affected.iter().flat_map(|entry| &entry.ranges).flat_map(|range| &range.events);
+    events.any(of_range).then_some("a version of a range is longer than 1024 bytes")
 }

@@ -1,9 +1,10 @@
 //! Advisories in, index out. Equal advisories give equal bytes.
 
+use super::entry::{self, Draft, Numbers};
 use super::format::{Section, Sections, TableWriter, name_key};
-use super::{Entry, IndexError, Manifest};
-use lestrade_model::{Advisory, Ecosystem, Exploitation};
-use std::collections::BTreeMap;
+use super::{IndexError, Manifest};
+use lestrade_model::{Advisory, Exploitation};
+use std::collections::{BTreeMap, HashMap};
 
 /// The canonical bytes of an advisory.
 ///
@@ -32,16 +33,14 @@ pub fn build_index_with(
     exploitation: &BTreeMap<String, Exploitation>,
     mut manifest: Manifest,
 ) -> Result<Vec<u8>, IndexError> {
-    let mut ecosystems: BTreeMap<Ecosystem, u64> = BTreeMap::new();
     let advisories: BTreeMap<_, _> = advisories.into_iter().map(|advisory| (advisory.key.clone(), advisory)).collect();
     u32::try_from(advisories.len()).map_err(|_| IndexError::TooLarge("advisories"))?;
 
     let mut bodies = TableWriter::default();
     let mut hashes = Vec::with_capacity(advisories.len() * 32);
-    let mut packages: BTreeMap<Vec<u8>, Vec<Entry>> = BTreeMap::new();
-    let mut vulnerabilities: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    let mut numbers = Numbers::default();
+    let mut groups: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     let mut compressor = zstd::bulk::Compressor::new(3).map_err(|_| IndexError::TooLarge("compressor"))?;
-
     for (ordinal, (key, advisory)) in (0_u32..).zip(&advisories) {
         let body = encode_advisory(advisory);
         if body.is_empty() {
@@ -50,32 +49,46 @@ pub fn build_index_with(
         let compressed = compressor.compress(&body).map_err(|_| IndexError::TooLarge("advisory"))?;
         bodies.push(&advisory_key(&key.feed, &key.id), &compressed)?;
         hashes.extend_from_slice(advisory.content_hash(encode_advisory).as_bytes());
-        let about: Vec<String> = advisory.vulnerabilities().into_iter().map(str::to_owned).collect();
-        for vulnerability in &about {
-            vulnerabilities.entry(vulnerability.clone()).or_default().push(ordinal);
+        for vulnerability in advisory.vulnerabilities() {
+            groups.entry(vulnerability).or_default().push(ordinal);
         }
-        if advisory.is_withdrawn() {
-            continue;
-        }
-        for affected in &advisory.affected {
-            match ecosystems.get_mut(&affected.ecosystem) {
+        for affected in advisory.affected.iter().filter(|_| !advisory.is_withdrawn()) {
+            match numbers.ecosystems.get_mut(&affected.ecosystem) {
                 Some(entries) => *entries += 1,
-                None => drop(ecosystems.insert(affected.ecosystem.clone(), 1)),
+                None => drop(numbers.ecosystems.insert(affected.ecosystem.clone(), 1)),
             }
-            let entry = Entry { advisory: ordinal, vulnerabilities: about.clone(), affected: affected.clone() };
-            packages.entry(name_key(&affected.ecosystem.family, &affected.name)).or_default().push(entry);
+            if let Some(word) = affected.vendor_severity.as_ref().filter(|word| !numbers.words.contains_key(*word)) {
+                numbers.words.insert(word.clone(), 0);
+            }
+        }
+    }
+    manifest.ecosystems = numbers.ecosystems.iter().map(|(ecosystem, entries)| (ecosystem.clone(), *entries)).collect();
+    // From here on the numbers are places: entries are counted, words and vulnerabilities are in their order.
+    (0..).zip(numbers.ecosystems.values_mut()).for_each(|(place, number)| *number = place);
+    (0..).zip(numbers.words.values_mut()).for_each(|(place, number)| *number = place);
+    let places: HashMap<&str, u32> = groups.keys().copied().zip(0..).collect();
+
+    let mut packages: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    for (ordinal, advisory) in (0_u32..).zip(advisories.values()).filter(|(_, advisory)| !advisory.is_withdrawn()) {
+        let about: Vec<u32> = advisory.vulnerabilities().into_iter().filter_map(|id| places.get(id).copied()).collect();
+        for affected in &advisory.affected {
+            let draft = Draft { advisory: ordinal, vulnerabilities: about.clone(), affected };
+            entry::encode(&draft, &numbers, packages.entry(name_key(&affected.ecosystem.family, &affected.name)).or_default())?;
         }
     }
 
-    let names = table(packages.iter().map(|(key, entries)| (key.as_slice(), entries)))?;
-    let groups = table(vulnerabilities.iter().map(|(key, members)| (key.as_bytes(), members)))?;
+    let mut names = TableWriter::default();
+    packages.iter().try_for_each(|(key, entries)| names.push(key, entries))?;
+    let groups = table(groups.iter().map(|(key, members)| (key.as_bytes(), members)))?;
     let exploitations = table(exploitation.iter().map(|(id, known)| (id.as_bytes(), known)))?;
-    manifest.ecosystems = ecosystems.into_iter().collect();
+    let words: Vec<&String> = numbers.words.keys().collect();
+    let words = postcard::to_stdvec(&words).map_err(|_| IndexError::TooLarge("words"))?;
     let manifest = postcard::to_stdvec(&manifest).map_err(|_| IndexError::TooLarge("manifest"))?;
 
     let mut parts: [Vec<u8>; Section::COUNT] = Default::default();
     for (section, bytes) in [
         (Section::Manifest, manifest),
+        (Section::Words, words),
         (Section::Names, names.rows),
         (Section::NameKeys, names.keys),
         (Section::Entries, names.values),

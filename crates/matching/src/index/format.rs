@@ -5,7 +5,7 @@ use lestrade_model::Family;
 use std::cmp::Ordering;
 
 const MAGIC: &[u8; 8] = b"LESTRADX";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const CHECKSUM: usize = 16;
 const SECTION_ROW: usize = 16 + CHECKSUM;
 
@@ -19,6 +19,7 @@ pub(super) const MAX_BODY: usize = 64 << 20;
 #[derive(Clone, Copy)]
 pub(super) enum Section {
     Manifest,
+    Words,
     Names,
     NameKeys,
     Entries,
@@ -35,7 +36,7 @@ pub(super) enum Section {
 }
 
 impl Section {
-    pub(super) const COUNT: usize = 14;
+    pub(super) const COUNT: usize = 15;
 }
 
 fn checksum(bytes: &[u8]) -> [u8; CHECKSUM] {
@@ -66,6 +67,11 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
+/// A little-endian number of at most eight bytes.
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
 
 /// Where the sections lie.
@@ -137,7 +143,8 @@ pub(super) struct Row {
     pub(super) length: u32,
 }
 
-const ROW: usize = 8 + 4 + 4 + 8;
+/// Offset and length of the key (4 and 2 bytes), length and offset of the value (4 and 6 bytes).
+const ROW: usize = 4 + 2 + 4 + 6;
 
 /// Fixed-width rows, sorted by the keys that they point at.
 pub(super) struct Table<'a> {
@@ -163,14 +170,12 @@ impl<'a> Table<'a> {
 
     pub(super) fn row(&self, ordinal: u32) -> Result<Row, IndexError> {
         let raw = self.raw(ordinal)?;
-        let broken = || IndexError::Corrupt("row");
-        Ok(Row { offset: u64_at(raw, 16).ok_or_else(broken)?, length: u32_at(raw, 12).ok_or_else(broken)? })
+        Ok(Row { offset: number(&raw[10..16]), length: number(&raw[6..10]) as u32 })
     }
 
     pub(super) fn key(&self, ordinal: u32) -> Result<&'a [u8], IndexError> {
         let raw = self.raw(ordinal)?;
-        let broken = || IndexError::Corrupt("row");
-        slice(self.keys, u64_at(raw, 0).ok_or_else(broken)?, u32_at(raw, 8).ok_or_else(broken)?)
+        slice(self.keys, number(&raw[..4]), number(&raw[4..6]) as u32)
     }
 
     pub(super) fn find(&self, key: &[u8]) -> Result<Option<Row>, IndexError> {
@@ -197,12 +202,17 @@ pub(super) struct TableWriter {
 
 impl TableWriter {
     pub(super) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), IndexError> {
-        let key_length = u32::try_from(key.len()).map_err(|_| IndexError::TooLarge("key"))?;
+        let key_offset = u32::try_from(self.keys.len()).map_err(|_| IndexError::TooLarge("keys"))?;
+        let key_length = u16::try_from(key.len()).map_err(|_| IndexError::TooLarge("key"))?;
         let value_length = u32::try_from(value.len()).map_err(|_| IndexError::TooLarge("value"))?;
-        self.rows.extend_from_slice(&(self.keys.len() as u64).to_le_bytes());
+        let value_offset = (self.values.len() as u64).to_le_bytes();
+        if value_offset[6..] != [0, 0] {
+            return Err(IndexError::TooLarge("values"));
+        }
+        self.rows.extend_from_slice(&key_offset.to_le_bytes());
         self.rows.extend_from_slice(&key_length.to_le_bytes());
         self.rows.extend_from_slice(&value_length.to_le_bytes());
-        self.rows.extend_from_slice(&(self.values.len() as u64).to_le_bytes());
+        self.rows.extend_from_slice(&value_offset[..6]);
         self.keys.extend_from_slice(key);
         self.values.extend_from_slice(value);
         Ok(())

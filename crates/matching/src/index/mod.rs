@@ -9,13 +9,15 @@
 
 mod build;
 mod diff;
+mod entry;
 mod format;
 
 pub use build::{build_index, build_index_with, encode_advisory};
 pub use diff::IndexDiff;
+pub use entry::Entry;
 
 use format::{Section, Sections, Table};
-use lestrade_model::{Advisory, Affected, Ecosystem, Exploitation, Family, Timestamp};
+use lestrade_model::{Advisory, Ecosystem, Exploitation, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What is wrong with an index.
@@ -79,22 +81,13 @@ impl Manifest {
     }
 }
 
-/// What an advisory says of one package, with what matching needs to know of the advisory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// The advisory's ordinal.
-    pub advisory: u32,
-    /// The vulnerabilities that it is about.
-    pub vulnerabilities: Vec<String>,
-    /// The entry.
-    pub affected: Affected,
-}
-
 /// A compiled set of advisories over any byte string.
 pub struct AdvisoryIndex<B> {
     bytes: B,
     sections: Sections,
     manifest: Manifest,
+    /// Distributors' words for how bad something is.
+    words: Vec<String>,
 }
 
 impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
@@ -106,7 +99,8 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
         let sections = Sections::read(bytes.as_ref())?;
         let manifest =
             postcard::from_bytes(sections.get(bytes.as_ref(), Section::Manifest)?).map_err(|_| IndexError::Corrupt("manifest"))?;
-        Ok(Self { bytes, sections, manifest })
+        let words = postcard::from_bytes(sections.get(bytes.as_ref(), Section::Words)?).map_err(|_| IndexError::Corrupt("words"))?;
+        Ok(Self { bytes, sections, manifest, words })
     }
 
     /// Verifies the checksum of every section.
@@ -156,19 +150,29 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
         Ok(self.len()? == 0)
     }
 
-    /// What all advisories say of one package, by its normalised name.
+    /// What standing advisories say of one package, by its normalised name, in the release of `ecosystem` or in all.
     ///
     /// # Errors
     /// When the index is corrupt.
-    pub fn entries(&self, family: &Family, name: &str) -> Result<Vec<Entry>, IndexError> {
+    pub fn entries(&self, ecosystem: &Ecosystem, name: &str) -> Result<Vec<Entry>, IndexError> {
         let table = self.table(Section::NameKeys, Section::Names)?;
-        match table.find(&format::name_key(family, name))? {
-            None => Ok(Vec::new()),
-            Some(row) => {
-                let bytes = format::slice(self.section(Section::Entries)?, row.offset, row.length)?;
-                postcard::from_bytes(bytes).map_err(|_| IndexError::Corrupt("entries"))
+        let mut found = Vec::new();
+        if let Some(row) = table.find(&format::name_key(&ecosystem.family, name))? {
+            let mut reader = entry::Reader::new(format::slice(self.section(Section::Entries)?, row.offset, row.length)?);
+            while let Some(entry) = reader.next(name, &self.manifest.ecosystems, &self.words, |known| known.covers(ecosystem))? {
+                found.push(entry);
             }
         }
+        Ok(found)
+    }
+
+    /// The id of a vulnerability that an entry names.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn vulnerability(&self, ordinal: u32) -> Result<&str, IndexError> {
+        let key = self.table(Section::VulnerabilityKeys, Section::Vulnerabilities)?.key(ordinal)?;
+        std::str::from_utf8(key).map_err(|_| IndexError::Corrupt("vulnerabilities"))
     }
 
     /// The ordinals of the advisories about one vulnerability, withdrawn ones included.
@@ -248,7 +252,7 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lestrade_model::{Component, Event, FixState, Range, RangeKind};
+    use lestrade_model::{Affected, Component, Event, Family, FixState, Range, RangeKind};
 
     pub(crate) fn advisory(id: &str, name: &str, fixed: &str) -> Advisory {
         Advisory {
@@ -271,8 +275,8 @@ mod tests {
             vec![advisory("GHSA-2", "left-pad", "2.0.0"), advisory("GHSA-1", "left-pad", "1.0.0"), advisory("GHSA-3", "is-odd", "1.0.0")];
         let index = AdvisoryIndex::open(build_index(all, Manifest::default()).unwrap()).unwrap();
         index.verify().unwrap();
-        assert_eq!(index.entries(&Family::Npm, "left-pad").unwrap().len(), 2);
-        assert_eq!(index.entries(&Family::PyPi, "left-pad").unwrap(), []);
+        assert_eq!(index.entries(&Ecosystem::of(Family::Npm), "left-pad").unwrap().len(), 2);
+        assert_eq!(index.entries(&Ecosystem::of(Family::PyPi), "left-pad").unwrap(), []);
         let component = Component::new(Ecosystem::of(Family::Npm), "left-pad", "1.5.0");
         let found = crate::judge_component(&index, &component).unwrap();
         assert_eq!(found.keys().collect::<Vec<_>>(), ["GHSA-2"]);
@@ -285,7 +289,7 @@ mod tests {
         let mut withdrawn = advisory("GHSA-1", "left-pad", "2.0.0");
         withdrawn.withdrawn = Some(Timestamp::from_millis(1));
         let index = AdvisoryIndex::open(build_index(vec![withdrawn], Manifest::default()).unwrap()).unwrap();
-        assert_eq!(index.entries(&Family::Npm, "left-pad").unwrap(), []);
+        assert_eq!(index.entries(&Ecosystem::of(Family::Npm), "left-pad").unwrap(), []);
         assert_eq!(index.advisories_of("GHSA-1").unwrap().len(), 1);
     }
 
@@ -302,7 +306,7 @@ mod tests {
             bad[position] ^= 0x55;
             let Ok(index) = AdvisoryIndex::open(bad) else { continue };
             assert!(index.verify().is_err(), "flip at {position} is noticed");
-            let _ = index.entries(&Family::Npm, "p3");
+            let _ = index.entries(&Ecosystem::of(Family::Npm), "p3");
             let _ = (0..index.len().unwrap_or(0).min(100)).filter(|i| index.advisory(*i).is_ok()).count();
         }
     }
