@@ -66,7 +66,7 @@ impl Downloader {
                     attempt.follow()
                 }
             }))
-            .connect_timeout(Duration::from_secs(10))
+            .connect_timeout(Duration::from_secs(5))
             // Of each read, not of the whole.
             .timeout(SILENCE)
             .user_agent(concat!("lestrade/", env!("CARGO_PKG_VERSION")))
@@ -141,7 +141,11 @@ impl Downloader {
                 };
             }
         }
-        let response = request.send().map_err(|error| Refusal::Again(plain_words(&error)))?;
+        let response = request.send().map_err(|error| match error.is_connect() && have == 0 {
+            // Where there is no way, another attempt only takes time; somebody may be waiting for a scan.
+            true => Refusal::Final(plain_words(&error)),
+            false => Refusal::Again(plain_words(&error)),
+        })?;
         let status = response.status();
         let offset = match status {
             StatusCode::NOT_MODIFIED => return Ok(Downloaded::Unchanged),
