@@ -1,8 +1,9 @@
 //! A directory as a stream of files. Links are not followed, devices and sockets not opened, other file systems under `proc`,
 //! `sys` and `dev` not entered.
 
-use crate::layer::{read_whole, too_large};
-use crate::sink::FileSink;
+use crate::content::Holder;
+use crate::layer::show_file;
+use crate::sink::{FileSink, Size};
 use crate::{Limits, Skip};
 use lestrade_model::{Problem, ProblemKind};
 use lestrade_sys::open_in_root;
@@ -15,9 +16,17 @@ use std::path::{Path, PathBuf};
 
 /// Shows the files below `root`, in the order of their names, to a sink.
 /// The files of `well_known` are looked for under their full names, wherever links inside the root lead.
-pub fn walk_directory(root: &File, root_path: &Path, well_known: &[&str], skip: &Skip, limits: &Limits, sink: &mut dyn FileSink) {
+pub fn walk_directory(
+    root: &File,
+    root_path: &Path,
+    well_known: &[&str],
+    skip: &Skip,
+    limits: &Limits,
+    holder: &mut Holder,
+    sink: &mut dyn FileSink,
+) {
     let device = root.metadata().map(|metadata| metadata.dev()).unwrap_or_default();
-    let mut walk = Walk { root, device, skip, limits, sink, entries: 0, shown: HashSet::new() };
+    let mut walk = Walk { root, device, skip, limits, holder, sink, entries: 0, shown: HashSet::new() };
     walk.folder(root_path, "", 0);
     for path in well_known {
         walk.follow(root_path, path);
@@ -29,6 +38,7 @@ struct Walk<'a> {
     device: u64,
     skip: &'a Skip,
     limits: &'a Limits,
+    holder: &'a mut Holder,
     sink: &'a mut dyn FileSink,
     entries: u64,
     /// The wanted files that the walk came across.
@@ -68,9 +78,8 @@ impl Walk<'_> {
                 if !self.skip.folder(&path) && !self.is_foreign(&full, &path) && !self.folder(&full, &path, depth + 1) {
                     return false;
                 }
-            } else if kind.is_file() && !self.skip.file(&path) && self.sink.wants(&path) {
-                self.file(&path);
-                self.shown.insert(path);
+            } else if kind.is_file() && !self.skip.file(&path) {
+                self.found(&full, path);
             }
         }
         true
@@ -81,11 +90,31 @@ impl Walk<'_> {
         matches!(path, "proc" | "sys" | "dev") && fs::symlink_metadata(full).is_ok_and(|metadata| metadata.dev() != self.device)
     }
 
-    fn file(&mut self, path: &str) {
-        match open_in_root(self.root, path).and_then(|mut file| read_whole(&mut file, self.limits.file)) {
-            Ok(Some(content)) => self.sink.file(path, &content),
-            Ok(None) => self.sink.problem(too_large(path, self.limits)),
+    /// A regular file: wanted by its path, or perhaps a program.
+    fn found(&mut self, full: &Path, path: String) {
+        match self.sink.wants(&path) {
+            Some(size) => {
+                self.file(&path, Some(size));
+                self.shown.insert(path);
+            }
+            None if fs::symlink_metadata(full).is_ok_and(|metadata| metadata.mode() & 0o111 != 0) => self.file(&path, None),
+            None => {}
+        }
+    }
+
+    fn file(&mut self, path: &str, wanted: Option<Size>) {
+        let shown = open_in_root(self.root, path).and_then(|mut file| {
+            // A machine has thousands of programs: a look at where packages would be listed is cheaper than reading them all.
+            if wanted.is_none() && !self.sink.wants_to_look_into(&file) {
+                return Ok(());
+            }
+            show_file(path, wanted, true, &mut file, self.limits, self.holder, self.sink)
+        });
+        match shown {
+            // What may be executed may be closed to reading; nobody asked for it by its name.
+            Err(error) if wanted.is_none() && error.kind() == io::ErrorKind::PermissionDenied => {}
             Err(error) => self.unreadable(path, &error),
+            Ok(()) => {}
         }
     }
 
@@ -93,11 +122,12 @@ impl Walk<'_> {
     fn follow(&mut self, root: &Path, path: &str) {
         let mut above = Path::new(path).ancestors().filter(|part| !part.as_os_str().is_empty());
         let over_links = above.any(|part| fs::symlink_metadata(root.join(part)).is_ok_and(|metadata| metadata.is_symlink()));
-        if over_links && !self.shown.contains(path) && self.sink.wants(path) {
+        let wanted = self.sink.wants(path).filter(|_| over_links && !self.shown.contains(path));
+        if wanted.is_some() {
             match open_in_root(self.root, path) {
                 // A link on the way need not lead to a file of that name; a link in its place should.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(root.join(path)).is_err() => {}
-                _ => self.file(path),
+                _ => self.file(path, wanted),
             }
         }
     }
@@ -126,7 +156,7 @@ mod tests {
         let mut recorder = Recorder::default();
         let root = File::open(folder.path()).unwrap();
         let known = ["etc/os-release", "usr/lib/os-release", "var/lib/dpkg/status", "lib/apk/db/installed"];
-        walk_directory(&root, folder.path(), &known, &Skip::default(), &Limits::default(), &mut recorder);
+        walk_directory(&root, folder.path(), &known, &Skip::default(), &Limits::default(), &mut Holder::default(), &mut recorder);
         assert_eq!(recorder.0, ["usr/lib/os-release=ID=inside", "etc/os-release=ID=inside", "?Unreadable var/lib/dpkg/status"]);
     }
 
@@ -140,7 +170,15 @@ mod tests {
         let patterns = crate::SkipPatterns { folders: vec!["**/node_modules".into(), "/b/c".into()], files: vec!["b/*".into()] };
         let mut recorder = Recorder::default();
         let root = File::open(folder.path()).unwrap();
-        walk_directory(&root, folder.path(), &[], &Skip::new(&patterns).unwrap(), &Limits::default(), &mut recorder);
+        walk_directory(
+            &root,
+            folder.path(),
+            &[],
+            &Skip::new(&patterns).unwrap(),
+            &Limits::default(),
+            &mut Holder::default(),
+            &mut recorder,
+        );
         assert_eq!(recorder.0, ["a/y="]);
     }
 
@@ -154,7 +192,15 @@ mod tests {
         symlink("/srv/dpkg", at("var/lib/dpkg")).unwrap();
         let mut recorder = Recorder::default();
         let root = File::open(folder.path()).unwrap();
-        walk_directory(&root, folder.path(), &["var/lib/dpkg/status"], &Skip::default(), &Limits::default(), &mut recorder);
+        walk_directory(
+            &root,
+            folder.path(),
+            &["var/lib/dpkg/status"],
+            &Skip::default(),
+            &Limits::default(),
+            &mut Holder::default(),
+            &mut recorder,
+        );
         assert_eq!(recorder.0, ["srv/dpkg/status=inside", "var/lib/dpkg/status=inside"]);
     }
 }

@@ -1,9 +1,10 @@
 //! One layer, streamed once: inflated, hashed on both sides of inflation, its tar entries shown to a sink.
 
 use crate::Limits;
+use crate::content::{Held, Holder};
 use crate::hasher::{BLOCKS, Block, Hasher, Side};
 use crate::path::PathError;
-use crate::sink::FileSink;
+use crate::sink::{FileSink, Size};
 use crate::stop::{Reason, Stop};
 use crate::tar::{Entry, EntryKind, EntrySink, TarInput, walk};
 use flate2::bufread::MultiGzDecoder;
@@ -145,32 +146,39 @@ fn drain(stream: &mut impl BufRead) -> io::Result<()> {
 
 /// Walks a layer. Always answers: a layer that is cut off or lies about itself gives what was read and a problem. Where somebody
 /// else hashes the bytes as they come (`hashed_before`), only those inside of a compression are hashed here.
-pub fn walk_layer(input: impl Read, limits: &Limits, hasher: Hasher, hashed_before: bool, sink: &mut dyn FileSink) -> LayerDigests {
+pub fn walk_layer(
+    input: impl Read,
+    limits: &Limits,
+    hasher: Hasher,
+    hashed_before: bool,
+    holder: &mut Holder,
+    sink: &mut dyn FileSink,
+) -> LayerDigests {
     let mut raw = Hashed::new(input, (!hashed_before).then_some(&hasher), Side::Blob);
     let magic: Vec<u8> = raw.fill_buf().map(|bytes| bytes.iter().take(6).copied().collect()).unwrap_or_default();
     let guard = Guard { input: Rc::clone(&raw.bytes), limits: *limits };
     let mut expanded = 0;
-    let mut inside = |decoder: &mut dyn Read, guard: Guard, sink: &mut dyn FileSink| {
+    let mut inside = |decoder: &mut dyn Read, guard: Guard, holder: &mut Holder, sink: &mut dyn FileSink| {
         let mut stream = Hashed { guard: Some(guard), ..Hashed::new(decoder, Some(&hasher), Side::Diff) };
-        walk_stream(&mut stream, limits, sink);
+        walk_stream(&mut stream, limits, holder, sink);
         expanded = stream.bytes.get();
     };
     let mut plain = false;
     match magic.as_slice() {
-        [0x1f, 0x8b, ..] => inside(&mut MultiGzDecoder::new(&mut raw), guard, sink),
+        [0x1f, 0x8b, ..] => inside(&mut MultiGzDecoder::new(&mut raw), guard, holder, sink),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => match zstd::stream::read::Decoder::with_buffer(&mut raw) {
-            Ok(mut decoder) => inside(&mut decoder, guard, sink),
-            Err(_) => inside(&mut io::empty(), guard, sink),
+            Ok(mut decoder) => inside(&mut decoder, guard, holder, sink),
+            Err(_) => inside(&mut io::empty(), guard, holder, sink),
         },
         [0xfd, b'7', b'z', b'X', b'Z', ..] => {
             sink.problem(Problem { path: String::new(), kind: ProblemKind::Unsupported, detail: "the layer is compressed with xz".into() });
-            inside(&mut io::empty(), guard, sink);
+            inside(&mut io::empty(), guard, holder, sink);
         }
         _ => {
             // Both sides are one: hashed once.
             plain = true;
             raw.guard = Some(guard);
-            walk_stream(&mut raw, limits, sink);
+            walk_stream(&mut raw, limits, holder, sink);
             raw.guard = None;
         }
     }
@@ -185,8 +193,8 @@ pub fn walk_layer(input: impl Read, limits: &Limits, hasher: Hasher, hashed_befo
     LayerDigests { diff: if plain { blob.clone() } else { diff }, blob, expanded }
 }
 
-fn walk_stream(stream: &mut Hashed<'_, impl Read>, limits: &Limits, sink: &mut dyn FileSink) {
-    let walked = walk(stream, limits, &mut Shown { sink, limits });
+fn walk_stream(stream: &mut Hashed<'_, impl Read>, limits: &Limits, holder: &mut Holder, sink: &mut dyn FileSink) {
+    let walked = walk(stream, limits, &mut Shown { sink, holder, limits });
     // What follows the tar's end belongs to the digests; padding and trailing bytes are no part of the image.
     let drained = drain(stream).map_err(|error| Stop::of(&error, stream.offset()));
     let stop = match (walked, drained) {
@@ -203,6 +211,7 @@ fn walk_stream(stream: &mut Hashed<'_, impl Read>, limits: &Limits, sink: &mut d
 /// Shows the entries of a layer to a sink.
 struct Shown<'a> {
     sink: &'a mut dyn FileSink,
+    holder: &'a mut Holder,
     limits: &'a Limits,
 }
 
@@ -212,23 +221,19 @@ impl Shown<'_> {
         let is_folder = entry.kind == EntryKind::Directory;
         let wanted = self.sink.wants(path);
         // A folder hides nothing below it, and a wanted file in whose place it stands.
-        if wanted || !is_folder {
+        if wanted.is_some() || !is_folder {
             self.sink.hides(path);
         }
         match entry.kind {
-            EntryKind::File if wanted => match read_whole(body, self.limits.file) {
-                Ok(Some(content)) => self.sink.file(path, &content),
-                Ok(None) => self.sink.problem(too_large(path, self.limits)),
-                // The walk ends here and says why.
-                Err(_) => {}
-            },
-            EntryKind::Sparse if wanted => self.sink.problem(Problem {
+            // Where it cannot be read on the walk ends and says why.
+            EntryKind::File => drop(show_file(path, wanted, entry.executable, body, self.limits, self.holder, self.sink)),
+            EntryKind::Sparse if wanted.is_some() => self.sink.problem(Problem {
                 path: path.to_owned(),
                 kind: ProblemKind::Unsupported,
                 detail: "the file is stored with holes".into(),
             }),
-            EntryKind::HardLink(target) if wanted => self.sink.link(path, &format!("/{}", String::from_utf8_lossy(target))),
-            EntryKind::Symlink(target) if wanted => self.sink.link(path, &String::from_utf8_lossy(target)),
+            EntryKind::HardLink(target) if wanted.is_some() => self.sink.link(path, &format!("/{}", String::from_utf8_lossy(target))),
+            EntryKind::Symlink(target) if wanted.is_some() => self.sink.link(path, &String::from_utf8_lossy(target)),
             EntryKind::Symlink(target) if self.sink.leads(path) => self.sink.way(path, Some(&String::from_utf8_lossy(target))),
             EntryKind::Directory if self.sink.leads(path) => self.sink.way(path, None),
             _ => {}
@@ -259,19 +264,33 @@ impl EntrySink for Shown<'_> {
     }
 }
 
-pub(crate) fn too_large(path: &str, limits: &Limits) -> Problem {
-    Problem {
-        path: path.to_owned(),
-        kind: ProblemKind::LimitExceeded,
-        detail: format!("the file is larger than {} MiB", limits.file >> 20),
+/// Shows a file to a sink, if that wants it for its path or for what it begins with.
+pub(crate) fn show_file(
+    path: &str,
+    wanted: Option<Size>,
+    executable: bool,
+    body: &mut dyn Read,
+    limits: &Limits,
+    holder: &mut Holder,
+    sink: &mut dyn FileSink,
+) -> io::Result<()> {
+    let most = wanted.unwrap_or(Size::Large).most(limits);
+    let held = match wanted {
+        Some(_) => holder.hold(body, most, limits, None)?,
+        None if executable => holder.hold(body, most, limits, Some(&mut |head| sink.wants_program(head)))?,
+        None => Held::Unwanted,
+    };
+    match held {
+        Held::Memory(content) => sink.file(path, content),
+        Held::Spilled(content) => sink.file(path, content.as_ref()),
+        Held::TooLarge => sink.problem(Problem {
+            path: path.to_owned(),
+            kind: ProblemKind::LimitExceeded,
+            detail: format!("the file is larger than {} MiB, or there is no room for it", most >> 20),
+        }),
+        Held::Unwanted => {}
     }
-}
-
-/// A file's content, unless it is larger than `limit`: the size that it claims is not believed.
-pub(crate) fn read_whole(reader: &mut (impl Read + ?Sized), limit: u64) -> io::Result<Option<Vec<u8>>> {
-    let mut content = Vec::new();
-    reader.take(limit + 1).read_to_end(&mut content)?;
-    Ok((content.len() as u64 <= limit).then_some(content))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -285,8 +304,11 @@ pub(crate) mod tests {
     pub(crate) struct Recorder(pub(crate) Vec<String>);
 
     impl FileSink for Recorder {
-        fn wants(&mut self, path: &str) -> bool {
-            !path.ends_with(".bin")
+        fn wants(&mut self, path: &str) -> Option<Size> {
+            (!path.ends_with(".bin")).then_some(Size::Text)
+        }
+        fn wants_program(&mut self, head: &[u8]) -> bool {
+            head.starts_with(b"\x7fELF")
         }
         fn leads(&mut self, path: &str) -> bool {
             path == "way"
@@ -337,7 +359,7 @@ pub(crate) mod tests {
 
     fn walk(bytes: &[u8]) -> (Vec<String>, LayerDigests) {
         let mut recorder = Recorder::default();
-        let digests = walk_layer(bytes, &Limits::default(), hasher(), false, &mut recorder);
+        let digests = walk_layer(bytes, &Limits::default(), hasher(), false, &mut Holder::default(), &mut recorder);
         (recorder.0, digests)
     }
 
@@ -358,7 +380,8 @@ pub(crate) mod tests {
     #[test]
     fn what_was_hashed_before_is_not_hashed_again() {
         let plain = tar_of(&[("a", "1")]);
-        let digests = |bytes: &[u8]| walk_layer(bytes, &Limits::default(), hasher(), true, &mut Recorder::default());
+        let digests =
+            |bytes: &[u8]| walk_layer(bytes, &Limits::default(), hasher(), true, &mut Holder::default(), &mut Recorder::default());
         assert_eq!((digests(&plain).blob, digests(&plain).diff), (String::new(), String::new()));
         assert_eq!((digests(&gzip(&plain)).blob, digests(&gzip(&plain)).diff), (String::new(), sha256(&plain)));
         let mut hashing = crate::Hashing::new(plain.as_slice());
@@ -407,7 +430,7 @@ pub(crate) mod tests {
         let mut whole = tar_of(&[("a", "1")]);
         whole.truncate(1024);
         let stream = [gzip(&whole), gzip(&tar_of(&[("b", &"x".repeat(32 << 20))])), bomb].concat();
-        let digests = walk_layer(stream.as_slice(), &limits, hasher(), false, &mut recorder);
+        let digests = walk_layer(stream.as_slice(), &limits, hasher(), false, &mut Holder::default(), &mut recorder);
         assert!(recorder.0.iter().any(|line| line.starts_with("?LimitExceeded")), "{:?}", recorder.0.last().map(String::len));
         assert!(digests.expanded < 40 << 20);
     }

@@ -1,9 +1,11 @@
 //! Where files come from: a directory, an archive of layers, an image layout, a registry. Nothing is ever unpacked: files are
 //! streamed past a [`FileSink`] that says which ones it wants.
 //!
-//! What runs inside the sandboxed worker: [`walk_layer`], [`walk_directory`], [`index_tar`]. What runs outside: finding an
+//! What runs inside the sandboxed worker: [`walk_layer`], [`walk_directory`], [`walk_zip`],
+//! [`index_tar`]. What runs outside: finding an
 //! image's layers from its manifests ([`open_image`]) and fetching them ([`RegistryClient`]).
 
+mod content;
 mod directory;
 mod error;
 mod hasher;
@@ -18,7 +20,9 @@ mod skip;
 mod stop;
 mod tar;
 mod tar_index;
+mod zip;
 
+pub use content::Holder;
 pub use directory::walk_directory;
 pub use error::ArtifactError;
 pub use hasher::{Hasher, Hashing};
@@ -27,6 +31,7 @@ pub use layer::{LayerDigests, walk_layer};
 pub use limits::Limits;
 pub use reference::ImageReference;
 pub use registry::{Credentials, RegistryClient, RemoteImage};
-pub use sink::FileSink;
+pub use sink::{FileSink, Size};
 pub use skip::{BadSkipPattern, Skip, SkipPatterns};
 pub use tar_index::{TarEntry, index_tar};
+pub use zip::walk_zip;

@@ -17,8 +17,12 @@ pub struct Limits {
     pub name: usize,
     /// Components of a path.
     pub depth: usize,
-    /// Bytes of a file that is read whole.
+    /// Bytes of a file of text that is read whole.
     pub file: u64,
+    /// Bytes of a file that is looked into here and there: a program, an archive, a database.
+    pub large: u64,
+    /// Bytes of a file that is held in memory; more is spilled to disk.
+    pub memory: u64,
     /// Bytes of a bill of materials.
     pub document: u64,
 }
@@ -33,6 +37,8 @@ impl Default for Limits {
             name: 4096,
             depth: 256,
             file: 64 << 20,
+            large: 1 << 30,
+            memory: 16 << 20,
             document: 128 << 20,
         }
     }

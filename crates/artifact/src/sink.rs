@@ -2,10 +2,36 @@
 
 use lestrade_model::Problem;
 
+/// How large a wanted file may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Size {
+    /// As text is: [`crate::Limits::file`].
+    Text,
+    /// As programs, archives and databases are: [`crate::Limits::large`].
+    Large,
+}
+
+impl Size {
+    pub(crate) const fn most(self, limits: &crate::Limits) -> u64 {
+        match self {
+            Self::Text => limits.file,
+            Self::Large => limits.large,
+        }
+    }
+}
+
 /// Takes what a walk comes across. Paths are relative to the root, `/`-separated, without `.` and `..`.
 pub trait FileSink {
-    /// Whether the content of a file at this path is wanted.
-    fn wants(&mut self, path: &str) -> bool;
+    /// Whether the content of a file at this path is wanted, and how large it may be.
+    fn wants(&mut self, path: &str) -> Option<Size>;
+
+    /// Whether a file that may be executed and is not wanted by its path is wanted for its content, which begins like this.
+    fn wants_program(&mut self, head: &[u8]) -> bool;
+
+    /// Whether a program may hold something, by a look into it here and there. Only asked where that costs less than reading it.
+    fn wants_to_look_into(&mut self, _program: &std::fs::File) -> bool {
+        true
+    }
 
     /// Whether a link at this path, or a folder in a link's place, lies on the way to a file that is wanted by its full name.
     fn leads(&mut self, path: &str) -> bool;

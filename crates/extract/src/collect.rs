@@ -1,10 +1,12 @@
 //! The sink that a walk fills: every wanted file is read at once and forgotten.
 
 use crate::extractor::lies_above;
+use crate::extractors::programs::{is_program, may_hold_packages};
 use crate::report::{Alias, shadow};
 use crate::{Extractors, FileReport, LayerReport};
-use lestrade_artifact::FileSink;
+use lestrade_artifact::{FileSink, Size};
 use lestrade_model::{Problem, ProblemKind};
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The most problems and packages of one layer that are kept.
@@ -43,8 +45,16 @@ impl<'a> Collector<'a> {
 }
 
 impl FileSink for Collector<'_> {
-    fn wants(&mut self, path: &str) -> bool {
-        self.extractors.want(path) || self.alias(path).is_some()
+    fn wants(&mut self, path: &str) -> Option<Size> {
+        self.extractors.size(path).or_else(|| self.extractors.size(&self.alias(path)?.wanted_as))
+    }
+
+    fn wants_program(&mut self, head: &[u8]) -> bool {
+        is_program(head)
+    }
+
+    fn wants_to_look_into(&mut self, program: &File) -> bool {
+        may_hold_packages(program)
     }
 
     fn leads(&mut self, path: &str) -> bool {
@@ -67,6 +77,10 @@ impl FileSink for Collector<'_> {
             let problem = (ProblemKind::Malformed, "reading it failed, which is a fault of lestrade".to_owned());
             FileReport { path: path.to_owned(), problems: vec![problem], ..FileReport::default() }
         });
+        // Of the thousands of programs that were looked into most say nothing.
+        if report == (FileReport { path: path.to_owned(), ..FileReport::default() }) && !self.extractors.want(wanted_as) {
+            return;
+        }
         self.found += report.found.len();
         if self.found > MAX_FOUND {
             let detail = format!("more than {MAX_FOUND} packages");

@@ -62,7 +62,7 @@ pub(crate) fn compose_with(layers: &[LayerReport], aliases: &BTreeSet<Alias>) ->
     let mut homeless = 0_usize;
     for (layer, path, file) in &files {
         let mut history = History::default();
-        for package in &file.found {
+        for (number, package) in file.found.iter().enumerate() {
             homeless += usize::from(package.origin == Origin::OperatingSystem && ecosystem.is_none());
             let component = component(package, ecosystem.as_ref(), owned.contains(merged(path)));
             let brought = match package.origin {
@@ -71,7 +71,7 @@ pub(crate) fn compose_with(layers: &[LayerReport], aliases: &BTreeSet<Alias>) ->
             };
             let occurrence = Occurrence {
                 component: 0,
-                path: (*path).to_owned(),
+                path: file.within(path, number),
                 layer: layers.get(brought).map(|layer| layer.digests.blob.clone()).filter(|digest| !digest.is_empty()),
                 arch: package.arch.clone(),
                 manager: package.manager,

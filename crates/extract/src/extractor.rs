@@ -2,6 +2,7 @@
 
 use crate::{FileReport, Found};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use lestrade_artifact::Size;
 use lestrade_model::{OsRelease, ProblemKind};
 
 /// Names an extractor and the revision of its behaviour. Both are part of the key under which a layer's result is cached: an
@@ -26,6 +27,9 @@ pub enum ExtractError {
     /// A variant that is recognised and not read.
     #[error("{0}")]
     Unsupported(String),
+    /// It is more than is read of one file.
+    #[error("{0}")]
+    TooMuch(String),
 }
 
 impl ExtractError {
@@ -34,6 +38,18 @@ impl ExtractError {
             Self::Malformed(_) => ProblemKind::Malformed,
             Self::Truncated(_) => ProblemKind::Truncated,
             Self::Unsupported(_) => ProblemKind::Unsupported,
+            Self::TooMuch(_) => ProblemKind::LimitExceeded,
+        }
+    }
+
+    /// The same, of a part of the file.
+    pub(crate) fn at(self, part: &str) -> Self {
+        let of = |text: String| format!("{part}: {text}");
+        match self {
+            Self::Malformed(text) => Self::Malformed(of(text)),
+            Self::Truncated(text) => Self::Truncated(of(text)),
+            Self::Unsupported(text) => Self::Unsupported(of(text)),
+            Self::TooMuch(text) => Self::TooMuch(of(text)),
         }
     }
 
@@ -78,6 +94,8 @@ impl<'a> WantedFile<'a> {
 pub trait InventorySink {
     /// A package.
     fn found(&mut self, found: Found);
+    /// A package that lies in an archive inside the file, at this place in it; empty for the file itself.
+    fn found_in(&mut self, place: &str, found: Found);
     /// The operating system.
     fn os(&mut self, os: OsRelease);
     /// A path that an operating system's package owns.
@@ -93,6 +111,16 @@ pub trait Extractor: Sync {
 
     /// The paths that it wants: globs in which `*` stops at `/` and `**/` is any folder.
     fn wants(&self) -> &'static [&'static str];
+
+    /// How large its files may be.
+    fn largest(&self) -> Size {
+        Size::Text
+    }
+
+    /// Whether it also wants programs, whatever they are called.
+    fn wants_programs(&self) -> bool {
+        false
+    }
 
     /// Reads one file.
     ///
@@ -137,6 +165,14 @@ impl Extractors {
         self.automaton.is_match(path)
     }
 
+    /// How large the file at `path` may be; none if no extractor wants it.
+    #[must_use]
+    pub fn size(&self, path: &str) -> Option<Size> {
+        let size = |pattern: usize| self.all[self.owners[pattern]].largest();
+        // Most paths of a system are nobody's: they cost one look.
+        self.want(path).then(|| self.automaton.matches(path).into_iter().map(size).max()).flatten()
+    }
+
     /// The paths that extractors want by their full name.
     pub fn well_known(all: &[&'static dyn Extractor]) -> impl Iterator<Item = &'static str> {
         all.iter().flat_map(|extractor| extractor.wants()).copied().filter(|pattern| !pattern.contains(['*', '?', '[', '{']))
@@ -166,6 +202,10 @@ impl Extractors {
         let mut report = FileReport { path: path.to_owned(), ..FileReport::default() };
         let path = wanted_as;
         let mut owners: Vec<usize> = self.automaton.matches(path).into_iter().map(|pattern| self.owners[pattern]).collect();
+        if owners.is_empty() {
+            // Nobody wants it by its name: it was read because it is a program.
+            owners = (0..self.all.len()).filter(|owner| self.all[*owner].wants_programs()).collect();
+        }
         owners.dedup();
         for owner in owners {
             let file = WantedFile { path, content };
@@ -189,6 +229,12 @@ struct Sink<'a> {
 
 impl InventorySink for Sink<'_> {
     fn found(&mut self, found: Found) {
+        self.report.found.push(found);
+    }
+    fn found_in(&mut self, place: &str, found: Found) {
+        if !place.is_empty() {
+            self.report.places.push((self.report.found.len() as u32, place.to_owned()));
+        }
         self.report.found.push(found);
     }
     fn os(&mut self, os: OsRelease) {

@@ -1,10 +1,10 @@
 //! What a worker is asked to do.
 
 use crate::report::Alias;
-use crate::{Collector, Extractors, extractors, sbom};
-use lestrade_artifact::{Hasher, Limits, Skip, SkipPatterns, TarEntry, index_tar, walk_directory, walk_layer};
+use crate::{Collector, Extractors, LayerReport, extractors, sbom};
+use lestrade_artifact::{Hasher, Holder, Limits, Skip, SkipPatterns, TarEntry, index_tar, walk_directory, walk_layer, walk_zip};
 use lestrade_model::Inventory;
-use lestrade_sys::{Reach, Sandbox, answer, confine};
+use lestrade_sys::{Reach, Sandbox, Spill, answer, confine};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -19,6 +19,8 @@ pub(crate) enum Job {
     Layer { slice: Option<(u64, u64)>, hashed_before: bool, aliases: Vec<Alias>, limits: Limits },
     /// Reads the folder that standard input is open on: answers a [`crate::LayerReport`].
     Directory { skip: SkipPatterns, limits: Limits },
+    /// Reads the zip archive at standard input: answers a [`crate::LayerReport`], or why it is none.
+    Zip { limits: Limits },
     /// Lists the tar at standard input: answers a [`TarListing`].
     Index { limits: Limits },
     /// Reads the bill of materials at standard input: answers a [`Document`].
@@ -52,6 +54,7 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
     match job {
         Job::Directory { skip, limits } => {
             let extractors = extractors();
+            let mut holder = holder();
             // Checked where the patterns were given; one that is none after all leaves nothing out.
             let skip = Skip::new(&skip).unwrap_or_default();
             // Paths are walked from the folder itself; its own path may not even be readable by name.
@@ -60,7 +63,7 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
             let mut collector = Collector::new(&extractors);
             if entered {
                 let well_known: Vec<&str> = Extractors::well_known(crate::extractors()).collect();
-                walk_directory(&input, Path::new("."), &well_known, &skip, &limits, &mut collector);
+                walk_directory(&input, Path::new("."), &well_known, &skip, &limits, &mut holder, &mut collector);
                 (sandbox, encode(&collector.finish()))
             } else {
                 (sandbox, Vec::new())
@@ -68,6 +71,7 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
         }
         Job::Layer { slice, hashed_before, aliases, limits } => {
             let extractors = extractors();
+            let mut holder = holder();
             // Walls stand around threads: the second one confines itself, and both have to be inside.
             let Ok((hasher, around_hasher)) = Hasher::start(move || confine(memory, &Reach::Nothing)) else {
                 return (Sandbox::default(), Vec::new());
@@ -75,15 +79,24 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
             let sandbox = confine(memory, &Reach::Nothing).and(around_hasher);
             let mut collector = Collector::new(&extractors).with_aliases(&aliases);
             let digests = match slice {
-                None => walk_layer(input, &limits, hasher, hashed_before, &mut collector),
+                None => walk_layer(input, &limits, hasher, hashed_before, &mut holder, &mut collector),
                 Some((offset, length)) => match seek(input, offset) {
-                    Ok(input) => walk_layer(input.take(length), &limits, hasher, hashed_before, &mut collector),
+                    Ok(input) => walk_layer(input.take(length), &limits, hasher, hashed_before, &mut holder, &mut collector),
                     Err(_) => return (sandbox, Vec::new()),
                 },
             };
             let mut report = collector.finish();
             report.digests = digests;
             (sandbox, encode(&report))
+        }
+        Job::Zip { limits } => {
+            let extractors = extractors();
+            let mut holder = holder();
+            let sandbox = confine(memory, &Reach::Nothing);
+            let mut collector = Collector::new(&extractors);
+            let walked = walk_zip(input, &limits, &mut holder, &mut collector);
+            let answer: Result<LayerReport, String> = walked.map(|()| collector.finish());
+            (sandbox, encode(&answer))
         }
         Job::Index { limits } => {
             let sandbox = confine(memory, &Reach::Nothing);
@@ -104,6 +117,11 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
             (sandbox, encode(&document))
         }
     }
+}
+
+/// Where contents are held; what is too large for memory is spilled where there is room for temporary files.
+fn holder() -> Holder {
+    Holder::new(Spill::create().ok())
 }
 
 fn seek(mut input: File, offset: u64) -> std::io::Result<File> {

@@ -37,6 +37,8 @@ pub struct FileReport {
     pub path: String,
     /// Packages.
     pub found: Vec<Found>,
+    /// Where in the file packages lie, of those that lie in archives inside it: number in `found`, place.
+    pub places: Vec<(u32, String)>,
     /// The operating system.
     pub os: Option<OsRelease>,
     /// Paths that an operating system's package owns, of those that extractors want.
@@ -45,6 +47,20 @@ pub struct FileReport {
     pub link: Option<String>,
     /// What was not understood.
     pub problems: Vec<(ProblemKind, String)>,
+}
+
+impl FileReport {
+    /// Where a package lies: the file's path, and the place inside of it if it is in an archive.
+    #[must_use]
+    pub fn place_of(&self, found: usize) -> String {
+        self.within(&self.path, found)
+    }
+
+    /// The same, of the file under another path.
+    pub(crate) fn within(&self, path: &str, found: usize) -> String {
+        let at = self.places.binary_search_by_key(&found, |(number, _)| *number as usize);
+        at.map_or_else(|_| path.to_owned(), |at| format!("{path}/{}", self.places[at].1))
+    }
 }
 
 /// What one layer holds.

@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The revision of how layers are walked: a part of the key under which results are kept, as extractors' versions are.
-const WALK: &str = "walk@3";
+const WALK: &str = "walk@4";
 /// How often layers are read again to see where links lead, and to how many files at most.
 const MAX_PASSES: usize = 3;
 const MAX_ALIASES: usize = 64;
@@ -43,6 +43,14 @@ pub enum ScanError {
         /// The file.
         path: String,
         /// What it is.
+        detail: String,
+    },
+    /// A file is no zip archive, or a damaged one.
+    #[error("'{path}' is no zip archive that can be read: {detail}")]
+    NotAZip {
+        /// The file.
+        path: String,
+        /// Why not.
         detail: String,
     },
     /// A pattern of what is to be left out is none.
@@ -132,20 +140,29 @@ impl Scanner {
     /// When it is not there, may not be read, or is no such document.
     pub fn scan_document(&self, path: &Path) -> Result<Inventory, ScanError> {
         let shown = path.display().to_string();
-        let io = |source: std::io::Error| ArtifactError::at(path, source);
-        let file = File::open(path).map_err(io)?;
-        let metadata = file.metadata().map_err(io)?;
-        if metadata.is_dir() {
-            return Err(io(std::io::ErrorKind::IsADirectory.into()).into());
-        }
-        if metadata.is_file() && metadata.len() == 0 {
-            return Err(ArtifactError::Empty(shown).into());
-        }
+        let file = open_file(path)?;
         let body = self.run(&Job::Document { limits: self.limits }, Input::File(file))?;
         let read = postcard::from_bytes::<Document>(&body).map_err(|_| WorkerFailure::BadAnswer)?;
         let mut inventory = read.map_err(|detail| ScanError::NotADocument { path: shown.clone(), detail })?;
         inventory.problems.iter_mut().filter(|problem| problem.path.is_empty()).for_each(|problem| problem.path.clone_from(&shown));
         Ok(inventory)
+    }
+
+    /// Reads a zip archive as the root of what runs from it: a function's package, or a layer of one.
+    ///
+    /// # Errors
+    /// When it is not there, may not be read, or is no zip archive.
+    pub fn scan_zip_file(&self, path: &Path) -> Result<Inventory, ScanError> {
+        let shown = path.display().to_string();
+        let file = open_file(path)?;
+        let body = match self.run(&Job::Zip { limits: self.limits }, Input::File(file)) {
+            Ok(body) => body,
+            Err(failure @ (WorkerFailure::Start(_) | WorkerFailure::JobTooLarge)) => return Err(failure.into()),
+            Err(failure) => return Ok(compose(&[died(&shown, &failure)])),
+        };
+        let read = postcard::from_bytes::<Result<LayerReport, String>>(&body).map_err(|_| WorkerFailure::BadAnswer)?;
+        let report = read.map_err(|detail| ScanError::NotAZip { path: shown, detail })?;
+        Ok(compose(&[report]))
     }
 
     /// Reads an image in a file or folder.
@@ -300,14 +317,33 @@ impl Scanner {
             Err(failure @ (WorkerFailure::Start(_) | WorkerFailure::Input(_) | WorkerFailure::JobTooLarge)) => return Err(failure.into()),
             Err(failure) => failure,
         };
-        let problem = Problem { path: name.to_owned(), kind: ProblemKind::Crashed, detail: failure.to_string() };
-        Ok(LayerReport { problems: vec![problem], ..LayerReport::default() })
+        Ok(died(name, &failure))
     }
 
     fn run(&self, job: &Job, input: Input<'_>) -> Result<Vec<u8>, WorkerFailure> {
         let job = postcard::to_stdvec(job).map_err(|_| WorkerFailure::JobTooLarge)?;
         self.worker.run(&job, input, WorkerLimits::default()).map(|(_, body)| body)
     }
+}
+
+/// A file that is there and not empty.
+fn open_file(path: &Path) -> Result<File, ScanError> {
+    let io = |source: std::io::Error| ArtifactError::at(path, source);
+    let file = File::open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    if metadata.is_dir() {
+        return Err(io(std::io::ErrorKind::IsADirectory.into()).into());
+    }
+    if metadata.is_file() && metadata.len() == 0 {
+        return Err(ArtifactError::Empty(path.display().to_string()).into());
+    }
+    Ok(file)
+}
+
+/// What is left of an input whose worker died: that it did.
+fn died(name: &str, failure: &WorkerFailure) -> LayerReport {
+    let problem = Problem { path: name.to_owned(), kind: ProblemKind::Crashed, detail: failure.to_string() };
+    LayerReport { problems: vec![problem], ..LayerReport::default() }
 }
 
 /// A report of bytes whose digest was computed outside of the worker.

@@ -27,6 +27,8 @@ pub enum Manager {
     /// An installed Python distribution (`*.dist-info`, `*.egg-info`).
     PythonPackage,
     Rpm,
+    /// A program that lists the crates that it was built from.
+    RustBinary,
     Uv,
     Yarn,
     Other,

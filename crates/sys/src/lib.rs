@@ -1,11 +1,13 @@
-//! The only room that may hold unsafe code: mapped files, the sandboxed worker, and opening files inside a foreign root.
+//! The only room that may hold unsafe code: mapped files, spilled content, the sandboxed worker, and opening files inside a foreign root.
 
 mod mapped;
 mod open;
 mod sandbox;
+mod spill;
 mod worker;
 
 pub use mapped::MappedFile;
 pub use open::open_in_root;
 pub use sandbox::{Reach, Sandbox, confine};
+pub use spill::{Spill, Spilled};
 pub use worker::{Input, WorkerCommand, WorkerFailure, WorkerLimits, answer};

@@ -48,6 +48,9 @@ pub fn confine(memory: u64, reach: &Reach<'_>) -> Sandbox {
     Sandbox { limits: limit(memory), landlock: wall_off(reach).unwrap_or(false), seccomp: filter_calls().is_some() }
 }
 
+/// The most that is written to a file for content that memory is too small for.
+const SPILL: u64 = 2 << 30;
+
 fn limit(memory: u64) -> bool {
     let rows = [
         (libc::RLIMIT_AS, memory),
@@ -55,8 +58,8 @@ fn limit(memory: u64) -> bool {
         (libc::RLIMIT_CPU, 1200),
         (libc::RLIMIT_NOFILE, 256),
         (libc::RLIMIT_CORE, 0),
-        // Answers leave by a pipe; no file is ever written.
-        (libc::RLIMIT_FSIZE, 0),
+        // Answers leave by a pipe; the one file that may be written to has no name.
+        (libc::RLIMIT_FSIZE, SPILL),
     ];
     rows.into_iter().all(|(resource, value)| {
         let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
@@ -98,6 +101,8 @@ const CALLS: &[libc::c_long] = &[
     libc::SYS_fadvise64,
     libc::SYS_fcntl,
     libc::SYS_fstat,
+    // Of a descriptor that is open for writing: the spill's alone.
+    libc::SYS_ftruncate,
     libc::SYS_futex,
     libc::SYS_getdents64,
     libc::SYS_getpid,

@@ -111,8 +111,13 @@ impl WorkerCommand {
         }
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg(hex(job)).arg(limits.memory.to_string());
-        // Nothing of our surroundings: no secret in a variable, no folder to lean on.
-        command.env_clear().current_dir("/").stdout(Stdio::piped()).stderr(Stdio::null());
+        // Nothing of our surroundings: no secret in a variable, no folder to lean on but the one for temporary files.
+        command
+            .env_clear()
+            .envs(std::env::var_os("TMPDIR").map(|folder| ("TMPDIR", folder)))
+            .current_dir("/")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let stream = match input {
             Input::File(file) => {
                 command.stdin(file);

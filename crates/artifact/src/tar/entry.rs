@@ -28,6 +28,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) kind: EntryKind<'a>,
     /// The bytes of its content.
     pub(crate) size: u64,
+    /// Whether somebody may execute it.
+    pub(crate) executable: bool,
 }
 
 /// Takes a stream of files, entry by entry.

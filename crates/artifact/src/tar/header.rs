@@ -37,6 +37,11 @@ impl<'a> Header<'a> {
         number(self.field(124, 12)).ok_or(HeaderError::Number)
     }
 
+    /// Whether somebody may execute it. A mode that is no number says no.
+    pub(super) fn is_executable(&self) -> bool {
+        number(self.field(100, 8)).is_some_and(|mode| mode & 0o111 != 0)
+    }
+
     /// The name, with its prefix where the format has one.
     pub(super) fn name(&self) -> Vec<u8> {
         let name = text(self.field(0, 100));

@@ -113,7 +113,7 @@ impl Walk<'_> {
         let start = self.offset;
         let mut body = Body { input: self.input, left: stored, read: 0, cut: None };
         match normal(&name) {
-            Ok(path) => sink.entry(&Entry { path: &path, kind, size: stored }, &mut body),
+            Ok(path) => sink.entry(&Entry { path: &path, kind, size: stored, executable: header.is_executable() }, &mut body),
             Err(why) => sink.nameless(shown(name.get(..name.len().min(128)).unwrap_or_default()), why),
         }
         let Body { read, cut, .. } = body;

@@ -63,6 +63,7 @@ fn scan_failure(error: &ScanError) -> Failure {
         ScanError::NotADocument { .. } => {
             failure("E0317", Exit::Input).try_("lestrade scan image|fs|function …      # if it is one of those")
         }
+        ScanError::NotAZip { .. } => failure("E0318", Exit::Input).try_("lestrade scan image|fs|sbom …      # if it is one of those"),
         ScanError::Skip(_) => failure("E0204", Exit::Usage).try_("--skip-dirs '**/node_modules'"),
         ScanError::LayerMismatch { .. } => failure("E0315", Exit::Input),
         _ => failure("E0316", Exit::Input),

@@ -112,7 +112,8 @@ fn foreign_mounts() -> Vec<String> {
 }
 
 fn function(path: &Path) -> Result<Target, Failure> {
-    Err(Failure::new("E0318", Exit::Input, format!("'{}' is a zip archive, which is not read yet", path.display())))
+    let inventory = scanner(None)?.scan_zip_file(path).map_err(|error| scan_failure(&error))?;
+    Ok(Target::new(path.display().to_string(), "function", inventory))
 }
 
 fn document(path: &Path) -> Result<Target, Failure> {

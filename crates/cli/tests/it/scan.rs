@@ -219,3 +219,70 @@ sys.exit(str(errors[0])[:400] if errors else 0)
         std::process::Command::new("python3").args(["-W", "ignore", "-c", script]).arg(schema).arg(lab.path("log.sarif")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// A zip, as python's own library writes one.
+fn zip(lab: &Lab, name: &str, files: &[(&str, &str)]) {
+    let listed: Vec<Value> = files.iter().map(|(name, content)| serde_json::json!([name, content])).collect();
+    let script = "
+import json, sys, zipfile
+with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED) as archive:
+    for name, content in json.loads(sys.argv[2]):
+        archive.writestr(name, content)
+";
+    let made = std::process::Command::new("python3")
+        .args(["-c", script])
+        .arg(lab.path(name))
+        .arg(Value::from(listed).to_string())
+        .status()
+        .unwrap();
+    assert!(made.success());
+}
+
+#[test]
+fn a_functions_package_is_read_as_it_lies_there() {
+    let lab = Lab::new();
+    let lodash = ("node_modules/lodash/package.json", LODASH.1);
+    let metadata = ("python/PyYAML-5.3.1.dist-info/METADATA", "Metadata-Version: 2.1\nName: PyYAML\nVersion: 5.3.1\n\n");
+    zip(&lab, "function.zip", &[("index.js", "exports.handler = () => {}"), lodash, metadata]);
+    zip(
+        &lab,
+        "inner.jar",
+        &[(
+            "META-INF/maven/org.apache.logging.log4j/log4j-core/pom.properties",
+            "groupId=org.apache.logging.log4j\nartifactId=log4j-core\nversion=2.14.1\n",
+        )],
+    );
+    let report = json(&lab, &["scan", "function", "function.zip", "-o", "json"]);
+    assert_eq!((&report["completeness"], &report["target"]["kind"]), (&"complete".into(), &"function".into()));
+    let ids: Vec<&str> = report["findings"].as_array().unwrap().iter().map(|f| f["id"].as_str().unwrap()).collect();
+    assert!(ids.contains(&"CVE-2021-23337") && ids.contains(&"CVE-2020-14343"), "{ids:?}");
+    // Java's packages are archives themselves.
+    std::fs::create_dir(lab.path("app")).unwrap();
+    std::fs::rename(lab.path("inner.jar"), lab.path("app/renamed.jar")).unwrap();
+    let report = json(&lab, &["fs", "app", "-o", "json"]);
+    assert!(report["findings"].as_array().unwrap().iter().any(|finding| finding["id"] == "CVE-2021-44228"), "{report:#}");
+    for (name, content, code) in
+        [("empty.zip", &b""[..], "E0303"), ("random.zip", &[7; 4000], "E0318"), ("cut.zip", b"PK\x03\x04", "E0318")]
+    {
+        std::fs::write(lab.path(name), content).unwrap();
+        let said = lab.transcript(&["function", name]);
+        assert!(said.contains(code) && said.ends_with("exit 3"), "{said}");
+    }
+}
+
+#[test]
+fn large_files_are_read_without_holding_them() {
+    let lab = Lab::new();
+    // An archive larger than what is held in memory, with what counts at its end.
+    let script = "
+import os, sys, zipfile
+with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_STORED) as archive:
+    archive.writestr('big', os.urandom(40 << 20))
+    archive.writestr('META-INF/maven/org.apache.logging.log4j/log4j-core/pom.properties',
+        'groupId=org.apache.logging.log4j\\nartifactId=log4j-core\\nversion=2.14.1\\n')
+";
+    std::fs::create_dir(lab.path("app")).unwrap();
+    assert!(std::process::Command::new("python3").args(["-c", script]).arg(lab.path("app/big.jar")).status().unwrap().success());
+    let report = json(&lab, &["fs", "app", "-o", "json"]);
+    assert!(report["findings"].as_array().unwrap().iter().any(|finding| finding["id"] == "CVE-2021-44228"), "{report:#}");
+}

@@ -1,6 +1,6 @@
 //! Inventories against a peer's own cases (`inventory/trivy`), for the kinds that we read.
 
-use lestrade_artifact::{Limits, Skip, walk_directory};
+use lestrade_artifact::{Holder, Limits, Skip, walk_directory};
 use lestrade_extract::{Collector, Extractors, Found, extractors};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -20,6 +20,13 @@ const KINDS: &[(&str, &str)] = &[
     ("language.php.composer", ""),
     ("language.php.composer-vendor", "vendor/composer/installed.json"),
     ("golang.mod", "go.mod"),
+    // `*` is the file's own name, which says something here.
+    ("java.jar", "*"),
+    ("language.java.jar", "*"),
+    ("golang.binary", "x.exe"),
+    ("language.golang.binary", "x.exe"),
+    ("rust.binary", "x.exe"),
+    ("language.rust.binary", "x.exe"),
     ("pkg.apk", "lib/apk/db/installed"),
     ("pkg.dpkg", "var/lib/dpkg/status"),
     ("python.packaging", "x.dist-info/METADATA"),
@@ -45,8 +52,12 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("rust.cargo__cargo_mixed.lock", "a project's own crates are not crates that somebody published"),
     ("rust.cargo__cargo_normal.lock", "a project's own crates are not crates that somebody published"),
     ("rust.cargo__cargo_v3.lock", "a project's own crates are not crates that somebody published"),
-    ("language.python.packaging__egg-zip-with-license-file__sample_package.egg", "zipped eggs are not read yet"),
-    ("language.python.packaging__egg-zip__kitchen-1.2.6-py2.7.egg", "zipped eggs are not read yet"),
+    (
+        "java.jar__heuristic-1.0.0-SNAPSHOT.jar",
+        "nothing in the jar says its group, and the peer asks an index of Maven Central; we list it and say that nobody judges it",
+    ),
+    ("java.jar__test.jar", "the peer asks an index of Maven Central by SHA-1; the jar itself names no artifact"),
+    ("java.jar__test.jar~2", "the peer takes a title for people as an artifact's name; we list it and say that nobody judges it"),
     ("language.python.poetry__with-groups", "its lock does not tell groups; all of it is listed, which may be more and is never less"),
     ("nodejs.npm__package-lock_v3_with_workspace.json", "a project's own workspaces are not packages that somebody published"),
     ("nodejs.npm__package-lock_v3_with_workspace_as_object.json", "a project's own workspaces are not packages that somebody published"),
@@ -95,7 +106,8 @@ fn txtar(text: &str) -> Vec<(&str, String)> {
 fn ours(input: &Path, path: &str, extractors: &Extractors) -> Packages {
     let files = files(input);
     if let ([file], false) = (files.as_slice(), path.is_empty()) {
-        return names(extractors.read(path, &std::fs::read(file).unwrap()).found);
+        let own = file.file_name().unwrap().to_string_lossy();
+        return names(extractors.read(if path == "*" { &own } else { path }, &std::fs::read(file).unwrap()).found);
     }
     if let [file] = files.as_slice()
         && file.extension().is_some_and(|extension| extension == "txtar")
@@ -104,18 +116,19 @@ fn ours(input: &Path, path: &str, extractors: &Extractors) -> Packages {
         return names(txtar(&text).into_iter().flat_map(|(path, content)| extractors.read(path, content.as_bytes()).found));
     }
     let mut collector = Collector::new(extractors);
-    walk_directory(&File::open(input).unwrap(), input, &[], &Skip::default(), &Limits::default(), &mut collector);
+    walk_directory(&File::open(input).unwrap(), input, &[], &Skip::default(), &Limits::default(), &mut Holder::default(), &mut collector);
     names(collector.finish().files.into_iter().flat_map(|file| file.found))
 }
 
 /// Development dependencies are not deployed, and a project is not one of its packages: we leave both out, and so do the cases
 /// here. The peer takes the versions of Debian packages apart; we do not.
 fn theirs(expected: &Value) -> Packages {
-    let packages = expected["packages"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|package| package["dev"] != true && package["relationship"] != "RelationshipRoot");
+    let packages = expected["packages"].as_array().into_iter().flatten().filter(|package| {
+        // A program's own module is one that somebody published, where it has a version.
+        let program = expected["kind"].as_str().is_some_and(|kind| kind.ends_with("golang.binary"));
+        let published = program && package["version"].as_str().is_some_and(|version| !version.is_empty());
+        package["dev"] != true && (published || package["relationship"] != "RelationshipRoot")
+    });
     let text = |package: &Value, key: &str| package[key].as_str().unwrap_or_default().to_owned();
     let version = |package: &Value| {
         let epoch = package["epoch"].as_u64().map(|epoch| format!("{epoch}:")).unwrap_or_default();
