@@ -71,11 +71,23 @@ pub enum LayerPlace {
 pub struct LayerSource {
     /// The digest that its bytes should have, where the format gives one.
     pub digest: Option<String>,
+    /// How many they should be, where the format says.
+    pub size: Option<u64>,
     /// Where they are.
     pub place: LayerPlace,
 }
 
 impl LayerSource {
+    /// Whether fewer bytes are there than should be: what is left of it can be read, and is not it.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        let there = match &self.place {
+            LayerPlace::File(path) => std::fs::metadata(path).map(|metadata| metadata.len()).ok(),
+            LayerPlace::Slice { length, .. } => Some(*length),
+        };
+        there.zip(self.size).is_some_and(|(there, size)| 0 < there && there < size)
+    }
+
     /// The file that holds its bytes.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -281,7 +293,11 @@ pub(crate) fn is_digest(digest: &str) -> bool {
 /// What a manifest or an index says, whichever of the two media types it has.
 pub(crate) enum ManifestKind {
     Index(Vec<(String, Option<Platform>)>),
-    Image { config: String, layers: Vec<String> },
+    /// Digests of the config and of the layers, these with the sizes that they should have.
+    Image {
+        config: String,
+        layers: Vec<(String, Option<u64>)>,
+    },
 }
 
 pub(crate) fn read_manifest(what: &str, manifest: &Value) -> Result<ManifestKind, ArtifactError> {
@@ -310,7 +326,8 @@ pub(crate) fn read_manifest(what: &str, manifest: &Value) -> Result<ManifestKind
     if layers.len() > MAX_LAYERS {
         return Err(bad("it has more than 1000 layers"));
     }
-    Ok(ManifestKind::Image { config: digest(config)?, layers: layers.iter().map(digest).collect::<Result<_, _>>()? })
+    let layer = |descriptor: &Value| Ok((digest(descriptor)?, descriptor.get("size").and_then(Value::as_u64)));
+    Ok(ManifestKind::Image { config: digest(config)?, layers: layers.iter().map(layer).collect::<Result<_, ArtifactError>>()? })
 }
 
 /// The manifest of an index for a platform: the one that says so, or the only one.
@@ -359,9 +376,9 @@ fn oci_image(blobs: &Blobs, document: &Value, platform: &Platform, depth: usize)
             let config = read_config(&config, &parse(&config, &blobs.blob(&config)?)?)?;
             let layers = layers
                 .into_iter()
-                .map(|digest| {
+                .map(|(digest, size)| {
                     let place = blobs.find(&blob_name(&digest)?).ok_or_else(|| ArtifactError::MissingBlob(digest.clone()))?;
-                    Ok(LayerSource { digest: Some(digest), place })
+                    Ok(LayerSource { digest: Some(digest), size, place })
                 })
                 .collect::<Result<_, ArtifactError>>()?;
             Ok(ImageSource { digest, config, layers })
@@ -391,7 +408,7 @@ fn docker_image(blobs: &Blobs) -> Result<ImageSource, ArtifactError> {
             let name = name.as_str().ok_or_else(|| bad("a layer's name is not text"))?;
             let place = blobs.find(name).ok_or_else(|| ArtifactError::MissingBlob(name.to_owned()))?;
             let digest = name.strip_prefix("blobs/sha256/").map(|hex| format!("sha256:{hex}")).filter(|d| is_digest(d));
-            Ok(LayerSource { digest, place })
+            Ok(LayerSource { digest, size: None, place })
         })
         .collect::<Result<_, ArtifactError>>()?;
     Ok(ImageSource { digest: digest_of(&bytes), config, layers })

@@ -166,6 +166,7 @@ impl RegistryClient {
             match read_manifest(&digest, &parse(&digest, &bytes)?)? {
                 ManifestKind::Index(entries) => version = choose(&entries, platform)?,
                 ManifestKind::Image { config, layers } => {
+                    let layers: Vec<String> = layers.into_iter().map(|(digest, _)| digest).collect();
                     let mut bytes = Vec::new();
                     self.blob(&reference.repository, &config)?
                         .take(MAX_DOCUMENT)

@@ -252,12 +252,12 @@ impl Scanner {
                 let name = source.digest.clone().unwrap_or_else(|| shown.clone());
                 let Some(cache) = cache else {
                     let report = self.report(&job(source.slice(), false), Input::File(open()?), &name)?;
-                    return check(source.digest.as_deref(), report);
+                    return check(source.digest.as_deref(), source.is_cut(), report);
                 };
                 // A file may have changed since, so what it promises is not enough: what it is now is what it is looked up by.
                 let blob = source.hash(open()?).map_err(|source| ArtifactError::Io { path: shown.clone(), source })?;
                 let read = || self.report(&job(source.slice(), true), Input::File(open()?), &name);
-                check(source.digest.as_deref(), self.kept(cache, blob, read)?)
+                check(source.digest.as_deref(), source.is_cut(), self.kept(cache, blob, read)?)
             }
             Pending::Remote { client, repository, digest } => {
                 if let Some(report) = cache.and_then(|cache| cache.get(&self.key(digest))) {
@@ -274,7 +274,7 @@ impl Scanner {
                     report => report?,
                 };
                 let blob = stream.finish().map_err(|_| broke_off())?;
-                let report = check(Some(digest), hashed(report, blob))?;
+                let report = check(Some(digest), false, hashed(report, blob))?;
                 if let (Some(cache), false) = (cache, crashed(&report)) {
                     cache.put(&self.key(digest), &report);
                 }
@@ -360,14 +360,16 @@ fn crashed(report: &LayerReport) -> bool {
     report.problems.iter().any(|problem| problem.kind == ProblemKind::Crashed)
 }
 
-/// A layer must be what the manifest names it as. One whose worker died has no digest to compare; its problem says so.
-fn check(wanted: Option<&str>, report: LayerReport) -> Result<LayerReport, ScanError> {
-    match wanted {
-        Some(wanted) if !crashed(&report) && report.digests.blob != wanted => {
-            Err(ScanError::LayerMismatch { wanted: wanted.to_owned(), found: report.digests.blob })
-        }
-        _ => Ok(report),
+/// A layer must be what the manifest names it as. One whose worker died has no digest to compare; its problem says so. One that was
+/// cut gives what is left of it, and says so too.
+fn check(wanted: Option<&str>, is_cut: bool, mut report: LayerReport) -> Result<LayerReport, ScanError> {
+    let Some(wanted) = wanted.filter(|wanted| !crashed(&report) && report.digests.blob != *wanted) else { return Ok(report) };
+    if is_cut {
+        let detail = format!("it is not whole: it has the digest {} and should have {wanted}", report.digests.blob);
+        report.problems.push(Problem { path: String::new(), kind: ProblemKind::DigestMismatch, detail });
+        return Ok(report);
     }
+    Err(ScanError::LayerMismatch { wanted: wanted.to_owned(), found: report.digests.blob })
 }
 
 /// The config's word about its layers is compared with what they are; results are kept by what they are.

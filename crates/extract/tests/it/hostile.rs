@@ -51,7 +51,7 @@ fn an_archive_that_is_cut_anywhere_is_never_complete() {
 }
 
 #[test]
-fn a_layer_that_is_cut_or_changed_is_refused_also_when_it_was_read_before() {
+fn a_layer_that_is_cut_is_told_and_a_changed_one_refused_also_when_it_was_read_before() {
     let folder = tempfile::tempdir().unwrap();
     let layer = Tar::files(&[OS, ("var/lib/dpkg/status", &dpkg(&[("a", "1")]))]).gzip();
     let layout = Layout::of(std::slice::from_ref(&layer));
@@ -60,8 +60,13 @@ fn a_layer_that_is_cut_or_changed_is_refused_also_when_it_was_read_before() {
     assert_eq!(scan().unwrap().inventory.completeness(), Completeness::Complete);
     let mut flipped = layer.clone();
     flipped[40] ^= 1;
-    for bad in [&layer[..layer.len() / 2], &layer[..layer.len() - 1], &flipped, b""] {
-        std::fs::write(layout.blob_path(&digest(&layer)), bad).unwrap();
+    for cut in [&layer[..layer.len() / 2], &layer[..layer.len() - 1]] {
+        std::fs::write(layout.blob_path(&digest(&layer)), cut).unwrap();
+        let found = kinds(&scan().unwrap().inventory);
+        assert!(found.contains(&ProblemKind::Truncated) && found.contains(&ProblemKind::DigestMismatch), "{found:?}");
+    }
+    for other in [&flipped[..], b"", b"something else"] {
+        std::fs::write(layout.blob_path(&digest(&layer)), other).unwrap();
         assert!(matches!(scan(), Err(ScanError::LayerMismatch { .. })));
     }
     std::fs::remove_file(layout.blob_path(&digest(&layer))).unwrap();
