@@ -34,6 +34,10 @@ impl Component {
             Family::Hackage => ("hackage", None),
             Family::SwiftUrl => ("swift", None),
             Family::ConanCenter => ("conan", None),
+            Family::CocoaPods => ("cocoapods", None),
+            Family::Conda => ("conda", None),
+            Family::Julia => ("julia", None),
+            Family::Bitnami => ("bitnami", None),
             _ => return None,
         };
         let mut out = format!("pkg:{kind}/");
@@ -48,8 +52,10 @@ impl Component {
             }
             percent_encode(segment, &mut out);
         });
-        out.push('@');
-        percent_encode(&self.version, &mut out);
+        if !self.version.is_empty() {
+            out.push('@');
+            percent_encode(&self.version, &mut out);
+        }
         if let (Some(release), Some(distro)) = (&self.ecosystem.release, namespace) {
             out.push_str(&format!("?distro={distro}-"));
             percent_encode(release.trim_start_matches('v'), &mut out);

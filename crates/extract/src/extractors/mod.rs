@@ -1,15 +1,27 @@
 //! The extractors, one file for each kind of package.
 
 mod apk;
+mod bottlerocket;
 mod cargo_lock;
 mod composer_lock;
+mod conan;
+mod conda;
+mod documents;
+mod dotnet;
 mod dpkg;
 mod gem_lock;
+mod gemspec;
 mod go_mod;
+mod gradle;
+mod julia;
+mod mix_lock;
 mod npm;
 mod os_release;
+mod other_locks;
+mod pub_lock;
 mod python;
 mod python_lock;
+mod swift;
 mod unread;
 mod yarn_lock;
 
@@ -31,6 +43,22 @@ pub fn all() -> &'static [&'static dyn Extractor] {
         &gem_lock::GemfileLock,
         &composer_lock::ComposerLock,
         &go_mod::GoMod,
+        &gemspec::InstalledGem,
+        &gradle::GradleLock,
+        &gradle::SbtLock,
+        &dotnet::DotNetDeps,
+        &dotnet::NuGet,
+        &swift::SwiftResolved,
+        &swift::PodfileLock,
+        &conan::ConanLock,
+        &conda::InstalledConda,
+        &conda::CondaEnvironment,
+        &mix_lock::MixLock,
+        &pub_lock::PubspecLock,
+        &julia::JuliaManifest,
+        &other_locks::RenvLock,
+        &other_locks::HaskellLock,
+        &bottlerocket::Bottlerocket,
         &unread::Unread,
     ]
 }
