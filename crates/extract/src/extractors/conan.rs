@@ -41,7 +41,7 @@ impl Extractor for ConanLock {
     fn extract(&self, file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), ExtractError> {
         let named = file_name(file.path) == "conan.lock";
         // Locks of other tools, and files that are locked, are none of ours.
-        if !named && !(file.content.trim_ascii_start().starts_with(b"{") && is_conan(&file.text())) {
+        if !named && (!file.content.trim_ascii_start().starts_with(b"{") || !is_conan(&file.text())) {
             return Ok(());
         }
         let lock: Lock = json(file)?;

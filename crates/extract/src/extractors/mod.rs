@@ -2,6 +2,7 @@
 
 mod apk;
 mod bottlerocket;
+mod bun_lock;
 mod cargo_lock;
 mod composer_lock;
 mod conan;
@@ -18,6 +19,8 @@ mod mix_lock;
 mod npm;
 mod os_release;
 mod other_locks;
+mod pnpm_lock;
+mod pom;
 mod pub_lock;
 mod python;
 mod python_lock;
@@ -39,11 +42,14 @@ pub fn all() -> &'static [&'static dyn Extractor] {
         &npm::PackageLock,
         &npm::InstalledNode,
         &yarn_lock::YarnLock,
+        &pnpm_lock::PnpmLock,
+        &bun_lock::BunLock,
         &cargo_lock::CargoLock,
         &gem_lock::GemfileLock,
         &composer_lock::ComposerLock,
         &go_mod::GoMod,
         &gemspec::InstalledGem,
+        &pom::Pom,
         &gradle::GradleLock,
         &gradle::SbtLock,
         &dotnet::DotNetDeps,
