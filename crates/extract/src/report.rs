@@ -11,6 +11,9 @@ pub enum Origin {
     OperatingSystem,
     /// A language's.
     Language(Family),
+    /// No package but a word: that what is called `name` needs what is called `version`. It is for the files of a project that are
+    /// read together.
+    Needs,
 }
 
 /// A package that a file speaks of.

@@ -1,6 +1,7 @@
 //! Julia's `Manifest.toml`, formats 1 and 2. What has no version is part of Julia itself and has Julia's.
 
 use super::documents::{package, table, text};
+use crate::project::{needs, node};
 use crate::{ExtractError, Extractor, ExtractorId, InventorySink, WantedFile};
 use lestrade_model::{Family, Manager};
 use toml::Value;
@@ -26,10 +27,23 @@ impl Extractor for JuliaManifest {
         };
         for (name, entries) in packages {
             for entry in entries.as_array().into_iter().flatten().filter(|entry| text(entry, "uuid").is_some()) {
-                out.found(package(Family::Julia, Manager::Julia, name, text(entry, "version").unwrap_or(julia)));
+                let version = text(entry, "version").unwrap_or(julia);
+                out.found(package(Family::Julia, Manager::Julia, name, version));
+                let node = node(name, version);
+                needs(Manager::Julia, name, &node, out);
+                dependencies(entry).into_iter().for_each(|dependency| needs(Manager::Julia, &node, dependency, out));
             }
         }
         Ok(())
+    }
+}
+
+/// A list of names, or a table where names do not tell.
+fn dependencies(entry: &Value) -> Vec<&str> {
+    match entry.get("deps") {
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        Some(Value::Table(names)) => names.keys().map(String::as_str).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -46,7 +60,7 @@ mod tests {
 
     #[test]
     fn other_manifests_are_left_alone() {
-        assert_eq!(read("Manifest.toml", "[[bin]]\nname = \"x\"\n").found.len(), 0);
+        assert_eq!(read("Manifest.toml", "[[bin]]\nname = \"x\"\n").found, []);
         assert_eq!(read("Manifest.toml", "[[deps").problems.len(), 1);
     }
 }

@@ -15,6 +15,7 @@ mod gemspec;
 mod go_mod;
 mod gradle;
 mod julia;
+mod manifests;
 mod mix_lock;
 mod npm;
 mod os_release;
@@ -48,6 +49,7 @@ pub fn all() -> &'static [&'static dyn Extractor] {
         &gem_lock::GemfileLock,
         &composer_lock::ComposerLock,
         &go_mod::GoMod,
+        &go_mod::GoSum,
         &gemspec::InstalledGem,
         &pom::Pom,
         &gradle::GradleLock,
@@ -65,6 +67,7 @@ pub fn all() -> &'static [&'static dyn Extractor] {
         &other_locks::RenvLock,
         &other_locks::HaskellLock,
         &bottlerocket::Bottlerocket,
+        &manifests::Manifests,
         &unread::Unread,
     ]
 }
@@ -79,5 +82,6 @@ pub(crate) fn read(path: &str, content: &str) -> crate::FileReport {
 #[cfg(test)]
 pub(crate) fn packages(path: &str, content: &str) -> Vec<String> {
     let report = read(path, content);
-    report.found.iter().map(|found| format!("{} {}", found.name, found.version)).collect()
+    let packages = report.found.iter().filter(|found| found.origin != crate::Origin::Needs);
+    packages.map(|found| format!("{} {}", found.name, found.version)).collect()
 }

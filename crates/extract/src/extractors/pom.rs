@@ -43,8 +43,14 @@ impl Extractor for Pom {
 
 struct Project<'a> {
     properties: BTreeMap<String, &'a str>,
-    /// Versions for dependencies that name none, by group and artifact.
-    managed: BTreeMap<(String, String), (Option<&'a str>, Option<&'a str>)>,
+    /// What dependencies have that do not say so themselves, by group and artifact.
+    managed: BTreeMap<(String, String), Managed<'a>>,
+}
+
+#[derive(Clone, Copy)]
+struct Managed<'a> {
+    version: Option<&'a str>,
+    scope: Option<&'a str>,
 }
 
 impl<'a> Project<'a> {
@@ -69,7 +75,7 @@ impl<'a> Project<'a> {
         let management = root.child("dependencyManagement").and_then(|management| management.child("dependencies"));
         for dependency in management.into_iter().flat_map(|list| list.all("dependency")) {
             if let Some(key) = project.key(dependency) {
-                project.managed.insert(key, (dependency.value("version"), dependency.value("scope")));
+                project.managed.insert(key, Managed { version: dependency.value("version"), scope: dependency.value("scope") });
             }
         }
         project
@@ -85,11 +91,11 @@ impl<'a> Project<'a> {
         let mut unknown = 0;
         for dependency in root.child("dependencies").into_iter().flat_map(|list| list.all("dependency")) {
             let managed = self.key(dependency).and_then(|key| self.managed.get(&key));
-            let scope = dependency.value("scope").or(managed.and_then(|(_, scope)| *scope)).and_then(|scope| self.resolve(scope));
+            let scope = dependency.value("scope").or(managed.and_then(|managed| managed.scope)).and_then(|scope| self.resolve(scope));
             if scope.is_some_and(|scope| !matches!(scope.as_str(), "compile" | "runtime")) {
                 continue;
             }
-            let version = dependency.value("version").or(managed.and_then(|(version, _)| *version));
+            let version = dependency.value("version").or(managed.and_then(|managed| managed.version));
             match (self.key(dependency), version.and_then(|version| self.resolve(version))) {
                 (Some((group, artifact)), Some(version)) => {
                     out.found(package(Family::Maven, Manager::Maven, &format!("{group}:{artifact}"), exact(&version)));
@@ -103,6 +109,10 @@ impl<'a> Project<'a> {
     /// The text with its properties put in; none when one of them is not known here, or when they go round in circles.
     fn resolve(&self, text: &str) -> Option<String> {
         let mut value = text.trim().to_owned();
+        // A placeholder that a build fills in before Maven sees it.
+        if value.len() > 1 && value.starts_with('@') && value.ends_with('@') {
+            return None;
+        }
         for _ in 0..MAX_STEPS {
             let Some(start) = value.find("${") else { return Some(value) };
             let end = start + value[start..].find('}')?;
