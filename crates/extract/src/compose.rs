@@ -5,6 +5,7 @@
 //! database is a file, so the top-most one counts, and a language's package counts unless its file was removed.
 
 use crate::overlay::Overlay;
+use crate::project::kept;
 use crate::report::Alias;
 use crate::{Extractors, FileReport, Found, LayerReport, Origin, extractors};
 use lestrade_model::{Component, Ecosystem, Family, Inventory, Occurrence, OsRelease, Problem, ProblemKind};
@@ -60,18 +61,19 @@ pub(crate) fn compose_with(layers: &[LayerReport], aliases: &BTreeSet<Alias>) ->
 
     let mut found = Vec::new();
     let mut homeless = 0_usize;
-    for (layer, path, file) in &files {
+    let packages = kept(&files.iter().map(|(_, path, file)| (*path, *file)).collect::<Vec<_>>());
+    for ((layer, path, file), packages) in files.iter().zip(packages) {
         let mut history = History::default();
-        for (number, package) in file.found.iter().enumerate() {
+        for package in packages {
             homeless += usize::from(package.origin == Origin::OperatingSystem && ecosystem.is_none());
-            let component = component(package, ecosystem.as_ref(), owned.contains(merged(path)));
+            let Some(component) = component(package, ecosystem.as_ref(), owned.contains(merged(path))) else { continue };
             let brought = match package.origin {
                 Origin::OperatingSystem => history.brought(layers, *layer, &file.path, package),
-                Origin::Language(_) => *layer,
+                Origin::Language(_) | Origin::Needs => *layer,
             };
             let occurrence = Occurrence {
                 component: 0,
-                path: file.within(path, number),
+                path: file.within(path, package),
                 layer: layers.get(brought).map(|layer| layer.digests.blob.clone()).filter(|digest| !digest.is_empty()),
                 arch: package.arch.clone(),
                 manager: package.manager,
@@ -146,18 +148,20 @@ fn merged(path: &str) -> &str {
     path.strip_prefix("usr/").unwrap_or(path)
 }
 
-fn component(found: &Found, os: Option<&Ecosystem>, owned: bool) -> Component {
+/// None for what is no package.
+fn component(found: &Found, os: Option<&Ecosystem>, owned: bool) -> Option<Component> {
     let component = match &found.origin {
         Origin::OperatingSystem => {
             let ecosystem = os.cloned().unwrap_or_else(|| Ecosystem::of(Family::Other("unknown system".into())));
             Component::new(ecosystem, &found.name, &found.version)
         }
         Origin::Language(family) => Component::new(Ecosystem::of(family.clone()), &found.name, &found.version).owned_by_os(owned),
+        Origin::Needs => return None,
     };
-    match &found.source {
+    Some(match &found.source {
         Some((name, version)) => component.from_source(name, version),
         None => component,
-    }
+    })
 }
 
 #[cfg(test)]

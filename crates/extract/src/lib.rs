@@ -12,6 +12,7 @@ mod extractor;
 mod extractors;
 mod job;
 mod overlay;
+mod project;
 mod report;
 mod sbom;
 mod scanner;

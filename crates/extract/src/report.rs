@@ -11,6 +11,9 @@ pub enum Origin {
     OperatingSystem,
     /// A language's.
     Language(Family),
+    /// No package but a word: that what is called `name` needs what is called `version`. It is for the files of a project that are
+    /// read together.
+    Needs,
 }
 
 /// A package that a file speaks of.
@@ -50,16 +53,19 @@ pub struct FileReport {
 }
 
 impl FileReport {
-    /// Where a package lies: the file's path, and the place inside of it if it is in an archive.
+    /// Where one of its packages lies: the file's path, and the place inside of it if it is in an archive.
     #[must_use]
-    pub fn place_of(&self, found: usize) -> String {
+    pub fn place_of(&self, found: &Found) -> String {
         self.within(&self.path, found)
     }
 
     /// The same, of the file under another path.
-    pub(crate) fn within(&self, path: &str, found: usize) -> String {
-        let at = self.places.binary_search_by_key(&found, |(number, _)| *number as usize);
-        at.map_or_else(|_| path.to_owned(), |at| format!("{path}/{}", self.places[at].1))
+    pub(crate) fn within(&self, path: &str, found: &Found) -> String {
+        // Only archives have places inside; of other files the packages are not counted.
+        let number = || self.found.iter().position(|other| std::ptr::eq(other, found)).and_then(|number| u32::try_from(number).ok());
+        let at = (!self.places.is_empty()).then(number).flatten();
+        let at = at.and_then(|number| self.places.binary_search_by_key(&number, |(number, _)| *number).ok());
+        at.map_or_else(|| path.to_owned(), |at| format!("{path}/{}", self.places[at].1))
     }
 }
 

@@ -364,7 +364,8 @@ fn crashed(report: &LayerReport) -> bool {
 /// cut gives what is left of it, and says so too.
 fn check(wanted: Option<&str>, is_cut: bool, mut report: LayerReport) -> Result<LayerReport, ScanError> {
     let Some(wanted) = wanted.filter(|wanted| !crashed(&report) && report.digests.blob != *wanted) else { return Ok(report) };
-    if is_cut {
+    // Shorter than it should be, and in the middle of something: cut. Shorter and whole: another one in its place.
+    if is_cut && report.problems.iter().any(|problem| problem.kind == ProblemKind::Truncated) {
         let detail = format!("it is not whole: it has the digest {} and should have {wanted}", report.digests.blob);
         report.problems.push(Problem { path: String::new(), kind: ProblemKind::DigestMismatch, detail });
         return Ok(report);

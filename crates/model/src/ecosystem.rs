@@ -7,7 +7,8 @@ use std::str::FromStr;
 
 /// The family of an ecosystem: one set of naming and ordering rules.
 ///
-/// Names are those of the OSV schema ("defined ecosystems"); an unknown one is kept verbatim and is never guessed at.
+/// Names are those of the OSV schema ("defined ecosystems"), which has none for CocoaPods and Conda; an unknown one is kept
+/// verbatim and is never guessed at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the names are their own documentation")]
@@ -40,6 +41,9 @@ pub enum Family {
     SwiftUrl,
     Ubuntu,
     Wolfi,
+    CocoaPods,
+    Conda,
+    Julia,
     Other(String),
 }
 
@@ -72,6 +76,9 @@ const NAMES: &[(Family, &str)] = &[
     (Family::SwiftUrl, "SwiftURL"),
     (Family::Ubuntu, "Ubuntu"),
     (Family::Wolfi, "Wolfi"),
+    (Family::CocoaPods, "CocoaPods"),
+    (Family::Conda, "Conda"),
+    (Family::Julia, "Julia"),
 ];
 
 impl Family {

@@ -4,7 +4,7 @@ use crate::{Component, Ecosystem, Hash};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Which package manager put a component where it is.
+/// Which package manager put a component where it is. Inventories are kept with the number of the variant: a new one goes before the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the names are their own documentation")]
@@ -31,6 +31,25 @@ pub enum Manager {
     RustBinary,
     Uv,
     Yarn,
+    Bottlerocket,
+    Bun,
+    Cabal,
+    CocoaPods,
+    Conan,
+    Conda,
+    /// What a .NET program was published with (`*.deps.json`).
+    DotNetDeps,
+    /// An installed Ruby gem (`specifications/*.gemspec`).
+    Gem,
+    Gradle,
+    Julia,
+    Maven,
+    Mix,
+    Pub,
+    Renv,
+    Sbt,
+    Stack,
+    Swift,
     Other,
 }
 

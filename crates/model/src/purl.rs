@@ -35,6 +35,8 @@ const TYPES: &[(Family, &str, Option<&str>)] = &[
     (Family::SwiftUrl, "swift", None),
     (Family::ConanCenter, "conan", None),
     (Family::Bitnami, "bitnami", None),
+    (Family::CocoaPods, "cocoapods", None),
+    (Family::Conda, "conda", None),
 ];
 
 /// Releases that package URLs name by their code name.
@@ -99,7 +101,8 @@ impl Component {
                 })
             }
             "k8s" => Some(Self::new(Ecosystem::of(Family::Other("Kubernetes".into())), &joined('/'), version)),
-            "julia" => Some(Self::new(Ecosystem::of(Family::Other("Julia".into())), &url.name, version)),
+            // It is read and not written: a package URL of Julia's names the package's UUID, which a component does not have.
+            "julia" => Some(Self::new(Ecosystem::of(Family::Julia), &url.name, version)),
             kind => {
                 let (family, ..) = TYPES.iter().find(|(_, known, distribution)| *known == kind && distribution.is_none())?;
                 let name = joined(if kind == "maven" { ':' } else { '/' });

@@ -206,6 +206,7 @@ fn entry(inventory: &Inventory, number: u32, component: &Component) -> Value {
     }
     properties.extend(component.source.iter().map(|source| ("lestrade:source", format!("{} {}", source.name, source.version))));
     properties.extend(arch.map(|arch| ("lestrade:arch", arch.to_owned())));
+    properties.extend(component.purl().is_none().then(|| ("lestrade:ecosystem", component.ecosystem.to_string())));
     properties.extend(component.os_owned.then(|| ("lestrade:os-owned", "true".to_owned())));
     properties.sort_unstable();
     properties.dedup();

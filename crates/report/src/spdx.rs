@@ -74,6 +74,7 @@ fn package(inventory: &Inventory, number: u32, component: &Component, id: &str) 
         notes.extend(occurrence.layer.as_ref().map(|layer| format!("lestrade:layer: {layer}")));
         notes.extend(occurrence.arch.as_ref().map(|arch| format!("lestrade:arch: {arch}")));
     }
+    notes.extend(component.purl().is_none().then(|| format!("lestrade:ecosystem: {}", component.ecosystem)));
     notes.extend(component.os_owned.then(|| "lestrade:os-owned: true".to_owned()));
     notes.sort_unstable();
     notes.dedup();

@@ -5,7 +5,12 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
+    // No package URL can be written for it: a UUID would be missing.
+    (
+        "app/Manifest.toml",
+        "manifest_format = \"2.0\"\n\n[[deps.HTTP]]\nuuid = \"cd3eb016-35fb-5094-929b-558a96fad6f3\"\nversion = \"1.0.0\"\n",
+    ),
     ("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n"),
     (
         "var/lib/dpkg/status",
@@ -79,8 +84,8 @@ sys.exit(str(errors[0])[:400] if errors else 0)
             std::fs::write(lab.path("bom.json"), &first).unwrap();
             python(script, &[&folder, &lab.path("bom.json")]);
             let bom: Value = serde_json::from_slice(&first).unwrap();
-            // The system, its three packages, and two languages' packages.
-            assert_eq!((bom["specVersion"].as_str(), bom["components"].as_array().unwrap().len()), (Some(version), 6));
+            // The system, its three packages, and three languages' packages.
+            assert_eq!((bom["specVersion"].as_str(), bom["components"].as_array().unwrap().len()), (Some(version), 7));
             let states: Vec<&Value> = bom["vulnerabilities"].as_array().into_iter().flatten().map(|v| &v["analysis"]["state"]).collect();
             assert_eq!(states.contains(&&Value::from("not_affected")), format == "cyclonedx-vdr");
         }

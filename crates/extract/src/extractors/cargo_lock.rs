@@ -1,14 +1,16 @@
-//! Rust's `Cargo.lock`.
+//! Rust's `Cargo.lock`. The project's own crates are listed too: who scans a published crate's sources means that crate.
 
-use super::python_lock::{packages, table, text};
-use crate::{ExtractError, Extractor, ExtractorId, Found, InventorySink, Origin, WantedFile};
+use super::documents::{nameless, package, table, text};
+use crate::project::{needs, node};
+use crate::{ExtractError, Extractor, ExtractorId, InventorySink, WantedFile};
 use lestrade_model::{Family, Manager};
+use toml::Value;
 
 pub(super) struct CargoLock;
 
 impl Extractor for CargoLock {
     fn id(&self) -> ExtractorId {
-        ExtractorId { name: "cargo-lock", version: 1 }
+        ExtractorId { name: "cargo-lock", version: 2 }
     }
 
     fn wants(&self) -> &'static [&'static str] {
@@ -16,19 +18,19 @@ impl Extractor for CargoLock {
     }
 
     fn extract(&self, file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), ExtractError> {
-        for package in packages(&table(file)?) {
-            match (text(package, "name"), text(package, "version"), package.get("source")) {
-                // What has no source is the project's own.
-                (Some(_), Some(_), None) => {}
-                (Some(name), Some(version), Some(_)) => out.found(Found {
-                    origin: Origin::Language(Family::CratesIo),
-                    name: name.to_owned(),
-                    version: version.to_owned(),
-                    source: None,
-                    arch: None,
-                    manager: Manager::Cargo,
-                }),
-                _ => out.problem(ExtractError::Malformed("a package has no name or no version".into())),
+        let document = table(file)?;
+        for locked in document.get("package").and_then(Value::as_array).into_iter().flatten() {
+            let (Some(name), Some(version)) = (text(locked, "name"), text(locked, "version")) else {
+                nameless(out);
+                continue;
+            };
+            out.found(package(Family::CratesIo, Manager::Cargo, name, version));
+            let node = node(name, version);
+            needs(Manager::Cargo, name, &node, out);
+            for dependency in locked.get("dependencies").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+                // `name`, and the version where there are several, and the source where that does not tell either.
+                let end = dependency.match_indices(' ').nth(1).map_or(dependency.len(), |(at, _)| at);
+                needs(Manager::Cargo, &node, &dependency[..end], out);
             }
         }
         Ok(())
@@ -37,12 +39,13 @@ impl Extractor for CargoLock {
 
 #[cfg(test)]
 mod tests {
-    use super::super::packages;
+    use super::super::{packages, read};
 
     #[test]
-    fn the_projects_own_crates_are_left_out() {
+    fn all_crates_are_listed() {
         let lock = "version = 3\n[[package]]\nname = \"me\"\nversion = \"0.1.0\"\n[[package]]\nname = \"libc\"\nversion = \"0.2.1\"\n\
-                    source = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
-        assert_eq!(packages("a/Cargo.lock", lock), ["libc 0.2.1"]);
+                    source = \"registry+https://github.com/rust-lang/crates.io-index\"\n[[package]]\nname = \"odd\"\n";
+        assert_eq!(packages("a/Cargo.lock", lock), ["me 0.1.0", "libc 0.2.1"]);
+        assert_eq!(read("a/Cargo.lock", lock).problems.len(), 1);
     }
 }

@@ -344,7 +344,7 @@ pub(super) mod tests {
         let middle = archive(&[("lib/b.jar", &inner)]);
         let outer = archive(&[("WEB-INF/lib/m.jar", &middle), ("META-INF/maven/g/a/pom.properties", &pom("g", "a", "1"))]);
         let report = read_bytes("srv/app.war", &outer);
-        let places: Vec<_> = (0..report.found.len()).map(|number| report.place_of(number)).collect();
+        let places: Vec<_> = report.found.iter().map(|found| report.place_of(found)).collect();
         assert_eq!((report.found.len(), places), (2, vec!["srv/app.war".to_owned(), "srv/app.war/WEB-INF/lib/m.jar/lib/b.jar".to_owned()]));
     }
 

@@ -2,20 +2,36 @@
 
 mod apk;
 mod archives;
+mod bottlerocket;
+mod bun_lock;
 mod cargo_lock;
 mod composer_lock;
+mod conan;
+mod conda;
+mod documents;
+mod dotnet;
 mod dpkg;
 mod gem_lock;
+mod gemspec;
 mod go_binary;
 mod go_mod;
+mod gradle;
 mod jar;
+mod julia;
+mod manifests;
+mod mix_lock;
 mod npm;
 mod os_release;
+mod other_locks;
+mod pnpm_lock;
+mod pom;
 pub(crate) mod programs;
+mod pub_lock;
 mod python;
 mod python_archive;
 mod python_lock;
 mod rust_binary;
+mod swift;
 mod unread;
 mod yarn_lock;
 
@@ -33,6 +49,8 @@ pub fn all() -> &'static [&'static dyn Extractor] {
         &npm::PackageLock,
         &npm::InstalledNode,
         &yarn_lock::YarnLock,
+        &pnpm_lock::PnpmLock,
+        &bun_lock::BunLock,
         &cargo_lock::CargoLock,
         &gem_lock::GemfileLock,
         &composer_lock::ComposerLock,
@@ -41,6 +59,25 @@ pub fn all() -> &'static [&'static dyn Extractor] {
         &rust_binary::RustBinary,
         &jar::Jar,
         &python_archive::PackedPython,
+        &go_mod::GoSum,
+        &gemspec::InstalledGem,
+        &pom::Pom,
+        &gradle::GradleLock,
+        &gradle::SbtLock,
+        &dotnet::DotNetDeps,
+        &dotnet::NuGet,
+        &swift::SwiftResolved,
+        &swift::PodfileLock,
+        &conan::ConanLock,
+        &conda::InstalledConda,
+        &conda::CondaEnvironment,
+        &mix_lock::MixLock,
+        &pub_lock::PubspecLock,
+        &julia::JuliaManifest,
+        &other_locks::RenvLock,
+        &other_locks::HaskellLock,
+        &bottlerocket::Bottlerocket,
+        &manifests::Manifests,
         &unread::Unread,
     ]
 }
@@ -61,5 +98,6 @@ pub(crate) fn read_bytes(path: &str, content: &[u8]) -> crate::FileReport {
 #[cfg(test)]
 pub(crate) fn packages(path: &str, content: &str) -> Vec<String> {
     let report = read(path, content);
-    report.found.iter().map(|found| format!("{} {}", found.name, found.version)).collect()
+    let packages = report.found.iter().filter(|found| found.origin != crate::Origin::Needs);
+    packages.map(|found| format!("{} {}", found.name, found.version)).collect()
 }

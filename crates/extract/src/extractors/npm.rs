@@ -40,6 +40,7 @@ struct Locked {
     dev: bool,
     #[serde(default)]
     link: bool,
+    resolved: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -53,7 +54,7 @@ struct Dependency {
 
 impl Extractor for PackageLock {
     fn id(&self) -> ExtractorId {
-        ExtractorId { name: "npm-lock", version: 1 }
+        ExtractorId { name: "npm-lock", version: 2 }
     }
 
     fn wants(&self) -> &'static [&'static str] {
@@ -67,7 +68,13 @@ impl Extractor for PackageLock {
         }
         let lock: Lock = serde_json::from_str(&file.text()).map_err(|error| ExtractError::json(&error))?;
         match (lock.packages, lock.dependencies) {
-            (Some(packages), _) => packages.iter().for_each(|(folder, package)| locked(folder, package, out)),
+            (Some(packages), _) => {
+                // A workspace lies in a folder of its own; the link to it says its name.
+                let linked = packages.iter().filter(|(_, package)| package.link);
+                let names: BTreeMap<&str, &str> =
+                    linked.filter_map(|(folder, package)| Some((package.resolved.as_deref()?, installed_as(folder)?))).collect();
+                packages.iter().for_each(|(folder, package)| locked(folder, package, &names, out));
+            }
             (None, Some(dependencies)) => nested(&dependencies, out),
             (None, None) if lock.version.is_none() => return Err(ExtractError::Malformed("it is no lock file".into())),
             (None, None) => {}
@@ -76,13 +83,18 @@ impl Extractor for PackageLock {
     }
 }
 
-/// An entry of `packages`: the real name is `name` where an alias was installed, else what follows the last `node_modules/`.
-fn locked(folder: &str, package: &Locked, out: &mut dyn InventorySink) {
-    let Some((_, installed_as)) = folder.rsplit_once("node_modules/") else { return };
+/// What follows the last `node_modules/`.
+fn installed_as(folder: &str) -> Option<&str> {
+    folder.rsplit_once("node_modules/").map(|(_, name)| name)
+}
+
+/// An entry of `packages`: the real name is `name` where an alias was installed, else that of its folder or of the link to it.
+fn locked(folder: &str, package: &Locked, links: &BTreeMap<&str, &str>, out: &mut dyn InventorySink) {
     if package.dev || package.link {
         return;
     }
-    let name = package.name.as_deref().unwrap_or(installed_as);
+    let name = package.name.as_deref().filter(|_| !folder.is_empty());
+    let Some(name) = name.or_else(|| installed_as(folder)).or_else(|| links.get(folder).copied()) else { return };
     if let Some(version) = &package.version {
         push(name, version, Manager::Npm, out);
     }
@@ -138,8 +150,9 @@ mod tests {
         assert_eq!(packages("package-lock.json", v1), ["a 1.0.0", "b 2.0.0", "real 3.0.0"]);
         let v3 = r#"{"packages": {"": {"name": "me", "version": "0"}, "node_modules/@s/a": {"version": "1.0.0"},
                      "node_modules/x/node_modules/b": {"version": "2.0.0"}, "node_modules/alias": {"name": "real", "version": "3.0.0"},
-                     "node_modules/d": {"version": "4.0.0", "dev": true}, "node_modules/w": {"link": true}, "packages/w": {"version": "0"}}}"#;
-        assert_eq!(packages("app/package-lock.json", v3), ["@s/a 1.0.0", "real 3.0.0", "b 2.0.0"]);
+                     "node_modules/d": {"version": "4.0.0", "dev": true}, "node_modules/w": {"link": true, "resolved": "packages/w"},
+                     "packages/w": {"version": "0"}}}"#;
+        assert_eq!(packages("app/package-lock.json", v3), ["@s/a 1.0.0", "real 3.0.0", "b 2.0.0", "w 0"]);
         assert_eq!(packages("node_modules/x/package-lock.json", v3), [""; 0]);
     }
 

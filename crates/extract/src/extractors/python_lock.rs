@@ -1,5 +1,7 @@
 //! Python's lock files: what a project pins, whether installed here or not.
 
+use super::documents::{nameless, table, text};
+use crate::project::{needs, node};
 use crate::{ExtractError, Extractor, ExtractorId, Found, InventorySink, Origin, WantedFile};
 use lestrade_model::{Family, Manager};
 use serde_json::Value;
@@ -9,11 +11,11 @@ pub(super) struct PythonLock;
 
 impl Extractor for PythonLock {
     fn id(&self) -> ExtractorId {
-        ExtractorId { name: "python-lock", version: 2 }
+        ExtractorId { name: "python-lock", version: 3 }
     }
 
     fn wants(&self) -> &'static [&'static str] {
-        &["**/requirements.txt", "**/Pipfile.lock", "**/poetry.lock", "**/uv.lock"]
+        &["**/requirements.txt", "**/Pipfile.lock", "**/poetry.lock", "**/uv.lock", "**/pylock.toml", "**/pylock.*.toml"]
     }
 
     fn extract(&self, file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), ExtractError> {
@@ -22,7 +24,8 @@ impl Extractor for PythonLock {
             "requirements.txt" => requirements(&file.text(), out),
             "Pipfile.lock" => pipfile(file, out)?,
             "poetry.lock" => poetry(file, out)?,
-            _ => uv(file, out)?,
+            "uv.lock" => uv(file, out)?,
+            _ => pylock(file, out)?,
         }
         Ok(())
     }
@@ -67,19 +70,9 @@ fn pipfile(file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), Ext
     Ok(())
 }
 
-pub(super) fn table(file: &WantedFile<'_>) -> Result<toml::Table, ExtractError> {
-    file.text().parse().map_err(|error: toml::de::Error| {
-        ExtractError::Malformed(format!("not valid TOML ({})", error.message().lines().next().unwrap_or_default()))
-    })
-}
-
 /// The `[[package]]` tables, on which both locks agree.
-pub(super) fn packages(document: &toml::Table) -> impl Iterator<Item = &toml::Value> {
+fn packages(document: &toml::Table) -> impl Iterator<Item = &toml::Value> {
     document.get("package").and_then(toml::Value::as_array).into_iter().flatten()
-}
-
-pub(super) fn text<'a>(table: &'a toml::Value, key: &str) -> Option<&'a str> {
-    table.get(key).and_then(toml::Value::as_str)
 }
 
 fn named(package: &toml::Value, manager: Manager, out: &mut dyn InventorySink) {
@@ -95,8 +88,17 @@ fn poetry(file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), Extr
         let groups = package.get("groups").and_then(toml::Value::as_array);
         let only_for_development = text(package, "category").is_some_and(|category| category == "dev")
             || groups.is_some_and(|groups| !groups.iter().any(|group| group.as_str() == Some("main")));
-        if !only_for_development {
-            named(package, Manager::Poetry, out);
+        if only_for_development {
+            continue;
+        }
+        named(package, Manager::Poetry, out);
+        // Locks of the middle years leave it to the manifest.
+        if let (None, Some(name), Some(version)) = (groups, text(package, "name"), text(package, "version")) {
+            let node = node(name, version);
+            needs(Manager::Poetry, &Family::PyPi.normalise(name), &node, out);
+            for dependency in package.get("dependencies").and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys) {
+                needs(Manager::Poetry, &node, &Family::PyPi.normalise(dependency), out);
+            }
         }
     }
     Ok(())
@@ -129,6 +131,20 @@ fn uv(file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), ExtractE
     Ok(())
 }
 
+/// The format that all installers may write (PEP 751). A folder is the project's own; an archive or a repository may say no version.
+fn pylock(file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), ExtractError> {
+    let document = table(file)?;
+    let packages = document.get("packages").and_then(toml::Value::as_array);
+    for package in packages.ok_or_else(|| ExtractError::Malformed("it has no packages".into()))? {
+        match (text(package, "name"), text(package, "version")) {
+            (Some(_), None) if package.get("directory").is_some() => {}
+            (Some(name), version) => push(name, version.unwrap_or_default(), Manager::Pip, out),
+            (None, _) => nameless(out),
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{packages, read};
@@ -150,6 +166,15 @@ mod tests {
         assert_eq!(packages("poetry.lock", poetry), ["six 1.16.0"]);
         let uv = "version = 1\n[[package]]\nname = \"me\"\nversion = \"0.1\"\nsource = { virtual = \".\" }\ndependencies = [{ name = \"six\" }]\n[[package]]\nname = \"pytest\"\nversion = \"7\"\n[[package]]\nname = \"six\"\nversion = \"1.16.0\"\n";
         assert_eq!(packages("uv.lock", uv), ["six 1.16.0"]);
+    }
+
+    #[test]
+    fn the_format_of_all_installers() {
+        let lock = "lock-version = \"1.0\"\n[[packages]]\nname = \"six\"\nversion = \"1.16.0\"\n[[packages]]\nname = \"me\"\ndirectory = { path = \".\" }\n";
+        for path in ["pylock.toml", "app/pylock.dev.toml"] {
+            assert_eq!(packages(path, lock), ["six 1.16.0"]);
+        }
+        assert_eq!(read("pylock.toml", "lock-version = \"1.0\"").problems.len(), 1);
     }
 
     #[test]

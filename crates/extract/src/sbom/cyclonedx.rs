@@ -69,6 +69,7 @@ fn entry(component: &Value, out: &mut Packages) {
             "lestrade:path" | "aquasecurity:trivy:FilePath" | "syft:location:0:path" => package.path = Some(value.to_owned()),
             "lestrade:layer" | "aquasecurity:trivy:LayerDigest" => package.layer = Some(value.to_owned()),
             "lestrade:arch" | "syft:metadata:architecture" => package.arch = Some(value.to_owned()),
+            "lestrade:ecosystem" => package.ecosystem = Some(value.to_owned()),
             "lestrade:os-owned" => package.os_owned = value == "true",
             _ => {}
         }

@@ -14,6 +14,8 @@ pub(super) struct Package {
     pub(super) path: Option<String>,
     pub(super) layer: Option<String>,
     pub(super) arch: Option<String>,
+    /// The ecosystem, where no package URL says it.
+    pub(super) ecosystem: Option<String>,
     /// Whether it is said that an operating system's package owns it.
     pub(super) os_owned: bool,
 }
@@ -60,8 +62,9 @@ impl Packages {
         let placed = url.as_ref().and_then(|url| Component::from_purl(url, self.os.as_ref()));
         let arch = package.arch.or_else(|| url.as_ref().and_then(|url| url.qualifiers.get("arch").cloned()));
         let component = placed.unwrap_or_else(|| {
-            let family = url.as_ref().map_or("unknown", |url| url.kind.as_str());
-            Component::new(Ecosystem::of(Family::Other(family.to_owned())), &package.name, &package.version)
+            let unknown = || Ecosystem::of(Family::Other(url.as_ref().map_or("unknown", |url| url.kind.as_str()).to_owned()));
+            let said = package.ecosystem.as_deref().filter(|_| url.is_none()).and_then(|text| text.parse().ok());
+            Component::new(said.unwrap_or_else(unknown), &package.name, &package.version)
         });
         let component = match package.source {
             Some((name, version)) if !name.is_empty() => {

@@ -78,6 +78,7 @@ pub(super) fn add<'a>(
             Some(("LayerDigest" | "lestrade:layer", value)) => package.layer = Some(value.to_owned()),
             Some(("PkgPath" | "lestrade:path", value)) => package.path = Some(value.to_owned()),
             Some(("lestrade:arch", value)) => package.arch = Some(value.to_owned()),
+            Some(("lestrade:ecosystem", value)) => package.ecosystem = Some(value.to_owned()),
             Some(("lestrade:os-owned", value)) => package.os_owned = value == "true",
             _ => {}
         }
