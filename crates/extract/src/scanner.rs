@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The revision of how layers are walked: a part of the key under which results are kept, as extractors' versions are.
-const WALK: &str = "walk@4";
+const WALK: &str = "walk@5";
 /// How often layers are read again to see where links lead, and to how many files at most.
 const MAX_PASSES: usize = 3;
 const MAX_ALIASES: usize = 64;

@@ -44,6 +44,7 @@ pub enum Family {
     CocoaPods,
     Conda,
     Julia,
+    Kubernetes,
     Other(String),
 }
 
@@ -79,6 +80,7 @@ const NAMES: &[(Family, &str)] = &[
     (Family::CocoaPods, "CocoaPods"),
     (Family::Conda, "Conda"),
     (Family::Julia, "Julia"),
+    (Family::Kubernetes, "Kubernetes"),
 ];
 
 impl Family {

@@ -37,6 +37,7 @@ const TYPES: &[(Family, &str, Option<&str>)] = &[
     (Family::Bitnami, "bitnami", None),
     (Family::CocoaPods, "cocoapods", None),
     (Family::Conda, "conda", None),
+    (Family::Kubernetes, "k8s", None),
 ];
 
 /// Releases that package URLs name by their code name.
@@ -100,7 +101,6 @@ impl Component {
                     None => component,
                 })
             }
-            "k8s" => Some(Self::new(Ecosystem::of(Family::Other("Kubernetes".into())), &joined('/'), version)),
             // It is read and not written: a package URL of Julia's names the package's UUID, which a component does not have.
             "julia" => Some(Self::new(Ecosystem::of(Family::Julia), &url.name, version)),
             kind => {

@@ -107,7 +107,9 @@ impl Scheme {
             | Family::Suse => Self::Rpm,
             Family::Alpine | Family::Chainguard | Family::Wolfi => Self::Apk,
             Family::Npm => Self::Npm,
-            Family::CratesIo | Family::Go | Family::Hex | Family::Julia | Family::SwiftUrl | Family::Bitnami => Self::Semver,
+            Family::CratesIo | Family::Go | Family::Hex | Family::Julia | Family::Kubernetes | Family::SwiftUrl | Family::Bitnami => {
+                Self::Semver
+            }
             Family::Pub => Self::Pub,
             Family::NuGet => Self::NuGet,
             Family::PyPi => Self::Pep440,

@@ -7,5 +7,6 @@ mod feeds;
 mod formats;
 mod hostile;
 mod lab;
+mod matching;
 mod scan;
 mod spine;

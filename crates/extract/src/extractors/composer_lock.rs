@@ -8,17 +8,22 @@ pub(super) struct ComposerLock;
 
 impl Extractor for ComposerLock {
     fn id(&self) -> ExtractorId {
-        ExtractorId { name: "composer-lock", version: 1 }
+        ExtractorId { name: "composer-lock", version: 2 }
     }
 
     fn wants(&self) -> &'static [&'static str] {
-        &["**/composer.lock", "**/vendor/composer/installed.json"]
+        &["**/composer.lock", "**/installed.json"]
     }
 
     fn extract(&self, file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), ExtractError> {
         let document: Value = serde_json::from_str(&file.text()).map_err(|error| ExtractError::json(&error))?;
         // Older versions of composer wrote what is installed as a bare list.
         let list = document.get("packages").unwrap_or(&document).as_array();
+        let is_composers = list.is_some_and(|list| list.iter().any(|package| package.get("version").is_some()));
+        if file.path.ends_with("installed.json") && !file.path.contains("composer/") && !is_composers {
+            // Others call files so too.
+            return Ok(());
+        }
         let list = list.ok_or_else(|| ExtractError::Malformed("it has no list of packages".into()))?;
         let dev: Vec<&str> =
             document.get("dev-package-names").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
