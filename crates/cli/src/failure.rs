@@ -65,7 +65,8 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     // A list that clap begins on the first line goes on in the next ones.
     let rest: Vec<&str> = lines.take_while(|line| !line.starts_with("Usage:")).collect();
     let tip = rest.iter().find_map(|line| line.strip_prefix("tip: ")).map(str::to_owned);
-    let listed: Vec<&str> = rest.iter().copied().filter(|line| !line.starts_with("tip:")).collect();
+    let listed: Vec<&str> =
+        rest.iter().copied().filter(|line| !line.starts_with("tip:") && !line.starts_with("For more information")).collect();
     if !listed.is_empty() {
         let _ = write!(what, " {}", listed.join(", "));
     }

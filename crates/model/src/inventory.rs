@@ -27,8 +27,6 @@ pub enum Manager {
     /// An installed Python distribution (`*.dist-info`, `*.egg-info`).
     PythonPackage,
     Rpm,
-    /// A program that lists the crates that it was built from.
-    RustBinary,
     Uv,
     Yarn,
     Bottlerocket,
@@ -50,6 +48,8 @@ pub enum Manager {
     Sbt,
     Stack,
     Swift,
+    /// A program that lists the crates that it was built from.
+    RustBinary,
     Other,
 }
 

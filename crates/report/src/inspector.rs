@@ -147,24 +147,26 @@ fn with_epoch(component: &Component, fixed: &str) -> String {
     if component.ecosystem.family.is_os() && !fixed.contains(':') { format!("0:{fixed}") } else { fixed.to_owned() }
 }
 
-/// The package manager as Inspector spells it.
+/// The package manager as Inspector spells it; of those that it does not know the nearest of the same language.
 #[must_use]
 pub const fn manager(manager: Option<Manager>) -> &'static str {
     match manager {
-        Some(Manager::Apk | Manager::Dpkg | Manager::Rpm) => "OS",
+        Some(Manager::Apk | Manager::Bottlerocket | Manager::Dpkg | Manager::Rpm) => "OS",
         Some(Manager::Bundler) => "BUNDLER",
-        Some(Manager::Cargo) => "CARGO",
+        Some(Manager::Gem) => "GEMSPEC",
+        Some(Manager::Cargo | Manager::RustBinary) => "CARGO",
         Some(Manager::Composer) => "COMPOSER",
         Some(Manager::GoBinary) => "GOBINARY",
         Some(Manager::GoModules) => "GOMOD",
         Some(Manager::Jar) => "JAR",
-        Some(Manager::Npm) => "NPM",
+        Some(Manager::Gradle | Manager::Maven | Manager::Sbt) => "POM",
+        Some(Manager::Bun | Manager::Npm | Manager::Pnpm) => "NPM",
         Some(Manager::NodePackage) => "NODEPKG",
         Some(Manager::NuGet) => "NUGET",
-        Some(Manager::Pip) => "PIP",
-        Some(Manager::Pnpm) => "PNPM",
+        Some(Manager::DotNetDeps) => "DOTNET_CORE",
+        Some(Manager::Pip | Manager::Uv) => "PIP",
         Some(Manager::Poetry) => "POETRY",
-        Some(Manager::PythonPackage) => "PYTHONPKG",
+        Some(Manager::Conda | Manager::PythonPackage) => "PYTHONPKG",
         Some(Manager::Yarn) => "YARN",
         _ => "GENERIC",
     }
