@@ -226,3 +226,58 @@ fn a_system_whose_database_was_taken_out_is_not_called_empty() {
     let slimmed = Tar::files(&[("var/lib/.wh.dpkg", "")]).gzip();
     assert_eq!(kinds(&Layout::of(&[base, slimmed]).inventory()), [ProblemKind::Unreadable]);
 }
+
+/// One file of each syntax that is built to blow up, beside a package that is sound: the good one is reported, the bad one said.
+#[test]
+fn documents_that_blow_up_are_problems() {
+    let bombs = [
+        // Aliases of aliases: 9 to the 8th.
+        ("app/pnpm-lock.yaml", {
+            let mut text = "lockfileVersion: '9.0'\na0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+            for n in 1..9 {
+                let line = [format!("*a{}", n - 1)].iter().cycle().take(9).cloned().collect::<Vec<_>>().join(", ");
+                text.push_str(&format!("a{n}: &a{n} [{line}]\n"));
+            }
+            text + "packages: *a8\n"
+        }),
+        ("app/pom.xml", {
+            let mut text = "<?xml version=\"1.0\"?><!DOCTYPE x [<!ENTITY a0 \"aaaaaaaaaa\">".to_owned();
+            for n in 1..10 {
+                text.push_str(&format!("<!ENTITY a{n} \"{}\">", format!("&a{};", n - 1).repeat(10)));
+            }
+            text + "<!ENTITY f SYSTEM \"file:///etc/passwd\">]><project><artifactId>&a9;&f;</artifactId></project>"
+        }),
+        ("app/gradle/pom.xml", format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000))),
+        (
+            "app/other/pom.xml",
+            "<project><properties><x>${y}</x><y>${x}</y></properties><dependencies><dependency><groupId>g</groupId>\
+            <artifactId>a</artifactId><version>${x}</version></dependency></dependencies></project>"
+                .to_owned(),
+        ),
+        ("app/package-lock.json", "[".repeat(200_000)),
+        ("app/poetry.lock", format!("x = {}{}", "[".repeat(100_000), "]".repeat(100_000))),
+        ("app/mix.lock", format!("%{{\"a\": {}{}}}", "{".repeat(100_000), "}".repeat(100_000))),
+        ("app/composer.lock", "{\"packages\": [".to_owned()),
+    ];
+    for (path, content) in bombs {
+        let tar = Tar::files(&[OS, ("var/lib/dpkg/status", &dpkg(&[("a", "1")])), (path, &content)]);
+        let inventory = Layout::of(&[tar.gzip()]).inventory();
+        assert_eq!(names(&inventory).first().map(String::as_str), Some("a 1"), "{path}");
+        assert!(inventory.problems.iter().any(|problem| problem.path == path), "{path}: {:?}", inventory.problems);
+    }
+}
+
+#[test]
+fn manifests_in_archives_are_read_so_far_and_no_further() {
+    let zip = |name: &str| {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::copy(&mut std::io::Read::take(std::io::repeat(b'a'), 512 << 20), &mut zip).unwrap();
+        zip.finish().unwrap().into_inner()
+    };
+    for (path, inside) in [("app/x.jar", "META-INF/MANIFEST.MF"), ("app/x.whl", "x.dist-info/METADATA")] {
+        let tar = Tar::files(&[OS, ("var/lib/dpkg/status", &dpkg(&[("a", "1")]))]).file(path, zip(inside));
+        let inventory = Layout::of(&[tar.gzip()]).inventory();
+        assert_eq!((names(&inventory), kinds(&inventory)), (vec!["a 1".to_owned()], vec![ProblemKind::LimitExceeded]));
+    }
+}
