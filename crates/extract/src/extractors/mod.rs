@@ -30,6 +30,7 @@ mod pub_lock;
 mod python;
 mod python_archive;
 mod python_lock;
+mod rpm;
 mod rust_binary;
 mod swift;
 mod unread;
@@ -44,6 +45,7 @@ pub fn all() -> &'static [&'static dyn Extractor] {
         &os_release::OsReleaseFile,
         &dpkg::Dpkg,
         &apk::Apk,
+        &rpm::Rpm,
         &python::InstalledPython,
         &python_lock::PythonLock,
         &npm::PackageLock,

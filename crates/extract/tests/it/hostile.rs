@@ -209,11 +209,11 @@ fn a_worker_says_which_walls_stand_around_it() {
 }
 
 #[test]
-fn a_database_that_is_not_read_yet_is_no_empty_one() {
+fn a_database_that_is_damaged_is_no_empty_one() {
     let fedora =
-        Tar::files(&[("etc/os-release", "ID=fedora\nVERSION_ID=41\n"), ("usr/lib/sysimage/rpm/rpmdb.sqlite", "SQLite format 3\0")])
+        Tar::files(&[("etc/os-release", "ID=rocky\nVERSION_ID=9.4\n"), ("usr/lib/sysimage/rpm/rpmdb.sqlite", "SQLite format 3\0")])
             .link("var/lib/rpm", "../../usr/lib/sysimage/rpm");
-    assert!(kinds(&Layout::of(&[fedora.gzip()]).inventory()).contains(&ProblemKind::Unsupported));
+    assert!(kinds(&Layout::of(&[fedora.gzip()]).inventory()).contains(&ProblemKind::Malformed));
 }
 
 #[test]

@@ -6,3 +6,4 @@ mod images;
 mod lab;
 mod peers;
 mod registry;
+mod rpm;
