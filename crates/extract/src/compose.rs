@@ -4,6 +4,7 @@
 //! layers below have in it; each layer's own files come after its removals (OCI image specification, "Layer"). A package
 //! database is a file, so the top-most one counts, and a language's package counts unless its file was removed.
 
+use crate::extractors::os_release::OLD;
 use crate::overlay::Overlay;
 use crate::project::kept;
 use crate::report::Alias;
@@ -139,8 +140,9 @@ impl<'a> History<'a> {
 
 fn operating_system(files: &[(usize, &str, &FileReport)]) -> Option<OsRelease> {
     ["etc/os-release", "usr/lib/os-release"]
-        .iter()
-        .find_map(|wanted| files.iter().find(|(_, path, _)| path == wanted).and_then(|(_, _, file)| file.os.clone()))
+        .into_iter()
+        .chain(OLD.iter().map(|(path, _)| *path))
+        .find_map(|wanted| files.iter().find(|(_, path, _)| *path == wanted).and_then(|(_, _, file)| file.os.clone()))
 }
 
 /// A path as it is on systems whose `/lib` is a link to `/usr/lib`: package lists keep the old spelling.

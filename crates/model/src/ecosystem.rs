@@ -120,6 +120,12 @@ impl Family {
         matches!(self, Self::Debian | Self::Ubuntu | Self::Alpine | Self::Wolfi | Self::Chainguard)
     }
 
+    /// A release without what some write behind it and others do not: `22.04:LTS` is `22.04` to Ubuntu. `Pro:22.04:LTS` is another
+    /// release: its fixes are for subscribers.
+    fn plain_release<'a>(&self, release: &'a str) -> &'a str {
+        if *self == Self::Ubuntu { release.strip_suffix(":LTS").unwrap_or(release) } else { release }
+    }
+
     /// A package name in the one spelling under which it is indexed.
     ///
     /// PyPI by PEP 503; NuGet and Packagist are case-insensitive; all others are taken as they are.
@@ -186,7 +192,7 @@ impl Ecosystem {
     pub fn covers(&self, other: &Self) -> bool {
         self.family == other.family
             && match (&self.release, &other.release) {
-                (Some(a), Some(b)) => a == b,
+                (Some(a), Some(b)) => self.family.plain_release(a) == self.family.plain_release(b),
                 _ => true,
             }
     }
@@ -247,6 +253,8 @@ mod tests {
         assert!(eco("Debian").covers(&eco("Debian:12")));
         assert!(!eco("Debian:11").covers(&eco("Debian:12")));
         assert!(!eco("Ubuntu").covers(&eco("Debian:12")));
+        assert!(eco("Ubuntu:22.04:LTS").covers(&eco("Ubuntu:22.04")) && eco("Ubuntu:22.04").covers(&eco("Ubuntu:22.04:LTS")));
+        assert!(!eco("Ubuntu:Pro:22.04:LTS").covers(&eco("Ubuntu:22.04")));
     }
 
     #[test]

@@ -93,11 +93,29 @@ impl OsRelease {
             "rocky" => (Family::RockyLinux, major.to_owned()),
             "rhel" | "centos" => (Family::RedHat, major.to_owned()),
             "amzn" => (Family::Amazon, self.version.clone()),
+            "ol" => (Family::Oracle, major.to_owned()),
+            "photon" => (Family::Photon, self.version.clone()),
+            "mariner" | "azurelinux" => (Family::AzureLinux, major.to_owned()),
+            "sles" | "sles_sap" => (Family::Suse, format!("Linux Enterprise Server {}", service_pack(&self.version))),
+            "sled" => (Family::Suse, format!("Linux Enterprise Desktop {}", service_pack(&self.version))),
+            // Listed under their names, and judged by nobody yet.
+            "opensuse-leap" => (Family::Other("openSUSE".into()), format!("Leap {}", self.version)),
+            "opensuse-tumbleweed" => (Family::Other("openSUSE".into()), "Tumbleweed".to_owned()),
+            "fedora" => (Family::Other("Fedora".into()), self.version.clone()),
+            "bottlerocket" => (Family::Other("Bottlerocket".into()), self.version.clone()),
             "wolfi" => (Family::Wolfi, String::new()),
             "chainguard" => (Family::Chainguard, String::new()),
             _ => return None,
         };
         Some(Ecosystem { family, release: (!release.is_empty() && release != "v").then_some(release) })
+    }
+}
+
+/// SUSE's way to write `15.5`: `15 SP5`.
+fn service_pack(version: &str) -> String {
+    match version.split_once('.') {
+        Some((major, pack)) if pack != "0" => format!("{major} SP{pack}"),
+        _ => version.split('.').next().unwrap_or_default().to_owned(),
     }
 }
 

@@ -21,7 +21,7 @@ mod julia;
 mod manifests;
 mod mix_lock;
 mod npm;
-mod os_release;
+pub(crate) mod os_release;
 mod other_locks;
 mod pnpm_lock;
 mod pom;
@@ -43,6 +43,7 @@ use crate::Extractor;
 pub fn all() -> &'static [&'static dyn Extractor] {
     &[
         &os_release::OsReleaseFile,
+        &os_release::OldReleaseFile,
         &dpkg::Dpkg,
         &apk::Apk,
         &rpm::Rpm,
