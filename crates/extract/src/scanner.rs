@@ -254,10 +254,26 @@ impl Scanner {
                     let report = self.report(&job(source.slice(), false), Input::File(open()?), &name)?;
                     return check(source.digest.as_deref(), source.is_cut(), report);
                 };
-                // A file may have changed since, so what it promises is not enough: what it is now is what it is looked up by.
-                let blob = source.hash(open()?).map_err(|source| ArtifactError::Io { path: shown.clone(), source })?;
+                let hash = || source.hash(open()?).map_err(|source| ArtifactError::Io { path: shown.clone(), source });
                 let read = || self.report(&job(source.slice(), true), Input::File(open()?), &name);
-                check(source.digest.as_deref(), source.is_cut(), self.kept(cache, blob, read)?)
+                // A file may have changed since, so what it promises is not enough: what it is now is what it is looked up by.
+                let promised = source.digest.as_deref().and_then(|digest| cache.get(&self.key(digest)));
+                let report = if promised.is_some() {
+                    self.kept(cache, hash()?, read)?
+                } else {
+                    // It has to be read anyway: both at once.
+                    let (blob, report) = std::thread::scope(|scope| {
+                        let hashing = scope.spawn(hash);
+                        let report = read();
+                        (hashing.join(), report)
+                    });
+                    let blob = blob.unwrap_or_else(|_| {
+                        Err(ArtifactError::Io { path: shown.clone(), source: std::io::Error::other("hashing it failed") })
+                    });
+                    let blob = blob?;
+                    self.kept(cache, blob, || report)?
+                };
+                check(source.digest.as_deref(), source.is_cut(), report)
             }
             Pending::Remote { client, repository, digest } => {
                 if let Some(report) = cache.and_then(|cache| cache.get(&self.key(digest))) {
