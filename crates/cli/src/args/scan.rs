@@ -127,8 +127,9 @@ impl ImageArgs {
 /// How a scan answers.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ReportArgs {
-    /// Writes a format to a file, or to standard output: FORMAT[@VERSION][=FILE]. May be given several times.
+    /// Where the report goes, and how.
     #[arg(
+        help = "Writes a format to a file, or to standard output: FORMAT[@VERSION][=FILE]. May be given several times",
         short = 'o',
         long = "output",
         visible_short_alias = 'f',

@@ -75,7 +75,10 @@ fn update(settings: &Settings, speech: Speech, library: &Library, names: &[Strin
         let named = places.named(name);
         if named.is_empty() {
             let all: Vec<String> = places.feeds().into_iter().map(|feed| feed.name).collect();
-            let best = all.iter().max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
+            // Whoever says `npm` means the feed whose last part that is.
+            let last = |feed: &&String| feed.rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(name));
+            let likeness = |feed: &String| strsim::jaro_winkler(name, feed);
+            let best = all.iter().find(last).or_else(|| all.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))));
             let failure = Failure::new("E0223", Exit::Usage, format!("'{name}' is not a feed"));
             return Err(failure.try_(format!("lestrade db update {}", best.map_or("", String::as_str))));
         }
