@@ -42,6 +42,7 @@ pub(crate) fn advisory(number: usize, name: u32, fixed: u32) -> Advisory {
         affected: vec![Affected {
             ecosystem,
             name: text,
+            module: None,
             ranges: vec![Range { kind, events }],
             versions: vec![],
             unfixed: FixState::Open,

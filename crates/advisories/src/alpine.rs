@@ -64,6 +64,7 @@ pub(crate) fn read_secdb(document: &Map<String, Value>) -> (Vec<Advisory>, Vec<(
             let affected = packages.into_iter().filter(|(_, fixed)| fixed != "0").map(|(name, fixed)| Affected {
                 ecosystem: ecosystem.clone(),
                 name,
+                module: None,
                 ranges: vec![Range { kind: RangeKind::Ecosystem, events: vec![Event::Introduced("0".into()), Event::Fixed(fixed)] }],
                 versions: vec![],
                 unfixed: FixState::Open,

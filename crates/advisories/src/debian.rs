@@ -141,6 +141,7 @@ fn affected(source: &str, release_name: &str, release: &Release) -> Option<Affec
     Some(Affected {
         ecosystem: Ecosystem::release(Family::Debian, number),
         name: source.to_owned(),
+        module: None,
         ranges: vec![Range { kind: RangeKind::Ecosystem, events }],
         versions: vec![],
         unfixed,

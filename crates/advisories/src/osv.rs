@@ -134,6 +134,7 @@ pub fn read_osv(feed: &str, value: Value) -> Result<Advisory, Quarantine> {
         None if is_distributor_advisory(&record.id) => record.related.unwrap_or_default(),
         upstream => upstream.unwrap_or_default(),
     };
+    let module = record.summary.as_deref().and_then(module_of);
     Ok(Advisory {
         key: AdvisoryKey { feed: feed.to_owned(), id: record.id },
         aliases: record.aliases.unwrap_or_default(),
@@ -161,11 +162,28 @@ pub fn read_osv(feed: &str, value: Value) -> Result<Advisory, Quarantine> {
             .filter(|r| (r.url.starts_with("https://") || r.url.starts_with("http://")) && r.url.len() <= 2048)
             .map(|r| Reference { url: r.url })
             .collect(),
-        affected: affected.into_iter().filter_map(entry).collect(),
+        affected: affected.into_iter().filter_map(|record| entry(record, module.as_deref())).collect(),
     })
 }
 
-fn entry(record: AffectedRecord) -> Option<Affected> {
+/// The module stream that an advisory's title names (`Important: nodejs:18 security update`): its records have it nowhere else.
+/// None of a title that names several, because it does not say which package is of which.
+fn module_of(summary: &str) -> Option<String> {
+    let is_stream = |word: &&str| {
+        let part = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b));
+        word.split_once(':').is_some_and(|(name, stream)| part(name) && part(stream))
+    };
+    let mut streams = summary.split([' ', ',']).filter(is_stream);
+    let only = streams.next()?;
+    streams.next().is_none().then(|| only.to_owned())
+}
+
+/// Whether a range's fix was built in a module (the release of such builds says so).
+fn is_modular(ranges: &[Range]) -> bool {
+    ranges.iter().flat_map(|range| &range.events).any(|event| matches!(event, Event::Fixed(version) if version.contains(".module")))
+}
+
+fn entry(record: AffectedRecord, module: Option<&str>) -> Option<Affected> {
     let package = record.package?;
     let ecosystem: Ecosystem = package.ecosystem.parse().ok()?;
     let name = ecosystem.family.normalise(package.name.trim()).into_owned();
@@ -177,6 +195,7 @@ fn entry(record: AffectedRecord) -> Option<Affected> {
     Some(Affected {
         ecosystem,
         name,
+        module: module.filter(|_| is_modular(&ranges)).map(str::to_owned),
         ranges,
         versions: record.versions.unwrap_or_default(),
         unfixed: FixState::Open,
@@ -278,6 +297,19 @@ mod tests {
         record["affected"][0]["database_specific"] = json!({"last_known_affected_version_range": "<= 1.2.3"});
         let advisory = read_osv("osv", record).unwrap();
         assert_eq!(advisory.affected[0].ranges[0].events[1], Event::LastAffected("1.2.3".into()));
+    }
+
+    #[test]
+    fn a_title_names_the_stream_of_builds_in_a_module() {
+        let module = |summary: &str, fix: &str| {
+            let mut record = minimal(json!({"summary": summary}));
+            record["affected"][0]["package"]["ecosystem"] = json!("AlmaLinux:8");
+            record["affected"][0]["ranges"][0]["events"][0] = json!({"fixed": fix});
+            read_osv("osv", record).unwrap().affected[0].module.clone()
+        };
+        assert_eq!(module("Important: nodejs:18 security, bug fix", "1:18-1.module_el8.7.0").as_deref(), Some("nodejs:18"));
+        assert_eq!(module("Moderate: virt:rhel and virt-devel:rhel security update", "1-1.module_el8"), None);
+        assert_eq!(module("Important: nodejs:18 security update", "1:18-1.el8"), None);
     }
 
     #[test]

@@ -155,7 +155,7 @@ fn component(found: &Found, os: Option<&Ecosystem>, owned: bool) -> Option<Compo
     let component = match &found.origin {
         Origin::OperatingSystem => {
             let ecosystem = os.cloned().unwrap_or_else(|| Ecosystem::of(Family::Other("unknown system".into())));
-            Component::new(ecosystem, &found.name, &found.version)
+            Component::new(ecosystem, &found.name, &found.version).in_module(found.module.clone())
         }
         Origin::Language(family) => Component::new(Ecosystem::of(family.clone()), &found.name, &found.version).owned_by_os(owned),
         Origin::Needs => return None,
@@ -178,6 +178,7 @@ mod tests {
             version: "1".into(),
             source: None,
             arch: None,
+            module: None,
             manager: Manager::NodePackage,
         };
         FileReport { path: path.into(), found: vec![found], ..FileReport::default() }

@@ -17,7 +17,15 @@ pub(crate) const GO_SUM: &str = "go.sum";
 
 /// Says that `from` needs `to`, in the terms of one manager's lock file.
 pub(crate) fn needs(manager: Manager, from: &str, to: &str, out: &mut dyn InventorySink) {
-    out.found(Found { origin: Origin::Needs, name: from.to_owned(), version: to.to_owned(), source: None, arch: None, manager });
+    out.found(Found {
+        origin: Origin::Needs,
+        name: from.to_owned(),
+        version: to.to_owned(),
+        source: None,
+        arch: None,
+        module: None,
+        manager,
+    });
 }
 
 /// What a locked package is called in the graph.

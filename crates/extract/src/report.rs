@@ -29,6 +29,8 @@ pub struct Found {
     pub source: Option<(String, String)>,
     /// Its architecture.
     pub arch: Option<String>,
+    /// The module stream that it was built in (`nodejs:18`), for rpm's.
+    pub module: Option<String>,
     /// Who manages it.
     pub manager: Manager,
 }

@@ -1,6 +1,6 @@
 //! The first gate: is this component affected by this entry? Context-free; the only place that compares versions.
 
-use lestrade_model::{Affected, Component, Family, FixState, RangeKind};
+use lestrade_model::{Affected, Component, Event, Family, FixState, RangeKind};
 use lestrade_versions::{Position, Scheme, position};
 use serde::{Deserialize, Serialize};
 
@@ -43,9 +43,13 @@ pub const fn comparable(component: &Component) -> bool {
 /// The package must be the one that the entry names: same family, a release that it covers, same name (the source package's
 /// where the family's advisories name those). A version is affected when it is in any range or in the list of versions. A
 /// language package that belongs to an operating system's package is answered for by the distributor and never by its upstream.
+/// Streams of a module are packages apart, though they share a name.
 #[must_use]
 pub fn affects(affected: &Affected, component: &Component) -> Option<Verdict> {
     if !affected.ecosystem.covers(&component.ecosystem) || affected.name != component.advised_name() || component.os_owned {
+        return None;
+    }
+    if !same_module(affected, component) {
         return None;
     }
     let version = component.advised_version();
@@ -77,6 +81,26 @@ pub fn affects(affected: &Affected, component: &Component) -> Option<Verdict> {
     })
 }
 
+/// Whether entry and component are of one module stream, or both of none. Builds in a module say so in their release, which tells
+/// them apart where a database or a feed has lost the stream's name.
+fn same_module(affected: &Affected, component: &Component) -> bool {
+    let is_build = |version: &str| version.contains(".module");
+    let modular = component.module.is_some() || is_build(&component.version);
+    match (&affected.module, &component.module) {
+        (Some(stream), Some(own)) => stream == own,
+        (Some(_), None) => modular,
+        (None, _) => {
+            let fixes = affected.ranges.iter().flat_map(|range| &range.events).filter_map(|event| match event {
+                Event::Fixed(version) => Some(is_build(version)),
+                _ => None,
+            });
+            // Without a fix nothing says which builds are meant.
+            let mut fixes = fixes.peekable();
+            fixes.peek().is_none() || fixes.any(|of_module| of_module == modular)
+        }
+    }
+}
+
 /// Whether the list of versions names this one: verbatim, and for Python also in another spelling (PEP 440 normalisation).
 fn listed(affected: &Affected, version: &str, scheme: Option<Scheme>) -> bool {
     let same_spelling = affected.versions.iter().any(|listed| listed == version);
@@ -90,12 +114,13 @@ fn listed(affected: &Affected, version: &str, scheme: Option<Scheme>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lestrade_model::{Ecosystem, Event, Range};
+    use lestrade_model::{Ecosystem, Range};
 
     fn entry(ecosystem: &str, name: &str, events: &[Event]) -> Affected {
         Affected {
             ecosystem: ecosystem.parse().unwrap(),
             name: name.into(),
+            module: None,
             ranges: vec![Range { kind: RangeKind::Ecosystem, events: events.to_vec() }],
             versions: vec![],
             unfixed: FixState::Open,
@@ -142,6 +167,20 @@ mod tests {
         let mut listed = entry("npm", "a", &[]);
         listed.versions = vec!["1.0".into()];
         assert_eq!(affects(&listed, &component("npm", "a", "1.0.0")), None);
+    }
+
+    #[test]
+    fn streams_of_a_module_are_packages_apart() {
+        let stream = |name: &str| Some(name.to_owned());
+        let of_stream = |module| Affected { module, ..entry("AlmaLinux:8", "postgresql", &until("12.5-1.module_el8.3.0")) };
+        let ours = |version: &str, module| component("AlmaLinux:8", "postgresql", version).in_module(module);
+        let (old, new) = (ours("9.6.1-1.module_el8.1.0", stream("postgresql:9.6")), ours("12.1-1.module_el8.1.0", stream("postgresql:12")));
+        let (lost, plain) = (ours("12.1-1.module_el8.1.0", None), ours("9.2-1.el8", None));
+        let hits = |affected: &Affected| [&old, &new, &lost, &plain].map(|component| affects(affected, component).is_some());
+        assert_eq!(hits(&of_stream(stream("postgresql:12"))), [false, true, true, false]);
+        assert_eq!(hits(&of_stream(None)), [true, true, true, false], "the feed has lost the stream's name");
+        assert_eq!(hits(&entry("AlmaLinux:8", "postgresql", &until("9.2-4.el8"))), [false, false, false, true]);
+        assert_eq!(hits(&entry("AlmaLinux:8", "postgresql", &[Event::Introduced("0".into())])), [true; 4], "no fix yet");
     }
 
     #[test]

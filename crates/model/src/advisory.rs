@@ -83,6 +83,8 @@ pub struct Affected {
     pub ecosystem: Ecosystem,
     /// The package's name, normalised; for Debian and its like the source package.
     pub name: String,
+    /// The module stream that it speaks of, as `name:stream`; see [`Component::module`](crate::Component::module).
+    pub module: Option<String>,
     /// Ranges; a version in any of them is affected.
     pub ranges: Vec<Range>,
     /// Versions that are affected beside the ranges.

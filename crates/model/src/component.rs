@@ -24,6 +24,9 @@ pub struct Component {
     pub version: String,
     /// The source package, where the ecosystem has such and it differs from name and version.
     pub source: Option<Source>,
+    /// The module stream that it was built in, as `name:stream` (`nodejs:18`): streams of one release are fixed apart (Fedora
+    /// modularity; rpm's `MODULARITYLABEL`).
+    pub module: Option<String>,
     /// For a language package: whether an operating system's package owns its files. Then the distributor's advisory about
     /// that package answers for it, because the distributor patches without raising the upstream version.
     pub os_owned: bool,
@@ -34,13 +37,20 @@ impl Component {
     #[must_use]
     pub fn new(ecosystem: Ecosystem, name: &str, version: &str) -> Self {
         let name = ecosystem.family.normalise(name).into_owned();
-        Self { ecosystem, name, version: version.to_owned(), source: None, os_owned: false }
+        Self { ecosystem, name, version: version.to_owned(), source: None, module: None, os_owned: false }
     }
 
     /// The same component, built from a source package.
     #[must_use]
     pub fn from_source(mut self, name: &str, version: &str) -> Self {
         self.source = (name != self.name || version != self.version).then(|| Source { name: name.to_owned(), version: version.to_owned() });
+        self
+    }
+
+    /// The same component, built in a module stream or in none.
+    #[must_use]
+    pub fn in_module(mut self, module: Option<String>) -> Self {
+        self.module = module;
         self
     }
 
@@ -92,6 +102,7 @@ impl Component {
             self.version.as_bytes(),
             source_name.as_bytes(),
             source_version.as_bytes(),
+            self.module.as_deref().unwrap_or_default().as_bytes(),
             &[u8::from(self.os_owned)],
         ])
     }

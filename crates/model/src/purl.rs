@@ -1,7 +1,7 @@
 //! Package URLs as the field's common name for a component: from one to the other and back.
 //!
 //! Qualifiers are those that other tools write and read: `distro` is the release (`debian-12`), `upstream` the source package
-//! (`openssl` or `openssl@3.0.9-1`), `epoch` that of an rpm.
+//! (`openssl` or `openssl@3.0.9-1`), `epoch` that of an rpm, `rpmmod` its module stream (`nodejs:18`).
 
 use crate::{Component, Ecosystem, Family, OsRelease, PackageUrl};
 
@@ -79,6 +79,7 @@ impl Component {
         };
         let url = PackageUrl::new(kind, namespace, name, Some(version)).ok()?;
         let url = url.with("distro", &distro).ok()?.with("epoch", epoch).ok()?.with("upstream", &upstream).ok()?;
+        let url = url.with("rpmmod", self.module.as_deref().unwrap_or_default()).ok()?;
         Some(url.to_string())
     }
 
@@ -96,6 +97,9 @@ impl Component {
                 let epoch = url.qualifiers.get("epoch").filter(|epoch| *epoch != "0" && !version.contains(':'));
                 let version = epoch.map_or_else(|| version.to_owned(), |epoch| format!("{epoch}:{version}"));
                 let component = Self::new(system(url, os), &url.name, &version);
+                // Red Hat's have the whole label there: name, stream, version, context.
+                let module = url.qualifiers.get("rpmmod").map(|label| label.splitn(3, ':').take(2).collect::<Vec<_>>().join(":"));
+                let component = component.in_module(module);
                 Some(match url.qualifiers.get("upstream").and_then(|upstream| source(upstream, &version)) {
                     Some((name, version)) => component.from_source(&name, &version),
                     None => component,

@@ -66,6 +66,7 @@ impl Stanza<'_> {
             version: self.version.to_owned(),
             source: Some((origin.to_owned(), self.version.to_owned())),
             arch: (!self.arch.is_empty()).then(|| self.arch.to_owned()),
+            module: None,
             manager: Manager::Apk,
         });
         true

@@ -32,6 +32,7 @@ impl Extractor for Bottlerocket {
                 version: format!("{epoch}{version}{release}"),
                 source: None,
                 arch: member(package, "Architecture").map(str::to_owned),
+                module: None,
                 manager: Manager::Bottlerocket,
             });
         }

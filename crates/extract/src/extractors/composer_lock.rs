@@ -37,6 +37,7 @@ impl Extractor for ComposerLock {
                     version: version.to_owned(),
                     source: None,
                     arch: None,
+                    module: None,
                     manager: Manager::Composer,
                 }),
                 _ => out.problem(ExtractError::Malformed("a package has no name or no version".into())),

@@ -14,7 +14,15 @@ const MAX_ELEMENTS: usize = 1 << 20;
 
 /// A language's package, as most lock files have it.
 pub(super) fn package(family: Family, manager: Manager, name: &str, version: &str) -> Found {
-    Found { origin: Origin::Language(family), name: name.to_owned(), version: version.to_owned(), source: None, arch: None, manager }
+    Found {
+        origin: Origin::Language(family),
+        name: name.to_owned(),
+        version: version.to_owned(),
+        source: None,
+        arch: None,
+        module: None,
+        manager,
+    }
 }
 
 /// Says that an entry lacks a name or a version.

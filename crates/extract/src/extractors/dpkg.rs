@@ -102,6 +102,7 @@ impl Stanza {
             version: self.version.clone(),
             source: Some(source(&self.source, &self.package, &self.version)),
             arch: (!self.architecture.is_empty()).then(|| self.architecture.clone()),
+            module: None,
             manager: Manager::Dpkg,
         });
         true

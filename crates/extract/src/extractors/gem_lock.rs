@@ -36,6 +36,7 @@ impl Extractor for GemfileLock {
                 version: version.split('-').next().unwrap_or(version).to_owned(),
                 source: None,
                 arch: None,
+                module: None,
                 manager: Manager::Bundler,
             });
         }

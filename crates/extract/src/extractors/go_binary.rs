@@ -107,6 +107,7 @@ fn report(toolchain: &str, modules: &str, out: &mut dyn InventorySink) {
             version: version.to_owned(),
             source: None,
             arch: None,
+            module: None,
             manager: Manager::GoBinary,
         });
     };

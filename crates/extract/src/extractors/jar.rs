@@ -15,7 +15,7 @@ const ENDINGS: [&str; 8] = [".jar", ".war", ".ear", ".par", ".hpi", ".jpi", ".ka
 
 impl Extractor for Jar {
     fn id(&self) -> ExtractorId {
-        ExtractorId { name: "jar", version: 1 }
+        ExtractorId { name: "jar", version: 2 }
     }
 
     fn wants(&self) -> &'static [&'static str] {
@@ -27,7 +27,7 @@ impl Extractor for Jar {
     }
 
     fn extract(&self, file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), ExtractError> {
-        let mut allowance = Allowance::default();
+        let mut allowance = Allowance::of(file.content);
         let archive = Archive::open(file.content, 0, &mut allowance)?;
         read(archive, file.path, "", 0, &mut allowance, out);
         Ok(())
@@ -53,17 +53,17 @@ fn read(mut archive: Archive<'_>, path: &str, place: &str, depth: usize, allowan
     let mut declared: BTreeSet<Coordinates> = BTreeSet::new();
     let mut manifest = Manifest::default();
     let mut inner = Vec::new();
-    for name in archive.names() {
+    for (number, name) in archive.names() {
         let lower = name.to_ascii_lowercase();
         let is_manifest = lower == "meta-inf/manifest.mf";
         if is_manifest || lower.ends_with("pom.properties") {
-            match archive.manifest(&name, allowance) {
+            match archive.manifest(number, allowance) {
                 Ok(content) if is_manifest => manifest = Manifest::read(&String::from_utf8_lossy(&content)),
                 Ok(content) => drop(declared.insert(properties(&String::from_utf8_lossy(&content)))),
                 Err(error) => out.problem(error.at(&format!("{place}{name}"))),
             }
         } else if ENDINGS.iter().any(|ending| lower.ends_with(ending)) {
-            inner.push(name);
+            inner.push((number, name));
         }
     }
     declared.retain(Coordinates::is_whole);
@@ -75,13 +75,20 @@ fn read(mut archive: Archive<'_>, path: &str, place: &str, depth: usize, allowan
         } else {
             (Family::Maven, format!("{}:{}", coordinates.group, coordinates.artifact))
         };
-        let found =
-            Found { origin: Origin::Language(family), name, version: coordinates.version, source: None, arch: None, manager: Manager::Jar };
+        let found = Found {
+            origin: Origin::Language(family),
+            name,
+            version: coordinates.version,
+            source: None,
+            arch: None,
+            module: None,
+            manager: Manager::Jar,
+        };
         out.found_in(place.trim_end_matches('/'), found);
     }
-    for name in inner {
+    for (number, name) in inner {
         let at = format!("{place}{name}");
-        let content = match archive.inner(&name, allowance) {
+        let content = match archive.inner(number, allowance) {
             Ok(content) => content,
             Err(error) => {
                 out.problem(error.at(&at));
@@ -92,6 +99,7 @@ fn read(mut archive: Archive<'_>, path: &str, place: &str, depth: usize, allowan
             Ok(archive) => read(archive, &name, &format!("{at}/"), depth + 1, allowance, out),
             Err(error) => out.problem(error.at(&at)),
         }
+        allowance.release(&content);
     }
 }
 
@@ -318,6 +326,15 @@ pub(super) mod tests {
         zip.finish().unwrap().into_inner()
     }
 
+    /// Bytes that no compression makes fewer.
+    fn noise(length: usize) -> Vec<u8> {
+        let step = |state: &mut u64| {
+            *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            Some((*state >> 56) as u8)
+        };
+        std::iter::repeat(()).scan(1_u64, |state, ()| step(state)).take(length).collect()
+    }
+
     fn pom(group: &str, artifact: &str, version: &str) -> Vec<u8> {
         format!("#comment\ngroupId={group}\nartifactId={artifact}\nversion={version}\n").into_bytes()
     }
@@ -349,6 +366,19 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_name_that_is_no_text_is_read_like_any() {
+        let inner = archive(&[("META-INF/maven/g/b/pom.properties", &pom("g", "b", "2"))]);
+        let mut outer = archive(&[("lib/\u{e9}.jar", &inner)]);
+        let name = "\u{e9}".as_bytes();
+        for at in 0..outer.len() - 1 {
+            if &outer[at..at + 2] == name {
+                outer[at] = 0xff;
+            }
+        }
+        assert_eq!(packages("a.jar", &outer), ["g:b 2"]);
+    }
+
+    #[test]
     fn hostile_archives_are_problems_and_cost_little() {
         let mut russian = archive(&[("META-INF/maven/g/a/pom.properties", &pom("g", "a", "1"))]);
         for _ in 0..60 {
@@ -361,6 +391,13 @@ pub(super) mod tests {
         let many: Vec<(&str, &[u8])> = many.iter().map(|(name, content)| (name.as_str(), *content)).collect();
         let report = read_bytes("a.jar", &archive(&many));
         assert!(report.found.len() < 1000 && !report.problems.is_empty());
+        // Each level holds on to what it inflated while the next is read.
+        let mut deep = archive(&[("META-INF/maven/g/a/pom.properties", &pom("g", "a", "1")), ("ballast", &noise(30 << 20))]);
+        for _ in 0..3 {
+            deep = archive(&[("x.jar", &deep)]);
+        }
+        let report = read_bytes("a.jar", &deep);
+        assert_eq!((report.found.len(), report.problems.len()), (0, 1), "{:?}", report.problems);
         let bomb = archive(&[("META-INF/MANIFEST.MF", &vec![b'a'; 64 << 20]), ("META-INF/maven/g/a/pom.properties", &pom("g", "a", "1"))]);
         let report = read_bytes("a.jar", &bomb);
         assert_eq!((report.found.len(), report.problems.len()), (1, 1));

@@ -16,6 +16,7 @@ fn push(name: &str, version: &str, manager: Manager, out: &mut dyn InventorySink
         version: version.to_owned(),
         source: None,
         arch: None,
+        module: None,
         manager,
     });
 }

@@ -39,6 +39,7 @@ impl Extractor for InstalledPython {
                     version,
                     source: None,
                     arch: None,
+                    module: None,
                     manager: Manager::PythonPackage,
                 });
                 Ok(())

@@ -21,18 +21,18 @@ impl Extractor for PackedPython {
     }
 
     fn extract(&self, file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), ExtractError> {
-        let mut allowance = Allowance::default();
+        let mut allowance = Allowance::of(file.content);
         let mut archive = Archive::open(file.content, 0, &mut allowance)?;
         // At the top alone: what lies deeper is of something that was packed along.
-        let is_metadata = |name: &&String| {
-            **name == "EGG-INFO/PKG-INFO"
+        let is_metadata = |(_, name): &&(usize, String)| {
+            name == "EGG-INFO/PKG-INFO"
                 || name.split_once('/').is_some_and(|(folder, rest)| folder.ends_with(".dist-info") && rest == "METADATA")
         };
         let names = archive.names();
-        let Some(name) = names.iter().find(is_metadata) else {
+        let Some((number, _)) = names.iter().find(is_metadata) else {
             return Err(ExtractError::Malformed("a packed distribution that does not say what it is".into()));
         };
-        let content = archive.manifest(name, &mut allowance)?;
+        let content = archive.manifest(*number, &mut allowance)?;
         InstalledPython.extract(&WantedFile { path: file.path, content: &content }, out)
     }
 }

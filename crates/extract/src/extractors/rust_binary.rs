@@ -62,6 +62,7 @@ impl Extractor for RustBinary {
                     version: package.version,
                     source: None,
                     arch: None,
+                    module: None,
                     manager: Manager::RustBinary,
                 });
             }

@@ -57,8 +57,10 @@ pub fn build_index_with(
                 Some(entries) => *entries += 1,
                 None => drop(numbers.ecosystems.insert(affected.ecosystem.clone(), 1)),
             }
-            if let Some(word) = affected.vendor_severity.as_ref().filter(|word| !numbers.words.contains_key(*word)) {
-                numbers.words.insert(word.clone(), 0);
+            for word in affected.vendor_severity.iter().chain(&affected.module) {
+                if !numbers.words.contains_key(word) {
+                    numbers.words.insert(word.clone(), 0);
+                }
             }
         }
     }

@@ -69,7 +69,9 @@ pub(super) fn encode(draft: &Draft<'_>, numbers: &Numbers, out: &mut Vec<u8>) ->
     let word = affected.vendor_severity.as_ref().map(|word| numbers.words.get(word).ok_or(IndexError::TooLarge("words"))).transpose()?;
     number(state as u64, &mut body);
     number(word.map_or(0, |word| word + 1), &mut body);
-    number(affected.ranges.len() as u64, &mut body);
+    let module = affected.module.as_ref().map(|word| numbers.words.get(word).ok_or(IndexError::TooLarge("words"))).transpose()?;
+    number((affected.ranges.len() as u64) << 1 | u64::from(module.is_some()), &mut body);
+    module.iter().for_each(|word| number(**word, &mut body));
     for range in &affected.ranges {
         number((range.events.len() as u64) << 1 | u64::from(range.kind == RangeKind::Semver), &mut body);
         for event in &range.events {
@@ -149,17 +151,21 @@ impl<'a> Reader<'a> {
             Some(word) => Some(words.get(word).ok_or(BROKEN)?.clone()),
             None => None,
         };
-        let ranges = (0..self.count()?).map(|_| self.range()).collect::<Result<_, _>>()?;
+        let head = self.number()?;
+        let module = match head & 1 {
+            1 => Some(words.get(self.length()?).ok_or(BROKEN)?.clone()),
+            _ => None,
+        };
+        let ranges = (0..self.checked(head >> 1)?).map(|_| self.range()).collect::<Result<_, _>>()?;
         let versions = (0..self.count()?).map(|_| self.text()).collect::<Result<_, _>>()?;
-        let affected = Affected { ecosystem: ecosystem.clone(), name: name.to_owned(), ranges, versions, unfixed, vendor_severity };
+        let affected = Affected { ecosystem: ecosystem.clone(), name: name.to_owned(), module, ranges, versions, unfixed, vendor_severity };
         Ok(Entry { advisory, vulnerabilities, affected })
     }
 
     fn range(&mut self) -> Result<Range, IndexError> {
         let head = self.number()?;
         let kind = if head & 1 == 1 { RangeKind::Semver } else { RangeKind::Ecosystem };
-        let count = usize::try_from(head >> 1).ok().filter(|count| *count <= self.rest.len()).ok_or(BROKEN)?;
-        let events = (0..count).map(|_| self.event()).collect::<Result<_, _>>()?;
+        let events = (0..self.checked(head >> 1)?).map(|_| self.event()).collect::<Result<_, _>>()?;
         Ok(Range { kind, events })
     }
 
@@ -193,8 +199,12 @@ impl<'a> Reader<'a> {
 
     /// How many things follow: each takes a byte at least, so that a lie allocates nothing.
     fn count(&mut self) -> Result<usize, IndexError> {
-        let count = self.length()?;
-        if count <= self.rest.len() { Ok(count) } else { Err(BROKEN) }
+        let count = self.number()?;
+        self.checked(count)
+    }
+
+    fn checked(&self, count: u64) -> Result<usize, IndexError> {
+        usize::try_from(count).ok().filter(|count| *count <= self.rest.len()).ok_or(BROKEN)
     }
 
     fn ordinal(&mut self) -> Result<u32, IndexError> {
@@ -216,7 +226,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn numbers(affected: &Affected) -> Numbers {
-        let words = affected.vendor_severity.iter().map(|word| (word.clone(), 0)).collect();
+        let mut words: BTreeMap<String, u64> =
+            affected.vendor_severity.iter().chain(&affected.module).map(|word| (word.clone(), 0)).collect();
+        (0..).zip(words.values_mut()).for_each(|(place, number)| *number = place);
         Numbers { ecosystems: BTreeMap::from([(affected.ecosystem.clone(), 0)]), words }
     }
 
@@ -231,10 +243,18 @@ mod tests {
         let range = (any::<bool>(), prop::collection::vec(event, 0..4))
             .prop_map(|(semver, events)| Range { kind: if semver { RangeKind::Semver } else { RangeKind::Ecosystem }, events });
         let ecosystem = prop_oneof![Just(Ecosystem::of(Family::PyPi)), Just(Ecosystem::release(Family::Debian, "12"))];
-        (ecosystem, prop::collection::vec(range, 0..3), prop::collection::vec(version, 0..4), 0..6_usize, prop::option::of("[a-z]{1,9}"))
-            .prop_map(|(ecosystem, ranges, versions, state, vendor_severity)| Affected {
+        (
+            ecosystem,
+            prop::collection::vec(range, 0..3),
+            prop::collection::vec(version, 0..4),
+            0..6_usize,
+            prop::option::of("[a-z]{1,9}"),
+            prop::option::of("a:[0-9]"),
+        )
+            .prop_map(|(ecosystem, ranges, versions, state, vendor_severity, module)| Affected {
                 ecosystem,
                 name: "x".into(),
+                module,
                 ranges,
                 versions,
                 unfixed: STATES[state],

@@ -260,6 +260,7 @@ mod tests {
             affected: vec![Affected {
                 ecosystem: Ecosystem::of(Family::Npm),
                 name: name.into(),
+                module: None,
                 ranges: vec![Range { kind: RangeKind::Semver, events: vec![Event::Introduced("0".into()), Event::Fixed(fixed.into())] }],
                 versions: vec![],
                 unfixed: FixState::Open,

@@ -1,8 +1,7 @@
 //! rpm's BerkeleyDB (`Packages`): a hash table whose values are headers, nearly all of them on chains of overflow pages
 //! (Berkeley DB's `db_page.h`).
 
-use super::Blobs;
-use crate::ExtractError;
+use super::{Damaged, Each};
 use std::collections::HashSet;
 
 /// The number that says that a file is a hash table, at byte 12 in the machine's own order.
@@ -22,14 +21,18 @@ struct Database<'a> {
     big: bool,
 }
 
-pub(super) fn blobs(content: &[u8]) -> Blobs {
-    let Some(database) = Database::open(content) else {
-        return (Vec::new(), Some(ExtractError::Malformed("not an rpm database, or a damaged one".into())));
-    };
-    let mut found = Vec::new();
-    let whole = database.read(&mut found).is_some();
-    let damaged = || ExtractError::Malformed("the rpm database is damaged: not all of its packages are listed".into());
-    (found, (!whole).then(damaged))
+pub(super) fn headers(content: &[u8], each: Each<'_>) -> Result<(), Damaged> {
+    let database = Database::open(content).ok_or(Damaged)?;
+    let last = database.number(content, 32, 4).ok_or(Damaged)?;
+    let mut whole = true;
+    for number in 1..=last {
+        let page = database.page(number).ok_or(Damaged)?;
+        // Other pages are free, or hold what hash pages point at.
+        if HASH_PAGES.contains(&page[25]) {
+            whole &= database.values(page, each)?;
+        }
+    }
+    if whole { Ok(()) } else { Err(Damaged) }
 }
 
 impl<'a> Database<'a> {
@@ -56,29 +59,20 @@ impl<'a> Database<'a> {
         self.content.get(start..start.checked_add(self.page)?)
     }
 
-    /// None when something of it does not fit; what was read before holds.
-    fn read(&self, found: &mut Vec<Vec<u8>>) -> Option<()> {
-        let last = self.number(self.content, 32, 4)?;
+    /// Hands over the values of a hash page; answers whether all of them could be read.
+    fn values(&self, page: &'a [u8], each: Each<'_>) -> Result<bool, Damaged> {
+        let place = |number: usize| self.number(page, number, 2).and_then(|at| usize::try_from(at).ok()).ok_or(Damaged);
         let mut whole = true;
-        for number in 1..=last {
-            let page = self.page(number)?;
-            if !HASH_PAGES.contains(&page[25]) {
-                // Other pages are free, or hold what hash pages point at.
-                continue;
-            }
-            let entries = usize::try_from(self.number(page, 20, 2)?).ok()?;
-            // Keys and values take turns; a value ends where the entry before it begins.
-            for value in (1..entries).step_by(2) {
-                let at = usize::try_from(self.number(page, PAGE_HEADER + 2 * value, 2)?).ok()?;
-                let end = usize::try_from(self.number(page, PAGE_HEADER + 2 * (value - 1), 2)?).ok()?;
-                match self.value(page, at, end) {
-                    Some(Some(blob)) => found.push(blob),
-                    Some(None) => {}
-                    None => whole = false,
-                }
+        // Keys and values take turns; a value ends where the entry before it begins.
+        for value in (1..place(20)?).step_by(2) {
+            let (at, end) = (place(PAGE_HEADER + 2 * value)?, place(PAGE_HEADER + 2 * (value - 1))?);
+            match self.value(page, at, end) {
+                Some(Some(blob)) => each(&blob)?,
+                Some(None) => {}
+                None => whole = false,
             }
         }
-        whole.then_some(())
+        Ok(whole)
     }
 
     /// A value; none of one that is no header, such as the number of the last package.

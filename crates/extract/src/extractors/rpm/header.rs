@@ -12,6 +12,7 @@ pub(super) const SOURCE_RPM: u32 = 1044;
 const DIRECTORY_INDEXES: u32 = 1116;
 const BASE_NAMES: u32 = 1117;
 const DIRECTORY_NAMES: u32 = 1118;
+pub(super) const MODULARITY_LABEL: u32 = 5096;
 
 const ENTRY: usize = 16;
 /// The most tags, and files, of one package.
@@ -89,7 +90,15 @@ pub(super) mod tests {
     /// The header of a package that owns a file.
     pub(in super::super) fn blob(name: &str, version: &str, release: &str, epoch: u32) -> Vec<u8> {
         let source = format!("{name}-{version}-{release}.src.rpm");
-        let texts = [(NAME, name), (VERSION, version), (RELEASE, release), (ARCH, "x86_64"), (SOURCE_RPM, &source)];
+        let label = format!("{name}:5:8040:abc:x86_64");
+        let texts = [
+            (MODULARITY_LABEL, label.as_str()),
+            (NAME, name),
+            (VERSION, version),
+            (RELEASE, release),
+            (ARCH, "x86_64"),
+            (SOURCE_RPM, &source),
+        ];
         let (mut index, mut data) = (Vec::new(), Vec::new());
         let mut entry = |tag: u32, kind: u32, bytes: &[u8], count: u32| {
             for number in [tag, kind, data.len() as u32, count] {

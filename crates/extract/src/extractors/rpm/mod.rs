@@ -20,7 +20,7 @@ const MAX_PACKAGES: usize = 1_000_000;
 
 impl Extractor for Rpm {
     fn id(&self) -> ExtractorId {
-        ExtractorId { name: "rpm", version: 1 }
+        ExtractorId { name: "rpm", version: 2 }
     }
 
     fn wants(&self) -> &'static [&'static str] {
@@ -57,42 +57,45 @@ impl Extractor for Rpm {
         if name == "container-manifest-2" {
             return manifest(&file.text(), out);
         }
-        let blobs = match file.content {
+        let read = match file.content {
             [] => return Err(ExtractError::Truncated("the rpm database is empty".into())),
-            content if content.starts_with(sqlite::MAGIC) => sqlite::blobs(content),
-            content if content.starts_with(ndb::MAGIC) => ndb::blobs(content),
-            content => berkeley::blobs(content),
+            content if content.starts_with(sqlite::MAGIC) => sqlite::headers,
+            content if content.starts_with(ndb::MAGIC) => ndb::headers,
+            _ => berkeley::headers,
         };
-        let (blobs, trouble) = blobs;
         let mut packages = 0;
-        for blob in blobs.iter().take(MAX_PACKAGES) {
+        // Each header has a place of its own, so that all of them are no more than the file.
+        let mut bytes_left = file.content.len();
+        read(file.content, &mut |blob| {
+            bytes_left = bytes_left.checked_sub(blob.len()).ok_or(Damaged)?;
             match Header::read(blob) {
                 Some(header) => packages += usize::from(package(&header, out)),
                 None => out.problem(ExtractError::Malformed("a package's header in the rpm database is damaged".into())),
             }
-        }
-        match trouble {
-            Some(error) => Err(error),
-            // A system has a package at least: the one that makes it one.
-            None if packages == 0 => Err(ExtractError::Malformed("the rpm database holds no package".into())),
-            None => Ok(()),
-        }
+            if packages > MAX_PACKAGES { Err(Damaged) } else { Ok(()) }
+        })
+        .map_err(|Damaged| ExtractError::Malformed("the rpm database is damaged: not all of its packages are listed".into()))?;
+        // A system has a package at least: the one that makes it one.
+        if packages == 0 { Err(ExtractError::Malformed("the rpm database holds no package".into())) } else { Ok(()) }
     }
 }
 
-/// What a database holds: headers, and what kept us from reading on.
-type Blobs = (Vec<Vec<u8>>, Option<ExtractError>);
+/// A place of a database that does not fit the rest; what was read before it holds.
+struct Damaged;
+
+/// Takes a package's header, one after another.
+type Each<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), Damaged>;
 
 /// Pushes a header's package; answers whether it is one.
 fn package(header: &Header<'_>, out: &mut dyn InventorySink) -> bool {
     let (name, version, release) = (header.text(header::NAME), header.text(header::VERSION), header.text(header::RELEASE));
     // Keys are kept beside packages.
     if name == "gpg-pubkey" {
-        return true;
+        return false;
     }
     if name.is_empty() || version.is_empty() {
         out.problem(ExtractError::Malformed("a package in the rpm database has no name or no version".into()));
-        return true;
+        return false;
     }
     let arch = header.text(header::ARCH);
     out.found(Found {
@@ -101,6 +104,7 @@ fn package(header: &Header<'_>, out: &mut dyn InventorySink) -> bool {
         version: full_version(header.number(header::EPOCH).unwrap_or(0), &version, &release),
         source: source(&header.text(header::SOURCE_RPM)),
         arch: (!arch.is_empty()).then_some(arch),
+        module: module(&header.text(header::MODULARITY_LABEL)),
         manager: Manager::Rpm,
     });
     header.files(&mut |path| out.owns(path.trim_start_matches('/')));
@@ -111,6 +115,13 @@ fn package(header: &Header<'_>, out: &mut dyn InventorySink) -> bool {
 fn full_version(epoch: u32, version: &str, release: &str) -> String {
     let release = if release.is_empty() { String::new() } else { format!("-{release}") };
     if epoch == 0 { format!("{version}{release}") } else { format!("{epoch}:{version}{release}") }
+}
+
+/// Name and stream of a label such as `nodejs:18:8080020230825:63b34585:x86_64`.
+fn module(label: &str) -> Option<String> {
+    let mut parts = label.splitn(3, ':');
+    let (name, stream) = (parts.next()?, parts.next()?);
+    (!name.is_empty() && !stream.is_empty()).then(|| format!("{name}:{stream}"))
 }
 
 /// Name and version of the source package: `bash-5.1.8-6.el9.src.rpm`.
@@ -137,6 +148,7 @@ fn manifest(text: &str, out: &mut dyn InventorySink) -> Result<(), ExtractError>
             version: full_version(epoch.parse().unwrap_or(0), version, release),
             source: source(source_rpm),
             arch: Some((*arch).to_owned()),
+            module: None,
             manager: Manager::Rpm,
         });
     }
@@ -168,6 +180,7 @@ mod tests {
             let report = read_bytes(path, &database);
             assert_eq!((packages(path, &database), report.problems.len()), (vec!["bash 2:5.1.8-6.el9".to_owned()], 0), "{path}");
             assert_eq!(report.found[0].source, Some(("bash".into(), "5.1.8-6.el9".into())));
+            assert_eq!(report.found[0].module.as_deref(), Some("bash:5"));
         }
     }
 
@@ -193,6 +206,23 @@ mod tests {
         }
         assert_eq!(read_bytes("var/lib/rpm/rpmdb.sqlite-wal", b"frames").problems.len(), 1);
         assert_eq!(read_bytes("var/lib/rpm/rpmdb.sqlite-wal", b"").problems.len(), 0);
+    }
+
+    #[test]
+    fn a_database_of_keys_alone_is_told() {
+        let keys = super::ndb::tests::database(&blob("gpg-pubkey", "5dd82bc1", "5eb2bba4", 0));
+        let report = read_bytes("var/lib/rpm/Packages.db", &keys);
+        assert_eq!((report.found.len(), report.problems.len()), (0, 1));
+    }
+
+    #[test]
+    fn one_place_named_again_and_again_costs_no_more_than_the_file() {
+        let mut database = super::ndb::tests::database(&blob("bash", "5.1.8", "6.el9", 2));
+        let slots = 32..4096;
+        let used = database[48..64].to_vec();
+        slots.step_by(16).for_each(|at| database[at..at + 16].copy_from_slice(&used));
+        let report = read_bytes("var/lib/rpm/Packages.db", &database);
+        assert!(report.found.len() < 20 && !report.problems.is_empty(), "{} packages", report.found.len());
     }
 
     #[test]

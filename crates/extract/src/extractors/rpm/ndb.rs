@@ -1,9 +1,8 @@
 //! rpm's own database (`Packages.db`): pages of slots that say where in the file each package's header lies (rpm's
 //! `lib/backend/ndb`).
 
-use super::Blobs;
 use super::bytes::le32;
-use crate::ExtractError;
+use super::{Damaged, Each};
 
 pub(super) const MAGIC: &[u8] = b"RpmP";
 const SLOT: &[u8] = b"Slot";
@@ -15,36 +14,32 @@ const FILE_HEADER: usize = 32;
 const BLOCK: usize = 16;
 const BLOB_HEADER: usize = 16;
 
-pub(super) fn blobs(content: &[u8]) -> Blobs {
-    let mut found = Vec::new();
-    let whole = read(content, &mut found).is_some();
-    let damaged = || ExtractError::Malformed("the rpm database is damaged: not all of its packages are listed".into());
-    (found, (!whole).then(damaged))
-}
-
-/// None when something of it does not fit.
-fn read(content: &[u8], found: &mut Vec<Vec<u8>>) -> Option<()> {
-    let pages = usize::try_from(le32(content, 12)?).ok()?;
-    let slots = content.get(FILE_HEADER..pages.checked_mul(SLOT_PAGE)?)?;
+pub(super) fn headers(content: &[u8], each: Each<'_>) -> Result<(), Damaged> {
+    let pages = le32(content, 12).ok_or(Damaged)? as usize;
+    let slots = pages.checked_mul(SLOT_PAGE).and_then(|end| content.get(FILE_HEADER..end)).ok_or(Damaged)?;
     let mut whole = true;
     for slot in slots.chunks_exact(SLOT_SIZE) {
-        let (package, block) = (le32(slot, 4)?, le32(slot, 8)?);
+        let (package, block) = (le32(slot, 4).ok_or(Damaged)?, le32(slot, 8).ok_or(Damaged)?);
         whole &= slot.starts_with(SLOT);
         // A slot without a package is free.
         if package == 0 {
             continue;
         }
-        let at = (block as usize).checked_mul(BLOCK)?;
-        let header = content.get(at..at.checked_add(BLOB_HEADER)?)?;
-        let length = usize::try_from(le32(header, 12)?).ok()?;
-        let blob = content.get(at + BLOB_HEADER..)?.get(..length)?;
-        if !header.starts_with(BLOB) || le32(header, 4)? != package {
-            whole = false;
-            continue;
+        match blob(content, package, block) {
+            Some(blob) => each(blob)?,
+            None => whole = false,
         }
-        found.push(blob.to_vec());
     }
-    whole.then_some(())
+    if whole { Ok(()) } else { Err(Damaged) }
+}
+
+/// The header of a package that lies at a block.
+fn blob(content: &[u8], package: u32, block: u32) -> Option<&[u8]> {
+    let at = (block as usize).checked_mul(BLOCK)?;
+    let header = content.get(at..at.checked_add(BLOB_HEADER)?)?;
+    let length = le32(header, 12)? as usize;
+    let blob = content.get(at + BLOB_HEADER..)?.get(..length)?;
+    (header.starts_with(BLOB) && le32(header, 4)? == package).then_some(blob)
 }
 
 #[cfg(test)]

@@ -2,8 +2,7 @@
 //! Format").
 
 use super::bytes::{be16, be32};
-use super::{Blobs, MAX_PACKAGES};
-use crate::ExtractError;
+use super::{Damaged, Each};
 use std::collections::HashSet;
 
 pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -17,16 +16,7 @@ struct Database<'a> {
     usable: usize,
 }
 
-/// A damaged place ends the walk; what was read before holds.
-struct Damaged;
-
-pub(super) fn blobs(content: &[u8]) -> Blobs {
-    let mut found = Vec::new();
-    let trouble = read(content, &mut found).err();
-    (found, trouble.map(|Damaged| ExtractError::Malformed("the rpm database is damaged: not all of its packages are listed".into())))
-}
-
-fn read(content: &[u8], found: &mut Vec<Vec<u8>>) -> Result<(), Damaged> {
+pub(super) fn headers(content: &[u8], each: Each<'_>) -> Result<(), Damaged> {
     let page = match be16(content, 16).ok_or(Damaged)? {
         1 => 65_536,
         size if size.is_power_of_two() && size >= 512 => usize::from(size),
@@ -45,12 +35,9 @@ fn read(content: &[u8], found: &mut Vec<Vec<u8>>) -> Result<(), Damaged> {
         }
         Ok(())
     })?;
-    database.rows(root.ok_or(Damaged)?, &mut |payload| {
-        if let Some([_, Value::Blob(header), ..]) = record(payload).as_deref() {
-            found.push(header.to_vec());
-            return if found.len() > MAX_PACKAGES { Err(Damaged) } else { Ok(()) };
-        }
-        Err(Damaged)
+    database.rows(root.ok_or(Damaged)?, &mut |payload| match record(payload).as_deref() {
+        Some([_, Value::Blob(header), ..]) => each(header),
+        _ => Err(Damaged),
     })?;
     if pages.saturating_mul(page) > content.len() { Err(Damaged) } else { Ok(()) }
 }
@@ -62,7 +49,7 @@ impl<'a> Database<'a> {
     }
 
     /// Calls `each` with the payload of every row of the table at `root`.
-    fn rows(&self, root: u32, each: &mut dyn FnMut(&[u8]) -> Result<(), Damaged>) -> Result<(), Damaged> {
+    fn rows(&self, root: u32, each: Each<'_>) -> Result<(), Damaged> {
         // Pages that point at each other in a circle are seen twice.
         let mut seen = HashSet::new();
         let mut open = vec![root];
