@@ -18,8 +18,12 @@ pub enum Syntax {
     Json,
     /// YAML.
     Yaml,
+    /// TOML.
+    Toml,
     /// Lines of values between commas.
     Csv,
+    /// XML.
+    Xml,
 }
 
 /// A document and where it came from.
@@ -36,28 +40,48 @@ pub struct Document {
 /// Reads documents from a path.
 pub struct Documents;
 
+/// What of a path gave no document.
+#[derive(Debug, Default)]
+pub struct Leftovers {
+    /// How many files were passed over because their names are not of documents.
+    pub passed_over: usize,
+    /// Files of a folder that cannot be read, with the reason.
+    pub broken: Vec<(String, String)>,
+}
+
 impl Documents {
-    /// Calls `each` with every JSON, YAML and CSV document under `path`: a file, a folder, a zip, a tar, gz or zst of those.
-    /// Answers how many files were passed over because their names are not of documents.
+    /// Calls `each` with every JSON, YAML, TOML, CSV and XML document under `path`: a file, a folder, a zip or a tar of those, any
+    /// of them also compressed by gzip, bzip2, xz or Zstandard.
     ///
     /// # Errors
-    /// When a file or folder cannot be read, or an archive is broken.
-    pub fn each(path: &Path, each: &mut dyn FnMut(Document) -> Result<(), AdvisoriesError>) -> Result<usize, AdvisoriesError> {
+    /// When the path cannot be read, or is an archive that is broken. Of a folder the files that can be read are.
+    pub fn each(path: &Path, each: &mut dyn FnMut(Document) -> Result<(), AdvisoriesError>) -> Result<Leftovers, AdvisoriesError> {
         let metadata = std::fs::metadata(path).map_err(AdvisoriesError::io("read", path))?;
-        let mut passed_over = 0;
+        let mut leftovers = Leftovers::default();
         if metadata.is_dir() {
             let mut files = Vec::new();
             collect(path, 0, &mut files)?;
             for file in files {
-                passed_over += usize::from(!one(&file, each)?);
+                match one(&file, each) {
+                    Ok(read) => leftovers.passed_over += usize::from(!read),
+                    Err(error) => leftovers.broken.push((file.to_string_lossy().into_owned(), reason(&error))),
+                }
             }
         } else if !one(path, each)? {
             return Err(AdvisoriesError::NotAFeed {
                 path: path.to_owned(),
-                reason: "only .json, .yaml, .csv (also .gz), .zip, .tar and .tar.zst are read".into(),
+                reason: "only .json, .yaml, .toml, .csv, .xml, .zip and .tar are read, each also as .gz, .bz2, .xz and .zst".into(),
             });
         }
-        Ok(passed_over)
+        Ok(leftovers)
+    }
+}
+
+fn reason(error: &AdvisoriesError) -> String {
+    match error {
+        AdvisoriesError::Io { source, .. } => source.to_string(),
+        AdvisoriesError::NotAFeed { reason, .. } => reason.clone(),
+        other => other.to_string(),
     }
 }
 
@@ -82,39 +106,36 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), 
 }
 
 fn syntax_of(name: &str) -> Option<Syntax> {
-    let lower = name.to_ascii_lowercase();
-    match lower.strip_suffix(".gz").unwrap_or(&lower).rsplit('.').next()? {
-        "json" => Some(Syntax::Json),
-        "yaml" | "yml" => Some(Syntax::Yaml),
-        "csv" => Some(Syntax::Csv),
-        _ => None,
-    }
-}
-
-/// Inside an archive nothing is compressed once more.
-fn plain_syntax_of(name: &str) -> Option<Syntax> {
-    syntax_of(name).filter(|_| !name.ends_with(".gz"))
+    Some(match name.to_ascii_lowercase().rsplit_once('.')?.1 {
+        "json" => Syntax::Json,
+        "yaml" | "yml" => Syntax::Yaml,
+        "toml" => Syntax::Toml,
+        "csv" => Syntax::Csv,
+        "xml" => Syntax::Xml,
+        _ => return None,
+    })
 }
 
 /// Reads one file; answers whether its name is one that we read.
 fn one(path: &Path, each: &mut dyn FnMut(Document) -> Result<(), AdvisoriesError>) -> Result<bool, AdvisoriesError> {
     let name = path.to_string_lossy().to_string();
-    let lower = name.to_ascii_lowercase();
-    let open = || File::open(path).map_err(AdvisoriesError::io("open", path));
-    if let Some(syntax) = syntax_of(&name) {
-        let bytes = if lower.ends_with(".gz") {
-            bounded(flate2::read::MultiGzDecoder::new(open()?), path, &name)?
-        } else {
-            bounded(open()?, path, &name)?
-        };
+    let file = BufReader::new(File::open(path).map_err(AdvisoriesError::io("open", path))?);
+    let (plain, reader): (&str, Box<dyn Read>) = match name.rsplit_once('.').unwrap_or((&name, "")) {
+        (plain, "gz") => (plain, Box::new(flate2::read::MultiGzDecoder::new(file))),
+        (plain, "bz2") => (plain, Box::new(bzip2::read::MultiBzDecoder::new(file))),
+        (plain, "xz") => (plain, Box::new(lzma_rust2::XzReader::new(file, true))),
+        (plain, "zst") => (plain, Box::new(zstd::stream::read::Decoder::new(file).map_err(AdvisoriesError::io("read", path))?)),
+        _ if name.to_ascii_lowercase().ends_with(".zip") => {
+            zip_entries(file, path, each)?;
+            return Ok(true);
+        }
+        _ => (&name, Box::new(file)),
+    };
+    if let Some(syntax) = syntax_of(plain) {
+        let bytes = bounded(reader, path, &name)?;
         each(Document { name, syntax, bytes })?;
-    } else if lower.ends_with(".zip") {
-        zip_entries(open()?, path, each)?;
-    } else if lower.ends_with(".tar.zst") {
-        let decoder = zstd::stream::read::Decoder::new(open()?).map_err(AdvisoriesError::io("read", path))?;
-        tar_entries(decoder, path, each)?;
-    } else if lower.ends_with(".tar") {
-        tar_entries(BufReader::new(open()?), path, each)?;
+    } else if plain.to_ascii_lowercase().ends_with(".tar") {
+        tar_entries(reader, path, each)?;
     } else {
         return Ok(false);
     }
@@ -130,15 +151,19 @@ fn bounded(reader: impl Read, path: &Path, name: &str) -> Result<Vec<u8>, Adviso
     Ok(bytes)
 }
 
-fn zip_entries(file: File, path: &Path, each: &mut dyn FnMut(Document) -> Result<(), AdvisoriesError>) -> Result<(), AdvisoriesError> {
+fn zip_entries(
+    file: BufReader<File>,
+    path: &Path,
+    each: &mut dyn FnMut(Document) -> Result<(), AdvisoriesError>,
+) -> Result<(), AdvisoriesError> {
     let broken = |error: zip::result::ZipError| AdvisoriesError::NotAFeed { path: path.to_owned(), reason: error.to_string() };
-    let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(broken)?;
+    let mut archive = zip::ZipArchive::new(file).map_err(broken)?;
     for i in 0..archive.len().min(MAX_ENTRIES) {
         let entry = archive.by_index(i).map_err(broken)?;
         // Names only tell what a document is; nothing is ever written under them.
         let inner = String::from_utf8_lossy(entry.name_raw()).into_owned();
         let name = format!("{}!{inner}", path.display());
-        if let (true, Some(syntax)) = (entry.is_file(), plain_syntax_of(&inner)) {
+        if let (true, Some(syntax)) = (entry.is_file(), syntax_of(&inner)) {
             let bytes = bounded(entry, path, &name)?;
             each(Document { name, syntax, bytes })?;
         }
@@ -157,7 +182,7 @@ fn tar_entries(
         let inner = entry.path_bytes();
         let inner = String::from_utf8_lossy(&inner).into_owned();
         let name = format!("{}!{inner}", path.display());
-        if let (true, Some(syntax)) = (entry.header().entry_type().is_file(), plain_syntax_of(&inner)) {
+        if let (true, Some(syntax)) = (entry.header().entry_type().is_file(), syntax_of(&inner)) {
             let bytes = bounded(entry, path, &name)?;
             each(Document { name, syntax, bytes })?;
         }

@@ -1,6 +1,6 @@
 //! The feeds that are fetched: where each is, what of an index it brings, and how its next state is judged.
 
-use crate::alpine;
+use crate::formats::{ALPINE_FEED, alpine_prefix};
 use lestrade_matching::Manifest;
 use lestrade_model::{Advisory, Ecosystem, Family};
 
@@ -57,7 +57,7 @@ impl FeedScope {
             }
             Self::DebianTracker => advisory.key.feed == "debian-tracker",
             Self::AlpineSecdb { release, repository } => {
-                advisory.key.feed == alpine::FEED && advisory.key.id.starts_with(&alpine::prefix(release, repository))
+                advisory.key.feed == ALPINE_FEED && advisory.key.id.starts_with(&alpine_prefix(release, repository))
             }
             Self::Epss | Self::Kev => false,
         }

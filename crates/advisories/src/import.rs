@@ -1,16 +1,13 @@
 //! Bringing records in: what is there, and what is new, becomes the next generation.
 
-use crate::documents::Syntax;
 use crate::feeds::FeedScope;
-use crate::{AdvisoriesError, Document, Documents, alpine, debian, exploitation, osv};
+use crate::formats::{self, EpssScores};
+use crate::{AdvisoriesError, Document, Documents};
 use lestrade_matching::{AdvisoryIndex, FeedState, Manifest, build_index_with};
 use lestrade_model::{Advisory, AdvisoryKey, Event, Exploitation, KnownExploited, Timestamp};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The feed under which imported OSV records are kept.
-const OSV_FEED: &str = "osv";
 /// The feeds of what is known of exploitation.
 const EPSS_FEED: &str = "epss";
 const KEV_FEED: &str = "kev";
@@ -79,11 +76,12 @@ impl Importer {
     /// When the path cannot be read or an archive is broken.
     pub fn import(&mut self, path: &Path) -> Result<(), AdvisoriesError> {
         let before = self.summary.read;
-        let passed_over = Documents::each(path, &mut |document| {
+        let leftovers = Documents::each(path, &mut |document| {
             self.document(document);
             Ok(())
         })?;
-        self.summary.passed_over += passed_over;
+        self.summary.passed_over += leftovers.passed_over;
+        leftovers.broken.into_iter().for_each(|(name, reason)| self.quarantine(name, reason));
         if self.summary.read == before {
             return Err(AdvisoriesError::Nothing { path: path.to_owned() });
         }
@@ -99,52 +97,30 @@ impl Importer {
     fn document(&mut self, document: Document) {
         let Document { name, syntax, bytes } = document;
         let text = String::from_utf8_lossy(&bytes);
-        let text = text.trim_start_matches('\u{feff}');
-        let value: Result<Value, String> = match syntax {
-            Syntax::Csv if exploitation::is_epss(text) => {
-                self.dated = exploitation::epss_date(text);
-                return self.epss(text, name);
-            }
-            Syntax::Csv => Err("not EPSS's CSV".into()),
-            Syntax::Yaml => serde_saphyr::from_str(text).map_err(|error| error.to_string()),
-            Syntax::Json => serde_json::from_str(text).map_err(|error| error.to_string()),
-        };
-        match value {
-            Ok(Value::Object(map)) if alpine::is_secdb(&map) => self.adopt(alpine::read_secdb(&map)),
-            Ok(Value::Object(map)) if exploitation::is_kev(&map) => match self.dated_kev(map) {
-                Ok(known) => self.kev(known),
-                Err(reason) => self.quarantine(name, reason),
-            },
-            Ok(Value::Object(map)) if map.contains_key("id") => self.record(Value::Object(map), &name),
-            Ok(Value::Object(map)) if debian::is_tracker(&map) => self.adopt(debian::read_tracker(map)),
-            Ok(Value::Object(map)) if debian::is_derived_tracker(&map) => self.adopt(debian::read_derived_tracker(map)),
-            Ok(Value::Array(records)) => records.into_iter().for_each(|record| self.record(record, &name)),
-            Ok(_) => self.quarantine(name, "none of the formats that are read".into()),
-            Err(reason) => self.quarantine(name, reason.lines().next().unwrap_or_default().to_owned()),
+        let brought = formats::read(&name, syntax, &text);
+        if brought.dated.is_some() {
+            self.dated = brought.dated;
         }
-    }
-
-    fn dated_kev(&mut self, map: serde_json::Map<String, Value>) -> Result<BTreeMap<String, KnownExploited>, String> {
-        self.dated = map.get("dateReleased").and_then(Value::as_str).map(str::to_owned);
-        exploitation::read_kev(map)
+        if let Some(scores) = brought.epss {
+            self.epss(scores);
+        }
+        if let Some(catalogue) = brought.kev {
+            self.kev(catalogue);
+        }
+        brought.advisories.into_iter().for_each(|advisory| self.insert(advisory));
+        brought.quarantined.into_iter().for_each(|(id, reason)| self.quarantine(id, reason));
     }
 
     /// Another day of EPSS takes the place of the one before.
-    fn epss(&mut self, text: &str, name: String) {
-        match exploitation::read_epss(text) {
-            Err(reason) => self.quarantine(name, reason),
-            Ok((scores, bad)) => {
-                self.summary.read += scores.len() as u64;
-                self.feeds.insert(EPSS_FEED.to_owned(), self.now);
-                for known in self.exploitation.values_mut() {
-                    (known.epss, known.percentile) = (None, None);
-                }
-                for (id, (epss, percentile)) in scores {
-                    let known = self.exploitation.entry(id).or_default();
-                    (known.epss, known.percentile) = (Some(epss), Some(percentile));
-                }
-                bad.into_iter().for_each(|(row, reason)| self.quarantine(format!("{name}: {row}"), reason));
-            }
+    fn epss(&mut self, scores: EpssScores) {
+        self.summary.read += scores.len() as u64;
+        self.feeds.insert(EPSS_FEED.to_owned(), self.now);
+        for known in self.exploitation.values_mut() {
+            (known.epss, known.percentile) = (None, None);
+        }
+        for (id, (epss, percentile)) in scores {
+            let known = self.exploitation.entry(id).or_default();
+            (known.epss, known.percentile) = (Some(epss), Some(percentile));
         }
     }
 
@@ -155,18 +131,6 @@ impl Importer {
         self.exploitation.values_mut().for_each(|known| known.known_exploited = None);
         for (id, entry) in catalogue {
             self.exploitation.entry(id).or_default().known_exploited = Some(entry);
-        }
-    }
-
-    fn adopt(&mut self, (advisories, quarantined): (Vec<Advisory>, Vec<(String, String)>)) {
-        advisories.into_iter().for_each(|advisory| self.insert(advisory));
-        quarantined.into_iter().for_each(|(id, reason)| self.quarantine(id, reason));
-    }
-
-    fn record(&mut self, record: Value, name: &str) {
-        match osv::read_osv(OSV_FEED, record) {
-            Ok(advisory) => self.insert(advisory),
-            Err(refused) => self.quarantine(format!("{name}: {}", refused.id), refused.reason),
         }
     }
 

@@ -4,27 +4,23 @@
 //! A record that cannot be used is *quarantined* with its reason; the rest of its feed is loaded. A generation replaces another
 //! only when it is complete: it is written beside, synced, then named.
 
-mod alpine;
-mod debian;
 mod documents;
 mod download;
 mod error;
-mod exploitation;
 mod feeds;
+mod formats;
 mod import;
 mod library;
-mod osv;
 mod starter;
 mod update;
 mod vex;
 
-pub use debian::{is_derived_tracker, is_tracker, read_derived_tracker, read_tracker};
-pub use documents::{Document, Documents, Syntax};
+pub use documents::{Document, Documents, Leftovers, Syntax};
 pub use error::AdvisoriesError;
 pub use feeds::{Feed, FeedPlaces, FeedScope};
+pub use formats::{Quarantine, read_osv};
 pub use import::{ImportSummary, Importer};
 pub use library::{GenerationId, Library, OpenIndex};
-pub use osv::{Quarantine, read_osv};
 pub use starter::{STARTER_FEED, starter_advisories, starter_index};
 pub use update::{FeedOutcome, UpdateProgress, UpdateReport, Updater};
 pub use vex::read_vex;

@@ -1,7 +1,7 @@
 //! The starter set: some well-known vulnerabilities that ship with the program, so that a first scan works with nothing set up.
 //! It is not intelligence: every output that rests on it says so, and the watching server never loads it.
 
-use crate::{AdvisoriesError, Importer, osv};
+use crate::{AdvisoriesError, Importer, read_osv};
 use lestrade_model::{Advisory, Timestamp};
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ const RECORDS: &str = include_str!("../starter/advisories.json");
 pub fn starter_advisories() -> Result<Vec<Advisory>, AdvisoriesError> {
     let broken = |reason: String| AdvisoriesError::NotAFeed { path: "starter/advisories.json".into(), reason };
     let records: Vec<Value> = serde_json::from_str(RECORDS).map_err(|error| broken(error.to_string()))?;
-    records.into_iter().map(|record| osv::read_osv(STARTER_FEED, record).map_err(|refused| broken(refused.to_string()))).collect()
+    records.into_iter().map(|record| read_osv(STARTER_FEED, record).map_err(|refused| broken(refused.to_string()))).collect()
 }
 
 /// The starter set, compiled.

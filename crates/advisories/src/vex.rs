@@ -47,7 +47,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 enum Product {
     /// The whole of what is scanned.
     Target,
-    Package(PackagePattern),
+    Package(Box<PackagePattern>),
 }
 
 fn openvex(document: &Value, source: &str, target: &str) -> Vec<Statement> {
@@ -79,11 +79,11 @@ fn openvex(document: &Value, source: &str, target: &str) -> Vec<Statement> {
         for product in statement["products"].as_array().into_iter().flatten() {
             let parts: Vec<&Value> = product["subcomponents"].as_array().into_iter().flatten().collect();
             match (named(product, target), parts.is_empty()) {
-                (Some(Product::Package(pattern)), true) => out.push(say(vec![pattern])),
+                (Some(Product::Package(pattern)), true) => out.push(say(vec![*pattern])),
                 (Some(Product::Target), true) => out.push(say(vec![])),
                 (Some(_), false) => {
                     let patterns = parts.into_iter().filter_map(|part| match named(part, target) {
-                        Some(Product::Package(pattern)) => Some(pattern),
+                        Some(Product::Package(pattern)) => Some(*pattern),
                         _ => None,
                     });
                     out.extend(patterns.map(|pattern| say(vec![pattern])));
@@ -105,7 +105,7 @@ fn named(product: &Value, target: &str) -> Option<Product> {
         let url: PackageUrl = id.parse().ok()?;
         match url.kind.as_str() {
             "oci" | "docker" => names_image(&url, target).then_some(Product::Target),
-            _ => PackagePattern::of(&url).map(Product::Package),
+            _ => PackagePattern::of(&url).map(|pattern| Product::Package(Box::new(pattern))),
         }
     })
 }

@@ -46,7 +46,7 @@ pub const fn comparable(component: &Component) -> bool {
 /// Streams of a module are packages apart, though they share a name.
 #[must_use]
 pub fn affects(affected: &Affected, component: &Component) -> Option<Verdict> {
-    if !affected.ecosystem.covers(&component.ecosystem) || affected.name != component.advised_name() || component.os_owned {
+    if !affected.ecosystem.covers(&component.ecosystem) || !is_named(affected, component) || component.os_owned {
         return None;
     }
     if !same_module(affected, component) {
@@ -79,6 +79,12 @@ pub fn affects(affected: &Affected, component: &Component) -> Option<Verdict> {
         fixed_in: fixed.map(str::to_owned),
         vendor_severity: affected.vendor_severity.clone(),
     })
+}
+
+/// Whether the entry names the component; one without a fix may name what it was built from.
+fn is_named(affected: &Affected, component: &Component) -> bool {
+    let has_fix = || affected.ranges.iter().flat_map(|range| &range.events).any(|event| matches!(event, Event::Fixed(_)));
+    affected.name == component.advised_name() || (component.advised_source() == Some(&affected.name) && !has_fix())
 }
 
 /// Whether entry and component are of one module stream, or both of none. Builds in a module say so in their release, which tells
@@ -167,6 +173,16 @@ mod tests {
         let mut listed = entry("npm", "a", &[]);
         listed.versions = vec!["1.0".into()];
         assert_eq!(affects(&listed, &component("npm", "a", "1.0.0")), None);
+    }
+
+    #[test]
+    fn red_hat_names_what_it_fixed_as_installed_and_what_is_open_by_its_source() {
+        let headers = component("Red Hat:9", "kernel-headers", "5.14.0-1.el9").from_source("kernel", "5.14.0-1.el9");
+        let open = entry("Red Hat:9", "kernel", &[Event::Introduced("0".into())]);
+        assert!(affects(&open, &headers).is_some());
+        assert_eq!(affects(&entry("Red Hat:9", "kernel", &until("5.14.0-9.el9")), &headers), None, "a fix names each package");
+        let debian = component("Debian:12", "libssl3", "3").from_source("openssl", "3");
+        assert_eq!(affects(&entry("Debian:12", "libssl3", &[Event::Introduced("0".into())]), &debian), None);
     }
 
     #[test]

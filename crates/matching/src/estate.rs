@@ -103,7 +103,9 @@ impl Estate {
         let id = next_id(self.components.len());
         self.component_ids.insert(hash, id);
         self.component_hashes.push(hash);
-        self.names.entry((component.ecosystem.family.clone(), component.advised_name().to_owned())).or_default().push(id);
+        for name in std::iter::once(component.advised_name()).chain(component.advised_source()) {
+            self.names.entry((component.ecosystem.family.clone(), name.to_owned())).or_default().push(id);
+        }
         self.components.push(component.clone());
         self.component_sets.push(RoaringBitmap::new());
         self.component_vulnerabilities.push(RoaringBitmap::new());

@@ -16,10 +16,12 @@ pub fn judge_component<B: AsRef<[u8]>>(index: &AdvisoryIndex<B>, component: &Com
     if component.os_owned {
         return Ok(found);
     }
-    for entry in index.entries(&component.ecosystem, component.advised_name())? {
-        if let Some(verdict) = affects(&entry.affected, component) {
-            for vulnerability in entry.vulnerabilities {
-                merge_into(&mut found, index.vulnerability(vulnerability)?.to_owned(), verdict.clone(), component);
+    for name in std::iter::once(component.advised_name()).chain(component.advised_source()) {
+        for entry in index.entries(&component.ecosystem, name)? {
+            if let Some(verdict) = affects(&entry.affected, component) {
+                for vulnerability in entry.vulnerabilities {
+                    merge_into(&mut found, index.vulnerability(vulnerability)?.to_owned(), verdict.clone(), component);
+                }
             }
         }
     }

@@ -95,6 +95,24 @@ pub struct Affected {
     pub vendor_severity: Option<String>,
 }
 
+impl Affected {
+    /// Every version of a package, without a fix: where that stands.
+    #[must_use]
+    pub fn always(ecosystem: Ecosystem, name: &str, unfixed: FixState) -> Self {
+        let name = ecosystem.family.normalise(name).into_owned();
+        let ranges = vec![Range { kind: RangeKind::Ecosystem, events: vec![Event::Introduced("0".into())] }];
+        Self { ecosystem, name, module: None, ranges, versions: vec![], unfixed, vendor_severity: None }
+    }
+
+    /// The versions of a package before the one that fixed it.
+    #[must_use]
+    pub fn before(ecosystem: Ecosystem, name: &str, fixed: &str) -> Self {
+        let mut before = Self::always(ecosystem, name, FixState::Open);
+        before.ranges.iter_mut().for_each(|range| range.events.push(Event::Fixed(fixed.to_owned())));
+        before
+    }
+}
+
 /// A link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reference {

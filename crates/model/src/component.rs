@@ -70,6 +70,13 @@ impl Component {
         }
     }
 
+    /// The other name that an advisory of this ecosystem may mean it by: see [`Family::names_both`](crate::Family::names_both).
+    #[must_use]
+    pub fn advised_source(&self) -> Option<&str> {
+        let source = self.source.as_ref().filter(|_| self.ecosystem.family.names_both())?;
+        (source.name != self.name).then_some(source.name.as_str())
+    }
+
     /// The version that advisories of this ecosystem are compared with.
     #[must_use]
     pub fn advised_version(&self) -> &str {

@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 /// The family of an ecosystem: one set of naming and ordering rules.
 ///
-/// Names are those of the OSV schema ("defined ecosystems"), which has none for CocoaPods and Conda; an unknown one is kept
-/// verbatim and is never guessed at.
+/// Names are those of the OSV schema ("defined ecosystems"), which has none for Amazon Linux, Bottlerocket, CocoaPods, Conda and
+/// Fedora; an unknown one is kept verbatim and is never guessed at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the names are their own documentation")]
@@ -18,17 +18,20 @@ pub enum Family {
     Amazon,
     AzureLinux,
     Bitnami,
+    Bottlerocket,
     Chainguard,
     ConanCenter,
     Cran,
     CratesIo,
     Debian,
+    Fedora,
     Go,
     Hackage,
     Hex,
     Maven,
     Npm,
     NuGet,
+    OpenSuse,
     Oracle,
     Packagist,
     Photon,
@@ -54,17 +57,20 @@ const NAMES: &[(Family, &str)] = &[
     (Family::Amazon, "Amazon Linux"),
     (Family::AzureLinux, "Azure Linux"),
     (Family::Bitnami, "Bitnami"),
+    (Family::Bottlerocket, "Bottlerocket"),
     (Family::Chainguard, "Chainguard"),
     (Family::ConanCenter, "ConanCenter"),
     (Family::Cran, "CRAN"),
     (Family::CratesIo, "crates.io"),
     (Family::Debian, "Debian"),
+    (Family::Fedora, "Fedora"),
     (Family::Go, "Go"),
     (Family::Hackage, "Hackage"),
     (Family::Hex, "Hex"),
     (Family::Maven, "Maven"),
     (Family::Npm, "npm"),
     (Family::NuGet, "NuGet"),
+    (Family::OpenSuse, "openSUSE"),
     (Family::Oracle, "Oracle Linux"),
     (Family::Packagist, "Packagist"),
     (Family::Photon, "Photon OS"),
@@ -102,8 +108,11 @@ impl Family {
                 | Self::Alpine
                 | Self::Amazon
                 | Self::AzureLinux
+                | Self::Bottlerocket
                 | Self::Chainguard
                 | Self::Debian
+                | Self::Fedora
+                | Self::OpenSuse
                 | Self::Oracle
                 | Self::Photon
                 | Self::RedHat
@@ -120,10 +129,26 @@ impl Family {
         matches!(self, Self::Debian | Self::Ubuntu | Self::Alpine | Self::Wolfi | Self::Chainguard)
     }
 
-    /// A release without what some write behind it and others do not: `22.04:LTS` is `22.04` to Ubuntu. `Pro:22.04:LTS` is another
-    /// release: its fixes are for subscribers.
+    /// Whether advisories of this family name packages as they are installed where they know a fix, and source packages where
+    /// there is none.
+    #[must_use]
+    pub const fn names_both(&self) -> bool {
+        matches!(self, Self::RedHat)
+    }
+
+    /// A release without what some write about it and others do not.
+    ///
+    /// `22.04:LTS` is `22.04` to Ubuntu; `Pro:22.04:LTS` is another release: its fixes are for subscribers. Red Hat's are CPEs
+    /// (`enterprise_linux:9::baseos`), of which the repository does not matter; those of extended support (`rhel_eus:9.2`) are
+    /// releases of their own. SUSE's are products: what a module or an edition gets is of the service pack that all share
+    /// (`Linux Enterprise Module for Basesystem 15 SP4` is of `15 SP4`).
     fn plain_release<'a>(&self, release: &'a str) -> &'a str {
-        if *self == Self::Ubuntu { release.strip_suffix(":LTS").unwrap_or(release) } else { release }
+        match self {
+            Self::Ubuntu => release.strip_suffix(":LTS").unwrap_or(release),
+            Self::RedHat => release.strip_prefix("enterprise_linux:").map_or(release, |rest| rest.split(':').next().unwrap_or(rest)),
+            Self::Suse => service_pack(release),
+            _ => release,
+        }
     }
 
     /// A package name in the one spelling under which it is indexed.
@@ -139,6 +164,17 @@ impl Family {
             _ => Cow::Borrowed(name),
         }
     }
+}
+
+/// `15 SP4` of `Linux Enterprise Server 15 SP4-LTSS`; what is no edition of the enterprise system is kept whole.
+fn service_pack(release: &str) -> &str {
+    let Some(product) = release.strip_prefix("Linux Enterprise ").filter(|product| !product.starts_with("Micro")) else { return release };
+    let Some(at) = product.find(|c: char| c.is_ascii_digit()) else { return release };
+    // Names of modules may have numbers of their own: the release is the last.
+    let at =
+        product.match_indices(' ').map(|(at, _)| at + 1).rfind(|at| product[*at..].starts_with(|c: char| c.is_ascii_digit())).unwrap_or(at);
+    let pack = &product[at..];
+    pack.find('-').map_or(pack, |end| &pack[..end])
 }
 
 /// PEP 503: lower case, runs of `-`, `_` and `.` become one `-`.
@@ -255,6 +291,22 @@ mod tests {
         assert!(!eco("Ubuntu").covers(&eco("Debian:12")));
         assert!(eco("Ubuntu:22.04:LTS").covers(&eco("Ubuntu:22.04")) && eco("Ubuntu:22.04").covers(&eco("Ubuntu:22.04:LTS")));
         assert!(!eco("Ubuntu:Pro:22.04:LTS").covers(&eco("Ubuntu:22.04")));
+        assert!(eco("Red Hat:enterprise_linux:9::baseos").covers(&eco("Red Hat:9")));
+        assert!(!eco("Red Hat:rhel_eus:9.2::baseos").covers(&eco("Red Hat:9")));
+    }
+
+    #[test]
+    fn all_editions_of_a_service_pack_are_one_release() {
+        let eco = |s: &str| s.parse::<Ecosystem>().unwrap();
+        let ours = eco("SUSE:Linux Enterprise Server 15 SP4");
+        for same in
+            ["Server 15 SP4-LTSS", "Module for Basesystem 15 SP4", "Module for Python 3 15 SP4", "Server for SAP Applications 15 SP4"]
+        {
+            assert!(eco(&format!("SUSE:Linux Enterprise {same}")).covers(&ours), "{same}");
+        }
+        for other in ["Linux Enterprise Server 15 SP5", "Linux Enterprise Server 15", "Linux Enterprise Micro 5.4", "Manager Server 4.3"] {
+            assert!(!eco(&format!("SUSE:{other}")).covers(&ours), "{other}");
+        }
     }
 
     #[test]

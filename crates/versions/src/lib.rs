@@ -101,6 +101,9 @@ impl Scheme {
             | Family::Amazon
             | Family::AzureLinux
             | Family::Oracle
+            | Family::Bottlerocket
+            | Family::Fedora
+            | Family::OpenSuse
             | Family::Photon
             | Family::RedHat
             | Family::RockyLinux

@@ -41,12 +41,12 @@ fn records_of_every_packaging_are_read() {
     tar.append_data(&mut header, "deep/record.json", RECORD.as_bytes()).unwrap();
     drop(tar.into_inner().unwrap());
     let mut names = Vec::new();
-    let passed_over = Documents::each(folder.path(), &mut |document| {
+    let leftovers = Documents::each(folder.path(), &mut |document| {
         names.push(document.name.rsplit('/').next().unwrap().to_owned());
         Ok(())
     })
     .unwrap();
-    assert_eq!((names.as_slice(), passed_over), (["a.json", "b.yaml", "record.json"].map(str::to_owned).as_slice(), 1));
+    assert_eq!((names.as_slice(), leftovers.passed_over), (["a.json", "b.yaml", "record.json"].map(str::to_owned).as_slice(), 1));
 }
 
 #[test]

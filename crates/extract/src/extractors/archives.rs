@@ -32,7 +32,7 @@ impl Allowance {
     }
 
     /// Gives back what an archive took that is read.
-    pub(super) fn release(&mut self, content: &Cow<'_, [u8]>) {
+    pub(super) fn release(&mut self, content: Cow<'_, [u8]>) {
         if let Cow::Owned(content) = content {
             self.held += content.len() as u64;
         }

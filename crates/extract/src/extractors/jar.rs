@@ -99,7 +99,7 @@ fn read(mut archive: Archive<'_>, path: &str, place: &str, depth: usize, allowan
             Ok(archive) => read(archive, &name, &format!("{at}/"), depth + 1, allowance, out),
             Err(error) => out.problem(error.at(&at)),
         }
-        allowance.release(&content);
+        allowance.release(content);
     }
 }
 

@@ -1,5 +1,6 @@
 //! OSV records (OSV schema 1.x, ossf/osv-schema): the exchange format of most feeds.
 
+use super::{Brought, Format, Parsed, ubuntu};
 use lestrade_model::{
     Advisory, AdvisoryKey, Affected, Cvss, Ecosystem, Event, FixState, Range, RangeKind, Reference, Score, ScoreSource, Timestamp,
 };
@@ -21,6 +22,35 @@ pub struct Quarantine {
     pub id: String,
     /// One clause.
     pub reason: String,
+}
+
+/// The feed under which its records are kept.
+pub(crate) const FEED: &str = "osv";
+
+pub(super) struct Osv;
+
+impl Format for Osv {
+    fn recognises(&self, _: &str, document: &Parsed<'_>) -> bool {
+        match document {
+            Parsed::Object(record) => record.contains_key("id") && !record.contains_key("@context"),
+            Parsed::List(records) => records.first().is_some_and(|record| record.get("id").is_some()),
+            _ => false,
+        }
+    }
+
+    fn read(&self, name: &str, document: Parsed<'_>) -> Brought {
+        let mut brought = Brought::default();
+        let mut one = |record: Value| match read_osv(FEED, record) {
+            Ok(advisory) => brought.advisories.push(advisory),
+            Err(refused) => brought.quarantined.push((format!("{name}: {}", refused.id), refused.reason)),
+        };
+        match document {
+            Parsed::Object(record) => one(Value::Object(record)),
+            Parsed::List(records) => records.into_iter().for_each(one),
+            _ => {}
+        }
+        brought
+    }
 }
 
 #[derive(Deserialize)]
@@ -135,10 +165,15 @@ pub fn read_osv(feed: &str, value: Value) -> Result<Advisory, Quarantine> {
         upstream => upstream.unwrap_or_default(),
     };
     let module = record.summary.as_deref().and_then(module_of);
+    // A notice names the distributor's own records of what it fixes: `UBUNTU-CVE-2021-3782`.
+    let upstream = upstream.into_iter().map(|id| match id.find("-CVE-") {
+        Some(at) => id[at + 1..].to_owned(),
+        None => id,
+    });
     Ok(Advisory {
         key: AdvisoryKey { feed: feed.to_owned(), id: record.id },
         aliases: record.aliases.unwrap_or_default(),
-        upstream,
+        upstream: upstream.collect(),
         summary: cut(record.summary.unwrap_or_default()),
         details: cut(record.details.unwrap_or_default()),
         published: time(record.published, "published")?,
@@ -146,7 +181,7 @@ pub fn read_osv(feed: &str, value: Value) -> Result<Advisory, Quarantine> {
         modified: record.modified.and_then(|text| Timestamp::parse(&text).ok()),
         withdrawn: time(record.withdrawn, "withdrawn")?,
         scores,
-        vendor_severity: text_at(&specific, "severity"),
+        vendor_severity: text_at(&specific, "severity").or_else(|| word(record.severity.as_ref())),
         cwes: specific
             .get("cwe_ids")
             .and_then(Value::as_array)
@@ -162,7 +197,7 @@ pub fn read_osv(feed: &str, value: Value) -> Result<Advisory, Quarantine> {
             .filter(|r| (r.url.starts_with("https://") || r.url.starts_with("http://")) && r.url.len() <= 2048)
             .map(|r| Reference { url: r.url })
             .collect(),
-        affected: affected.into_iter().filter_map(|record| entry(record, module.as_deref())).collect(),
+        affected: ubuntu::join_subscriptions(affected.into_iter().filter_map(|record| entry(record, module.as_deref())).collect()),
     })
 }
 
@@ -236,6 +271,12 @@ fn range(record: RangeRecord) -> Option<Range> {
 fn scores(list: Option<&Value>, source: &ScoreSource) -> Vec<Score> {
     let vectors = list.and_then(Value::as_array).into_iter().flatten().filter_map(|entry| entry.get("score")?.as_str());
     vectors.filter_map(|vector| Cvss::parse(vector).ok()).map(|cvss| Score { cvss, source: source.clone() }).collect()
+}
+
+/// A distributor's own word among the scores: Ubuntu's priority.
+fn word(list: Option<&Value>) -> Option<String> {
+    let entries = list.and_then(Value::as_array).into_iter().flatten();
+    entries.filter(|entry| entry["type"] == "Ubuntu").find_map(|entry| text_at(entry, "score"))
 }
 
 fn text_at(value: &Value, key: &str) -> Option<String> {

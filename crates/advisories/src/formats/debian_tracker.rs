@@ -3,6 +3,7 @@
 //! Semantics: fixed in version "0" is *not affected*; `open` is affected without a fix, and `nodsa_reason` says why none comes;
 //! `undetermined` is under investigation; urgency `unimportant` is the distributor's own word and is kept, not obeyed.
 
+use super::{Brought, Format, Parsed};
 use lestrade_model::{Advisory, Affected, Ecosystem, Event, Family, FixState, Range, RangeKind};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -43,9 +44,22 @@ struct Release {
     nodsa_reason: Option<String>,
 }
 
+pub(super) struct DebianTracker;
+
+impl Format for DebianTracker {
+    fn recognises(&self, _: &str, document: &Parsed<'_>) -> bool {
+        matches!(document, Parsed::Object(document) if is_tracker(document) || is_derived_tracker(document))
+    }
+
+    fn read(&self, _: &str, document: Parsed<'_>) -> Brought {
+        let Parsed::Object(document) = document else { return Brought::default() };
+        let (advisories, quarantined) = if is_tracker(&document) { read_tracker(document) } else { read_derived_tracker(document) };
+        Brought { advisories, quarantined, ..Brought::default() }
+    }
+}
+
 /// Whether a document has the tracker's shape.
-#[must_use]
-pub fn is_tracker(document: &Map<String, Value>) -> bool {
+fn is_tracker(document: &Map<String, Value>) -> bool {
     first_issue(document).is_some_and(|issue| issue.get("releases").is_some())
 }
 
@@ -55,14 +69,12 @@ fn first_issue(document: &Map<String, Value>) -> Option<&Value> {
 }
 
 /// Whether a document has the shape of fixed versions collected from changelogs: source -> `cves` -> CVE -> version.
-#[must_use]
-pub fn is_derived_tracker(document: &Map<String, Value>) -> bool {
+fn is_derived_tracker(document: &Map<String, Value>) -> bool {
     document.values().next().is_some_and(|source| source.get("cves").is_some_and(Value::is_object))
 }
 
 /// Reads the tracker's document into one advisory a CVE. What has another shape is answered as (id, reason).
-#[must_use]
-pub fn read_tracker(document: Map<String, Value>) -> (Vec<Advisory>, Vec<(String, String)>) {
+fn read_tracker(document: Map<String, Value>) -> (Vec<Advisory>, Vec<(String, String)>) {
     let mut advisories = BTreeMap::new();
     let mut quarantined = Vec::new();
     for (source, issues) in document {
@@ -88,8 +100,7 @@ pub fn read_tracker(document: Map<String, Value>) -> (Vec<Advisory>, Vec<(String
 }
 
 /// Reads fixed versions that were collected from changelogs of one release (bookworm). It knows only what *is* fixed.
-#[must_use]
-pub fn read_derived_tracker(document: Map<String, Value>) -> (Vec<Advisory>, Vec<(String, String)>) {
+fn read_derived_tracker(document: Map<String, Value>) -> (Vec<Advisory>, Vec<(String, String)>) {
     let mut advisories = BTreeMap::new();
     let mut quarantined = Vec::new();
     for (source, entry) in document {
