@@ -18,19 +18,32 @@ pub enum FeedScope {
         /// `main`, `community`.
         repository: String,
     },
+    /// The records of a feed of its own.
+    Records {
+        /// The feed under which they are kept.
+        feed: &'static str,
+        /// What their ids begin with, where a feed comes in parts.
+        prefix: String,
+        /// Whose packages they are about, where that is one distribution's.
+        ecosystem: Option<Ecosystem>,
+    },
     /// EPSS.
     Epss,
     /// CISA's catalogue of exploited vulnerabilities.
     Kev,
 }
 
-impl Feed {
-    /// The end of its address, which tells how it is written: `all.zip`, `data.json`.
-    pub(crate) fn file(&self) -> &str {
-        let end = self.url.split(['?', '#']).next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
-        // The Debian tracker's address ends in a folder.
-        if end.contains('.') { end } else { "data.json" }
-    }
+/// The way from a feed's address to its next state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The address is that of a file.
+    File,
+    /// A dump of OSV's, beside which lies the list of its changes.
+    OsvDump,
+    /// A package repository (`repodata/repomd.xml`), or a list of its mirrors.
+    Repository,
+    /// A folder of CSAF documents with an archive of them and lists of changes.
+    CsafArchive,
 }
 
 impl FeedScope {
@@ -42,6 +55,8 @@ impl FeedScope {
             Self::Osv(family) => manifest.ecosystems.iter().any(|(ecosystem, _)| ecosystem.family == *family),
             Self::DebianTracker => has("debian-tracker") || manifest.ecosystems.iter().any(|(e, _)| e.family == Family::Debian),
             Self::AlpineSecdb { release, .. } => manifest.speaks_of(&Ecosystem::release(Family::Alpine, release)),
+            Self::Records { ecosystem: Some(ecosystem), .. } => manifest.speaks_of(ecosystem),
+            Self::Records { feed, .. } => has(feed),
             Self::Epss => has("epss"),
             Self::Kev => has("kev"),
         }
@@ -59,6 +74,7 @@ impl FeedScope {
             Self::AlpineSecdb { release, repository } => {
                 advisory.key.feed == ALPINE_FEED && advisory.key.id.starts_with(&alpine_prefix(release, repository))
             }
+            Self::Records { feed, prefix, .. } => advisory.key.feed == *feed && advisory.key.id.starts_with(prefix.as_str()),
             Self::Epss | Self::Kev => false,
         }
     }
@@ -71,12 +87,14 @@ pub struct Feed {
     pub name: String,
     /// Where it is.
     pub url: String,
+    /// How to get it from there.
+    pub route: Route,
     /// What it brings.
     pub scope: FeedScope,
 }
 
-/// Where feeds are.
-#[derive(Clone, Debug)]
+/// Where feeds are. An empty address turns a feed off.
+#[derive(Clone, Debug, Default)]
 pub struct FeedPlaces {
     /// The folder of OSV's dumps.
     pub osv: String,
@@ -88,6 +106,28 @@ pub struct FeedPlaces {
     pub alpine_secdb: String,
     /// Alpine's releases: `v3.20`.
     pub alpine_releases: Vec<String>,
+    /// The folder of Wolfi's `security.json`.
+    pub wolfi_secdb: String,
+    /// The folder of Chainguard's `security.json`.
+    pub chainguard_secdb: String,
+    /// The folder of Red Hat's VEX documents.
+    pub redhat_csaf: String,
+    /// The host of Amazon Linux's repositories.
+    pub amazon_linux: String,
+    /// Amazon Linux's repositories: `al2023/core`, `2/extras/kernel-5.15`.
+    pub amazon_linux_repositories: Vec<String>,
+    /// Oracle's OVAL definitions.
+    pub oracle_oval: String,
+    /// The folder of Azure Linux's OVAL definitions.
+    pub azurelinux_oval: String,
+    /// The folder of Photon's data.
+    pub photon: String,
+    /// Photon's releases: `5.0`.
+    pub photon_releases: Vec<String>,
+    /// The folder of NVD's yearly files.
+    pub nvd: String,
+    /// The years of NVD's files.
+    pub nvd_years: Vec<String>,
     /// EPSS's CSV.
     pub epss: String,
     /// KEV's JSON.
@@ -99,11 +139,81 @@ impl FeedPlaces {
     #[must_use]
     pub fn feeds(&self) -> Vec<Feed> {
         let mut all: Vec<Feed> = self.osv_ecosystems.iter().map(|ecosystem| self.osv(ecosystem)).collect();
-        all.push(Feed { name: "debian-tracker".into(), url: self.debian_tracker.clone(), scope: FeedScope::DebianTracker });
+        all.push(file("debian-tracker", &self.debian_tracker, FeedScope::DebianTracker));
         all.extend(self.alpine_releases.iter().flat_map(|release| self.alpine(release)));
-        all.push(Feed { name: "epss".into(), url: self.epss.clone(), scope: FeedScope::Epss });
-        all.push(Feed { name: "kev".into(), url: self.kev.clone(), scope: FeedScope::Kev });
+        all.extend(self.distributors());
+        all.extend(self.nvd_years.iter().map(|year| {
+            let scope = FeedScope::Records { feed: "nvd", prefix: format!("CVE-{year}-"), ecosystem: None };
+            file(&format!("nvd/{year}"), &format!("{}/nvdcve-2.0-{year}.json.gz", self.nvd.trim_end_matches('/')), scope)
+        }));
+        all.push(file("epss", &self.epss, FeedScope::Epss));
+        all.push(file("kev", &self.kev, FeedScope::Kev));
+        all.retain(|feed| !feed.url.is_empty());
         all
+    }
+
+    /// The feeds of distributors that are one file or folder each.
+    fn distributors(&self) -> Vec<Feed> {
+        let of = |feed: &'static str, prefix: &str, ecosystem: Ecosystem| FeedScope::Records {
+            feed,
+            prefix: prefix.to_owned(),
+            ecosystem: Some(ecosystem),
+        };
+        let below =
+            |folder: &str, file: &str| if folder.is_empty() { String::new() } else { format!("{}/{file}", folder.trim_end_matches('/')) };
+        let mut all = vec![
+            file("wolfi-secdb", &below(&self.wolfi_secdb, "security.json"), of("wolfi-secdb", "", Ecosystem::of(Family::Wolfi))),
+            file(
+                "chainguard-secdb",
+                &below(&self.chainguard_secdb, "security.json"),
+                of("chainguard-secdb", "", Ecosystem::of(Family::Chainguard)),
+            ),
+            file("oracle-oval", &self.oracle_oval, of("oracle-oval", "", Ecosystem::of(Family::Oracle))),
+            file(
+                "azurelinux-oval/3",
+                &below(&self.azurelinux_oval, "azurelinux-3.0-oval.xml"),
+                of("azurelinux-oval", "oval:com.microsoft.azurelinux", Ecosystem::release(Family::AzureLinux, "3")),
+            ),
+            file(
+                "azurelinux-oval/2",
+                &below(&self.azurelinux_oval, "cbl-mariner-2.0-oval.xml"),
+                of("azurelinux-oval", "oval:com.microsoft.cbl-mariner", Ecosystem::release(Family::AzureLinux, "2")),
+            ),
+            Feed {
+                route: Route::CsafArchive,
+                ..file("redhat-csaf", &self.redhat_csaf, of("redhat-csaf", "", Ecosystem::of(Family::RedHat)))
+            },
+        ];
+        all.extend(self.photon_releases.iter().map(|release| {
+            let url = below(&self.photon, &format!("cve_data_photon{release}.json"));
+            file(&format!("photon/{release}"), &url, of("photon", &format!("{release}/"), Ecosystem::release(Family::Photon, release)))
+        }));
+        all.extend(
+            self.amazon_linux_repositories.iter().filter(|_| !self.amazon_linux.is_empty()).map(|repository| self.amazon(repository)),
+        );
+        all
+    }
+
+    /// A repository of Amazon Linux, with the ids that its updates have.
+    fn amazon(&self, repository: &str) -> Feed {
+        let base = self.amazon_linux.trim_end_matches('/');
+        let (generation, path) = repository.split_once('/').unwrap_or((repository, "core"));
+        let (release, url) = match generation.strip_prefix("al") {
+            Some(year) => (year, format!("{base}/{generation}/{path}/mirrors/latest/x86_64/mirror.list")),
+            None => (generation, format!("{base}/{generation}/{path}/latest/x86_64/mirror.list")),
+        };
+        let topic = path.rsplit('/').next().unwrap_or(path);
+        let topic = match topic {
+            "core" => String::new(),
+            "kernel-livepatch" => "LIVEPATCH".to_owned(),
+            topic => topic.to_ascii_uppercase(),
+        };
+        let scope = FeedScope::Records {
+            feed: "updateinfo",
+            prefix: format!("ALAS{release}{topic}-"),
+            ecosystem: Some(Ecosystem::release(Family::Amazon, release)),
+        };
+        Feed { route: Route::Repository, ..file(&format!("amazon-linux/{repository}"), &url, scope) }
     }
 
     fn osv(&self, ecosystem: &str) -> Feed {
@@ -112,15 +222,16 @@ impl FeedPlaces {
         Feed {
             name: format!("osv/{ecosystem}"),
             url: format!("{}/{folder}/all.zip", self.osv.trim_end_matches('/')),
+            route: Route::OsvDump,
             scope: FeedScope::Osv(family),
         }
     }
 
     fn alpine(&self, release: &str) -> Vec<Feed> {
-        let one = |repository: &str| Feed {
-            name: format!("alpine-secdb/{release}/{repository}"),
-            url: format!("{}/{release}/{repository}.json", self.alpine_secdb.trim_end_matches('/')),
-            scope: FeedScope::AlpineSecdb { release: release.to_owned(), repository: repository.to_owned() },
+        let one = |repository: &str| {
+            let scope = FeedScope::AlpineSecdb { release: release.to_owned(), repository: repository.to_owned() };
+            let url = format!("{}/{release}/{repository}.json", self.alpine_secdb.trim_end_matches('/'));
+            file(&format!("alpine-secdb/{release}/{repository}"), &url, scope)
         };
         vec![one("main"), one("community")]
     }
@@ -135,16 +246,28 @@ impl FeedPlaces {
     /// The feeds that are needed to judge packages of these ecosystems, with what is known of exploitation.
     #[must_use]
     pub fn needed(&self, ecosystems: &[Ecosystem]) -> Vec<Feed> {
+        let distributors: Vec<Family> = self
+            .distributors()
+            .into_iter()
+            .filter(|feed| !feed.url.is_empty())
+            .filter_map(|feed| match feed.scope {
+                FeedScope::Records { ecosystem, .. } => ecosystem.map(|ecosystem| ecosystem.family),
+                _ => None,
+            })
+            .collect();
         let speaks = |feed: &Feed| match &feed.scope {
             FeedScope::Osv(family) => {
                 // Where a distribution's own feed is fetched, OSV's copy of it is not needed.
-                let own = matches!(family, Family::Debian | Family::Alpine);
+                let own = matches!(family, Family::Debian | Family::Alpine) || distributors.contains(family);
                 !own && ecosystems.iter().any(|ecosystem| ecosystem.family == *family)
             }
             FeedScope::DebianTracker => ecosystems.iter().any(|ecosystem| ecosystem.family == Family::Debian),
             FeedScope::AlpineSecdb { release, .. } => {
                 ecosystems.iter().any(|e| e.family == Family::Alpine && e.release.as_deref() == Some(release.as_str()))
             }
+            FeedScope::Records { ecosystem: Some(own), .. } => ecosystems.iter().any(|ecosystem| own.covers(ecosystem)),
+            // Scores and texts for all: large, and no finding hangs on them.
+            FeedScope::Records { .. } => false,
             FeedScope::Epss | FeedScope::Kev => true,
         };
         let mut needed: Vec<Feed> = self.feeds().into_iter().filter(speaks).collect();
@@ -155,4 +278,9 @@ impl FeedPlaces {
         }
         needed
     }
+}
+
+/// A feed that is one file.
+fn file(name: &str, url: &str, scope: FeedScope) -> Feed {
+    Feed { name: name.to_owned(), url: url.to_owned(), route: Route::File, scope }
 }

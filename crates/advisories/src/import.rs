@@ -174,6 +174,21 @@ impl Importer {
         part.summary.quarantined.into_iter().for_each(|(id, reason)| self.quarantine(id, reason));
     }
 
+    /// Puts changed records of a feed in the place of their former states, and takes out those that are gone.
+    pub(crate) fn change(&mut self, scope: &FeedScope, part: Self, gone: &[String]) {
+        self.advisories.retain(|key, advisory| !(gone.contains(&key.id) && scope.holds(advisory)));
+        self.feeds.extend(part.feeds);
+        self.advisories.extend(part.advisories);
+        self.summary.read += part.summary.read;
+        part.summary.quarantined.into_iter().for_each(|(id, reason)| self.quarantine(id, reason));
+    }
+
+    /// Whether what was brought in is a feed's: a dump may hold records of other ecosystems beside, it may not be of another one
+    /// altogether.
+    pub(crate) fn is_of(&self, scope: &FeedScope) -> bool {
+        self.records_in(scope) > 0
+    }
+
     /// How many records were brought in.
     pub(crate) const fn records(&self) -> u64 {
         self.summary.read

@@ -11,13 +11,14 @@ mod feeds;
 mod formats;
 mod import;
 mod library;
+mod routes;
 mod starter;
 mod update;
 mod vex;
 
 pub use documents::{Document, Documents, Leftovers, Syntax};
 pub use error::AdvisoriesError;
-pub use feeds::{Feed, FeedPlaces, FeedScope};
+pub use feeds::{Feed, FeedPlaces, FeedScope, Route};
 pub use formats::{Quarantine, read_osv};
 pub use import::{ImportSummary, Importer};
 pub use library::{GenerationId, Library, OpenIndex};

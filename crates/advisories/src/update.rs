@@ -3,8 +3,9 @@
 //! A state that is not plausible is refused and the last good one stays: one that cannot be read, is older, or has shrunk by more
 //! than a share. All that was accepted becomes one generation.
 
-use crate::download::{Downloaded, Downloader, Validators};
-use crate::feeds::{Feed, FeedScope};
+use crate::download::Downloader;
+use crate::feeds::Feed;
+use crate::routes::{Cursor, Next, Trip};
 use crate::{AdvisoriesError, Importer, Library};
 use lestrade_matching::IndexDiff;
 use lestrade_model::Timestamp;
@@ -14,8 +15,6 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The largest file of a feed.
-const MAX_FILE: u64 = 4 << 30;
 /// How many are fetched at a time.
 const PARALLEL: usize = 4;
 /// The share of its records that a feed may lose between two states, once it has so many.
@@ -68,7 +67,7 @@ pub trait UpdateProgress: Sync {
 struct FeedMemory {
     url: String,
     #[serde(flatten)]
-    validators: Validators,
+    cursor: Cursor,
     records: u64,
     /// When it was last seen to be current.
     checked: Timestamp,
@@ -77,13 +76,6 @@ struct FeedMemory {
 }
 
 const MEMORY: &str = "feeds.json";
-
-/// A feed's next state, read and not yet in force.
-struct Next {
-    validators: Validators,
-    part: Importer,
-    dated: Option<String>,
-}
 
 /// Brings feeds up to date in a library.
 pub struct Updater<'a> {
@@ -197,17 +189,8 @@ impl<'a> Updater<'a> {
 
     fn fetch(&self, downloader: &Downloader, feed: &Feed, downloads: &Path, progress: &dyn UpdateProgress) -> Result<Next, FeedOutcome> {
         let memory = self.memory.get(&feed.name).filter(|memory| memory.url == feed.url);
-        let known = memory.map(|memory| memory.validators.clone()).unwrap_or_default();
-        let to = downloads.join(format!("{}.{}", file_name(&feed.name), file_name(feed.file())));
-        let downloaded = downloader
-            .fetch(&feed.url, &known, &to, MAX_FILE, &mut |bytes, total| progress.fetched(&feed.name, bytes, total))
-            .map_err(FeedOutcome::Unreachable)?;
-        let Downloaded::Whole(validators) = downloaded else { return Err(FeedOutcome::Unchanged) };
-        let read = read(feed, &to, self.now);
-        // Whatever it is, it is not begun with next time.
-        let _ = std::fs::remove_file(&to);
-        let (part, dated) = read.map_err(FeedOutcome::Refused)?;
-        Ok(Next { validators, part, dated })
+        let cursor = memory.map(|memory| &memory.cursor);
+        Trip { downloader, feed, cursor, downloads, now: self.now, progress }.next()
     }
 
     /// Puts a feed's next state in the place of its former one, if it is plausible.
@@ -219,6 +202,14 @@ impl<'a> Updater<'a> {
         quarantined: &mut Vec<(String, String)>,
     ) -> Result<(u64, usize), String> {
         let before = self.memory.get(&feed.name);
+        let refused = next.part.quarantined().to_vec();
+        if let Some(gone) = next.gone {
+            importer.change(&feed.scope, next.part, &gone);
+            let records = importer.records_in(&feed.scope);
+            let memory = FeedMemory { url: feed.url.clone(), cursor: next.cursor, records, checked: self.now, dated: None };
+            self.memory.insert(feed.name.clone(), memory);
+            return Ok(Self::told(feed, records, refused, quarantined));
+        }
         let records = next.part.records();
         let had = before.map_or_else(|| importer.records_in(&feed.scope), |memory| memory.records);
         if had >= LOSS_FROM && (records as f64) < had as f64 * (1.0 - MAX_LOSS) {
@@ -229,47 +220,20 @@ impl<'a> Updater<'a> {
         {
             return Err(format!("it is of {dated}, and what is here is of {was}"));
         }
-        let refused = next.part.quarantined().to_vec();
         importer.replace(&feed.scope, next.part);
-        let memory = FeedMemory { url: feed.url.clone(), validators: next.validators, records, checked: self.now, dated: next.dated };
+        let memory = FeedMemory { url: feed.url.clone(), cursor: next.cursor, records, checked: self.now, dated: next.dated };
         self.memory.insert(feed.name.clone(), memory);
+        Ok(Self::told(feed, records, refused, quarantined))
+    }
+
+    fn told(feed: &Feed, records: u64, refused: Vec<(String, String)>, quarantined: &mut Vec<(String, String)>) -> (u64, usize) {
         let count = refused.len();
         quarantined.extend(refused.into_iter().map(|(id, reason)| (format!("{}: {id}", feed.name), reason)));
-        Ok((records, count))
+        (records, count)
     }
 
     fn remember(&self) -> Result<(), AdvisoriesError> {
         let bytes = serde_json::to_vec_pretty(&self.memory).unwrap_or_default();
         self.library.keep(MEMORY, &bytes)
     }
-}
-
-/// Reads a feed's file by itself. Answers its records and the date that it bears.
-fn read(feed: &Feed, path: &Path, now: Timestamp) -> Result<(Importer, Option<String>), String> {
-    let mut part = Importer::new(now);
-    if let Err(error) = part.import(path) {
-        return Err(match error {
-            AdvisoriesError::Nothing { .. } => {
-                part.quarantined().first().map_or_else(|| "there is nothing in it".to_owned(), |(_, reason)| reason.clone())
-            }
-            AdvisoriesError::NotAFeed { reason, .. } => reason,
-            other => other.to_string(),
-        });
-    }
-    let expected = match &feed.scope {
-        FeedScope::Epss => part.scored() > 0,
-        FeedScope::Kev => part.exploited() > 0,
-        // A dump may hold records of other ecosystems beside; it may not be of another one altogether.
-        scope => part.records_in(scope) > 0,
-    };
-    if !expected {
-        return Err("it is another feed, or empty".into());
-    }
-    let dated = part.dated().map(str::to_owned);
-    Ok((part, dated))
-}
-
-/// A feed's name as a file's.
-fn file_name(feed: &str) -> String {
-    feed.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '_' }).collect()
 }

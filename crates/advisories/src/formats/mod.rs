@@ -18,6 +18,7 @@ mod xml;
 
 pub use osv::{Quarantine, read_osv};
 pub(crate) use secdb::{FEED as ALPINE_FEED, prefix as alpine_prefix};
+pub(crate) use updateinfo::index_of_repository;
 
 use crate::documents::Syntax;
 use lestrade_model::{Advisory, KnownExploited};

@@ -143,6 +143,36 @@ fn day(text: &str) -> Option<Timestamp> {
     Timestamp::parse(&format!("{}T00:00:00Z", text.get(..10)?)).ok()
 }
 
+/// A file that a repository's index names.
+pub(crate) struct Indexed {
+    /// Its path below the repository.
+    pub(crate) path: String,
+    /// The SHA-256 of its bytes as they lie there, in hexadecimal.
+    pub(crate) sha256: String,
+}
+
+/// What a repository's index (`repomd.xml`) says of its file of a kind.
+///
+/// # Errors
+/// When it is no index, or names no such file by a safe path and SHA-256.
+pub(crate) fn index_of_repository(text: &str, kind: &str) -> Result<Indexed, String> {
+    let mut found = None;
+    each_element(text, &["data"], &mut |data| {
+        if data.attribute("type") == kind {
+            found = Some(data);
+        }
+    })?;
+    let data = found.ok_or_else(|| format!("the repository has no {kind}"))?;
+    let path = data.child("location").map_or("", |location| location.attribute("href"));
+    let sum = data.child("checksum").filter(|sum| sum.attribute("type") == "sha256").map_or("", |sum| sum.text.as_str());
+    let safe =
+        path.starts_with("repodata/") && !path.contains("..") && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
+    if !safe || sum.len() != 64 || !sum.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(format!("the repository's index names its {kind} by no safe path or no SHA-256"));
+    }
+    Ok(Indexed { path: path.to_owned(), sha256: sum.to_ascii_lowercase() })
+}
+
 #[cfg(test)]
 mod tests {
     use crate::documents::Syntax;

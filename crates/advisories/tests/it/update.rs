@@ -14,7 +14,7 @@ impl UpdateProgress for Silent {
     fn compiling(&self) {}
 }
 
-fn record(number: usize) -> String {
+pub(crate) fn record(number: usize) -> String {
     format!(
         r#"{{"id": "GHSA-{number}", "modified": "2024-01-01T00:00:00Z", "aliases": ["CVE-2024-{number}"], "affected": [{{"package":
         {{"ecosystem": "npm", "name": "package-{number}"}}, "ranges": [{{"type": "SEMVER", "events": [{{"introduced": "0"}},
@@ -23,7 +23,7 @@ fn record(number: usize) -> String {
 }
 
 /// OSV's dump of so many records.
-fn dump(records: std::ops::Range<usize>) -> Vec<u8> {
+pub(crate) fn dump(records: std::ops::Range<usize>) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for number in records {
         zip.start_file(format!("GHSA-{number}.json"), zip::write::SimpleFileOptions::default()).unwrap();
@@ -43,14 +43,14 @@ fn kev(date: &str) -> String {
     )
 }
 
-struct Lab {
-    server: FileServer,
+pub(crate) struct Lab {
+    pub(crate) server: FileServer,
     places: FeedPlaces,
     folder: tempfile::TempDir,
 }
 
 impl Lab {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let server = FileServer::start().unwrap();
         let base = server.url();
         let places = FeedPlaces {
@@ -61,6 +61,10 @@ impl Lab {
             alpine_releases: vec!["v3.20".into()],
             epss: format!("{base}/epss.csv.gz"),
             kev: format!("{base}/kev.json"),
+            redhat_csaf: format!("{base}/vex"),
+            amazon_linux: base.clone(),
+            amazon_linux_repositories: vec!["al2023/core".into()],
+            ..FeedPlaces::default()
         };
         server.put("/osv/npm/all.zip", "1", dump(0..100));
         server.put("/alpine/v3.20/main.json", "1", SECDB);
@@ -72,21 +76,25 @@ impl Lab {
         Library::new(self.folder.path())
     }
 
-    fn update(&self, names: &[&str]) -> Vec<FeedOutcome> {
+    pub(crate) fn update(&self, names: &[&str]) -> Vec<FeedOutcome> {
+        self.update_on("2026-11-23", names)
+    }
+
+    pub(crate) fn update_on(&self, day: &str, names: &[&str]) -> Vec<FeedOutcome> {
         let feeds: Vec<Feed> = names.iter().flat_map(|name| self.places.named(name)).collect();
-        let now = Timestamp::parse("2026-11-23T00:00:00Z").unwrap();
+        let now = Timestamp::parse(&format!("{day}T00:00:00Z")).unwrap();
         let report = Updater::new(&self.library(), now).run(&feeds, &Silent).unwrap();
         report.outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
-    fn affected(&self, family: Family, release: Option<&str>, name: &str, version: &str) -> bool {
+    pub(crate) fn affected(&self, family: Family, release: Option<&str>, name: &str, version: &str) -> bool {
         let ecosystem = Ecosystem { family, release: release.map(str::to_owned) };
         let (_, index) = self.library().open_current().unwrap();
         !judge_component(&index, &Component::new(ecosystem, name, version)).unwrap().is_empty()
     }
 }
 
-fn updated(records: u64) -> FeedOutcome {
+pub(crate) fn updated(records: u64) -> FeedOutcome {
     FeedOutcome::Updated { records, quarantined: 0 }
 }
 

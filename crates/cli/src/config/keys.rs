@@ -36,8 +36,24 @@ pub(crate) const KEYS: &[Key] = &[
     key("allow-private-targets", Kind::Flag, "false", "Whether webhooks may be on this machine or a private network."),
     key("alpine-releases", Kind::List, "v3.19,v3.20,v3.21,v3.22,v3.23", "Alpine's releases whose secdb is fetched, separated by commas."),
     key("alpine-secdb-url", Kind::Text, "https://secdb.alpinelinux.org", "Where Alpine's secdb is."),
+    key(
+        "amazon-linux-repositories",
+        Kind::List,
+        "al2023/core,al2023/kernel-livepatch,2/core,2/extras/kernel-5.4,2/extras/kernel-5.10,2/extras/kernel-5.15,2/extras/docker,\
+         2/extras/ecs,2/extras/nginx1,2/extras/postgresql13,2/extras/postgresql14,2/extras/php8.2,2/extras/python3.8,2/extras/redis6,\
+         2/extras/ruby3.0,2/extras/tomcat9,2/extras/corretto8,2/extras/java-openjdk11,2/extras/livepatch",
+        "The repositories of Amazon Linux whose updates are fetched, separated by commas.",
+    ),
+    key("amazon-linux-url", Kind::Text, "https://cdn.amazonlinux.com", "Where Amazon Linux's repositories are."),
     key("auto-update", Kind::Flag, "true", "Whether a scan fetches feeds that it needs and that were never brought in."),
+    key(
+        "azurelinux-oval-url",
+        Kind::Text,
+        "https://raw.githubusercontent.com/microsoft/AzureLinuxVulnerabilityData/main",
+        "The folder of Azure Linux's OVAL definitions.",
+    ),
     key("cache-dir", Kind::Text, "{cache}", "What may be lost: results of layers that were read before."),
+    key("chainguard-secdb-url", Kind::Text, "https://packages.cgr.dev/chainguard", "The folder of Chainguard's security.json."),
     key("db-dir", Kind::Text, "{state}/db", "Generations of vulnerability intelligence."),
     key(
         "debian-tracker-url",
@@ -54,7 +70,25 @@ pub(crate) const KEYS: &[Key] = &[
         "Where CISA's catalogue of exploited vulnerabilities is.",
     ),
     key("listen", Kind::Text, "127.0.0.1:8780", "Where `serve` listens. Loopback only, as long as it speaks no TLS."),
+    key(
+        "nvd-url",
+        Kind::Text,
+        "https://nvd.nist.gov/feeds/json/cve/2.0",
+        "The folder of NVD's yearly files. `db update` fetches them; a scan by itself does not.",
+    ),
+    key(
+        "nvd-years",
+        Kind::List,
+        "2003,2004,2005,2006,2007,2008,2009,2010,2011,2012,2013,2014,2015,2016,2017,2018,2019,2020,2021,2022,2023,2024,2025,2026",
+        "The years of NVD's files that are fetched, separated by commas.",
+    ),
     key("offline", Kind::Flag, "false", "Whether feeds are never fetched. Registries that a scan names still are."),
+    key(
+        "oracle-oval-url",
+        Kind::Text,
+        "https://linux.oracle.com/security/oval/com.oracle.elsa-all.xml.bz2",
+        "Where Oracle Linux's OVAL definitions are.",
+    ),
     key(
         "osv-ecosystems",
         Kind::List,
@@ -64,11 +98,20 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("osv-url", Kind::Text, "https://osv-vulnerabilities.storage.googleapis.com", "Where OSV's dumps are."),
     key("partition", Kind::Text, "aws", "The partition of ARNs."),
+    key("photon-releases", Kind::List, "3.0,4.0,5.0", "The releases of Photon OS whose data is fetched, separated by commas."),
+    key("photon-url", Kind::Text, "https://packages.broadcom.com/photon/photon_cve_metadata", "The folder of Photon OS's data."),
+    key(
+        "redhat-csaf-url",
+        Kind::Text,
+        "https://security.access.redhat.com/data/csaf/v2/vex",
+        "The folder of Red Hat's VEX documents with their archive.",
+    ),
     key("region", Kind::Text, "us-east-1", "The region under which resources outside AWS are kept; clients sign for it."),
     key("registries", Kind::List, "", "Registries that `serve` watches: host[:port], separated by commas."),
     key("registry-interval", Kind::Number(1, 86_400), "30", "Seconds between two looks at a registry."),
     key("intelligence-interval", Kind::Number(1, 86_400), "2", "Seconds between two looks for new intelligence."),
     key("state-dir", Kind::Text, "{state}", "What must not be lost."),
     secret("store", Kind::Text, "{state}/state.db", "Where truth is kept: an SQLite file, or postgres://…"),
+    key("wolfi-secdb-url", Kind::Text, "https://packages.wolfi.dev/os", "The folder of Wolfi's security.json."),
     secret("webhook", Kind::Text, "", "A URL to which `serve` posts every event."),
 ];
