@@ -1,0 +1,616 @@
+//! A snapshot from the JSON of AWS's `describe-*` calls, as its command line prints them, in one document or several.
+//!
+//! Members that are not known are passed over. What is there and cannot be understood is a problem of the snapshot and is told: it
+//! never counts as closed.
+
+use crate::address::Cidr;
+use crate::snapshot::*;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// The most objects of one kind.
+const MAX_OBJECTS: usize = 2_000_000;
+const MAX_PROBLEMS: usize = 1_000;
+
+/// A document that holds no description.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DescribeError {
+    /// Not an object at its top.
+    #[error("a document is not a JSON object of descriptions")]
+    NotAnObject,
+    /// None of the lists that make up a network.
+    #[error("nothing in it describes a network: no subnets and no interfaces")]
+    Nothing,
+}
+
+/// Reads documents into a snapshot.
+///
+/// # Errors
+/// When one of them is no description, or they describe no network.
+pub fn read_descriptions(documents: &[Value]) -> Result<Snapshot, DescribeError> {
+    let mut reader = Reader::default();
+    for document in documents {
+        let object = document.as_object().ok_or(DescribeError::NotAnObject)?;
+        for (key, value) in object {
+            // `SecurityGroups`, `security_groups`, `securityGroups`: collectors differ.
+            let key: String = key.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect();
+            match value {
+                Value::Array(list) => reader.lists.entry(key).or_default().extend(list.iter().take(MAX_OBJECTS)),
+                Value::Object(_) => reader.lists.entry(key).or_default().push(value),
+                _ => {}
+            }
+        }
+    }
+    if reader.list("subnets").is_empty() && reader.list("networkinterfaces").is_empty() && reader.instances().is_empty() {
+        return Err(DescribeError::Nothing);
+    }
+    Ok(reader.snapshot())
+}
+
+#[derive(Default)]
+struct Reader<'a> {
+    lists: BTreeMap<String, Vec<&'a Value>>,
+    problems: Vec<String>,
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+fn owned(value: &Value, key: &str) -> Option<String> {
+    Some(text(value, key)).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn items<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn texts(value: &Value, key: &str) -> Vec<String> {
+    items(value, key).iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn port(value: &Value) -> Option<u16> {
+    value.as_i64().and_then(|port| u16::try_from(port).ok())
+}
+
+impl<'a> Reader<'a> {
+    fn list(&self, key: &str) -> Vec<&'a Value> {
+        self.lists.get(key).cloned().unwrap_or_default()
+    }
+
+    fn problem(&mut self, problem: String) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(problem);
+        }
+    }
+
+    fn cidr(&mut self, of: &str, text: &str) -> Option<Cidr> {
+        match text.parse() {
+            Ok(block) => Some(block),
+            Err(error) => {
+                self.problem(format!("{of}: {error}"));
+                None
+            }
+        }
+    }
+
+    fn instances(&self) -> Vec<&'a Value> {
+        let nested = self.list("reservations").into_iter().flat_map(|reservation| items(reservation, "Instances"));
+        self.list("instances").into_iter().chain(nested).collect()
+    }
+
+    fn snapshot(mut self) -> Snapshot {
+        let mut snapshot = Snapshot { routes_unknown: !self.lists.contains_key("routetables"), ..Snapshot::default() };
+        if snapshot.routes_unknown {
+            self.problem("no route tables are described: what addresses and gateways suggest is taken for granted".into());
+        }
+        self.vpcs(&mut snapshot);
+        self.subnets(&mut snapshot);
+        self.acls(&mut snapshot);
+        self.prefix_lists(&mut snapshot);
+        self.route_tables(&mut snapshot);
+        self.gateways(&mut snapshot);
+        self.groups(&mut snapshot);
+        self.interfaces(&mut snapshot);
+        self.transit(&mut snapshot);
+        self.load_balancers(&mut snapshot);
+        self.public_access(&mut snapshot);
+        snapshot.problems = self.problems;
+        snapshot
+    }
+
+    fn vpcs(&mut self, snapshot: &mut Snapshot) {
+        for vpc in self.list("vpcs") {
+            let Some(id) = owned(vpc, "VpcId") else { continue };
+            let more = items(vpc, "CidrBlockAssociationSet").iter().filter(|set| text(&set["CidrBlockState"], "State") != "disassociated");
+            let v6 = items(vpc, "Ipv6CidrBlockAssociationSet").iter().map(|set| text(set, "Ipv6CidrBlock"));
+            let named: BTreeSet<&str> = std::iter::once(text(vpc, "CidrBlock"))
+                .chain(more.map(|set| text(set, "CidrBlock")))
+                .chain(v6)
+                .filter(|text| !text.is_empty())
+                .collect();
+            let cidrs = named.into_iter().filter_map(|text| self.cidr(&id, text)).collect();
+            snapshot.vpcs.insert(id, Vpc { cidrs });
+        }
+    }
+
+    fn subnets(&mut self, snapshot: &mut Snapshot) {
+        for subnet in self.list("subnets") {
+            let Some(id) = owned(subnet, "SubnetId") else { continue };
+            let zone = [text(subnet, "AvailabilityZone"), text(subnet, "AvailabilityZoneId")].into_iter().find(|zone| !zone.is_empty());
+            let described =
+                Subnet { vpc: text(subnet, "VpcId").to_owned(), zone: zone.unwrap_or_default().to_owned(), ..Subnet::default() };
+            snapshot.subnets.insert(id, described);
+        }
+    }
+
+    fn acls(&mut self, snapshot: &mut Snapshot) {
+        let mut defaults: BTreeMap<String, String> = BTreeMap::new();
+        for acl in self.list("networkacls") {
+            let Some(id) = owned(acl, "NetworkAclId") else { continue };
+            if acl["IsDefault"] == true {
+                defaults.insert(text(acl, "VpcId").to_owned(), id.clone());
+            }
+            for association in items(acl, "Associations") {
+                if let Some(subnet) = snapshot.subnets.get_mut(text(association, "SubnetId")) {
+                    subnet.acl = Some(id.clone());
+                }
+            }
+            let entries = items(acl, "Entries").iter().filter_map(|entry| self.acl_entry(&id, entry)).collect();
+            snapshot.acls.insert(id, NetworkAcl { entries });
+        }
+        for subnet in snapshot.subnets.values_mut().filter(|subnet| subnet.acl.is_none()) {
+            subnet.acl = defaults.get(&subnet.vpc).cloned();
+        }
+    }
+
+    fn acl_entry(&mut self, acl: &str, entry: &Value) -> Option<AclEntry> {
+        let block = ["CidrBlock", "Ipv6CidrBlock"].into_iter().map(|key| text(entry, key)).find(|text| !text.is_empty())?;
+        let cidr = self.cidr(acl, block)?;
+        let protocol = self.protocol(acl, text(entry, "Protocol"))?;
+        let allow = match text(entry, "RuleAction") {
+            "allow" => true,
+            "deny" => false,
+            other => {
+                self.problem(format!("{acl}: '{other}' is no action of a rule"));
+                return None;
+            }
+        };
+        let range = &entry["PortRange"];
+        let ports = (port(&range["From"]).unwrap_or(0), port(&range["To"]).unwrap_or(u16::MAX));
+        let number = entry["RuleNumber"].as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or(u32::MAX);
+        Some(AclEntry { number, egress: entry["Egress"] == true, allow, protocol, ports, cidr })
+    }
+
+    /// A protocol by its number or name; the inner none is every one.
+    #[allow(clippy::option_option, reason = "unknown, every one, one")]
+    fn protocol(&mut self, of: &str, text: &str) -> Option<Option<u8>> {
+        match text {
+            "-1" | "all" => Some(None),
+            "tcp" => Some(Some(6)),
+            "udp" => Some(Some(17)),
+            "icmp" => Some(Some(1)),
+            "icmpv6" => Some(Some(58)),
+            number => match number.parse() {
+                Ok(number) => Some(Some(number)),
+                Err(_) => {
+                    self.problem(format!("{of}: '{}' is no protocol", number.chars().take(32).collect::<String>()));
+                    None
+                }
+            },
+        }
+    }
+
+    fn prefix_lists(&mut self, snapshot: &mut Snapshot) {
+        for list in self.list("prefixlists") {
+            let Some(id) = owned(list, "PrefixListId") else { continue };
+            let named = texts(list, "Cidrs").into_iter().chain(items(list, "Entries").iter().filter_map(|entry| owned(entry, "Cidr")));
+            let blocks: Vec<Cidr> = named.collect::<Vec<_>>().iter().filter_map(|text| self.cidr(&id, text)).collect();
+            if !blocks.is_empty() {
+                snapshot.prefix_lists.insert(id, blocks);
+            }
+        }
+        // `get-managed-prefix-list-entries` does not say whose they are; where the list is alone it is plain.
+        let entries = self.list("entries");
+        if let [id] = self.list("prefixlists").iter().filter_map(|list| owned(list, "PrefixListId")).collect::<Vec<_>>().as_slice()
+            && !entries.is_empty()
+        {
+            let blocks = entries.iter().filter_map(|entry| self.cidr(id, text(entry, "Cidr"))).collect();
+            snapshot.prefix_lists.insert(id.clone(), blocks);
+        }
+    }
+
+    fn route_tables(&mut self, snapshot: &mut Snapshot) {
+        for table in self.list("routetables") {
+            let Some(id) = owned(table, "RouteTableId") else { continue };
+            let mut main = false;
+            for association in items(table, "Associations") {
+                main |= association["Main"] == true;
+                if let Some(subnet) = snapshot.subnets.get_mut(text(association, "SubnetId")) {
+                    subnet.route_table = Some(id.clone());
+                }
+                if let Some(gateway) = owned(association, "GatewayId").filter(|gateway| gateway.starts_with("igw-")) {
+                    snapshot.internet_gateways.entry(gateway).or_default().edge_table = Some(id.clone());
+                }
+            }
+            let routes = items(table, "Routes").iter().filter_map(|route| self.route(&id, route)).collect();
+            snapshot.route_tables.insert(id, RouteTable { vpc: text(table, "VpcId").to_owned(), main, routes });
+        }
+    }
+
+    fn route(&mut self, table: &str, route: &Value) -> Option<Route> {
+        let block =
+            ["DestinationCidrBlock", "DestinationIpv6CidrBlock"].into_iter().map(|key| text(route, key)).find(|text| !text.is_empty());
+        let destination = match (block, owned(route, "DestinationPrefixListId")) {
+            (Some(block), _) => Block::Cidr(self.cidr(table, block)?),
+            (None, Some(list)) => Block::PrefixList(list),
+            (None, None) => {
+                self.problem(format!("{table}: a route without a destination"));
+                return None;
+            }
+        };
+        let gateway = text(route, "GatewayId");
+        let named = |key: &str| owned(route, key);
+        let target = if gateway == "local" {
+            Target::Local
+        } else if gateway.starts_with("igw-") {
+            Target::InternetGateway(gateway.to_owned())
+        } else if gateway.starts_with("vgw-") {
+            Target::VpnGateway(gateway.to_owned())
+        } else if let Some(id) = named("VpcPeeringConnectionId") {
+            Target::Peering(id)
+        } else if let Some(id) = named("TransitGatewayId") {
+            Target::TransitGateway(id)
+        } else {
+            const OTHERS: [&str; 8] = [
+                "NatGatewayId",
+                "EgressOnlyInternetGatewayId",
+                "NetworkInterfaceId",
+                "InstanceId",
+                "LocalGatewayId",
+                "CarrierGatewayId",
+                "CoreNetworkArn",
+                "GatewayId",
+            ];
+            Target::Other(OTHERS.into_iter().find_map(named).unwrap_or_else(|| "?".to_owned()))
+        };
+        let active = matches!(text(route, "State"), "" | "active");
+        Some(Route { destination, target, active, propagated: text(route, "Origin") == "EnableVgwRoutePropagation" })
+    }
+
+    fn gateways(&mut self, snapshot: &mut Snapshot) {
+        for gateway in self.list("internetgateways") {
+            let Some(id) = owned(gateway, "InternetGatewayId") else { continue };
+            let attached =
+                items(gateway, "Attachments").iter().find(|attachment| matches!(text(attachment, "State"), "" | "available" | "attached"));
+            snapshot.internet_gateways.entry(id).or_default().vpc = attached.and_then(|attachment| owned(attachment, "VpcId"));
+        }
+        for gateway in self.list("vpngateways") {
+            let Some(id) = owned(gateway, "VpnGatewayId") else { continue };
+            let attached = items(gateway, "VpcAttachments").iter().find(|attachment| text(attachment, "State") == "attached");
+            snapshot.vpn_gateways.insert(id, attached.and_then(|attachment| owned(attachment, "VpcId")));
+        }
+        for peering in self.list("vpcpeeringconnections") {
+            let Some(id) = owned(peering, "VpcPeeringConnectionId") else { continue };
+            let mut side = |key: &str| {
+                let info = &peering[key];
+                let named: BTreeSet<&str> = std::iter::once(text(info, "CidrBlock"))
+                    .chain(items(info, "CidrBlockSet").iter().map(|set| text(set, "CidrBlock")))
+                    .chain(items(info, "Ipv6CidrBlockSet").iter().map(|set| text(set, "Ipv6CidrBlock")))
+                    .filter(|text| !text.is_empty())
+                    .collect();
+                (text(info, "VpcId").to_owned(), named.into_iter().filter_map(|text| self.cidr(&id, text)).collect::<Vec<_>>())
+            };
+            let (requester, accepter) = (side("RequesterVpcInfo"), side("AccepterVpcInfo"));
+            let active = text(&peering["Status"], "Code") == "active";
+            snapshot.peerings.insert(id, Peering { vpcs: (requester.0, accepter.0), cidrs: (requester.1, accepter.1), active });
+        }
+    }
+
+    fn groups(&mut self, snapshot: &mut Snapshot) {
+        let mut single: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+        for rule in self.list("securitygrouprules") {
+            single.entry(text(rule, "GroupId")).or_default().push(rule);
+        }
+        for group in self.list("securitygroups") {
+            let Some(id) = owned(group, "GroupId") else { continue };
+            let mut rules = Vec::new();
+            // Rules that are listed one by one have ids; both lists say the same.
+            if let Some(listed) = single.get(id.as_str()) {
+                for rule in listed {
+                    let egress = rule["IsEgress"] == true;
+                    let Some((protocol, ports)) = self.ports(&id, rule) else { continue };
+                    let peer = if let Some(block) = owned(rule, "CidrIpv4").or_else(|| owned(rule, "CidrIpv6")) {
+                        self.cidr(&id, &block).map(|block| RulePeer::Block(Block::Cidr(block)))
+                    } else if let Some(list) = owned(rule, "PrefixListId") {
+                        Some(RulePeer::Block(Block::PrefixList(list)))
+                    } else {
+                        owned(&rule["ReferencedGroupInfo"], "GroupId").map(RulePeer::Group)
+                    };
+                    match peer {
+                        Some(peer) => rules.push(GroupRule { id: owned(rule, "SecurityGroupRuleId"), egress, protocol, ports, peer }),
+                        None => self.problem(format!("{id}: a rule without a source that is known")),
+                    }
+                }
+            } else {
+                for (key, egress) in [("IpPermissions", false), ("IpPermissionsEgress", true)] {
+                    for permission in items(group, key) {
+                        self.permission(&id, permission, egress, &mut rules);
+                    }
+                }
+            }
+            snapshot.groups.insert(id, SecurityGroup { vpc: text(group, "VpcId").to_owned(), rules });
+        }
+    }
+
+    /// The protocol and ports of a rule.
+    #[allow(clippy::type_complexity, reason = "a protocol and a range of ports")]
+    fn ports(&mut self, group: &str, rule: &Value) -> Option<(Option<u8>, (u16, u16))> {
+        let protocol = self.protocol(group, text(rule, "IpProtocol"))?;
+        let (from, to) = (rule["FromPort"].as_i64(), rule["ToPort"].as_i64());
+        // -1, or nothing, is every port.
+        let ports = match (from, to) {
+            (Some(from), Some(to)) if from >= 0 => (u16::try_from(from).ok(), u16::try_from(to.max(from)).ok()),
+            _ => (Some(0), Some(u16::MAX)),
+        };
+        match ports {
+            (Some(from), Some(to)) => Some((protocol, (from, to))),
+            _ => {
+                self.problem(format!("{group}: a rule whose ports are none"));
+                None
+            }
+        }
+    }
+
+    fn permission(&mut self, group: &str, permission: &Value, egress: bool, rules: &mut Vec<GroupRule>) {
+        let Some((protocol, ports)) = self.ports(group, permission) else { return };
+        let mut peers = Vec::new();
+        for (list, key) in [("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6")] {
+            for range in items(permission, list) {
+                peers.extend(self.cidr(group, text(range, key)).map(|block| RulePeer::Block(Block::Cidr(block))));
+            }
+        }
+        let lists = items(permission, "PrefixListIds").iter().filter_map(|list| owned(list, "PrefixListId"));
+        peers.extend(lists.map(|list| RulePeer::Block(Block::PrefixList(list))));
+        peers.extend(items(permission, "UserIdGroupPairs").iter().filter_map(|pair| owned(pair, "GroupId")).map(RulePeer::Group));
+        rules.extend(peers.into_iter().map(|peer| GroupRule { id: None, egress, protocol, ports, peer }));
+    }
+
+    fn interfaces(&mut self, snapshot: &mut Snapshot) {
+        for interface in self.list("networkinterfaces") {
+            let attachment = &interface["Attachment"];
+            let instance = owned(attachment, "InstanceId");
+            let primary = attachment["DeviceIndex"].as_u64().is_none_or(|index| index == 0);
+            self.interface(interface, instance, primary, snapshot);
+        }
+        for instance in self.instances() {
+            let Some(id) = owned(instance, "InstanceId") else { continue };
+            if matches!(text(&instance["State"], "Name"), "terminated" | "shutting-down") {
+                continue;
+            }
+            for interface in items(instance, "NetworkInterfaces") {
+                let known = snapshot.interfaces.get_mut(text(interface, "NetworkInterfaceId"));
+                let primary = interface["Attachment"]["DeviceIndex"].as_u64().is_none_or(|index| index == 0);
+                match known {
+                    Some(known) => known.instance = Some(id.clone()),
+                    None => self.interface(interface, Some(id.clone()), primary, snapshot),
+                }
+            }
+        }
+    }
+
+    fn interface(&mut self, described: &Value, instance: Option<String>, primary: bool, snapshot: &mut Snapshot) {
+        let Some(id) = owned(described, "NetworkInterfaceId") else { return };
+        let address = |text: &str| text.parse::<IpAddr>().ok();
+        let public = |value: &Value| address(text(&value["Association"], "PublicIp"));
+        let first = address(text(described, "PrivateIpAddress"));
+        let mut addresses: Vec<Address> = items(described, "PrivateIpAddresses")
+            .iter()
+            .filter_map(|entry| {
+                let private = address(text(entry, "PrivateIpAddress"))?;
+                // Where only the interface says so, it speaks of its first address.
+                let public = public(entry).or_else(|| public(described).filter(|_| Some(private) == first));
+                Some(Address { private, public })
+            })
+            .collect();
+        if let Some(private) = first.filter(|first| !addresses.iter().any(|address| address.private == *first)) {
+            addresses.insert(0, Address { private, public: public(described) });
+        }
+        let v6 = items(described, "Ipv6Addresses").iter().filter_map(|entry| address(text(entry, "Ipv6Address")));
+        addresses.extend(v6.map(|private| Address { private, public: None }));
+        if addresses.is_empty() {
+            self.problem(format!("{id}: an interface without an address"));
+        }
+        let groups = items(described, "Groups").iter().filter_map(|group| owned(group, "GroupId")).collect();
+        let description = text(described, "Description").to_owned();
+        let subnet = text(described, "SubnetId").to_owned();
+        snapshot.interfaces.insert(id, Interface { subnet, addresses, groups, instance, primary, description });
+    }
+
+    fn transit(&mut self, snapshot: &mut Snapshot) {
+        for attachment in self.list("transitgatewayattachments").into_iter().chain(self.list("transitgatewayvpcattachments")) {
+            let Some(id) = owned(attachment, "TransitGatewayAttachmentId") else { continue };
+            let vpc = owned(attachment, "VpcId")
+                .or_else(|| owned(attachment, "ResourceId").filter(|_| text(attachment, "ResourceType") == "vpc"));
+            let known = snapshot.transit_attachments.entry(id).or_default();
+            known.gateway = text(attachment, "TransitGatewayId").to_owned();
+            known.vpc = vpc.or_else(|| known.vpc.take());
+            known.table = owned(&attachment["Association"], "TransitGatewayRouteTableId").or_else(|| known.table.take());
+        }
+        for table in self.list("transitgatewayroutetables") {
+            let Some(id) = owned(table, "TransitGatewayRouteTableId") else { continue };
+            let mut routes = Vec::new();
+            for route in items(table, "Routes") {
+                let Some(destination) = self.cidr(&id, text(route, "DestinationCidrBlock")) else { continue };
+                let over = items(route, "TransitGatewayAttachments")
+                    .first()
+                    .and_then(|attachment| owned(attachment, "TransitGatewayAttachmentId"));
+                routes.push(TransitRoute { destination, attachment: over.filter(|_| text(route, "State") != "blackhole") });
+            }
+            snapshot.transit_tables.insert(id, routes);
+        }
+    }
+
+    fn load_balancers(&mut self, snapshot: &mut Snapshot) {
+        let cross_zone: BTreeMap<&str, bool> = self
+            .list("loadbalancerattributes")
+            .into_iter()
+            .map(|of| {
+                (
+                    text(of, "LoadBalancerArn"),
+                    items(of, "Attributes")
+                        .iter()
+                        .any(|a| text(a, "Key") == "load_balancing.cross_zone.enabled" && text(a, "Value") == "true"),
+                )
+            })
+            .collect();
+        for balancer in self.list("loadbalancers") {
+            let Some(arn) = owned(balancer, "LoadBalancerArn") else { continue };
+            let kind = match text(balancer, "Type") {
+                "network" => BalancerKind::Network,
+                "gateway" => BalancerKind::Gateway,
+                _ => BalancerKind::Application,
+            };
+            let name = arn.split_once("loadbalancer/").map_or(arn.as_str(), |(_, name)| name);
+            let described = format!("ELB {name}");
+            let interfaces: Vec<String> =
+                snapshot.interfaces.iter().filter(|(_, interface)| interface.description == described).map(|(id, _)| id.clone()).collect();
+            if interfaces.is_empty() {
+                self.problem(format!("{name}: none of its interfaces is described, so what it leads to is not known"));
+            }
+            let listeners = self.listeners(&arn, kind);
+            let facing = LoadBalancer {
+                kind,
+                internet_facing: text(balancer, "Scheme") == "internet-facing",
+                groups: texts(balancer, "SecurityGroups"),
+                interfaces,
+                // Application load balancers always do.
+                cross_zone: kind == BalancerKind::Application || cross_zone.get(arn.as_str()).copied().unwrap_or(false),
+                listeners,
+            };
+            snapshot.load_balancers.insert(arn, facing);
+        }
+        self.target_groups(snapshot);
+        self.classic(snapshot);
+    }
+
+    fn listeners(&mut self, balancer: &str, kind: BalancerKind) -> Vec<Listener> {
+        let mut listeners = Vec::new();
+        for listener in self.list("listeners").into_iter().filter(|listener| text(listener, "LoadBalancerArn") == balancer) {
+            let arn = text(listener, "ListenerArn");
+            let path = arn.split_once(":listener/").map_or("", |(_, path)| path);
+            let rules = self
+                .list("rules")
+                .into_iter()
+                .filter(|rule| !path.is_empty() && text(rule, "RuleArn").contains(&format!(":listener-rule/{path}/")));
+            let actions = rules
+                .flat_map(|rule| items(rule, "Actions"))
+                .chain(items(listener, "DefaultActions"))
+                .filter(|action| text(action, "Type") == "forward");
+            let mut groups: BTreeSet<String> = BTreeSet::new();
+            for action in actions {
+                groups.extend(owned(action, "TargetGroupArn"));
+                groups.extend(items(&action["ForwardConfig"], "TargetGroups").iter().filter_map(|group| owned(group, "TargetGroupArn")));
+            }
+            let protocols = match text(listener, "Protocol") {
+                "UDP" | "QUIC" => vec![17],
+                "TCP_UDP" | "TCP_QUIC" => vec![6, 17],
+                "HTTP" | "HTTPS" | "TCP" | "TLS" => vec![6],
+                _ if kind == BalancerKind::Gateway => continue,
+                other => {
+                    self.problem(format!("{arn}: '{other}' is no protocol of a listener"));
+                    continue;
+                }
+            };
+            let Some(port) = port(&listener["Port"]) else { continue };
+            listeners.push(Listener { protocols, port, target_groups: groups.into_iter().collect() });
+        }
+        listeners
+    }
+
+    fn target_groups(&mut self, snapshot: &mut Snapshot) {
+        let groups = self.list("targetgroups");
+        let attribute =
+            |attributes: &[Value], key: &str| attributes.iter().find(|a| text(a, "Key") == key).map(|a| text(a, "Value") == "true");
+        let health = self.list("targethealthdescriptions");
+        for group in &groups {
+            let Some(arn) = owned(group, "TargetGroupArn") else { continue };
+            let listed = self.list("targetgroupattributes");
+            let attributes =
+                listed.iter().find(|of| text(of, "TargetGroupArn") == arn).map(|of| items(of, "Attributes")).unwrap_or_default();
+            // By default instances see the client's address, and so do addresses over UDP.
+            let by_default = text(group, "TargetType") == "instance" || matches!(text(group, "Protocol"), "UDP" | "TCP_UDP");
+            let own: Vec<&Value> = health
+                .iter()
+                .copied()
+                .filter(|of| text(of, "TargetGroupArn") == arn || (groups.len() == 1 && text(of, "TargetGroupArn").is_empty()))
+                .collect();
+            if own.is_empty() {
+                self.problem(format!("{arn}: the health of its targets is not described, so they are not known"));
+            }
+            let targets = own.into_iter().filter(|of| !matches!(text(&of["TargetHealth"], "State"), "draining" | "unused"));
+            let target = |of: &Value| {
+                let at = port(&of["Target"]["Port"]).or_else(|| port(&group["Port"]))?;
+                Some(BalancerTarget { id: owned(&of["Target"], "Id")?, port: at })
+            };
+            let known = TargetGroup {
+                preserves_client: attribute(attributes, "preserve_client_ip.enabled").unwrap_or(by_default),
+                targets: targets.filter_map(target).collect(),
+            };
+            snapshot.target_groups.insert(arn, known);
+        }
+    }
+
+    /// Classic load balancers, whose listeners lead to instances directly.
+    fn classic(&mut self, snapshot: &mut Snapshot) {
+        for balancer in self.list("loadbalancerdescriptions") {
+            let Some(name) = owned(balancer, "LoadBalancerName") else { continue };
+            let described = format!("ELB {name}");
+            let interfaces: Vec<String> =
+                snapshot.interfaces.iter().filter(|(_, interface)| interface.description == described).map(|(id, _)| id.clone()).collect();
+            if interfaces.is_empty() {
+                self.problem(format!("{name}: none of its interfaces is described, so what it leads to is not known"));
+            }
+            let mut listeners = Vec::new();
+            for listener in items(balancer, "ListenerDescriptions").iter().map(|of| &of["Listener"]) {
+                let (Some(from), Some(to)) = (port(&listener["LoadBalancerPort"]), port(&listener["InstancePort"])) else { continue };
+                let group = format!("{name}:{from}");
+                let targets = items(balancer, "Instances")
+                    .iter()
+                    .filter_map(|instance| owned(instance, "InstanceId"))
+                    .map(|id| BalancerTarget { id, port: to });
+                snapshot.target_groups.insert(group.clone(), TargetGroup { preserves_client: false, targets: targets.collect() });
+                listeners.push(Listener { protocols: vec![6], port: from, target_groups: vec![group] });
+            }
+            let classic = LoadBalancer {
+                kind: BalancerKind::Application,
+                internet_facing: text(balancer, "Scheme") != "internal",
+                groups: texts(balancer, "SecurityGroups"),
+                interfaces,
+                cross_zone: true,
+                listeners,
+            };
+            snapshot.load_balancers.insert(name, classic);
+        }
+    }
+
+    fn public_access(&mut self, snapshot: &mut Snapshot) {
+        let blocks = self
+            .list("vpcblockpublicaccessoptions")
+            .iter()
+            .any(|options| matches!(text(options, "InternetGatewayBlockMode"), "block-bidirectional" | "block-ingress"));
+        if !blocks {
+            return;
+        }
+        let excluded: BTreeSet<String> = self
+            .list("vpcblockpublicaccessexclusions")
+            .into_iter()
+            .filter(|exclusion| text(exclusion, "InternetGatewayExclusionMode") == "allow-bidirectional")
+            .filter_map(|exclusion| text(exclusion, "ResourceArn").rsplit('/').next().map(str::to_owned))
+            .collect();
+        let open = |id: &str, subnet: &Subnet| excluded.contains(id) || excluded.contains(&subnet.vpc);
+        snapshot.blocked_from_internet =
+            snapshot.subnets.iter().filter(|(id, subnet)| !open(id, subnet)).map(|(id, _)| id.clone()).collect();
+    }
+}

@@ -1,0 +1,648 @@
+//! From a snapshot to everything that is reachable: for each interface, class of sources, protocol and family the ports that are
+//! open, as ranges that cannot be extended, with the addresses that they are open to and a packet that shows it.
+//!
+//! A packet comes in where the gateway it comes by is also the one that replies leave by, the ACL lets it in and the replies out, and
+//! a rule of a security group admits it. All of that asks for the source's address and the destination's port alone, so interfaces
+//! with the same surroundings and groups are evaluated once.
+
+use crate::address::{AddressFamily, number};
+use crate::perimeter::{EPHEMERAL, Gateway, PROTOCOLS, Perimeter, Rules, SourceClass, Surroundings};
+use crate::ranges::RangeSet;
+use crate::snapshot::{
+    BalancerKind, BalancerTarget, Block, GroupRule, Interface, LoadBalancer, Route, RouteTable, RulePeer, Snapshot, Subnet, Target,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::rc::Rc;
+
+/// A range of ports of an interface that is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// From where.
+    pub class: SourceClass,
+    /// The gateway, peering or load balancer.
+    pub via: String,
+    /// The interface.
+    pub interface: String,
+    /// The instance that it is attached to.
+    pub instance: Option<String>,
+    /// The private address that is reached.
+    pub address: IpAddr,
+    /// The protocol's number: 6 or 17.
+    pub protocol: u8,
+    /// First and last port; neither can be extended.
+    pub ports: (u16, u16),
+    /// The addresses that some port of the range is open to.
+    pub sources: RangeSet<u128>,
+    /// Whether only clients that send from some ports get replies.
+    pub partial_ephemeral: bool,
+    /// The way, from the gateway to the interface.
+    pub path: Vec<Step>,
+    /// A packet that gets through: source address and destination port.
+    pub witness: (IpAddr, u16),
+}
+
+impl Opening {
+    /// The family of its addresses.
+    #[must_use]
+    pub const fn family(&self) -> AddressFamily {
+        AddressFamily::of(self.address)
+    }
+}
+
+/// A component on a way, and the rule of it that lets packets pass.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// In the terms of CloudFormation: `AWS::EC2::SecurityGroup`.
+    pub component_type: &'static str,
+    /// Its id.
+    pub component_id: String,
+    /// The rule, where it has rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+}
+
+impl Step {
+    fn new(component_type: &'static str, component_id: &str, rule: Option<String>) -> Self {
+        Self { component_type, component_id: component_id.to_owned(), rule }
+    }
+}
+
+/// All that is reachable, and where that could not be told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Analysis {
+    /// What is open, in the order of interface, class, gateway, address, protocol and port.
+    pub openings: Vec<Opening>,
+    /// Interfaces about which something is not known, with what: they may be open beyond what is said.
+    pub unknown: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Evaluates a snapshot.
+#[must_use]
+pub fn evaluate(snapshot: &Snapshot) -> Analysis {
+    let mut engine = Engine::new(snapshot);
+    let mut analysis = Analysis::default();
+    for (id, interface) in &snapshot.interfaces {
+        if interface.instance.is_some() {
+            engine.interface(id, interface, &mut analysis);
+        }
+    }
+    for (id, balancer) in &snapshot.load_balancers {
+        engine.load_balancer(id, balancer, &mut analysis);
+    }
+    let key = |opening: &Opening| {
+        (opening.interface.clone(), opening.class, opening.via.clone(), opening.address, opening.protocol, opening.ports)
+    };
+    analysis.openings.sort_by_key(key);
+    // Several listeners may lead to one port of a target.
+    analysis.openings.dedup_by(|a, b| key(a) == key(b));
+    analysis
+}
+
+/// What surrounds an address: subnets with the same table and ACL share it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct PerimeterKey {
+    vpc: String,
+    table: String,
+    acl: Option<String>,
+    family: AddressFamily,
+    /// Only where transit gateways route by it.
+    private: Option<IpAddr>,
+    /// Only where public access is blocked for single subnets.
+    subnet: Option<String>,
+}
+
+/// All that the answer depends on.
+#[derive(PartialEq, Eq, Hash)]
+struct Signature {
+    perimeter: PerimeterKey,
+    groups: Vec<String>,
+    from_internet: bool,
+}
+
+/// A range of ports that is open to a range of addresses, by one rule.
+#[derive(Clone, Debug)]
+struct Grant {
+    ports: RangeSet<u16>,
+    first: u128,
+    last: u128,
+    partial: bool,
+    /// Place of the group among the interface's.
+    group: usize,
+    rule: Option<String>,
+}
+
+type Grants = BTreeMap<(Gateway, usize), Vec<Grant>>;
+
+struct Engine<'a> {
+    snapshot: &'a Snapshot,
+    perimeters: HashMap<PerimeterKey, Rc<Perimeter>>,
+    signatures: HashMap<Signature, Rc<Grants>>,
+    /// The private addresses of each group's members, with their VPC.
+    members: HashMap<&'a str, Vec<(&'a str, IpAddr)>>,
+    main_tables: HashMap<&'a str, (&'a str, &'a RouteTable)>,
+    /// Taken where no route was looked up.
+    assumed: HashMap<String, RouteTable>,
+}
+
+impl<'a> Engine<'a> {
+    fn new(snapshot: &'a Snapshot) -> Self {
+        let mut members: HashMap<&str, Vec<(&str, IpAddr)>> = HashMap::new();
+        for interface in snapshot.interfaces.values() {
+            let vpc = snapshot.subnets.get(&interface.subnet).map_or("", |subnet| subnet.vpc.as_str());
+            for group in &interface.groups {
+                members.entry(group).or_default().extend(interface.addresses.iter().map(|address| (vpc, address.private)));
+            }
+        }
+        let main = snapshot.route_tables.iter().filter(|(_, table)| table.main);
+        let main_tables = main.map(|(id, table)| (table.vpc.as_str(), (id.as_str(), table))).collect();
+        let mut assumed = HashMap::new();
+        if snapshot.routes_unknown {
+            for vpc in snapshot.vpcs.keys() {
+                let gateways = snapshot.internet_gateways.iter().filter(|(_, gateway)| gateway.vpc.as_ref() == Some(vpc));
+                let all = |text: &str, id: &str| {
+                    text.parse().ok().map(|block| Route {
+                        destination: Block::Cidr(block),
+                        target: Target::InternetGateway(id.to_owned()),
+                        active: true,
+                        propagated: false,
+                    })
+                };
+                let routes = gateways.flat_map(|(id, _)| ["0.0.0.0/0", "::/0"].into_iter().filter_map(move |text| all(text, id)));
+                assumed.insert(vpc.clone(), RouteTable { vpc: vpc.clone(), main: true, routes: routes.collect() });
+            }
+        }
+        Self { snapshot, perimeters: HashMap::new(), signatures: HashMap::new(), members, main_tables, assumed }
+    }
+
+    fn interface(&mut self, id: &str, interface: &'a Interface, analysis: &mut Analysis) {
+        for unknown in self.unknown(interface) {
+            analysis.unknown.entry(id.to_owned()).or_default().insert(unknown);
+        }
+        let Some(subnet) = self.snapshot.subnets.get(&interface.subnet) else { return };
+        for address in &interface.addresses {
+            let Some(grants) = self.grants(interface, subnet, address.private, address.public.is_some()) else { continue };
+            for ((gateway, place), grants) in grants.iter() {
+                for opening in openings(grants) {
+                    let path = self.path(gateway, subnet, interface, id, &opening);
+                    analysis.openings.push(Opening {
+                        class: gateway.class,
+                        via: gateway.id.clone(),
+                        interface: id.to_owned(),
+                        instance: interface.instance.clone(),
+                        address: address.private,
+                        protocol: PROTOCOLS[*place],
+                        ports: opening.ports,
+                        sources: opening.sources,
+                        partial_ephemeral: opening.partial,
+                        path,
+                        witness: (AddressFamily::of(address.private).address(opening.source), opening.ports.0),
+                    });
+                }
+            }
+        }
+    }
+
+    /// What is not known about an interface.
+    fn unknown(&self, interface: &Interface) -> Vec<String> {
+        let mut unknown = Vec::new();
+        match self.snapshot.subnets.get(&interface.subnet) {
+            None => unknown.push(format!("its subnet '{}' is not in the snapshot", interface.subnet)),
+            Some(subnet) => {
+                if self.table(subnet).is_none() {
+                    unknown.push(format!("the route table of its subnet '{}' is not in the snapshot", interface.subnet));
+                }
+                match &subnet.acl {
+                    Some(acl) if self.snapshot.acls.contains_key(acl) => {}
+                    _ => unknown.push(format!(
+                        "the network ACL of its subnet '{}' is not in the snapshot: it is taken to admit everything",
+                        interface.subnet
+                    )),
+                }
+            }
+        }
+        for group in interface.groups.iter().filter(|group| !self.snapshot.groups.contains_key(*group)) {
+            unknown.push(format!("its security group '{group}' is not in the snapshot"));
+        }
+        let rules = interface.groups.iter().filter_map(|group| self.snapshot.groups.get(group)).flat_map(|group| &group.rules);
+        for rule in rules.filter(|rule| !rule.egress) {
+            if let RulePeer::Block(Block::PrefixList(list)) = &rule.peer
+                && !self.snapshot.prefix_lists.contains_key(list)
+            {
+                unknown.push(format!("the prefix list '{list}' that a rule of its admits is not in the snapshot"));
+            }
+        }
+        unknown
+    }
+
+    fn table(&self, subnet: &Subnet) -> Option<(&str, &RouteTable)> {
+        if self.snapshot.routes_unknown {
+            return self.assumed.get_key_value(&subnet.vpc).map(|(id, table)| (id.as_str(), table));
+        }
+        match &subnet.route_table {
+            Some(id) => self.snapshot.route_tables.get_key_value(id).map(|(id, table)| (id.as_str(), table)),
+            None => self.main_tables.get(subnet.vpc.as_str()).copied(),
+        }
+    }
+
+    /// What is granted to whom at an address of an interface.
+    fn grants(&mut self, interface: &Interface, subnet: &'a Subnet, private: IpAddr, public: bool) -> Option<Rc<Grants>> {
+        let (table_id, table) = self.table(subnet)?;
+        let family = AddressFamily::of(private);
+        let transits = table.routes.iter().any(|route| matches!(route.target, Target::TransitGateway(_)));
+        let blocks_subnets = self.snapshot.blocked_from_internet.iter().any(|blocked| self.snapshot.subnets.contains_key(blocked));
+        let perimeter = PerimeterKey {
+            vpc: subnet.vpc.clone(),
+            table: table_id.to_owned(),
+            acl: subnet.acl.clone(),
+            family,
+            private: transits.then_some(private),
+            subnet: blocks_subnets.then(|| interface.subnet.clone()),
+        };
+        // IPv6 addresses are public by themselves; the block says which.
+        let addressed = public || family == AddressFamily::V6 && crate::address::internet(family).contains(number(private));
+        let from_internet = addressed && self.enters_directly(subnet, private);
+        let signature = Signature { perimeter, groups: interface.groups.clone(), from_internet };
+        if let Some(known) = self.signatures.get(&signature) {
+            return Some(Rc::clone(known));
+        }
+        let perimeter = match self.perimeters.get(&signature.perimeter) {
+            Some(known) => Rc::clone(known),
+            None => {
+                let acl = subnet.acl.as_ref().and_then(|acl| self.snapshot.acls.get(acl));
+                let around = Surroundings { snapshot: self.snapshot, subnet, subnet_id: &interface.subnet, table, acl, family, private };
+                let built = Rc::new(Perimeter::of(&around));
+                self.perimeters.insert(signature.perimeter.clone(), Rc::clone(&built));
+                built
+            }
+        };
+        let mut grants = Grants::new();
+        for (place, group) in interface.groups.iter().enumerate() {
+            let rules = self.snapshot.groups.get(group).map(|group| group.rules.as_slice()).unwrap_or_default();
+            for rule in rules.iter().filter(|rule| !rule.egress) {
+                self.grant(rule, place, subnet, family, &perimeter, from_internet, &mut grants);
+            }
+        }
+        let grants = Rc::new(grants);
+        self.signatures.insert(signature, Rc::clone(&grants));
+        Some(grants)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one rule, with all that it stands in")]
+    fn grant(
+        &self,
+        rule: &GroupRule,
+        group: usize,
+        subnet: &Subnet,
+        family: AddressFamily,
+        perimeter: &Perimeter,
+        from_internet: bool,
+        grants: &mut Grants,
+    ) {
+        let of_group = matches!(rule.peer, RulePeer::Group(_));
+        for (first, last) in self.sources(&rule.peer, &subnet.vpc, family).ranges() {
+            for stretch in perimeter.overlapping(*first, *last) {
+                let closed = match stretch.gateway.class {
+                    SourceClass::Internet => !from_internet || of_group,
+                    // A group is of this VPC or of a peer's, by its private addresses.
+                    SourceClass::Peer => false,
+                    _ => of_group,
+                };
+                if closed {
+                    continue;
+                }
+                for (place, protocol) in PROTOCOLS.into_iter().enumerate() {
+                    let ports = stretch.ports[place].intersection(&rule_ports(rule, protocol));
+                    if !ports.is_empty() {
+                        grants.entry((stretch.gateway.clone(), place)).or_default().push(Grant {
+                            ports,
+                            first: stretch.first.max(*first),
+                            last: stretch.last.min(*last),
+                            partial: stretch.partial[place],
+                            group,
+                            rule: rule.id.clone(),
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// The addresses that a rule speaks of.
+    fn sources(&self, peer: &RulePeer, vpc: &str, family: AddressFamily) -> RangeSet<u128> {
+        match peer {
+            RulePeer::Block(Block::Cidr(block)) if block.family == family => RangeSet::of([block.bounds()]),
+            RulePeer::Block(Block::Cidr(_)) => RangeSet::default(),
+            RulePeer::Block(Block::PrefixList(list)) => {
+                let blocks = self.snapshot.prefix_lists.get(list).map(Vec::as_slice).unwrap_or_default();
+                RangeSet::of(blocks.iter().filter(|block| block.family == family).map(|block| block.bounds()))
+            }
+            RulePeer::Group(group) => {
+                let members = self.members.get(group.as_str()).map(Vec::as_slice).unwrap_or_default();
+                let near =
+                    members.iter().filter(|(of, address)| AddressFamily::of(*address) == family && (*of == vpc || self.are_peers(of, vpc)));
+                RangeSet::of(near.map(|(_, address)| (number(*address), number(*address))))
+            }
+        }
+    }
+
+    fn are_peers(&self, a: &str, b: &str) -> bool {
+        self.snapshot.peerings.values().any(|peering| {
+            let (one, other) = (peering.vpcs.0.as_str(), peering.vpcs.1.as_str());
+            peering.active && ((one, other) == (a, b) || (other, one) == (a, b))
+        })
+    }
+
+    /// Whether packets that an internet gateway takes in go to an address and not to an appliance before it.
+    fn enters_directly(&self, subnet: &Subnet, private: IpAddr) -> bool {
+        let gateways = self.snapshot.internet_gateways.values().filter(|gateway| gateway.vpc.as_ref() == Some(&subnet.vpc));
+        let mut tables = gateways.filter_map(|gateway| self.snapshot.route_tables.get(gateway.edge_table.as_ref()?));
+        tables.all(|table| {
+            let covers = |route: &&Route| matches!(&route.destination, Block::Cidr(block) if block.contains(private));
+            let best = table.routes.iter().filter(covers).max_by_key(|route| match &route.destination {
+                Block::Cidr(block) => block.prefix(),
+                Block::PrefixList(_) => 0,
+            });
+            best.is_none_or(|route| route.target == Target::Local)
+        })
+    }
+
+    fn path(&self, gateway: &Gateway, subnet: &Subnet, interface: &Interface, id: &str, opening: &Range) -> Vec<Step> {
+        let kind = match gateway.class {
+            SourceClass::Internet => "AWS::EC2::InternetGateway",
+            SourceClass::Peer => "AWS::EC2::VPCPeeringConnection",
+            SourceClass::Vpn => "AWS::EC2::VPNGateway",
+            SourceClass::Transit => "AWS::EC2::TransitGateway",
+            SourceClass::LoadBalancer => "AWS::ElasticLoadBalancingV2::LoadBalancer",
+        };
+        let mut path = vec![Step::new(kind, &gateway.id, None)];
+        path.extend(subnet.acl.as_ref().map(|acl| Step::new("AWS::EC2::NetworkAcl", acl, None)));
+        path.extend(interface.groups.get(opening.group).map(|group| Step::new("AWS::EC2::SecurityGroup", group, opening.rule.clone())));
+        path.push(Step::new("AWS::EC2::NetworkInterface", id, None));
+        path.extend(interface.instance.as_ref().map(|instance| Step::new("AWS::EC2::Instance", instance, None)));
+        path
+    }
+}
+
+/// The ports that a rule admits of a protocol.
+fn rule_ports(rule: &GroupRule, protocol: u8) -> RangeSet<u16> {
+    match rule.protocol {
+        None => RangeSet::all(),
+        Some(number) if number == protocol => RangeSet::range(rule.ports.0, rule.ports.1),
+        Some(_) => RangeSet::default(),
+    }
+}
+
+/// A maximal range, made of grants.
+struct Range {
+    ports: (u16, u16),
+    sources: RangeSet<u128>,
+    partial: bool,
+    source: u128,
+    group: usize,
+    rule: Option<String>,
+}
+
+fn openings(grants: &[Grant]) -> Vec<Range> {
+    let open = RangeSet::of(grants.iter().flat_map(|grant| grant.ports.ranges().iter().copied()));
+    let range = |&(first, last): &(u16, u16)| {
+        let whole = RangeSet::range(first, last);
+        let part_of: Vec<&Grant> = grants.iter().filter(|grant| !grant.ports.intersection(&whole).is_empty()).collect();
+        // The first group that admits the range's first port is named, and its packet shown.
+        let shown = part_of.iter().filter(|grant| grant.ports.contains(first)).min_by_key(|grant| (grant.group, grant.first))?;
+        Some(Range {
+            ports: (first, last),
+            sources: RangeSet::of(part_of.iter().map(|grant| (grant.first, grant.last))),
+            partial: part_of.iter().all(|grant| grant.partial),
+            source: shown.first,
+            group: shown.group,
+            rule: shown.rule.clone(),
+        })
+    };
+    open.ranges().iter().filter_map(range).collect()
+}
+
+/// A target of a load balancer: an interface and an address of it.
+struct Resolved<'a> {
+    id: &'a str,
+    interface: &'a Interface,
+    address: IpAddr,
+    port: u16,
+}
+
+impl<'a> Engine<'a> {
+    fn load_balancer(&mut self, id: &str, balancer: &'a LoadBalancer, analysis: &mut Analysis) {
+        if !balancer.internet_facing {
+            return;
+        }
+        for listener in &balancer.listeners {
+            for (place, protocol) in PROTOCOLS.into_iter().enumerate().filter(|(_, protocol)| listener.protocols.contains(protocol)) {
+                let targets: Vec<(bool, &BalancerTarget)> = listener
+                    .target_groups
+                    .iter()
+                    .filter_map(|group| self.snapshot.target_groups.get(group))
+                    .flat_map(|group| {
+                        group.targets.iter().map(|target| (group.preserves_client && balancer.kind == BalancerKind::Network, target))
+                    })
+                    .collect();
+                for node_id in &balancer.interfaces {
+                    let Some((node, subnet)) =
+                        self.snapshot.interfaces.get(node_id).and_then(|node| Some((node, self.snapshot.subnets.get(&node.subnet)?)))
+                    else {
+                        continue;
+                    };
+                    let clients = self.clients(balancer, node, subnet, place, listener.port);
+                    if clients.is_empty() {
+                        continue;
+                    }
+                    for (preserves, target) in &targets {
+                        let Some(target) = self.resolve(target) else { continue };
+                        if let Some(opening) = self.edge(id, balancer, (node, subnet), &target, (place, protocol), *preserves, &clients) {
+                            analysis.openings.push(opening);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The addresses on the internet that get through to a listener at a node.
+    fn clients(&mut self, balancer: &LoadBalancer, node: &Interface, subnet: &'a Subnet, place: usize, port: u16) -> RangeSet<u128> {
+        let mut clients = RangeSet::default();
+        for address in &node.addresses {
+            if balancer.groups.is_empty() {
+                // Without groups the network's rules alone decide.
+                let open = Interface { groups: vec![], ..node.clone() };
+                let public = address.public.is_some();
+                let Some(_) = self.grants(&open, subnet, address.private, public) else { continue };
+                let family = AddressFamily::of(address.private);
+                if let Some(perimeter) = self.perimeter_of(&open, subnet, address.private) {
+                    let reach = |stretch: &&crate::perimeter::Stretch| {
+                        stretch.gateway.class == SourceClass::Internet && stretch.ports[place].contains(port)
+                    };
+                    let directly = (public || family == AddressFamily::V6) && self.enters_directly(subnet, address.private);
+                    if directly {
+                        clients = clients
+                            .union(&RangeSet::of(perimeter.stretches.iter().filter(reach).map(|stretch| (stretch.first, stretch.last))));
+                    }
+                }
+                continue;
+            }
+            let as_node = Interface { groups: balancer.groups.clone(), ..node.clone() };
+            let Some(grants) = self.grants(&as_node, subnet, address.private, address.public.is_some()) else { continue };
+            let through = grants
+                .iter()
+                .filter(|((gateway, of), _)| gateway.class == SourceClass::Internet && *of == place)
+                .flat_map(|(_, grants)| grants);
+            let sources = through.filter(|grant| grant.ports.contains(port)).map(|grant| (grant.first, grant.last));
+            clients = clients.union(&RangeSet::of(sources));
+        }
+        clients
+    }
+
+    fn perimeter_of(&self, interface: &Interface, subnet: &Subnet, private: IpAddr) -> Option<Rc<Perimeter>> {
+        let (table, _) = self.table(subnet)?;
+        let family = AddressFamily::of(private);
+        self.perimeters
+            .iter()
+            .find(|(key, _)| {
+                key.vpc == subnet.vpc
+                    && key.table == table
+                    && key.acl == subnet.acl
+                    && key.family == family
+                    && key.private.is_none_or(|of| of == private)
+                    && key.subnet.as_ref().is_none_or(|of| *of == interface.subnet)
+            })
+            .map(|(_, perimeter)| Rc::clone(perimeter))
+    }
+
+    /// The interface that a target is.
+    fn resolve(&self, target: &BalancerTarget) -> Option<Resolved<'a>> {
+        let interfaces = || self.snapshot.interfaces.iter();
+        if let Ok(address) = target.id.parse::<IpAddr>() {
+            let (id, interface) = interfaces().find(|(_, interface)| interface.addresses.iter().any(|own| own.private == address))?;
+            return Some(Resolved { id, interface, address, port: target.port });
+        }
+        let of_instance = || interfaces().filter(|(_, interface)| interface.instance.as_deref() == Some(target.id.as_str()));
+        let (id, interface) = self
+            .snapshot
+            .interfaces
+            .get_key_value(&target.id)
+            .or_else(|| of_instance().find(|(_, interface)| interface.primary))
+            .or_else(|| of_instance().next())?;
+        let first = interface.addresses.iter().find(|address| address.private.is_ipv4()).or_else(|| interface.addresses.first())?;
+        Some(Resolved { id, interface, address: first.private, port: target.port })
+    }
+
+    /// The way from a node of a load balancer to a target; none if it is closed.
+    #[allow(clippy::too_many_arguments, reason = "two ends of an edge and who comes along it")]
+    fn edge(
+        &self,
+        id: &str,
+        balancer: &LoadBalancer,
+        (node, node_subnet): (&Interface, &Subnet),
+        target: &Resolved<'_>,
+        (_, protocol): (usize, u8),
+        preserves: bool,
+        clients: &RangeSet<u128>,
+    ) -> Option<Opening> {
+        let subnet = self.snapshot.subnets.get(&target.interface.subnet)?;
+        if !balancer.cross_zone && subnet.zone != node_subnet.zone {
+            return None;
+        }
+        if subnet.vpc != node_subnet.vpc && !self.are_peers(&subnet.vpc, &node_subnet.vpc) {
+            return None;
+        }
+        let family = AddressFamily::of(target.address);
+        let from = node.addresses.iter().map(|address| address.private).find(|address| AddressFamily::of(*address) == family)?;
+        // What the load balancer may send.
+        if !balancer.groups.is_empty() {
+            let rules = balancer.groups.iter().filter_map(|group| self.snapshot.groups.get(group)).flat_map(|group| &group.rules);
+            let mut sends = rules.filter(|rule| rule.egress && rule_ports(rule, protocol).contains(target.port));
+            if !sends.any(|rule| self.sources(&rule.peer, &node_subnet.vpc, family).contains(number(target.address))) {
+                return None;
+            }
+        }
+        let seen = if preserves { clients.clone() } else { RangeSet::range(number(from), number(from)) };
+        let seen = if target.interface.subnet == node.subnet {
+            seen
+        } else {
+            self.crosses(node_subnet, subnet, from, target, protocol, preserves, &seen)?
+        };
+        // What the target's groups admit of those that it sees.
+        let mut admitted: Option<(usize, Option<String>, RangeSet<u128>)> = None;
+        for (place, group) in target.interface.groups.iter().enumerate() {
+            let rules = self.snapshot.groups.get(group).map(|group| group.rules.as_slice()).unwrap_or_default();
+            for rule in rules.iter().filter(|rule| !rule.egress && rule_ports(rule, protocol).contains(target.port)) {
+                let through = self.sources(&rule.peer, &subnet.vpc, family).intersection(&seen);
+                if !through.is_empty() {
+                    admitted = Some(match admitted {
+                        Some((place, rule, all)) => (place, rule, all.union(&through)),
+                        None => (place, rule.id.clone(), through),
+                    });
+                }
+            }
+        }
+        let (group, rule, through) = admitted?;
+        let sources = if preserves { through } else { clients.clone() };
+        let source = sources.first()?;
+        let range = Range { ports: (target.port, target.port), sources: sources.clone(), partial: false, source, group, rule };
+        let gateway = Gateway { class: SourceClass::LoadBalancer, id: id.to_owned() };
+        Some(Opening {
+            class: SourceClass::LoadBalancer,
+            via: id.to_owned(),
+            interface: target.id.to_owned(),
+            instance: target.interface.instance.clone(),
+            address: target.address,
+            protocol,
+            ports: (target.port, target.port),
+            path: self.path(&gateway, subnet, target.interface, target.id, &range),
+            witness: (family.address(source), target.port),
+            sources,
+            partial_ephemeral: false,
+        })
+    }
+
+    /// Of those that a target sees, whom the ACLs of two subnets let through to it and back.
+    #[allow(clippy::too_many_arguments, reason = "two ends of an edge and who comes along it")]
+    fn crosses(
+        &self,
+        from: &Subnet,
+        to: &Subnet,
+        node: IpAddr,
+        target: &Resolved<'_>,
+        protocol: u8,
+        preserves: bool,
+        seen: &RangeSet<u128>,
+    ) -> Option<RangeSet<u128>> {
+        let family = AddressFamily::of(target.address);
+        let rules = |subnet: &Subnet| subnet.acl.as_ref().and_then(|acl| self.snapshot.acls.get(acl)).map(Rules::of);
+        let ephemeral = RangeSet::range(EPHEMERAL.0, EPHEMERAL.1);
+        let admits = |rules: &Option<Rules<'_>>, egress: bool, address: u128, ports: &RangeSet<u16>| {
+            rules.as_ref().is_none_or(|rules| !rules.ports(egress, protocol, family, address).intersection(ports).is_empty())
+        };
+        let (near, far) = (rules(from), rules(to));
+        let port = RangeSet::range(target.port, target.port);
+        let sent = admits(&near, true, number(target.address), &port) && admits(&near, false, number(target.address), &ephemeral);
+        if !sent {
+            return None;
+        }
+        if !preserves {
+            return (admits(&far, false, number(node), &port) && admits(&far, true, number(node), &ephemeral)).then(|| seen.clone());
+        }
+        // The target's ACL sees the clients themselves.
+        let acl = to.acl.as_ref().and_then(|acl| self.snapshot.acls.get(acl));
+        let mut cuts: BTreeSet<u128> = seen.ranges().iter().map(|(first, _)| *first).collect();
+        for entry in acl.iter().flat_map(|acl| &acl.entries).filter(|entry| entry.cidr.family == family) {
+            let (first, last) = entry.cidr.bounds();
+            cuts.insert(first);
+            cuts.extend(last.checked_add(1));
+        }
+        let cuts: Vec<u128> = cuts.into_iter().collect();
+        let stretches = cuts.iter().enumerate().map(|(at, first)| (*first, cuts.get(at + 1).map_or(u128::MAX, |next| next - 1)));
+        let open = stretches.filter(|(first, _)| admits(&far, false, *first, &port) && admits(&far, true, *first, &ephemeral));
+        let open = RangeSet::of(open).intersection(seen);
+        (!open.is_empty()).then_some(open)
+    }
+}

@@ -1,0 +1,257 @@
+//! What surrounds an interface, whoever it is: for each stretch of source addresses the gateway that replies leave by, and the
+//! ports that the network ACL lets in.
+//!
+//! It depends on the subnet's route table and ACL alone, so that thousands of interfaces share one. Stretches are as long as
+//! nothing changes: they are cut where a block of a rule, a route or a gateway begins or ends.
+
+use crate::address::{AddressFamily, Cidr, internet, number};
+use crate::ranges::RangeSet;
+use crate::snapshot::{AclEntry, Block, NetworkAcl, Route, RouteTable, Snapshot, Subnet, Target};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// The ports that clients send from, over all systems (Linux, Windows, load balancers, NAT).
+pub(crate) const EPHEMERAL: (u16, u16) = (1024, 65_535);
+
+/// TCP's and UDP's numbers: what is reported.
+pub(crate) const PROTOCOLS: [u8; 2] = [6, 17];
+
+/// From where something comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceClass {
+    /// The internet, over an internet gateway.
+    Internet,
+    /// A peered VPC.
+    Peer,
+    /// A virtual private gateway: VPN or Direct Connect.
+    Vpn,
+    /// A transit gateway.
+    Transit,
+    /// The internet, over a load balancer.
+    LoadBalancer,
+}
+
+/// A way in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Gateway {
+    pub(crate) class: SourceClass,
+    pub(crate) id: String,
+}
+
+/// A stretch of source addresses that all fare alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    pub(crate) first: u128,
+    pub(crate) last: u128,
+    pub(crate) gateway: Gateway,
+    /// What the ACL lets in, by [`PROTOCOLS`].
+    pub(crate) ports: [RangeSet<u16>; 2],
+    /// Whether replies to some of the ports that clients use are dropped.
+    pub(crate) partial: [bool; 2],
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Perimeter {
+    /// Sorted, apart from each other.
+    pub(crate) stretches: Vec<Stretch>,
+}
+
+/// What a perimeter is made of.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) subnet: &'a Subnet,
+    pub(crate) subnet_id: &'a str,
+    pub(crate) table: &'a RouteTable,
+    pub(crate) acl: Option<&'a NetworkAcl>,
+    pub(crate) family: AddressFamily,
+    /// The address that packets are for: transit gateways route by it.
+    pub(crate) private: IpAddr,
+}
+
+/// A route's block, and where it stands among those of one length.
+struct Entry<'a> {
+    block: Cidr,
+    rank: u8,
+    route: Option<&'a Route>,
+}
+
+impl Perimeter {
+    pub(crate) fn of(around: &Surroundings<'_>) -> Self {
+        let entries = entries(around);
+        let mut cuts: BTreeSet<u128> = BTreeSet::new();
+        let mut cut = |block: Cidr| {
+            if block.family == around.family {
+                let (first, last) = block.bounds();
+                cuts.insert(first);
+                cuts.extend(last.checked_add(1));
+            }
+        };
+        entries.iter().for_each(|entry| cut(entry.block));
+        around.acl.iter().flat_map(|acl| &acl.entries).for_each(|entry| cut(entry.cidr));
+        around.snapshot.vpcs.values().flat_map(|vpc| &vpc.cidrs).for_each(|block| cut(*block));
+        around.snapshot.peerings.values().flat_map(|peering| peering.cidrs.0.iter().chain(&peering.cidrs.1)).for_each(|block| cut(*block));
+        around.snapshot.transit_tables.values().flatten().for_each(|route| cut(route.destination));
+        for (first, last) in internet(around.family).ranges() {
+            cuts.insert(*first);
+            cuts.extend(last.checked_add(1));
+        }
+        let end = around.family.all().ranges().last().map_or(0, |(_, last)| *last);
+        cuts.insert(0);
+        let cuts: Vec<u128> = cuts.into_iter().filter(|cut| *cut <= end).collect();
+        let mut stretches: Vec<Stretch> = Vec::new();
+        let sorted = around.acl.map(Rules::of);
+        for (at, first) in cuts.iter().enumerate() {
+            let last = cuts.get(at + 1).map_or(end, |next| next - 1);
+            let Some(gateway) = gateway(around, &entries, *first) else { continue };
+            let mut ports: [RangeSet<u16>; 2] = Default::default();
+            let mut partial = [false; 2];
+            for (place, protocol) in PROTOCOLS.into_iter().enumerate() {
+                let (inward, outward) = match &sorted {
+                    Some(rules) => {
+                        (rules.ports(false, protocol, around.family, *first), rules.ports(true, protocol, around.family, *first))
+                    }
+                    None => (RangeSet::all(), RangeSet::all()),
+                };
+                let replies = outward.intersection(&RangeSet::range(EPHEMERAL.0, EPHEMERAL.1));
+                if !replies.is_empty() {
+                    partial[place] = replies != RangeSet::range(EPHEMERAL.0, EPHEMERAL.1);
+                    ports[place] = inward;
+                }
+            }
+            if ports.iter().all(RangeSet::is_empty) {
+                continue;
+            }
+            match stretches.last_mut() {
+                Some(before)
+                    if before.last + 1 == *first && before.gateway == gateway && before.ports == ports && before.partial == partial =>
+                {
+                    before.last = last;
+                }
+                _ => stretches.push(Stretch { first: *first, last, gateway, ports, partial }),
+            }
+        }
+        Self { stretches }
+    }
+
+    /// The stretches that overlap a range of addresses.
+    pub(crate) fn overlapping(&self, first: u128, last: u128) -> impl Iterator<Item = &Stretch> {
+        let at = self.stretches.partition_point(|stretch| stretch.last < first);
+        self.stretches[at..].iter().take_while(move |stretch| stretch.first <= last)
+    }
+}
+
+/// The routes of a table and the local ones that every table has.
+fn entries<'a>(around: &Surroundings<'a>) -> Vec<Entry<'a>> {
+    let mut entries = Vec::new();
+    for route in &around.table.routes {
+        let (blocks, rank): (Vec<Cidr>, u8) = match &route.destination {
+            Block::Cidr(block) => (vec![*block], if route.propagated { 0 } else { 2 }),
+            Block::PrefixList(id) => (around.snapshot.prefix_lists.get(id).cloned().unwrap_or_default(), 1),
+        };
+        let of_family = blocks.into_iter().filter(|block| block.family == around.family);
+        entries.extend(of_family.map(|block| Entry { block, rank, route: Some(route) }));
+    }
+    let own = around.snapshot.vpcs.get(&around.subnet.vpc).map(|vpc| vpc.cidrs.as_slice()).unwrap_or_default();
+    for block in own.iter().filter(|block| block.family == around.family) {
+        if !entries.iter().any(|entry| entry.block == *block) {
+            entries.push(Entry { block: *block, rank: 3, route: None });
+        }
+    }
+    entries
+}
+
+/// The gateway by which packets from an address come in and replies to it leave; none if they do not.
+fn gateway(around: &Surroundings<'_>, entries: &[Entry<'_>], source: u128) -> Option<Gateway> {
+    let inside = |block: &Cidr| {
+        let (first, last) = block.bounds();
+        block.family == around.family && (first..=last).contains(&source)
+    };
+    let best = entries.iter().filter(|entry| inside(&entry.block)).max_by_key(|entry| (entry.block.prefix(), entry.rank))?;
+    let route = best.route.filter(|route| route.active)?;
+    let snapshot = around.snapshot;
+    let own_vpc = &around.subnet.vpc;
+    let own = || snapshot.vpcs.get(own_vpc).is_some_and(|vpc| vpc.cidrs.iter().any(inside));
+    match &route.target {
+        Target::InternetGateway(id) => {
+            let attached = snapshot.internet_gateways.get(id)?.vpc.as_ref() == Some(own_vpc);
+            let blocked = snapshot.blocked_from_internet.iter().any(|blocked| blocked == own_vpc || blocked == around.subnet_id);
+            (attached && !blocked && internet(around.family).contains(source) && !own())
+                .then(|| Gateway { class: SourceClass::Internet, id: id.clone() })
+        }
+        Target::Peering(id) => {
+            let peering = snapshot.peerings.get(id).filter(|peering| peering.active)?;
+            let (other, said) = if peering.vpcs.0 == *own_vpc {
+                (&peering.vpcs.1, &peering.cidrs.1)
+            } else if peering.vpcs.1 == *own_vpc {
+                (&peering.vpcs.0, &peering.cidrs.0)
+            } else {
+                return None;
+            };
+            let theirs = snapshot.vpcs.get(other).map_or(said, |vpc| &vpc.cidrs);
+            theirs.iter().any(inside).then(|| Gateway { class: SourceClass::Peer, id: id.clone() })
+        }
+        Target::VpnGateway(id) => {
+            (snapshot.vpn_gateways.get(id)?.as_ref() == Some(own_vpc)).then(|| Gateway { class: SourceClass::Vpn, id: id.clone() })
+        }
+        Target::TransitGateway(id) => transits(snapshot, id, own_vpc, around.family, source, around.private)
+            .then(|| Gateway { class: SourceClass::Transit, id: id.clone() }),
+        Target::Local | Target::Other(_) => None,
+    }
+}
+
+/// Whether a transit gateway takes packets from an address to a private one in a VPC, and the replies back.
+fn transits(snapshot: &Snapshot, gateway: &str, vpc: &str, family: AddressFamily, source: u128, private: IpAddr) -> bool {
+    let attachments = || snapshot.transit_attachments.iter().filter(|(_, attachment)| attachment.gateway == gateway);
+    let lookup = |table: &str, family: AddressFamily, address: u128| {
+        let routes = snapshot.transit_tables.get(table)?.iter();
+        let matching = routes.filter(|route| {
+            let (first, last) = route.destination.bounds();
+            route.destination.family == family && (first..=last).contains(&address)
+        });
+        matching.max_by_key(|route| route.destination.prefix())?.attachment.as_deref()
+    };
+    attachments().filter(|(_, attachment)| attachment.vpc.as_deref() == Some(vpc)).any(|(own, attachment)| {
+        let table = attachment.table.as_deref();
+        let Some(origin) = table.and_then(|table| lookup(table, family, source)).filter(|origin| origin != own) else { return false };
+        let back = snapshot.transit_attachments.get(origin).and_then(|origin| origin.table.as_deref());
+        back.and_then(|table| lookup(table, family, number(private))) == Some(own)
+    })
+}
+
+/// An ACL's entries in the order in which they are asked.
+pub(crate) struct Rules<'a>(Vec<&'a AclEntry>);
+
+impl<'a> Rules<'a> {
+    pub(crate) fn of(acl: &'a NetworkAcl) -> Self {
+        let mut entries: Vec<&AclEntry> = acl.entries.iter().collect();
+        entries.sort_by_key(|entry| entry.number);
+        Self(entries)
+    }
+
+    /// The destination ports that are admitted from (or to) an address.
+    pub(crate) fn ports(&self, egress: bool, protocol: u8, family: AddressFamily, address: u128) -> RangeSet<u16> {
+        let mut undecided = RangeSet::all();
+        let mut admitted = RangeSet::default();
+        for entry in &self.0 {
+            let (first, last) = entry.cidr.bounds();
+            let speaks = entry.egress == egress
+                && entry.cidr.family == family
+                && (first..=last).contains(&address)
+                && entry.protocol.is_none_or(|number| number == protocol);
+            if !speaks {
+                continue;
+            }
+            let ports = if entry.protocol.is_none() { RangeSet::all() } else { RangeSet::range(entry.ports.0, entry.ports.1) };
+            if entry.allow {
+                admitted = admitted.union(&undecided.intersection(&ports));
+            }
+            undecided = undecided.difference(&ports);
+            if undecided.is_empty() {
+                break;
+            }
+        }
+        admitted
+    }
+}
