@@ -4,17 +4,21 @@
 //! first rule that stops it. The two are written apart and are each other's test.
 
 mod address;
+mod compare;
 mod describe;
 mod evaluate;
 mod perimeter;
 mod ranges;
+mod severity;
 mod snapshot;
 mod trace;
 
 pub use address::{AddressFamily, Cidr, CidrError, blocks, internet};
+pub use compare::{Difference, compare, what_if};
 pub use describe::{DescribeError, read_descriptions};
 pub use evaluate::{Analysis, Opening, Step, evaluate};
 pub use perimeter::SourceClass;
 pub use ranges::{Point, RangeSet};
+pub use severity::{Breadth, OpeningSeverity};
 pub use snapshot::*;
 pub use trace::{Blocked, Journey, Packet, arrive, trace};

@@ -7,6 +7,7 @@ mod cyclonedx;
 mod diff;
 mod escape;
 mod explain;
+mod exposure;
 mod fixes;
 mod gitlab;
 pub mod inspector;
@@ -23,6 +24,9 @@ pub use cyclonedx::{CycloneDxVersion, cyclonedx, cyclonedx_vdr};
 pub use diff::{Diff, DiffEntry, diff, diff_json, diff_table};
 pub use escape::printable;
 pub use explain::explain;
+pub use exposure::{
+    exposure_difference_json, exposure_difference_table, exposure_is_partial, exposure_json, exposure_svg, exposure_table, exposure_verdict,
+};
 pub use fixes::{Fix, fixes};
 pub use gitlab::gitlab;
 pub use json::scan_json;

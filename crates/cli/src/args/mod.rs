@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Explain(Explain),
     /// What is new, gone or changed between two scans.
     Diff(Diff),
+    /// What a network lets in: from which sources, on which ports, by which way.
+    Exposure(ExposureArgs),
     /// Vulnerability intelligence: bring in, look at.
     Db(Db),
     /// Never stops watching.
@@ -112,6 +114,39 @@ pub(crate) struct Diff {
     /// Exits with 1 when a new finding meets this, as with `scan`. May be given several times.
     #[arg(long, value_name = "GATE")]
     pub(crate) fail_on: Vec<Gate>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExposureArgs {
+    /// What describes the network: JSON of AWS's `describe-*` calls, in files or in a folder of them.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Writes table, json or svg to standard output.
+    #[arg(short = 'o', long = "output", visible_short_alias = 'f', alias = "format", value_name = "FORMAT", default_value = "table")]
+    pub(crate) output: Picture,
+    /// Says what is opened and closed by going over to this description.
+    #[arg(long, value_name = "PATH", conflicts_with = "from")]
+    pub(crate) what_if: Vec<PathBuf>,
+    /// Follows one packet: from this address, instance or interface.
+    #[arg(long, value_name = "SOURCE", requires = "to")]
+    pub(crate) from: Option<String>,
+    /// To this address, instance or interface.
+    #[arg(long, value_name = "DESTINATION", requires = "from")]
+    pub(crate) to: Option<String>,
+    /// To this port.
+    #[arg(long, value_name = "PORT", default_value_t = 443)]
+    pub(crate) port: u16,
+    /// By this protocol: tcp, udp or a number.
+    #[arg(long, value_name = "PROTOCOL", default_value = "tcp")]
+    pub(crate) protocol: String,
+}
+
+/// How an exposure is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Picture {
+    Table,
+    Json,
+    Svg,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ pub(crate) mod db;
 pub(crate) mod diff;
 mod exceptions;
 pub(crate) mod explain;
+pub(crate) mod exposure;
 mod feeds;
 mod gates;
 mod judgement;

@@ -3,6 +3,7 @@
 
 mod decisions;
 mod docs;
+mod exposure;
 mod feeds;
 mod formats;
 mod hostile;

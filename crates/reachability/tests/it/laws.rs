@@ -354,3 +354,33 @@ fn an_engine_that_forgets_a_rule_is_caught() {
         assert!(caught, "an engine that forgets {rule} is not caught");
     }
 }
+
+#[test]
+fn a_change_says_what_it_opens_and_closes() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..40 {
+        let (before, after) = (world().new_tree(&mut runner).unwrap().current(), world().new_tree(&mut runner).unwrap().current());
+        let groups = after.groups.clone();
+        let difference = what_if(&before, |world| world.groups = groups);
+        let mut changed = before.clone();
+        changed.groups = after.groups;
+        let back = what_if(&changed, |world| *world = before.clone());
+        assert_eq!((difference.opened.len(), difference.closed.len()), (back.closed.len(), back.opened.len()));
+        for open in &difference.opened {
+            let packet = |client: u16| Packet {
+                source: open.witness.0,
+                source_port: client,
+                destination: open.address,
+                port: open.witness.1,
+                protocol: open.protocol,
+            };
+            assert!(
+                !arrive(&before, &packet(50_000)).arrives() || open.partial_ephemeral || open.sources.ranges().len() > 1,
+                "{open:?} was open before"
+            );
+        }
+        assert_eq!(what_if(&before, |_| {}), Difference::default());
+    }
+}

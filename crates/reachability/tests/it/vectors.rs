@@ -101,7 +101,7 @@ fn interface(eni: &Value) -> Interface {
 }
 
 pub(crate) fn snapshot(config: &Value) -> Snapshot {
-    let mut out = Snapshot::default();
+    let mut out = Snapshot { routes_unknown: false, ..Snapshot::default() };
     out.vpcs = entries(&config["vpcs"]).map(|(id, vpc)| (id, Vpc { cidrs: list(&vpc["cidrs"]).map(cidr).collect() })).collect();
     out.subnets = entries(&config["subnets"])
         .map(|(id, subnet)| {

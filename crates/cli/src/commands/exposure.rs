@@ -1,0 +1,134 @@
+//! `lestrade exposure`: what a network that is described in files lets in.
+
+use crate::args::{ExposureArgs, Picture};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{self, Speech};
+use lestrade_reachability::{Packet, Snapshot, compare, evaluate, read_descriptions, trace};
+use lestrade_report::{
+    TableStyle, exposure_difference_json, exposure_difference_table, exposure_is_partial, exposure_json, exposure_svg, exposure_table,
+    exposure_verdict,
+};
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+/// The largest description of one call, and the most of them.
+const MAX_FILE: u64 = 1 << 30;
+const MAX_FILES: usize = 10_000;
+/// The port that clients send from, where nobody says which.
+const CLIENT_PORT: u16 = 50_000;
+
+pub(crate) fn run(speech: Speech, arguments: &ExposureArgs) -> Result<Exit, Failure> {
+    let style = TableStyle { width: output::width(), colour: output::colour(speech.color) };
+    let snapshot = read(&arguments.paths)?;
+    if let (Some(from), Some(to)) = (&arguments.from, &arguments.to) {
+        return follow(&snapshot, arguments, from, to, style);
+    }
+    let analysis = evaluate(&snapshot);
+    let partial = exposure_is_partial(&snapshot, &analysis);
+    if arguments.what_if.is_empty() {
+        let text = match arguments.output {
+            Picture::Table => exposure_table(&snapshot, &analysis, style),
+            Picture::Json => format!("{:#}\n", exposure_json(&snapshot, &analysis)),
+            Picture::Svg => exposure_svg(&analysis),
+        };
+        output::write(None, &text)?;
+        return Ok(if partial { Exit::Incomplete } else { Exit::Ok });
+    }
+    let other = read(&arguments.what_if)?;
+    let after = evaluate(&other);
+    let difference = compare(&analysis.openings, &after.openings);
+    let text = match arguments.output {
+        Picture::Json => format!("{:#}\n", exposure_difference_json(&difference)),
+        _ => exposure_difference_table(&difference, style),
+    };
+    output::write(None, &text)?;
+    Ok(if partial || exposure_is_partial(&other, &after) { Exit::Incomplete } else { Exit::Ok })
+}
+
+/// Reads descriptions from files and from the JSON files of folders.
+fn read(paths: &[PathBuf]) -> Result<Snapshot, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let entries = std::fs::read_dir(path).map_err(|error| unreadable(path, &error))?;
+            files.extend(entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "json")));
+        } else {
+            files.push(path.clone());
+        }
+    }
+    files.sort();
+    if files.len() > MAX_FILES {
+        return Err(Failure::new("E0330", Exit::Input, format!("there are more than {MAX_FILES} descriptions")));
+    }
+    let documents = files.iter().map(|file| document(file)).collect::<Result<Vec<_>, _>>()?;
+    read_descriptions(&documents).map_err(|error| {
+        Failure::new("E0331", Exit::Input, "the network cannot be told from what is described")
+            .cause(error)
+            .try_("aws ec2 describe-subnets > network/subnets.json, and so on; then lestrade exposure network")
+    })
+}
+
+fn document(path: &Path) -> Result<Value, Failure> {
+    let size = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
+    if size > MAX_FILE {
+        return Err(Failure::new("E0330", Exit::Input, format!("'{}' is larger than 1 GiB", path.display())));
+    }
+    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Failure::new("E0332", Exit::Input, format!("'{}' is not JSON", path.display())).cause(error))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new("E0300", Exit::Input, format!("'{}' cannot be read", path.display())).cause(error)
+}
+
+/// One packet.
+fn follow(snapshot: &Snapshot, arguments: &ExposureArgs, from: &str, to: &str, style: TableStyle) -> Result<Exit, Failure> {
+    let protocol = match arguments.protocol.to_ascii_lowercase().as_str() {
+        "tcp" => 6,
+        "udp" => 17,
+        number => {
+            number.parse().map_err(|_| Failure::new("E0224", Exit::Usage, format!("'{number}' is no protocol")).try_("--protocol udp"))?
+        }
+    };
+    let packet = Packet {
+        source: address(snapshot, from)?,
+        source_port: CLIENT_PORT,
+        destination: address(snapshot, to)?,
+        port: arguments.port,
+        protocol,
+    };
+    let journey = trace(snapshot, &packet);
+    let text = match arguments.output {
+        Picture::Json => {
+            let verdict = json!({
+                "schema": "lestrade.packet/1",
+                "packet": {"source": packet.source, "destination": packet.destination, "port": packet.port, "protocol": packet.protocol},
+                "arrives": journey.arrives(),
+                "converses": journey.converses(),
+                "blocked": journey.blocked,
+                "replyBlocked": journey.reply_blocked,
+                "hops": journey.hops,
+            });
+            format!("{verdict:#}\n")
+        }
+        _ => exposure_verdict(journey.blocked.as_ref(), journey.reply_blocked.as_ref(), &journey.hops, style),
+    };
+    output::write(None, &text)?;
+    Ok(if snapshot.problems.is_empty() { Exit::Ok } else { Exit::Incomplete })
+}
+
+/// The address of an end of a packet.
+fn address(snapshot: &Snapshot, end: &str) -> Result<IpAddr, Failure> {
+    if let Ok(address) = end.parse() {
+        return Ok(address);
+    }
+    let of_instance = || snapshot.interfaces.values().filter(|interface| interface.instance.as_deref() == Some(end));
+    let interface =
+        snapshot.interfaces.get(end).or_else(|| of_instance().find(|interface| interface.primary)).or_else(|| of_instance().next());
+    let address = interface.and_then(|interface| interface.addresses.first()).map(|address| address.private);
+    address
+        .ok_or_else(|| Failure::new("E0225", Exit::Usage, format!("'{end}' is no address, and no instance or interface that is described")))
+}

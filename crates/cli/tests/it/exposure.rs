@@ -1,0 +1,90 @@
+//! `lestrade exposure` on a small network: a web server that everybody reaches, a database that nobody does.
+
+use crate::lab::Lab;
+use serde_json::{Value, json};
+
+/// The answers of the `describe-*` calls, as they would be saved into one folder.
+fn network() -> Value {
+    let interface = |id: &str, subnet: &str, address: &str, public: Option<&str>, group: &str, instance: &str| {
+        json!({"NetworkInterfaceId": id, "SubnetId": subnet, "VpcId": "vpc-1", "PrivateIpAddress": address, "Groups": [{"GroupId": group}],
+            "PrivateIpAddresses": [{"PrivateIpAddress": address, "Primary": true, "Association": public.map(|public| json!({"PublicIp": public}))}],
+            "Attachment": {"InstanceId": instance, "DeviceIndex": 0}})
+    };
+    let rule = |port: u16, source: Value| {
+        let mut rule = json!({"IpProtocol": "tcp", "FromPort": port, "ToPort": port});
+        rule.as_object_mut().unwrap().extend(source.as_object().unwrap().clone());
+        rule
+    };
+    let everybody = json!({"IpRanges": [{"CidrIp": "0.0.0.0/0"}]});
+    let open =
+        |egress: bool| json!({"RuleNumber": 100, "Protocol": "-1", "RuleAction": "allow", "Egress": egress, "CidrBlock": "0.0.0.0/0"});
+    json!({
+        "Vpcs": [{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}],
+        "Subnets": [{"SubnetId": "subnet-a", "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24"}, {"SubnetId": "subnet-b", "VpcId": "vpc-1", "CidrBlock": "10.0.2.0/24"}],
+        "InternetGateways": [{"InternetGatewayId": "igw-1", "Attachments": [{"State": "available", "VpcId": "vpc-1"}]}],
+        "RouteTables": [
+            {"RouteTableId": "rtb-main", "VpcId": "vpc-1", "Associations": [{"Main": true}], "Routes": [{"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "State": "active"}]},
+            {"RouteTableId": "rtb-public", "VpcId": "vpc-1", "Associations": [{"SubnetId": "subnet-a"}], "Routes": [
+                {"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "State": "active"},
+                {"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1", "State": "active"}]}],
+        "NetworkAcls": [{"NetworkAclId": "acl-1", "VpcId": "vpc-1", "IsDefault": true, "Entries": [open(false), open(true)], "Associations": []}],
+        "SecurityGroups": [
+            {"GroupId": "sg-web", "VpcId": "vpc-1", "IpPermissions": [rule(443, everybody.clone()), rule(22, json!({"IpRanges": [{"CidrIp": "198.51.100.7/32"}]}))],
+                "IpPermissionsEgress": [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]},
+            {"GroupId": "sg-db", "VpcId": "vpc-1", "IpPermissions": [rule(5432, json!({"UserIdGroupPairs": [{"GroupId": "sg-web"}]}))], "IpPermissionsEgress": []}],
+        "NetworkInterfaces": [
+            interface("eni-web", "subnet-a", "10.0.1.10", Some("54.0.0.1"), "sg-web", "i-web"),
+            interface("eni-db", "subnet-b", "10.0.2.10", None, "sg-db", "i-db")],
+    })
+}
+
+#[test]
+fn what_a_network_lets_in() {
+    let lab = Lab::new();
+    std::fs::write(lab.path("network.json"), network().to_string()).unwrap();
+    let svg = lab.transcript(&["exposure", "network.json", "-o", "svg"]);
+    assert!(svg.starts_with("<svg") && svg.contains("eni-web") && !svg.contains("eni-db"));
+    insta::assert_snapshot!(
+        [
+            lab.transcript(&["exposure", "network.json"]),
+            lab.transcript(&["exposure", "network.json", "--from", "i-web", "--to", "i-db", "--port", "5432"]),
+            lab.transcript(&["exposure", "network.json", "--from", "8.8.8.8", "--to", "i-db", "--port", "5432"]),
+            lab.transcript(&["exposure", "network.json", "--from", "8.8.8.8", "--to", "54.0.0.1", "--port", "22"]),
+            lab.transcript(&["exposure", "network.json", "--from", "i-nobody", "--to", "i-db"]),
+        ]
+        .join("\n")
+    );
+}
+
+#[test]
+fn what_a_change_would_open() {
+    let lab = Lab::new();
+    std::fs::write(lab.path("network.json"), network().to_string()).unwrap();
+    let mut changed = network();
+    changed["SecurityGroups"][0]["IpPermissions"][1]["IpRanges"][0]["CidrIp"] = json!("0.0.0.0/0");
+    changed["SecurityGroups"][0]["IpPermissions"].as_array_mut().unwrap().remove(0);
+    std::fs::write(lab.path("changed.json"), changed.to_string()).unwrap();
+    insta::assert_snapshot!(lab.transcript(&["exposure", "network.json", "--what-if", "changed.json"]));
+}
+
+#[test]
+fn what_is_not_known_is_said() {
+    let lab = Lab::new();
+    let mut partial = network();
+    partial["SecurityGroups"].as_array_mut().unwrap().remove(0);
+    partial["NetworkAcls"][0]["Entries"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"RuleNumber": 1, "Protocol": "nonsense", "RuleAction": "deny", "Egress": false, "CidrBlock": "0.0.0.0/0"}));
+    std::fs::write(lab.path("partial.json"), partial.to_string()).unwrap();
+    std::fs::write(lab.path("nothing.json"), "{}").unwrap();
+    std::fs::write(lab.path("broken.json"), "{\"Subnets\": [").unwrap();
+    insta::assert_snapshot!(
+        [
+            lab.transcript(&["exposure", "partial.json"]),
+            lab.transcript(&["exposure", "nothing.json"]),
+            lab.transcript(&["exposure", "broken.json"]),
+        ]
+        .join("\n")
+    );
+}

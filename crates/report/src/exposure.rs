@@ -1,0 +1,300 @@
+//! What a network lets in, for a person, a program and the eye: a table, JSON, a picture of each way.
+
+use crate::{TableStyle, printable};
+use lestrade_reachability::{Analysis, Blocked, Difference, Opening, OpeningSeverity, Snapshot, SourceClass, blocks, internet};
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// The most blocks of addresses that are written of one opening; the rest is counted.
+const MAX_SOURCES: usize = 64;
+/// At most this many ways are drawn.
+const MAX_WAYS: usize = 200;
+/// At most this many things that are not known are named in a table.
+const MAX_UNKNOWN: usize = 20;
+
+const RED: &str = "31;1";
+const YELLOW: &str = "33";
+const BLUE: &str = "34";
+const BOLD: &str = "1";
+const DIM: &str = "2";
+
+/// Whether something of the network is not known, so that more may be open than is said.
+#[must_use]
+pub fn exposure_is_partial(snapshot: &Snapshot, analysis: &Analysis) -> bool {
+    !snapshot.problems.is_empty() || !analysis.unknown.is_empty()
+}
+
+/// The openings, the worst first.
+fn sorted(openings: &[Opening]) -> Vec<&Opening> {
+    let mut sorted: Vec<&Opening> = openings.iter().collect();
+    sorted.sort_by_key(|open| (std::cmp::Reverse(open.severity()), open.class, std::cmp::Reverse(open.breadth())));
+    sorted
+}
+
+const fn paint(severity: OpeningSeverity) -> &'static str {
+    match severity {
+        OpeningSeverity::High => RED,
+        OpeningSeverity::Medium => YELLOW,
+        OpeningSeverity::Low => BLUE,
+        OpeningSeverity::Informational => DIM,
+    }
+}
+
+const fn from(class: SourceClass) -> &'static str {
+    match class {
+        SourceClass::Internet => "the internet",
+        SourceClass::Peer => "a peered network",
+        SourceClass::Vpn => "VPN or Direct Connect",
+        SourceClass::Transit => "a transit gateway",
+        SourceClass::LoadBalancer => "the internet, over a load balancer",
+    }
+}
+
+fn ports(open: &Opening) -> String {
+    let protocol = if open.protocol == 6 { "tcp" } else { "udp" };
+    match open.ports {
+        (0, u16::MAX) => format!("all of {protocol}"),
+        (first, last) if first == last => format!("{first}/{protocol}"),
+        (first, last) => format!("{first}-{last}/{protocol}"),
+    }
+}
+
+/// The addresses that it is open to, in a few words.
+fn sources(open: &Opening) -> String {
+    let breadth = serde_json::to_value(open.breadth()).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
+    if internet(open.family()).difference(&open.sources).is_empty() {
+        return "everybody".to_owned();
+    }
+    let blocks = blocks(open.family(), &open.sources);
+    match blocks.as_slice() {
+        [only] => format!("{only} ({breadth})"),
+        [one, other] => format!("{one}, {other} ({breadth})"),
+        [first, ..] if blocks.len() <= 8 => format!("{first} and {} more ({breadth})", blocks.len() - 1),
+        _ => format!("{} blocks ({breadth})", blocks.len()),
+    }
+}
+
+/// The way, on one line.
+fn way(open: &Opening) -> String {
+    let start = match open.class {
+        SourceClass::Internet | SourceClass::LoadBalancer => "internet",
+        SourceClass::Peer => "peer",
+        SourceClass::Vpn => "vpn",
+        SourceClass::Transit => "network",
+    };
+    let mut line = start.to_owned();
+    for step in &open.path {
+        let rule = step.rule.as_ref().map(|rule| format!(" [{rule}]")).unwrap_or_default();
+        let _ = write!(line, " → {}{rule}", printable(&step.component_id));
+    }
+    let _ = write!(line, " :{}", open.ports.0);
+    line
+}
+
+/// The analysis as a table.
+#[must_use]
+pub fn exposure_table(snapshot: &Snapshot, analysis: &Analysis, style: TableStyle) -> String {
+    let mut out = String::new();
+    let count = analysis.openings.len();
+    let from_internet =
+        analysis.openings.iter().filter(|open| matches!(open.class, SourceClass::Internet | SourceClass::LoadBalancer)).count();
+    let instances = snapshot.interfaces.values().filter(|interface| interface.instance.is_some()).count();
+    let _ = writeln!(
+        out,
+        "{}",
+        style.paint(BOLD, &format!("{instances} interfaces of instances: {count} openings, {from_internet} of them from the internet"))
+    );
+    for open in sorted(&analysis.openings) {
+        let who = open.instance.as_deref().unwrap_or(&open.interface);
+        let services = open.service_names();
+        let services = match services.as_slice() {
+            [] => String::new(),
+            names if names.len() <= 3 => format!(" ({})", names.join(", ")),
+            names => format!(" ({} and {} more)", names[..2].join(", "), names.len() - 2),
+        };
+        let severity = open.severity();
+        let partial = if open.partial_ephemeral { ", for clients that send from some ports" } else { "" };
+        let _ = writeln!(
+            out,
+            "\n{} {} {}{services} from {}: {}{partial}",
+            style.paint(paint(severity), &format!("{:13}", severity.as_str())),
+            printable(who),
+            ports(open),
+            from(open.class),
+            sources(open),
+        );
+        let _ = writeln!(out, "{:13} {}", "", style.paint(DIM, &way(open)));
+    }
+    let unknown: Vec<String> = snapshot
+        .problems
+        .iter()
+        .cloned()
+        .chain(analysis.unknown.iter().flat_map(|(id, unknown)| unknown.iter().map(move |what| format!("{id}: {what}"))))
+        .collect();
+    if !unknown.is_empty() {
+        let _ = writeln!(out, "\n{}", style.paint(YELLOW, "NOT KNOWN, so that more may be open than is said:"));
+        for what in unknown.iter().take(MAX_UNKNOWN) {
+            let _ = writeln!(out, "  {}", printable(what));
+        }
+        if unknown.len() > MAX_UNKNOWN {
+            let _ = writeln!(out, "  and {} more", unknown.len() - MAX_UNKNOWN);
+        }
+    }
+    out
+}
+
+/// One opening as JSON.
+fn opening(open: &Opening) -> Value {
+    let blocks = blocks(open.family(), &open.sources);
+    json!({
+        "title": open.title(),
+        "severity": open.severity(),
+        "class": open.class,
+        "via": open.via,
+        "instance": open.instance,
+        "interface": open.interface,
+        "address": open.address,
+        "protocol": if open.protocol == 6 { "TCP" } else { "UDP" },
+        "openPortRange": {"begin": open.ports.0, "end": open.ports.1},
+        "services": open.service_names(),
+        "sources": blocks.iter().take(MAX_SOURCES).map(ToString::to_string).collect::<Vec<_>>(),
+        "moreSources": blocks.len().saturating_sub(MAX_SOURCES),
+        "breadth": open.breadth(),
+        "partialEphemeral": open.partial_ephemeral,
+        "networkPath": {"steps": open.path},
+        "witness": {"source": open.witness.0, "port": open.witness.1},
+    })
+}
+
+/// The analysis as JSON (`lestrade.exposure/1`).
+#[must_use]
+pub fn exposure_json(snapshot: &Snapshot, analysis: &Analysis) -> Value {
+    json!({
+        "schema": "lestrade.exposure/1",
+        "partial": exposure_is_partial(snapshot, analysis),
+        "openings": sorted(&analysis.openings).into_iter().map(opening).collect::<Vec<_>>(),
+        "unknown": analysis.unknown,
+        "problems": snapshot.problems,
+    })
+}
+
+/// A difference as JSON.
+#[must_use]
+pub fn exposure_difference_json(difference: &Difference) -> Value {
+    json!({
+        "schema": "lestrade.exposure-diff/1",
+        "opened": sorted(&difference.opened).into_iter().map(opening).collect::<Vec<_>>(),
+        "closed": sorted(&difference.closed).into_iter().map(opening).collect::<Vec<_>>(),
+    })
+}
+
+/// A difference for a person.
+#[must_use]
+pub fn exposure_difference_table(difference: &Difference, style: TableStyle) -> String {
+    let mut out = String::new();
+    for (sign, colour, what, openings) in [("+", RED, "opened", &difference.opened), ("-", BLUE, "closed", &difference.closed)] {
+        let _ = writeln!(out, "{}", style.paint(BOLD, &format!("{} {what}", openings.len())));
+        for open in sorted(openings) {
+            let who = open.instance.as_deref().unwrap_or(&open.interface);
+            let line = format!(
+                "{sign} {} {} {} from {}: {}",
+                open.severity().as_str(),
+                printable(who),
+                ports(open),
+                from(open.class),
+                sources(open)
+            );
+            let _ = writeln!(out, "{}", style.paint(colour, &line));
+        }
+    }
+    out
+}
+
+/// Why a packet does not get through, or that it does.
+#[must_use]
+pub fn exposure_verdict(blocked: Option<&Blocked>, reply: Option<&Blocked>, hops: &[String], style: TableStyle) -> String {
+    let line = |what: &str, colour: &str, blocked: &Blocked| {
+        let at = if blocked.component.is_empty() { String::new() } else { format!(" at {}", printable(&blocked.component)) };
+        format!("{}{at}: {} [{}]\n", style.paint(colour, what), printable(&blocked.why), blocked.code)
+    };
+    let way = hops.iter().map(|hop| printable(hop).into_owned()).collect::<Vec<_>>().join(" → ");
+    let mut out = match blocked {
+        Some(blocked) => line("CLOSED", BLUE, blocked),
+        None => format!("{}\n", style.paint(RED, "OPEN")),
+    };
+    if let Some(reply) = reply {
+        out.push_str(&line("no reply gets out", YELLOW, reply));
+    }
+    if !way.is_empty() {
+        let _ = writeln!(out, "  {way}");
+    }
+    out
+}
+
+/// Every way as a picture, one under the other: from the source on the left to the instance on the right.
+#[must_use]
+pub fn exposure_svg(analysis: &Analysis) -> String {
+    const WIDTH: usize = 190;
+    const HEIGHT: usize = 84;
+    let openings = sorted(&analysis.openings);
+    let longest = openings.iter().map(|open| open.path.len() + 1).max().unwrap_or(1);
+    let shown = openings.len().min(MAX_WAYS);
+    let (width, height) = (longest * WIDTH + 40, shown.max(1) * HEIGHT + 40);
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
+         font-family=\"system-ui, sans-serif\" font-size=\"12\">\n<title>What the network lets in</title>\n\
+         <defs><marker id=\"a\" markerWidth=\"8\" markerHeight=\"8\" refX=\"7\" refY=\"4\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#666\"/></marker></defs>\n"
+    );
+    for (row, open) in openings.iter().take(MAX_WAYS).enumerate() {
+        let y = 20 + row * HEIGHT;
+        let colour = match open.severity() {
+            OpeningSeverity::High => "#b00020",
+            OpeningSeverity::Medium => "#b26a00",
+            OpeningSeverity::Low => "#1456a0",
+            OpeningSeverity::Informational => "#555555",
+        };
+        let _ = writeln!(
+            out,
+            "<text x=\"20\" y=\"{}\" fill=\"{colour}\" font-weight=\"600\">{}</text>",
+            y + 10,
+            markup(&format!("{} · {}", open.severity().as_str(), open.title()))
+        );
+        let start = (from(open.class).to_owned(), sources(open));
+        let steps = open
+            .path
+            .iter()
+            .map(|step| (step.component_type.rsplit("::").next().unwrap_or_default().to_owned(), step.component_id.clone()));
+        for (place, (kind, id)) in std::iter::once(start).chain(steps).enumerate() {
+            let x = 20 + place * WIDTH;
+            if place > 0 {
+                let _ = writeln!(
+                    out,
+                    "<line x1=\"{}\" y1=\"{1}\" x2=\"{2}\" y2=\"{1}\" stroke=\"#666\" marker-end=\"url(#a)\"/>",
+                    x - 30,
+                    y + 42,
+                    x - 2
+                );
+            }
+            let _ = writeln!(
+                out,
+                "<rect x=\"{x}\" y=\"{}\" width=\"{}\" height=\"46\" rx=\"6\" fill=\"#fff\" stroke=\"{colour}\"/>",
+                y + 18,
+                WIDTH - 30
+            );
+            let _ = writeln!(out, "<text x=\"{}\" y=\"{}\" fill=\"#666\">{}</text>", x + 8, y + 36, markup(&kind));
+            let _ = writeln!(out, "<text x=\"{}\" y=\"{}\" fill=\"#111\">{}</text>", x + 8, y + 54, markup(&shorten(&id)));
+        }
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+fn shorten(text: &str) -> String {
+    const MOST: usize = 22;
+    let end = text.rsplit('/').next().unwrap_or(text);
+    if end.chars().count() <= MOST { end.to_owned() } else { format!("{}…", end.chars().take(MOST - 1).collect::<String>()) }
+}
+
+fn markup(text: &str) -> String {
+    printable(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
