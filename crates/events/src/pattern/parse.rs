@@ -1,0 +1,235 @@
+//! Patterns, strictly: what EventBridge refuses is refused, with the reason and the place.
+
+use super::tests_of::{Affix, Anything, Block, Bound, Scalar, Test, folded};
+use super::wildcard::Wildcard;
+use serde_json::{Map, Value};
+
+/// How deep a pattern may be, and how many combinations its alternatives may make.
+const MAX_DEPTH: usize = 64;
+const MAX_COMBINATIONS: usize = 1_000;
+/// What is a test and no field; below `$or` they keep it from being one.
+const OPERATORS: [&str; 9] = ["exactly", "prefix", "suffix", "equals-ignore-case", "anything-but", "numeric", "cidr", "exists", "wildcard"];
+
+/// Why a text is no pattern.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {reason}")]
+pub struct PatternError {
+    /// Where: a path of members (`detail.state`), or a line and column where it is no JSON.
+    pub place: String,
+    /// One clause.
+    pub reason: String,
+}
+
+/// A parsed pattern: alternatives, in each of which all leaves must hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pattern {
+    pub(super) alternatives: Vec<Vec<Leaf>>,
+}
+
+/// A field and the tests of which one must hold.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Leaf {
+    pub(super) path: String,
+    pub(super) tests: Vec<Test>,
+}
+
+impl Pattern {
+    /// Parses a pattern.
+    ///
+    /// # Errors
+    /// When it is none, with the place.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        let value: Value = serde_json::from_str(text).map_err(|error| PatternError {
+            place: format!("line {}, column {}", error.line(), error.column()),
+            reason: "not JSON".into(),
+        })?;
+        Self::of(&value)
+    }
+
+    /// A pattern from JSON that is parsed already.
+    ///
+    /// # Errors
+    /// When it is none, with the place.
+    pub fn of(value: &Value) -> Result<Self, PatternError> {
+        let Value::Object(members) = value else { return Err(refuse("", "a pattern is a JSON object")) };
+        Ok(Self { alternatives: object(members, "", 0)? })
+    }
+}
+
+fn refuse(place: &str, reason: impl Into<String>) -> PatternError {
+    PatternError { place: if place.is_empty() { "pattern".into() } else { place.to_owned() }, reason: reason.into() }
+}
+
+fn object(members: &Map<String, Value>, place: &str, depth: usize) -> Result<Vec<Vec<Leaf>>, PatternError> {
+    if depth > MAX_DEPTH {
+        return Err(refuse(place, "it is too deep"));
+    }
+    if members.is_empty() {
+        return Err(refuse(place, "empty objects are not allowed"));
+    }
+    let mut alternatives: Vec<Vec<Leaf>> = vec![vec![]];
+    for (name, value) in members {
+        let path = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
+        let of_member = match value {
+            Value::Array(choices) if name == "$or" && is_or(choices) => {
+                let mut all = Vec::new();
+                for choice in choices.iter().filter_map(Value::as_object) {
+                    all.extend(object(choice, place, depth + 1)?);
+                }
+                all
+            }
+            Value::Object(members) => object(members, &path, depth + 1)?,
+            Value::Array(tests) if tests.is_empty() => return Err(refuse(&path, "empty arrays are not allowed")),
+            Value::Array(tests) => {
+                let tests = tests.iter().map(|value| test(value, &path)).collect::<Result<_, _>>()?;
+                vec![vec![Leaf { path: path.clone(), tests }]]
+            }
+            _ => return Err(refuse(&path, "it must be an object or an array")),
+        };
+        if alternatives.len() * of_member.len() > MAX_COMBINATIONS {
+            return Err(refuse(&path, format!("its alternatives make more than {MAX_COMBINATIONS} combinations")));
+        }
+        let both = |left: &Vec<Leaf>| of_member.iter().map(|right| left.iter().chain(right).cloned().collect()).collect::<Vec<_>>();
+        alternatives = alternatives.iter().flat_map(both).collect();
+    }
+    Ok(alternatives)
+}
+
+/// Whether `$or` is meant as one, or is a field of that name.
+fn is_or(choices: &[Value]) -> bool {
+    let is_choice = |choice: &Value| {
+        choice.as_object().is_some_and(|choice| !choice.is_empty() && !choice.keys().any(|key| OPERATORS.contains(&key.as_str())))
+    };
+    choices.len() >= 2 && choices.iter().all(is_choice)
+}
+
+fn test(value: &Value, place: &str) -> Result<Test, PatternError> {
+    if let Some(literal) = Scalar::of(value) {
+        return Ok(Test::Equals(literal));
+    }
+    let Value::Object(expression) = value else {
+        return Err(refuse(place, "a match value must be a string, a number, true, false or null"));
+    };
+    let mut members = expression.iter();
+    let (Some((operator, operand)), None) = (members.next(), members.next()) else {
+        return Err(refuse(place, "a match expression has one operator, neither none nor several"));
+    };
+    let string = |what: &str| operand.as_str().map(str::to_owned).ok_or_else(|| refuse(place, format!("{what} must be a string")));
+    Ok(match operator.as_str() {
+        "exactly" => Test::Equals(Scalar::Text(string("'exactly'")?)),
+        "prefix" => Test::Prefix(affix(operand, "prefix", place)?),
+        "suffix" => Test::Suffix(affix(operand, "suffix", place)?),
+        "equals-ignore-case" => Test::AnyCase(folded(&string("'equals-ignore-case'")?)),
+        "wildcard" => Test::Wildcard(wildcard(operand, place)?),
+        "numeric" => numeric(operand, place)?,
+        "cidr" => Test::Cidr(Block::parse(&string("'cidr'")?).map_err(|reason| refuse(place, reason))?),
+        "exists" => match operand.as_bool() {
+            Some(true) => Test::Exists,
+            Some(false) => Test::Absent,
+            None => return Err(refuse(place, "'exists' is true or false")),
+        },
+        "anything-but" => Test::Anything(anything(operand, place)?),
+        other => return Err(refuse(place, format!("'{}' is no operator", other.chars().take(64).collect::<String>()))),
+    })
+}
+
+fn wildcard(operand: &Value, place: &str) -> Result<Wildcard, PatternError> {
+    let text = operand.as_str().ok_or_else(|| refuse(place, "'wildcard' must be a string"))?;
+    Wildcard::parse(text).map_err(|reason| refuse(place, reason))
+}
+
+fn affix(operand: &Value, what: &str, place: &str) -> Result<Affix, PatternError> {
+    if let Some(text) = operand.as_str() {
+        return Ok(Affix { text: text.to_owned(), any_case: false });
+    }
+    let inner = operand.as_object().filter(|inner| inner.len() == 1).and_then(|inner| inner.get("equals-ignore-case"));
+    let text = inner
+        .and_then(Value::as_str)
+        .ok_or_else(|| refuse(place, format!("'{what}' must be a string, or a string with 'equals-ignore-case'")))?;
+    Ok(Affix { text: folded(text), any_case: true })
+}
+
+fn numeric(operand: &Value, place: &str) -> Result<Test, PatternError> {
+    let list = operand.as_array().ok_or_else(|| refuse(place, "'numeric' must be an array"))?;
+    let pair = |at: usize| -> Result<Option<(&str, f64)>, PatternError> {
+        let Some(operator) = list.get(at) else { return Ok(None) };
+        let operator = operator.as_str().ok_or_else(|| refuse(place, "in 'numeric' an operator is a string"))?;
+        let number =
+            list.get(at + 1).and_then(Value::as_f64).ok_or_else(|| refuse(place, format!("in 'numeric' a number follows '{operator}'")))?;
+        Ok(Some((operator, number)))
+    };
+    let first = pair(0)?.ok_or_else(|| refuse(place, "'numeric' needs an operator and a number"))?;
+    let second = pair(2)?;
+    if list.len() > 4 {
+        return Err(refuse(place, "too many elements in 'numeric'"));
+    }
+    let bound = |value: f64, included: bool| Some(Bound { value, included });
+    match (first, second) {
+        (("=", value), None) => Ok(Test::Numeric { low: bound(value, true), high: bound(value, true) }),
+        ((">", value), None) => Ok(Test::Numeric { low: bound(value, false), high: None }),
+        ((">=", value), None) => Ok(Test::Numeric { low: bound(value, true), high: None }),
+        (("<", value), None) => Ok(Test::Numeric { low: None, high: bound(value, false) }),
+        (("<=", value), None) => Ok(Test::Numeric { low: None, high: bound(value, true) }),
+        ((above @ (">" | ">="), bottom), Some((below @ ("<" | "<="), top))) => {
+            if bottom >= top {
+                return Err(refuse(place, "in 'numeric' the lower end must be less than the upper"));
+            }
+            Ok(Test::Numeric { low: bound(bottom, above == ">="), high: bound(top, below == "<=") })
+        }
+        _ => Err(refuse(place, "'numeric' is one of = < <= > >= with a number, or a range of > or >= and then < or <=")),
+    }
+}
+
+fn anything(operand: &Value, place: &str) -> Result<Anything, PatternError> {
+    match operand {
+        Value::Object(inner) => {
+            let mut members = inner.iter();
+            let (Some((operator, operand)), None) = (members.next(), members.next()) else {
+                return Err(refuse(place, "'anything-but' holds one operator, neither none nor several"));
+            };
+            let texts = |may_be_empty: bool| -> Result<Vec<String>, PatternError> {
+                let list = match operand {
+                    Value::Array(list) if list.is_empty() => return Err(refuse(place, "empty arrays are not allowed")),
+                    Value::Array(list) => list.as_slice(),
+                    single => std::slice::from_ref(single),
+                };
+                let text = |value: &Value| match value.as_str() {
+                    Some("") if !may_be_empty => Err(refuse(place, format!("'{operator}' in 'anything-but' must not be empty"))),
+                    Some(text) => Ok(text.to_owned()),
+                    None => Err(refuse(place, format!("'{operator}' in 'anything-but' must be a string or strings"))),
+                };
+                list.iter().map(text).collect()
+            };
+            Ok(match operator.as_str() {
+                "prefix" => Anything::ButPrefix(texts(false)?),
+                "suffix" => Anything::ButSuffix(texts(false)?),
+                "equals-ignore-case" => Anything::ButAnyCase(texts(true)?.iter().map(|text| folded(text)).collect()),
+                "wildcard" => {
+                    let wildcards = texts(true)?;
+                    Anything::ButWildcard(
+                        wildcards
+                            .iter()
+                            .map(|text| Wildcard::parse(text).map_err(|reason| refuse(place, reason)))
+                            .collect::<Result<_, _>>()?,
+                    )
+                }
+                other => {
+                    return Err(refuse(
+                        place,
+                        format!("'{}' is no operator of 'anything-but'", other.chars().take(64).collect::<String>()),
+                    ));
+                }
+            })
+        }
+        Value::Array(list) if list.is_empty() => Err(refuse(place, "empty arrays are not allowed")),
+        Value::Array(list) => {
+            let all_text = list.iter().all(Value::is_string);
+            if !all_text && !list.iter().all(Value::is_number) {
+                return Err(refuse(place, "'anything-but' holds strings or numbers, not both"));
+            }
+            Ok(Anything::But(list.iter().filter_map(Scalar::of).collect()))
+        }
+        Value::String(_) | Value::Number(_) => Ok(Anything::But(Scalar::of(operand).into_iter().collect())),
+        _ => Err(refuse(place, "'anything-but' holds a string, a number, a list of one of them, or an operator")),
+    }
+}
