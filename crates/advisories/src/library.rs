@@ -9,7 +9,7 @@
 //! replaced by rename: a crash leaves either the old or the new one in force.
 
 use crate::AdvisoriesError;
-use lestrade_matching::AdvisoryIndex;
+use lestrade_matching::{AdvisoryIndex, IndexError};
 use lestrade_model::Hash;
 use lestrade_sys::MappedFile;
 use std::fmt;
@@ -17,6 +17,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+/// The file in which updates keep how far each feed is.
+pub(crate) const FEED_MEMORY: &str = "feeds.json";
 /// How many generations are kept.
 const KEPT: usize = 3;
 
@@ -103,11 +105,43 @@ impl Library {
     /// Opens the generation in force.
     ///
     /// # Errors
-    /// When there is none, it cannot be read or is damaged.
+    /// When there is none, it cannot be read or is damaged. One of another version of this program is none: it is brought in anew.
     pub fn open_current(&self) -> Result<(GenerationId, OpenIndex), AdvisoriesError> {
         let id = self.current()?.ok_or(AdvisoriesError::NoGeneration)?;
-        let index = self.open(&id)?;
-        Ok((id, index))
+        match self.open(&id) {
+            Err(AdvisoriesError::Index(IndexError::OtherVersion)) => Err(AdvisoriesError::NoGeneration),
+            opened => Ok((id, opened?)),
+        }
+    }
+
+    /// The generations that are kept and can be opened, the newest first.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn generations(&self) -> Result<Vec<(GenerationId, OpenIndex)>, AdvisoriesError> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(AdvisoriesError::io("read", &self.folder))?,
+        };
+        let ids = entries.flatten().filter_map(|entry| self.named(entry.file_name().to_str()?.strip_suffix(".index")?));
+        let mut kept: Vec<(GenerationId, OpenIndex)> = ids.filter_map(|id| Some((id.clone(), self.open(&id).ok()?))).collect();
+        kept.sort_by_key(|(id, index)| (std::cmp::Reverse(index.manifest().generation), id.0.clone()));
+        Ok(kept)
+    }
+
+    /// Puts a generation in force that is kept, and forgets how far feeds were: what they bring next is judged anew.
+    ///
+    /// # Errors
+    /// When it is damaged, or cannot be put in force; the one in force then stays.
+    pub fn put_in_force(&self, id: &GenerationId) -> Result<(), AdvisoriesError> {
+        self.open(id)?.verify()?;
+        match fs::remove_file(self.folder.join(FEED_MEMORY)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(AdvisoriesError::Io { action: "remove", path: self.folder.join(FEED_MEMORY), source: error });
+            }
+            _ => {}
+        }
+        self.write(&self.folder.join("current"), format!("{id}\n").as_bytes())
     }
 
     /// Writes a generation and puts it in force.

@@ -5,6 +5,7 @@
 
 use crate::download::Downloader;
 use crate::feeds::Feed;
+use crate::library::FEED_MEMORY;
 use crate::routes::{Cursor, Next, Trip};
 use crate::{AdvisoriesError, Importer, Library};
 use lestrade_matching::IndexDiff;
@@ -75,8 +76,6 @@ struct FeedMemory {
     dated: Option<String>,
 }
 
-const MEMORY: &str = "feeds.json";
-
 /// Brings feeds up to date in a library.
 pub struct Updater<'a> {
     library: &'a Library,
@@ -89,7 +88,7 @@ impl<'a> Updater<'a> {
     #[must_use]
     pub fn new(library: &'a Library, now: Timestamp) -> Self {
         // What cannot be read is forgotten: everything is then fetched once more.
-        let memory = std::fs::read(library.folder().join(MEMORY)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let memory = std::fs::read(library.folder().join(FEED_MEMORY)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Self { library, now, memory: memory.unwrap_or_default() }
     }
 
@@ -114,7 +113,11 @@ impl<'a> Updater<'a> {
         std::fs::create_dir_all(&downloads).map_err(AdvisoriesError::io("create", &downloads))?;
         let older = match self.library.open_current() {
             Ok((_, index)) => Some(index),
-            Err(AdvisoriesError::NoGeneration) => None,
+            Err(AdvisoriesError::NoGeneration) => {
+                // Without a state there is nothing that could be as it was.
+                self.memory.clear();
+                None
+            }
             Err(error) => return Err(error),
         };
         let results = self.fetch_all(feeds, &downloads, progress);
@@ -234,6 +237,6 @@ impl<'a> Updater<'a> {
 
     fn remember(&self) -> Result<(), AdvisoriesError> {
         let bytes = serde_json::to_vec_pretty(&self.memory).unwrap_or_default();
-        self.library.keep(MEMORY, &bytes)
+        self.library.keep(FEED_MEMORY, &bytes)
     }
 }

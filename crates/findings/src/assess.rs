@@ -54,6 +54,11 @@ pub struct Assessment {
 fn feed_source(feed: &str) -> String {
     match feed {
         "debian-tracker" => "DEBIAN_CVE".into(),
+        "redhat-csaf" => "REDHAT_CVE".into(),
+        "suse-csaf" | "suse-oval" => "SUSE_CVE".into(),
+        "oracle-oval" => "ORACLE_CVE".into(),
+        "updateinfo" => "AMAZON_CVE".into(),
+        "alpine-secdb" => "ALPINE_CVE".into(),
         other => other.to_uppercase().replace('-', "_"),
     }
 }
@@ -61,10 +66,13 @@ fn feed_source(feed: &str) -> String {
 /// Distributors first, the general databases after them.
 fn feed_rank(feed: &str) -> u8 {
     match feed {
-        "debian-tracker" => 0,
         "osv" => 1,
+        "rubysec" | "friends-of-php" => 2,
+        "nvd" => 3,
+        "cve" => 4,
         "starter" => 9,
-        _ => 5,
+        // What is left are distributors.
+        _ => 0,
     }
 }
 

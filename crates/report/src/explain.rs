@@ -155,6 +155,21 @@ fn named(component: &Component) -> String {
 }
 
 /// An affected entry in one line.
+/// What one advisory says, entry by entry.
+#[must_use]
+pub fn advisory_text(advisory: &Advisory) -> String {
+    const MOST: usize = 200;
+    let withdrawn = if advisory.is_withdrawn() { ", withdrawn" } else { "" };
+    let mut out = format!("  {} ({}{withdrawn})\n", printable(&advisory.key.id), printable(&advisory.key.feed));
+    for affected in advisory.affected.iter().take(MOST) {
+        let _ = writeln!(out, "    {}", entry(affected));
+    }
+    if advisory.affected.len() > MOST {
+        let _ = writeln!(out, "    and {} more packages", advisory.affected.len() - MOST);
+    }
+    out
+}
+
 fn entry(affected: &Affected) -> String {
     let mut parts: Vec<String> = affected.ranges.iter().map(range).collect();
     match affected.versions.len() {
@@ -168,7 +183,9 @@ fn entry(affected: &Affected) -> String {
         affected.unfixed
     };
     let word = affected.vendor_severity.as_ref().map(|word| format!(", '{word}'")).unwrap_or_default();
-    printable(&format!("{} in {}: {} ({}{word})", affected.name, affected.ecosystem, parts.join(" or "), state.as_str())).into_owned()
+    let module = affected.module.as_ref().map(|module| format!(" of module {module}")).unwrap_or_default();
+    printable(&format!("{}{module} in {}: {} ({}{word})", affected.name, affected.ecosystem, parts.join(" or "), state.as_str()))
+        .into_owned()
 }
 
 /// A range as a person writes it.

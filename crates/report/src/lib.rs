@@ -23,7 +23,7 @@ pub use csv::csv;
 pub use cyclonedx::{CycloneDxVersion, cyclonedx, cyclonedx_vdr};
 pub use diff::{Diff, DiffEntry, diff, diff_json, diff_table};
 pub use escape::printable;
-pub use explain::explain;
+pub use explain::{advisory_text, explain};
 pub use exposure::{
     exposure_difference_json, exposure_difference_table, exposure_is_partial, exposure_json, exposure_svg, exposure_table, exposure_verdict,
 };

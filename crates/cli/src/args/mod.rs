@@ -157,8 +157,7 @@ pub(crate) struct Db {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DbWhat {
-    /// Brings in OSV records (JSON, YAML, folders, zip, tar, tar.zst), the Debian tracker's JSON, Alpine's secdb, EPSS's CSV and
-    /// CISA's KEV.
+    /// Brings in files of any feed: OSV records, distributors' own formats, NVD, EPSS, KEV; also in folders and archives.
     Import {
         /// Files and folders.
         #[arg(required = true)]
@@ -166,11 +165,36 @@ pub(crate) enum DbWhat {
     },
     /// Fetches feeds that changed, over the network.
     Update {
-        /// Which: `osv`, `osv/npm`, `debian-tracker`, `alpine-secdb/v3.20`, `epss`, `kev`; without any, all of them.
+        /// Which: `osv`, `osv/npm`, `debian-tracker`, `redhat-csaf`, `alpine-secdb/v3.20`, `epss`; without any, all of them.
         feeds: Vec<String>,
     },
-    /// What there is, how old it is.
+    /// What there is, how old it is, and which generations are kept.
     Status,
+    /// Puts an earlier generation back in force; without a number the one before.
+    Rollback {
+        /// Its number, as `db status` lists it.
+        generation: Option<u64>,
+    },
+    /// What changed between two generations; without numbers, by the last change.
+    Diff {
+        /// The earlier one's number.
+        old: Option<u64>,
+        /// The later one's number.
+        new: Option<u64>,
+    },
+    /// Everything that is known of a vulnerability or an advisory.
+    Show {
+        /// A CVE, a GHSA or the id of any advisory.
+        id: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Vulnerabilities whose id, packages or title hold a text.
+    Search {
+        /// The text, in any case.
+        text: String,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! `lestrade db`: vulnerability intelligence.
 
-use super::{feeds, intelligence_failure};
+use super::{feeds, generations, intelligence_failure, lookup};
 use crate::args::DbWhat;
 use crate::clock::SystemClock;
 use crate::config::Settings;
@@ -22,6 +22,10 @@ pub(crate) fn run(settings: &Settings, speech: Speech, what: &DbWhat) -> Result<
         DbWhat::Update { feeds } => update(settings, speech, &library, feeds),
         DbWhat::Import { paths } => import(&library, paths),
         DbWhat::Status => status(&library),
+        DbWhat::Rollback { generation } => generations::rollback(&library, *generation),
+        DbWhat::Diff { old, new } => generations::diff(&library, *old, *new),
+        DbWhat::Show { id, json } => lookup::show(&library, id, *json),
+        DbWhat::Search { text } => lookup::search(&library, text),
     }
 }
 
@@ -125,6 +129,9 @@ fn status(library: &Library) -> Result<Exit, Failure> {
     if !manifest.quarantined.is_empty() {
         let _ = writeln!(out, "! {} records of the last import are not loaded", manifest.quarantined.len());
     }
+    let kept = library.generations().map_err(|error| intelligence_failure(&error))?;
+    let kept = kept.iter().map(|(_, index)| index.manifest().generation.to_string()).collect::<Vec<_>>();
+    let _ = writeln!(out, "kept: {}", kept.join(", "));
     output::write(None, &out)?;
     Ok(Exit::Ok)
 }

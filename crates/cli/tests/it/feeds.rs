@@ -109,3 +109,28 @@ fn without_a_network_a_first_scan_still_answers() {
     }
     assert_eq!(world.server.take_requests(), [""; 0]);
 }
+
+#[test]
+fn generations_are_looked_at_compared_and_put_back() {
+    let world = World::new();
+    world.transcript(&["db", "update", "osv/npm"]);
+    let record = r#"{"id": "GHSA-aaaa-bbbb-cccc", "aliases": ["CVE-2099-1000"], "modified": "2026-01-01T00:00:00Z", "summary": "A hole", "affected": [
+        {"package": {"ecosystem": "npm", "name": "left-pad"}, "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "FIX"}]}]}]}"#;
+    let lab = &world.lab;
+    for fix in ["1.0.0", "1.0.1"] {
+        std::fs::write(lab.path("record.json"), record.replace("FIX", fix)).unwrap();
+        lab.transcript(&["db", "import", "record.json"]);
+    }
+    let without_dates = |text: String| text.split(" · built").next().unwrap().to_owned();
+    let said = [
+        lab.transcript(&["db", "diff"]),
+        lab.transcript(&["db", "diff", "1", "3"]),
+        lab.transcript(&["db", "show", "CVE-2099-1000"]),
+        lab.transcript(&["db", "search", "LEFT-"]),
+        without_dates(lab.transcript(&["db", "rollback"])),
+        lab.transcript(&["db", "show", "ghsa-aaaa-bbbb-cccc"]),
+        lab.transcript(&["db", "rollback", "9"]),
+        lab.transcript(&["db", "show", "CVE-1999-0001"]),
+    ];
+    insta::assert_snapshot!(said.join("\n"));
+}

@@ -82,11 +82,15 @@ impl Sections {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, IndexError> {
         let header = bytes.get(..HEADER).ok_or(IndexError::NotAnIndex)?;
         let (body, sum) = header.split_at(HEADER - CHECKSUM);
-        if !body.starts_with(MAGIC) || u32_at(body, 8) != Some(VERSION) || u32_at(body, 12) != Some(Section::COUNT as u32) {
+        if !body.starts_with(MAGIC) {
             return Err(IndexError::NotAnIndex);
         }
+        // Headers of all versions are of one length, so that a damaged one is told from one of another version.
         if checksum(body) != sum {
             return Err(IndexError::Corrupt("header"));
+        }
+        if u32_at(body, 8) != Some(VERSION) || u32_at(body, 12) != Some(Section::COUNT as u32) {
+            return Err(IndexError::OtherVersion);
         }
         let mut sections = [(0, 0, [0; CHECKSUM]); Section::COUNT];
         for (i, section) in sections.iter_mut().enumerate() {

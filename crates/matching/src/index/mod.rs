@@ -23,9 +23,12 @@ use serde::{Deserialize, Serialize};
 /// What is wrong with an index.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
-    /// The bytes are not an index of this version.
-    #[error("not an advisory index of this version")]
+    /// The bytes are not an index.
+    #[error("not an advisory index")]
     NotAnIndex,
+    /// An index that another version of this program wrote.
+    #[error("an advisory index of another version of this program")]
+    OtherVersion,
     /// The bytes contradict themselves.
     #[error("the advisory index is corrupt ({0})")]
     Corrupt(&'static str),
