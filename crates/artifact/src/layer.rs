@@ -193,6 +193,27 @@ pub fn walk_layer(
     LayerDigests { diff: if plain { blob.clone() } else { diff }, blob, expanded }
 }
 
+/// Walks a tar, compressed or not, that is no layer: nobody asks for its digests.
+pub(crate) fn walk_tar(input: &mut dyn Read, limits: &Limits, holder: &mut Holder, sink: &mut dyn FileSink) {
+    let mut raw = Hashed::new(input, None, Side::Blob);
+    let magic: Vec<u8> = raw.fill_buf().map(|bytes| bytes.iter().take(4).copied().collect()).unwrap_or_default();
+    let guard = Guard { input: Rc::clone(&raw.bytes), limits: *limits };
+    let mut inside = |decoder: &mut dyn Read, guard: Guard| {
+        walk_stream(&mut Hashed { guard: Some(guard), ..Hashed::new(decoder, None, Side::Diff) }, limits, holder, sink);
+    };
+    match magic.as_slice() {
+        [0x1f, 0x8b, ..] => inside(&mut MultiGzDecoder::new(&mut raw), guard),
+        [0x28, 0xb5, 0x2f, 0xfd] => match zstd::stream::read::Decoder::with_buffer(&mut raw) {
+            Ok(mut decoder) => inside(&mut decoder, guard),
+            Err(_) => inside(&mut io::empty(), guard),
+        },
+        _ => {
+            raw.guard = Some(guard);
+            walk_stream(&mut raw, limits, holder, sink);
+        }
+    }
+}
+
 fn walk_stream(stream: &mut Hashed<'_, impl Read>, limits: &Limits, holder: &mut Holder, sink: &mut dyn FileSink) {
     let walked = walk(stream, limits, &mut Shown { sink, holder, limits });
     // What follows the tar's end belongs to the digests; padding and trailing bytes are no part of the image.
@@ -305,7 +326,7 @@ pub(crate) mod tests {
 
     impl FileSink for Recorder {
         fn wants(&mut self, path: &str) -> Option<Size> {
-            (!path.ends_with(".bin")).then_some(Size::Text)
+            (!path.ends_with(".bin") && crate::nested::Nested::of(path).is_none()).then_some(Size::Text)
         }
         fn wants_program(&mut self, head: &[u8]) -> bool {
             head.starts_with(b"\x7fELF")

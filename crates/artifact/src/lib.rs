@@ -12,6 +12,7 @@ mod hasher;
 mod image;
 mod layer;
 mod limits;
+mod nested;
 mod path;
 mod reference;
 mod registry;

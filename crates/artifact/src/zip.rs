@@ -4,6 +4,7 @@
 use crate::Limits;
 use crate::content::Holder;
 use crate::layer::show_file;
+use crate::nested::{self, Nested};
 use crate::path::{normalise, shown};
 use crate::sink::FileSink;
 use lestrade_model::{Problem, ProblemKind};
@@ -23,6 +24,17 @@ struct Budget {
 /// # Errors
 /// When nothing of it can be read.
 pub fn walk_zip(input: impl Read + Seek, limits: &Limits, holder: &mut Holder, sink: &mut dyn FileSink) -> Result<(), String> {
+    walk_within(input, 0, limits, holder, sink)
+}
+
+/// An archive that lies so deep in others.
+pub(crate) fn walk_within(
+    input: impl Read + Seek,
+    depth: usize,
+    limits: &Limits,
+    holder: &mut Holder,
+    sink: &mut dyn FileSink,
+) -> Result<(), String> {
     let mut input = input;
     let packed = input.seek(io::SeekFrom::End(0)).map_err(|error| error.to_string())?;
     let mut archive = ZipArchive::new(input).map_err(|error| plain(&error))?;
@@ -55,7 +67,8 @@ pub fn walk_zip(input: impl Read + Seek, limits: &Limits, holder: &mut Holder, s
         let (encrypted, executable, is_link) = (raw.encrypted(), raw.unix_mode().is_some_and(|mode| mode & 0o111 != 0), raw.is_symlink());
         drop(raw);
         let wanted = sink.wants(&path);
-        if path.is_empty() || (wanted.is_none() && !executable) {
+        let nested = Nested::of(&path).filter(|_| wanted.is_none());
+        if path.is_empty() || (wanted.is_none() && !executable && nested.is_none()) {
             continue;
         }
         if encrypted {
@@ -78,6 +91,8 @@ pub fn walk_zip(input: impl Read + Seek, limits: &Limits, holder: &mut Holder, s
                 (Err(error), Some(_)) => sink.problem(problem(&path, ProblemKind::Malformed, error.to_string())),
                 _ => {}
             }
+        } else if let Some(kind) = nested {
+            nested::show(kind, &path, &mut body, depth, limits, sink);
         } else if let Err(error) = show_file(&path, wanted, executable, &mut body, limits, holder, sink) {
             let kind = if budget.is_spent(limits) { ProblemKind::LimitExceeded } else { ProblemKind::Malformed };
             sink.problem(problem(&path, kind, error.to_string().lines().next().unwrap_or_default().to_owned()));
@@ -159,6 +174,34 @@ mod tests {
         let mut prepended = b"#!/usr/bin/env python\n".to_vec();
         prepended.extend_from_slice(&bytes);
         assert_eq!(walk(&prepended, &Limits::default()).0.len(), 4, "a program may stand before it");
+    }
+
+    #[test]
+    fn archives_inside_are_folders() {
+        let tar = crate::layer::tests::tar_of(&[("x/b", "2"), (".wh.c", "")]);
+        let inner = archive(&[("a", b"1", 0o644), ("deps.tar", &tar, 0o644)]);
+        let outer = archive(&[("lib/inner.zip.bin", b"no", 0o644), ("lib/inner.ZIP", &inner, 0o644)]);
+        let seen = |bytes: &[u8]| walk(bytes, &Limits::default()).0;
+        assert_eq!(seen(&outer), ["lib/inner.ZIP/a=1", "lib/inner.ZIP/deps.tar/x/b=2"]);
+        let mut deep = inner;
+        for _ in 0..4 {
+            deep = archive(&[("d.zip", &deep, 0o644)]);
+        }
+        assert_eq!(seen(&deep), ["?LimitExceeded d.zip/d.zip/d.zip/d.zip"]);
+        assert_eq!(seen(&archive(&[("x.zip", b"PK", 0o644)])), ["?Malformed x.zip"]);
+    }
+
+    #[test]
+    fn encrypted_and_doubled_entries() {
+        let mut bytes = archive(&[("secret", b"1", 0o644), ("plain", b"2", 0o644)]);
+        // The flag of the first entry, in its own header and in the directory.
+        bytes[6] |= 1;
+        let at = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        bytes[at + 8] |= 1;
+        assert_eq!(walk(&bytes, &Limits::default()).0, ["?Unsupported secret", "plain=2"]);
+        // Two entries that unpack to one path: the later one is what is there.
+        let twice = archive(&[("a/b", b"1", 0o644), ("a//b", b"2", 0o644)]);
+        assert_eq!(walk(&twice, &Limits::default()).0, ["a/b=2"]);
     }
 
     #[test]
