@@ -27,7 +27,7 @@ impl Nested {
         if lower.ends_with(".zip") {
             return Some(Self::Zip);
         }
-        [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|ending| ends(&ending)).then_some(Self::Tar)
+        [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(ends).then_some(Self::Tar)
     }
 }
 
