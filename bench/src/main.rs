@@ -1,7 +1,7 @@
 //! Benchmarks against peers and floors. Prints the tables of `docs/benchmarks.md`:
 //!
 //! ```text
-//! cargo run --release -p lestrade-bench -- <image|estate|all> [--resources N] [--runs N] [--only TEXT]
+//! cargo run --release -p lestrade-bench -- <image|estate|reachability|rules|all> [--resources N] [--runs N] [--only TEXT]
 //! ```
 //!
 //! Whatever is compared is measured in the same run, in turns, so that a slow moment of the machine falls on everybody.
@@ -16,6 +16,8 @@ mod images;
 mod measure;
 mod packages;
 mod peers;
+mod reachability;
+mod rules;
 mod served;
 mod table;
 
@@ -63,7 +65,9 @@ fn main() -> Result<()> {
     match what.as_str() {
         "image" => image::run(&options),
         "estate" => estate::run(&options),
-        "all" => image::run(&options).and_then(|()| estate::run(&options)),
-        _ => bail!("usage: lestrade-bench <image|estate|all> [--resources N] [--served N] [--runs N] [--only TEXT]"),
+        "reachability" => reachability::run(&options),
+        "rules" => rules::run(&options),
+        "all" => [image::run, estate::run, reachability::run, rules::run].into_iter().try_for_each(|part| part(&options)),
+        _ => bail!("usage: lestrade-bench <image|estate|reachability|rules|all> [--resources N] [--served N] [--runs N] [--only TEXT]"),
     }
 }

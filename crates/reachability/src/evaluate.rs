@@ -13,7 +13,7 @@ use crate::snapshot::{
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A range of ports of an interface that is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,23 +81,25 @@ pub struct Analysis {
 /// Evaluates a snapshot.
 #[must_use]
 pub fn evaluate(snapshot: &Snapshot) -> Analysis {
-    let mut engine = Engine::new(snapshot);
+    let (index, mut memo) = (Index::of(snapshot), Memo::default());
+    let mut engine = Engine { snapshot, index: &index, memo: &mut memo };
     let mut analysis = Analysis::default();
-    for (id, interface) in &snapshot.interfaces {
-        if interface.instance.is_some() {
-            engine.interface(id, interface, &mut analysis);
+    for (id, interface) in snapshot.interfaces.iter().filter(|(_, interface)| interface.instance.is_some()) {
+        let (openings, unknown) = engine.interface(id, interface);
+        analysis.openings.extend(openings);
+        if !unknown.is_empty() {
+            analysis.unknown.insert(id.clone(), unknown);
         }
     }
-    for (id, balancer) in &snapshot.load_balancers {
-        engine.load_balancer(id, balancer, &mut analysis);
-    }
-    let key = |opening: &Opening| {
-        (opening.interface.clone(), opening.class, opening.via.clone(), opening.address, opening.protocol, opening.ports)
-    };
-    analysis.openings.sort_by_key(key);
-    // Several listeners may lead to one port of a target.
-    analysis.openings.dedup_by(|a, b| key(a) == key(b));
+    analysis.openings.extend(engine.load_balancers());
+    analysis.openings.sort_by(order);
     analysis
+}
+
+/// The order of openings; those of one place are one.
+pub(crate) fn order(a: &Opening, b: &Opening) -> std::cmp::Ordering {
+    let key = |opening: &Opening| (opening.class, opening.address, opening.protocol, opening.ports);
+    a.interface.cmp(&b.interface).then_with(|| key(a).cmp(&key(b))).then_with(|| a.via.cmp(&b.via))
 }
 
 /// What surrounds an address: subnets with the same table and ACL share it.
@@ -111,13 +113,16 @@ struct PerimeterKey {
     private: Option<IpAddr>,
     /// Only where public access is blocked for single subnets.
     subnet: Option<String>,
+    /// Of the network, the table and the ACL: what was evaluated with earlier ones is not found.
+    versions: [u64; 3],
 }
 
 /// All that the answer depends on.
 #[derive(PartialEq, Eq, Hash)]
 struct Signature {
     perimeter: PerimeterKey,
-    groups: Vec<String>,
+    /// In the interface's order, with their versions.
+    groups: Vec<(String, u64)>,
     from_internet: bool,
 }
 
@@ -135,29 +140,35 @@ struct Grant {
 
 type Grants = BTreeMap<(Gateway, usize), Vec<Grant>>;
 
-struct Engine<'a> {
-    snapshot: &'a Snapshot,
-    perimeters: HashMap<PerimeterKey, Rc<Perimeter>>,
-    signatures: HashMap<Signature, Rc<Grants>>,
+/// What is looked up in a snapshot again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
     /// The private addresses of each group's members, with their VPC.
-    members: HashMap<&'a str, Vec<(&'a str, IpAddr)>>,
-    main_tables: HashMap<&'a str, (&'a str, &'a RouteTable)>,
+    members: HashMap<String, Vec<(String, IpAddr)>>,
+    /// The main table of each VPC.
+    main_tables: HashMap<String, String>,
     /// Taken where no route was looked up.
     assumed: HashMap<String, RouteTable>,
 }
 
-impl<'a> Engine<'a> {
-    fn new(snapshot: &'a Snapshot) -> Self {
-        let mut members: HashMap<&str, Vec<(&str, IpAddr)>> = HashMap::new();
-        for interface in snapshot.interfaces.values() {
-            let vpc = snapshot.subnets.get(&interface.subnet).map_or("", |subnet| subnet.vpc.as_str());
-            for group in &interface.groups {
-                members.entry(group).or_default().extend(interface.addresses.iter().map(|address| (vpc, address.private)));
-            }
-        }
+impl Index {
+    pub(crate) fn of(snapshot: &Snapshot) -> Self {
+        let mut index = Self::of_tables(snapshot);
+        snapshot.interfaces.values().for_each(|interface| index.add_members(snapshot, interface));
+        index
+    }
+
+    /// Looks the tables up again; members stay.
+    pub(crate) fn tables_changed(&mut self, snapshot: &Snapshot) {
+        let members = std::mem::take(&mut self.members);
+        *self = Self { members, ..Self::of_tables(snapshot) };
+    }
+
+    /// Without members.
+    fn of_tables(snapshot: &Snapshot) -> Self {
+        let mut index = Self::default();
         let main = snapshot.route_tables.iter().filter(|(_, table)| table.main);
-        let main_tables = main.map(|(id, table)| (table.vpc.as_str(), (id.as_str(), table))).collect();
-        let mut assumed = HashMap::new();
+        index.main_tables = main.map(|(id, table)| (table.vpc.clone(), id.clone())).collect();
         if snapshot.routes_unknown {
             for vpc in snapshot.vpcs.keys() {
                 let gateways = snapshot.internet_gateways.iter().filter(|(_, gateway)| gateway.vpc.as_ref() == Some(vpc));
@@ -170,23 +181,85 @@ impl<'a> Engine<'a> {
                     })
                 };
                 let routes = gateways.flat_map(|(id, _)| ["0.0.0.0/0", "::/0"].into_iter().filter_map(move |text| all(text, id)));
-                assumed.insert(vpc.clone(), RouteTable { vpc: vpc.clone(), main: true, routes: routes.collect() });
+                index.assumed.insert(vpc.clone(), RouteTable { vpc: vpc.clone(), main: true, routes: routes.collect() });
             }
         }
-        Self { snapshot, perimeters: HashMap::new(), signatures: HashMap::new(), members, main_tables, assumed }
+        index
     }
 
-    fn interface(&mut self, id: &str, interface: &'a Interface, analysis: &mut Analysis) {
-        for unknown in self.unknown(interface) {
-            analysis.unknown.entry(id.to_owned()).or_default().insert(unknown);
+    pub(crate) fn add_members(&mut self, snapshot: &Snapshot, interface: &Interface) {
+        let vpc = snapshot.subnets.get(&interface.subnet).map_or("", |subnet| subnet.vpc.as_str());
+        for group in &interface.groups {
+            let members = self.members.entry(group.clone()).or_default();
+            members.extend(interface.addresses.iter().map(|address| (vpc.to_owned(), address.private)));
         }
-        let Some(subnet) = self.snapshot.subnets.get(&interface.subnet) else { return };
+    }
+
+    pub(crate) fn remove_members(&mut self, snapshot: &Snapshot, interface: &Interface) {
+        let vpc = snapshot.subnets.get(&interface.subnet).map_or("", |subnet| subnet.vpc.as_str());
+        for group in &interface.groups {
+            let Some(members) = self.members.get_mut(group) else { continue };
+            for address in &interface.addresses {
+                // One of several that are equal stays.
+                if let Some(at) = members.iter().position(|(of, private)| of == vpc && *private == address.private) {
+                    members.swap_remove(at);
+                }
+            }
+        }
+    }
+}
+
+/// What was evaluated before, by all that it depends on.
+#[derive(Default)]
+pub(crate) struct Memo {
+    perimeters: HashMap<PerimeterKey, Arc<Perimeter>>,
+    signatures: HashMap<Signature, Arc<Grants>>,
+    /// How often tables, ACLs and groups changed, by id.
+    versions: HashMap<String, u64>,
+    network: u64,
+}
+
+/// With more answers that nobody asks for any longer, all are forgotten.
+const MOST_STALE: usize = 4;
+
+impl Memo {
+    /// An object is not what it was.
+    pub(crate) fn changed(&mut self, id: &str) {
+        *self.versions.entry(id.to_owned()).or_default() += 1;
+    }
+
+    fn version(&self, id: &str) -> u64 {
+        self.versions.get(id).copied().unwrap_or(0)
+    }
+
+    /// Drops what is out of date once that is most of it.
+    pub(crate) fn sweep(&mut self, interfaces: usize) {
+        if self.signatures.len() > MOST_STALE * (interfaces + 64) {
+            self.signatures.clear();
+            self.perimeters.clear();
+            self.network += 1;
+        }
+    }
+}
+
+pub(crate) struct Engine<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) index: &'a Index,
+    pub(crate) memo: &'a mut Memo,
+}
+
+impl<'a> Engine<'a> {
+    /// What is open at an interface, and what is not known about it.
+    pub(crate) fn interface(&mut self, id: &str, interface: &'a Interface) -> (Vec<Opening>, BTreeSet<String>) {
+        let unknown = self.unknown(interface).into_iter().collect();
+        let mut found = Vec::new();
+        let Some(subnet) = self.snapshot.subnets.get(&interface.subnet) else { return (found, unknown) };
         for address in &interface.addresses {
             let Some(grants) = self.grants(interface, subnet, address.private, address.public.is_some()) else { continue };
             for ((gateway, place), grants) in grants.iter() {
                 for opening in openings(grants) {
                     let path = self.path(gateway, subnet, interface, id, &opening);
-                    analysis.openings.push(Opening {
+                    found.push(Opening {
                         class: gateway.class,
                         via: gateway.id.clone(),
                         interface: id.to_owned(),
@@ -202,6 +275,20 @@ impl<'a> Engine<'a> {
                 }
             }
         }
+        (found, unknown)
+    }
+
+    /// What is open by way of load balancers.
+    pub(crate) fn load_balancers(&mut self) -> Vec<Opening> {
+        let mut found = Vec::new();
+        let snapshot = self.snapshot;
+        for (id, balancer) in &snapshot.load_balancers {
+            self.load_balancer(id, balancer, &mut found);
+        }
+        found.sort_by(order);
+        // Several listeners may lead to one port of a target.
+        found.dedup_by(|a, b| order(a, b).is_eq());
+        found
     }
 
     /// What is not known about an interface.
@@ -236,18 +323,16 @@ impl<'a> Engine<'a> {
         unknown
     }
 
-    fn table(&self, subnet: &Subnet) -> Option<(&str, &RouteTable)> {
+    fn table(&self, subnet: &Subnet) -> Option<(&'a str, &'a RouteTable)> {
         if self.snapshot.routes_unknown {
-            return self.assumed.get_key_value(&subnet.vpc).map(|(id, table)| (id.as_str(), table));
+            return self.index.assumed.get_key_value(&subnet.vpc).map(|(id, table)| (id.as_str(), table));
         }
-        match &subnet.route_table {
-            Some(id) => self.snapshot.route_tables.get_key_value(id).map(|(id, table)| (id.as_str(), table)),
-            None => self.main_tables.get(subnet.vpc.as_str()).copied(),
-        }
+        let id = subnet.route_table.as_ref().or_else(|| self.index.main_tables.get(&subnet.vpc))?;
+        self.snapshot.route_tables.get_key_value(id).map(|(id, table)| (id.as_str(), table))
     }
 
     /// What is granted to whom at an address of an interface.
-    fn grants(&mut self, interface: &Interface, subnet: &'a Subnet, private: IpAddr, public: bool) -> Option<Rc<Grants>> {
+    fn grants(&mut self, interface: &Interface, subnet: &'a Subnet, private: IpAddr, public: bool) -> Option<Arc<Grants>> {
         let (table_id, table) = self.table(subnet)?;
         let family = AddressFamily::of(private);
         let transits = table.routes.iter().any(|route| matches!(route.target, Target::TransitGateway(_)));
@@ -259,21 +344,23 @@ impl<'a> Engine<'a> {
             family,
             private: transits.then_some(private),
             subnet: blocks_subnets.then(|| interface.subnet.clone()),
+            versions: [self.memo.network, self.memo.version(table_id), subnet.acl.as_ref().map_or(0, |acl| self.memo.version(acl))],
         };
         // IPv6 addresses are public by themselves; the block says which.
         let addressed = public || family == AddressFamily::V6 && crate::address::internet(family).contains(number(private));
         let from_internet = addressed && self.enters_directly(subnet, private);
-        let signature = Signature { perimeter, groups: interface.groups.clone(), from_internet };
-        if let Some(known) = self.signatures.get(&signature) {
-            return Some(Rc::clone(known));
+        let groups = interface.groups.iter().map(|group| (group.clone(), self.memo.version(group))).collect();
+        let signature = Signature { perimeter, groups, from_internet };
+        if let Some(known) = self.memo.signatures.get(&signature) {
+            return Some(Arc::clone(known));
         }
-        let perimeter = match self.perimeters.get(&signature.perimeter) {
-            Some(known) => Rc::clone(known),
+        let perimeter = match self.memo.perimeters.get(&signature.perimeter) {
+            Some(known) => Arc::clone(known),
             None => {
                 let acl = subnet.acl.as_ref().and_then(|acl| self.snapshot.acls.get(acl));
                 let around = Surroundings { snapshot: self.snapshot, subnet, subnet_id: &interface.subnet, table, acl, family, private };
-                let built = Rc::new(Perimeter::of(&around));
-                self.perimeters.insert(signature.perimeter.clone(), Rc::clone(&built));
+                let built = Arc::new(Perimeter::of(&around));
+                self.memo.perimeters.insert(signature.perimeter.clone(), Arc::clone(&built));
                 built
             }
         };
@@ -284,8 +371,8 @@ impl<'a> Engine<'a> {
                 self.grant(rule, place, subnet, family, &perimeter, from_internet, &mut grants);
             }
         }
-        let grants = Rc::new(grants);
-        self.signatures.insert(signature, Rc::clone(&grants));
+        let grants = Arc::new(grants);
+        self.memo.signatures.insert(signature, Arc::clone(&grants));
         Some(grants)
     }
 
@@ -339,9 +426,9 @@ impl<'a> Engine<'a> {
                 RangeSet::of(blocks.iter().filter(|block| block.family == family).map(|block| block.bounds()))
             }
             RulePeer::Group(group) => {
-                let members = self.members.get(group.as_str()).map(Vec::as_slice).unwrap_or_default();
+                let members = self.index.members.get(group).map(Vec::as_slice).unwrap_or_default();
                 let near =
-                    members.iter().filter(|(of, address)| AddressFamily::of(*address) == family && (*of == vpc || self.are_peers(of, vpc)));
+                    members.iter().filter(|(of, address)| AddressFamily::of(*address) == family && (of == vpc || self.are_peers(of, vpc)));
                 RangeSet::of(near.map(|(_, address)| (number(*address), number(*address))))
             }
         }
@@ -432,7 +519,7 @@ struct Resolved<'a> {
 }
 
 impl<'a> Engine<'a> {
-    fn load_balancer(&mut self, id: &str, balancer: &'a LoadBalancer, analysis: &mut Analysis) {
+    fn load_balancer(&mut self, id: &str, balancer: &'a LoadBalancer, found: &mut Vec<Opening>) {
         if !balancer.internet_facing {
             return;
         }
@@ -459,7 +546,7 @@ impl<'a> Engine<'a> {
                     for (preserves, target) in &targets {
                         let Some(target) = self.resolve(target) else { continue };
                         if let Some(opening) = self.edge(id, balancer, (node, subnet), &target, (place, protocol), *preserves, &clients) {
-                            analysis.openings.push(opening);
+                            found.push(opening);
                         }
                     }
                 }
@@ -501,20 +588,22 @@ impl<'a> Engine<'a> {
         clients
     }
 
-    fn perimeter_of(&self, interface: &Interface, subnet: &Subnet, private: IpAddr) -> Option<Rc<Perimeter>> {
+    fn perimeter_of(&self, interface: &Interface, subnet: &Subnet, private: IpAddr) -> Option<Arc<Perimeter>> {
         let (table, _) = self.table(subnet)?;
         let family = AddressFamily::of(private);
-        self.perimeters
+        self.memo
+            .perimeters
             .iter()
             .find(|(key, _)| {
-                key.vpc == subnet.vpc
+                key.versions == [self.memo.network, self.memo.version(table), subnet.acl.as_ref().map_or(0, |acl| self.memo.version(acl))]
+                    && key.vpc == subnet.vpc
                     && key.table == table
                     && key.acl == subnet.acl
                     && key.family == family
                     && key.private.is_none_or(|of| of == private)
                     && key.subnet.as_ref().is_none_or(|of| *of == interface.subnet)
             })
-            .map(|(_, perimeter)| Rc::clone(perimeter))
+            .map(|(_, perimeter)| Arc::clone(perimeter))
     }
 
     /// The interface that a target is.

@@ -309,6 +309,71 @@ proptest! {
     }
 }
 
+/// A change out of another world.
+fn change(from: &Snapshot, number: usize) -> Change {
+    let pick = |ids: Vec<&String>| ids[number / 7 % ids.len()].clone();
+    match number % 7 {
+        0 | 1 => {
+            let id = pick(from.groups.keys().collect());
+            Change::Group(id.clone(), from.groups.get(&id).cloned().filter(|_| number % 5 != 0))
+        }
+        2 | 3 => {
+            let id = pick(from.interfaces.keys().collect());
+            Change::Interface(id.clone(), from.interfaces.get(&id).cloned().filter(|_| number % 5 != 0))
+        }
+        4 => {
+            let id = pick(from.acls.keys().collect());
+            Change::Acl(id.clone(), from.acls.get(&id).cloned().filter(|_| number % 5 != 0))
+        }
+        5 => {
+            let id = pick(from.route_tables.keys().collect());
+            Change::RouteTable(id.clone(), from.route_tables.get(&id).cloned().filter(|_| number % 5 != 0))
+        }
+        _ => Change::Everything(Box::new(from.clone())),
+    }
+}
+
+/// A balancer before the second instance, so that edges change too.
+fn balanced(mut world: Snapshot) -> Snapshot {
+    let listener = Listener { protocols: vec![6], port: 80, target_groups: vec!["tg-1".into()] };
+    let balancer = LoadBalancer {
+        internet_facing: true,
+        groups: vec!["sg-1".into()],
+        interfaces: vec!["eni-1".into()],
+        cross_zone: true,
+        listeners: vec![listener],
+        ..LoadBalancer::default()
+    };
+    world.load_balancers.insert("lb-1".into(), balancer);
+    let targets = vec![BalancerTarget { id: "i-subnet-2".into(), port: 8080 }];
+    world.target_groups.insert("tg-1".into(), TargetGroup { preserves_client: false, targets });
+    for group in world.groups.values_mut() {
+        let all = RulePeer::Block(Block::Cidr("0.0.0.0/0".parse().unwrap()));
+        group.rules.push(GroupRule { id: None, egress: true, protocol: None, ports: (0, 65_535), peer: all });
+    }
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// What is kept up by changes is what a full evaluation answers, and a change names what it changed.
+    #[test]
+    fn incremental_is_full(first in world(), others in prop::collection::vec((world(), 0..1000_usize), 1..12)) {
+        let mut network = Network::new(balanced(first));
+        for (other, number) in others {
+            let before = network.analysis();
+            let changed = network.apply(change(&balanced(other), number));
+            let after = network.analysis();
+            prop_assert_eq!(&after, &evaluate(network.snapshot()));
+            let of = |analysis: &Analysis, id: &String| (analysis.openings.iter().filter(|open| open.interface == *id).cloned().collect::<Vec<_>>(), analysis.unknown.get(id).cloned());
+            let ids: BTreeSet<String> = before.openings.iter().chain(&after.openings).map(|open| open.interface.clone()).chain(before.unknown.keys().cloned()).chain(after.unknown.keys().cloned()).collect();
+            let differing: BTreeSet<String> = ids.into_iter().filter(|id| of(&before, id) != of(&after, id)).collect();
+            prop_assert_eq!(changed, differing);
+        }
+    }
+}
+
 /// An engine that forgets a rule is one that sees a world without what the rule asks for.
 type Forgetful = (&'static str, fn(&mut Snapshot));
 
