@@ -122,7 +122,7 @@ fn by_thumb(world: &Snapshot) -> (usize, usize) {
     let everybody = |rule: &GroupRule| !rule.egress && matches!(&rule.peer, RulePeer::Block(Block::Cidr(block)) if block.prefix() == 0);
     let open = evaluate(world).openings;
     let reached: std::collections::BTreeSet<&str> =
-        open.iter().filter(|open| open.class == SourceClass::Internet).map(|open| open.interface.as_str()).collect();
+        open.iter().filter(|open| open.class == SourceClass::Internet).map(|open| &*open.interface).collect();
     let (mut missed, mut false_alarms) = (0, 0);
     for (id, interface) in &world.interfaces {
         let rules = interface.groups.iter().filter_map(|group| world.groups.get(group)).flat_map(|group| &group.rules);

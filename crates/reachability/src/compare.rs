@@ -58,7 +58,7 @@ fn beyond(these: &[Opening], those: &[Opening]) -> Vec<Opening> {
             let sources = opening.sources.difference(&other.sources);
             if let (true, Some(first)) = (ports.0 <= ports.1, sources.first()) {
                 let witness = (opening.family().address(first), ports.0);
-                out.push(Opening { ports, sources, witness, ..opening.clone() });
+                out.push(Opening { ports, sources: std::sync::Arc::new(sources), witness, ..opening.clone() });
             }
         }
     }

@@ -21,11 +21,11 @@ pub struct Opening {
     /// From where.
     pub class: SourceClass,
     /// The gateway, peering or load balancer.
-    pub via: String,
+    pub via: Arc<str>,
     /// The interface.
-    pub interface: String,
+    pub interface: Arc<str>,
     /// The instance that it is attached to.
-    pub instance: Option<String>,
+    pub instance: Option<Arc<str>>,
     /// The private address that is reached.
     pub address: IpAddr,
     /// The protocol's number: 6 or 17.
@@ -33,11 +33,11 @@ pub struct Opening {
     /// First and last port; neither can be extended.
     pub ports: (u16, u16),
     /// The addresses that some port of the range is open to.
-    pub sources: RangeSet<u128>,
+    pub sources: Arc<RangeSet<u128>>,
     /// Whether only clients that send from some ports get replies.
     pub partial_ephemeral: bool,
     /// The way, from the gateway to the interface.
-    pub path: Vec<Step>,
+    pub path: Arc<[Step]>,
     /// A packet that gets through: source address and destination port.
     pub witness: (IpAddr, u16),
 }
@@ -129,16 +129,34 @@ struct Signature {
 /// A range of ports that is open to a range of addresses, by one rule.
 #[derive(Clone, Debug)]
 struct Grant {
-    ports: RangeSet<u16>,
+    ports: (u16, u16),
     first: u128,
     last: u128,
     partial: bool,
-    /// Place of the group among the interface's.
+    /// Place of the group among the interface's, and of the rule in the group.
     group: usize,
-    rule: Option<String>,
+    rule: usize,
 }
 
-type Grants = BTreeMap<(Gateway, usize), Vec<Grant>>;
+/// A maximal range, made of grants.
+#[derive(Clone, Debug)]
+struct Range {
+    ports: (u16, u16),
+    sources: Arc<RangeSet<u128>>,
+    partial: bool,
+    source: u128,
+    group: usize,
+    rule: usize,
+}
+
+/// What is open by one gateway and protocol.
+struct Granted {
+    gateway: Gateway,
+    place: usize,
+    ranges: Vec<Range>,
+}
+
+type Grants = Vec<Granted>;
 
 /// What is looked up in a snapshot again and again.
 #[derive(Debug, Default)]
@@ -254,23 +272,28 @@ impl<'a> Engine<'a> {
         let unknown = self.unknown(interface).into_iter().collect();
         let mut found = Vec::new();
         let Some(subnet) = self.snapshot.subnets.get(&interface.subnet) else { return (found, unknown) };
+        let (id_shared, instance): (Arc<str>, Option<Arc<str>>) = (Arc::from(id), interface.instance.as_deref().map(Arc::from));
         for address in &interface.addresses {
             let Some(grants) = self.grants(interface, subnet, address.private, address.public.is_some()) else { continue };
-            for ((gateway, place), grants) in grants.iter() {
-                for opening in openings(grants) {
-                    let path = self.path(gateway, subnet, interface, id, &opening);
+            for granted in grants.iter() {
+                let via: Arc<str> = Arc::from(granted.gateway.id.as_str());
+                // Ranges by one rule have one way.
+                let mut ways: HashMap<(usize, usize), Arc<[Step]>> = HashMap::new();
+                for range in &granted.ranges {
+                    let path =
+                        ways.entry((range.group, range.rule)).or_insert_with(|| self.path(&granted.gateway, subnet, interface, id, range));
                     found.push(Opening {
-                        class: gateway.class,
-                        via: gateway.id.clone(),
-                        interface: id.to_owned(),
-                        instance: interface.instance.clone(),
+                        class: granted.gateway.class,
+                        via: Arc::clone(&via),
+                        interface: Arc::clone(&id_shared),
+                        instance: instance.clone(),
                         address: address.private,
-                        protocol: PROTOCOLS[*place],
-                        ports: opening.ports,
-                        sources: opening.sources,
-                        partial_ephemeral: opening.partial,
-                        path,
-                        witness: (AddressFamily::of(address.private).address(opening.source), opening.ports.0),
+                        protocol: PROTOCOLS[granted.place],
+                        ports: range.ports,
+                        sources: Arc::clone(&range.sources),
+                        partial_ephemeral: range.partial,
+                        path: Arc::clone(path),
+                        witness: (AddressFamily::of(address.private).address(range.source), range.ports.0),
                     });
                 }
             }
@@ -331,85 +354,127 @@ impl<'a> Engine<'a> {
         self.snapshot.route_tables.get_key_value(id).map(|(id, table)| (id.as_str(), table))
     }
 
-    /// What is granted to whom at an address of an interface.
-    fn grants(&mut self, interface: &Interface, subnet: &'a Subnet, private: IpAddr, public: bool) -> Option<Arc<Grants>> {
+    /// What surrounds an address of a subnet, and by what it is known.
+    fn perimeter(&mut self, subnet_id: &str, subnet: &'a Subnet, private: IpAddr) -> Option<(PerimeterKey, Arc<Perimeter>)> {
         let (table_id, table) = self.table(subnet)?;
         let family = AddressFamily::of(private);
         let transits = table.routes.iter().any(|route| matches!(route.target, Target::TransitGateway(_)));
         let blocks_subnets = self.snapshot.blocked_from_internet.iter().any(|blocked| self.snapshot.subnets.contains_key(blocked));
-        let perimeter = PerimeterKey {
+        let key = PerimeterKey {
             vpc: subnet.vpc.clone(),
             table: table_id.to_owned(),
             acl: subnet.acl.clone(),
             family,
             private: transits.then_some(private),
-            subnet: blocks_subnets.then(|| interface.subnet.clone()),
+            subnet: blocks_subnets.then(|| subnet_id.to_owned()),
             versions: [self.memo.network, self.memo.version(table_id), subnet.acl.as_ref().map_or(0, |acl| self.memo.version(acl))],
         };
+        if let Some(known) = self.memo.perimeters.get(&key) {
+            return Some((key, Arc::clone(known)));
+        }
+        let acl = subnet.acl.as_ref().and_then(|acl| self.snapshot.acls.get(acl));
+        let around = Surroundings { snapshot: self.snapshot, subnet, subnet_id, table, acl, family, private };
+        let built = Arc::new(Perimeter::of(&around));
+        self.memo.perimeters.insert(key.clone(), Arc::clone(&built));
+        Some((key, built))
+    }
+
+    /// What is granted to whom at an address of an interface.
+    fn grants(&mut self, interface: &Interface, subnet: &'a Subnet, private: IpAddr, public: bool) -> Option<Arc<Grants>> {
+        let family = AddressFamily::of(private);
+        let (key, perimeter) = self.perimeter(&interface.subnet, subnet, private)?;
         // IPv6 addresses are public by themselves; the block says which.
         let addressed = public || family == AddressFamily::V6 && crate::address::internet(family).contains(number(private));
         let from_internet = addressed && self.enters_directly(subnet, private);
         let groups = interface.groups.iter().map(|group| (group.clone(), self.memo.version(group))).collect();
-        let signature = Signature { perimeter, groups, from_internet };
+        let signature = Signature { perimeter: key, groups, from_internet };
         if let Some(known) = self.memo.signatures.get(&signature) {
             return Some(Arc::clone(known));
         }
-        let perimeter = match self.memo.perimeters.get(&signature.perimeter) {
-            Some(known) => Arc::clone(known),
-            None => {
-                let acl = subnet.acl.as_ref().and_then(|acl| self.snapshot.acls.get(acl));
-                let around = Surroundings { snapshot: self.snapshot, subnet, subnet_id: &interface.subnet, table, acl, family, private };
-                let built = Arc::new(Perimeter::of(&around));
-                self.memo.perimeters.insert(signature.perimeter.clone(), Arc::clone(&built));
-                built
-            }
+        let granted = |(door, grants): (usize, Vec<Grant>)| {
+            let gateway = perimeter.gateways.get(door / PROTOCOLS.len())?.clone();
+            (!grants.is_empty()).then(|| Granted { gateway, place: door % PROTOCOLS.len(), ranges: openings(&grants) })
         };
-        let mut grants = Grants::new();
-        for (place, group) in interface.groups.iter().enumerate() {
-            let rules = self.snapshot.groups.get(group).map(|group| group.rules.as_slice()).unwrap_or_default();
-            for rule in rules.iter().filter(|rule| !rule.egress) {
-                self.grant(rule, place, subnet, family, &perimeter, from_internet, &mut grants);
-            }
-        }
+        let by_door = self.by_door(&interface.groups, subnet, family, &perimeter, from_internet);
+        let grants: Grants = by_door.into_iter().enumerate().filter_map(granted).collect();
         let grants = Arc::new(grants);
         self.memo.signatures.insert(signature, Arc::clone(&grants));
         Some(grants)
+    }
+
+    /// What groups grant, by gateway and protocol.
+    fn by_door(
+        &self,
+        groups: &[String],
+        subnet: &Subnet,
+        family: AddressFamily,
+        perimeter: &Perimeter,
+        from_internet: bool,
+    ) -> Vec<Vec<Grant>> {
+        let mut by_door: Vec<Vec<Grant>> = vec![Vec::new(); perimeter.gateways.len() * PROTOCOLS.len()];
+        for (place, group) in groups.iter().enumerate() {
+            let rules = self.snapshot.groups.get(group).map(|group| group.rules.as_slice()).unwrap_or_default();
+            for (number, rule) in rules.iter().enumerate().filter(|(_, rule)| !rule.egress) {
+                self.grant(rule, (place, number), subnet, family, perimeter, from_internet, &mut by_door);
+            }
+        }
+        by_door
     }
 
     #[allow(clippy::too_many_arguments, reason = "one rule, with all that it stands in")]
     fn grant(
         &self,
         rule: &GroupRule,
-        group: usize,
+        (group, number): (usize, usize),
         subnet: &Subnet,
         family: AddressFamily,
         perimeter: &Perimeter,
         from_internet: bool,
-        grants: &mut Grants,
+        by_door: &mut [Vec<Grant>],
     ) {
         let of_group = matches!(rule.peer, RulePeer::Group(_));
-        for (first, last) in self.sources(&rule.peer, &subnet.vpc, family).ranges() {
+        let many;
+        let single;
+        // Nearly all rules name one block.
+        let ranges: &[(u128, u128)] = if let RulePeer::Block(Block::Cidr(block)) = &rule.peer {
+            if block.family != family {
+                return;
+            }
+            single = [block.bounds()];
+            &single
+        } else {
+            many = self.sources(&rule.peer, &subnet.vpc, family);
+            many.ranges()
+        };
+        for (first, last) in ranges {
             for stretch in perimeter.overlapping(*first, *last) {
-                let closed = match stretch.gateway.class {
-                    SourceClass::Internet => !from_internet || of_group,
+                let closed = match perimeter.gateways.get(stretch.gateway).map(|gateway| gateway.class) {
+                    Some(SourceClass::Internet) => !from_internet || of_group,
                     // A group is of this VPC or of a peer's, by its private addresses.
-                    SourceClass::Peer => false,
+                    Some(SourceClass::Peer) => false,
                     _ => of_group,
                 };
                 if closed {
                     continue;
                 }
                 for (place, protocol) in PROTOCOLS.into_iter().enumerate() {
-                    let ports = stretch.ports[place].intersection(&rule_ports(rule, protocol));
-                    if !ports.is_empty() {
-                        grants.entry((stretch.gateway.clone(), place)).or_default().push(Grant {
-                            ports,
-                            first: stretch.first.max(*first),
-                            last: stretch.last.min(*last),
-                            partial: stretch.partial[place],
-                            group,
-                            rule: rule.id.clone(),
-                        });
+                    let Some(wanted) = rule_range(rule, protocol) else { continue };
+                    let (first, last) = (stretch.first.max(*first), stretch.last.min(*last));
+                    let Some(grants) = by_door.get_mut(stretch.gateway * PROTOCOLS.len() + place) else { continue };
+                    for open in stretch.ports[place].ranges() {
+                        let ports = (open.0.max(wanted.0), open.1.min(wanted.1));
+                        if ports.0 > ports.1 {
+                            continue;
+                        }
+                        // The next stretch often fares alike.
+                        let goes_on = |grant: &&mut Grant| {
+                            (grant.ports, grant.partial, grant.group, grant.rule) == (ports, stretch.partial[place], group, number)
+                                && grant.last.checked_add(1) == Some(first)
+                        };
+                        match grants.last_mut().filter(goes_on) {
+                            Some(grant) => grant.last = last,
+                            None => grants.push(Grant { ports, first, last, partial: stretch.partial[place], group, rule: number }),
+                        }
                     }
                 }
             }
@@ -455,7 +520,7 @@ impl<'a> Engine<'a> {
         })
     }
 
-    fn path(&self, gateway: &Gateway, subnet: &Subnet, interface: &Interface, id: &str, opening: &Range) -> Vec<Step> {
+    fn path(&self, gateway: &Gateway, subnet: &Subnet, interface: &Interface, id: &str, range: &Range) -> Arc<[Step]> {
         let kind = match gateway.class {
             SourceClass::Internet => "AWS::EC2::InternetGateway",
             SourceClass::Peer => "AWS::EC2::VPCPeeringConnection",
@@ -465,49 +530,57 @@ impl<'a> Engine<'a> {
         };
         let mut path = vec![Step::new(kind, &gateway.id, None)];
         path.extend(subnet.acl.as_ref().map(|acl| Step::new("AWS::EC2::NetworkAcl", acl, None)));
-        path.extend(interface.groups.get(opening.group).map(|group| Step::new("AWS::EC2::SecurityGroup", group, opening.rule.clone())));
+        path.extend(interface.groups.get(range.group).map(|group| {
+            let rule = self.snapshot.groups.get(group).and_then(|group| group.rules.get(range.rule)).and_then(|rule| rule.id.clone());
+            Step::new("AWS::EC2::SecurityGroup", group, rule)
+        }));
         path.push(Step::new("AWS::EC2::NetworkInterface", id, None));
         path.extend(interface.instance.as_ref().map(|instance| Step::new("AWS::EC2::Instance", instance, None)));
-        path
+        path.into()
     }
 }
 
 /// The ports that a rule admits of a protocol.
-fn rule_ports(rule: &GroupRule, protocol: u8) -> RangeSet<u16> {
+const fn rule_range(rule: &GroupRule, protocol: u8) -> Option<(u16, u16)> {
     match rule.protocol {
-        None => RangeSet::all(),
-        Some(number) if number == protocol => RangeSet::range(rule.ports.0, rule.ports.1),
-        Some(_) => RangeSet::default(),
+        None => Some((0, u16::MAX)),
+        Some(number) if number == protocol && rule.ports.0 <= rule.ports.1 => Some(rule.ports),
+        Some(_) => None,
     }
 }
 
-/// A maximal range, made of grants.
-struct Range {
-    ports: (u16, u16),
-    sources: RangeSet<u128>,
-    partial: bool,
-    source: u128,
-    group: usize,
-    rule: Option<String>,
+fn admits(rule: &GroupRule, protocol: u8, port: u16) -> bool {
+    rule_range(rule, protocol).is_some_and(|(first, last)| (first..=last).contains(&port))
 }
 
 fn openings(grants: &[Grant]) -> Vec<Range> {
-    let open = RangeSet::of(grants.iter().flat_map(|grant| grant.ports.ranges().iter().copied()));
-    let range = |&(first, last): &(u16, u16)| {
-        let whole = RangeSet::range(first, last);
-        let part_of: Vec<&Grant> = grants.iter().filter(|grant| !grant.ports.intersection(&whole).is_empty()).collect();
+    let mut sorted: Vec<&Grant> = grants.iter().collect();
+    sorted.sort_unstable_by_key(|grant| grant.ports);
+    let mut ranges = Vec::new();
+    let mut rest = sorted.as_slice();
+    while let Some(first) = rest.first() {
+        // As far as each range overlaps or touches those before it.
+        let mut last = first.ports.1;
+        let mut length = 1;
+        while let Some(next) = rest.get(length).filter(|next| next.ports.0 <= last.saturating_add(1)) {
+            last = last.max(next.ports.1);
+            length += 1;
+        }
+        let (parts, others) = rest.split_at(length);
+        rest = others;
         // The first group that admits the range's first port is named, and its packet shown.
-        let shown = part_of.iter().filter(|grant| grant.ports.contains(first)).min_by_key(|grant| (grant.group, grant.first))?;
-        Some(Range {
-            ports: (first, last),
-            sources: RangeSet::of(part_of.iter().map(|grant| (grant.first, grant.last))),
-            partial: part_of.iter().all(|grant| grant.partial),
+        let begins = parts.iter().filter(|grant| grant.ports.0 == first.ports.0);
+        let Some(shown) = begins.min_by_key(|grant| (grant.group, grant.first, grant.rule)) else { continue };
+        ranges.push(Range {
+            ports: (first.ports.0, last),
+            sources: Arc::new(RangeSet::of(parts.iter().map(|grant| (grant.first, grant.last)))),
+            partial: parts.iter().all(|grant| grant.partial),
             source: shown.first,
             group: shown.group,
-            rule: shown.rule.clone(),
-        })
-    };
-    open.ranges().iter().filter_map(range).collect()
+            rule: shown.rule,
+        });
+    }
+    ranges
 }
 
 /// A target of a load balancer: an interface and an address of it.
@@ -558,52 +631,29 @@ impl<'a> Engine<'a> {
     fn clients(&mut self, balancer: &LoadBalancer, node: &Interface, subnet: &'a Subnet, place: usize, port: u16) -> RangeSet<u128> {
         let mut clients = RangeSet::default();
         for address in &node.addresses {
-            if balancer.groups.is_empty() {
-                // Without groups the network's rules alone decide.
-                let open = Interface { groups: vec![], ..node.clone() };
-                let public = address.public.is_some();
-                let Some(_) = self.grants(&open, subnet, address.private, public) else { continue };
-                let family = AddressFamily::of(address.private);
-                if let Some(perimeter) = self.perimeter_of(&open, subnet, address.private) {
-                    let reach = |stretch: &&crate::perimeter::Stretch| {
-                        stretch.gateway.class == SourceClass::Internet && stretch.ports[place].contains(port)
-                    };
-                    let directly = (public || family == AddressFamily::V6) && self.enters_directly(subnet, address.private);
-                    if directly {
-                        clients = clients
-                            .union(&RangeSet::of(perimeter.stretches.iter().filter(reach).map(|stretch| (stretch.first, stretch.last))));
-                    }
-                }
+            let family = AddressFamily::of(address.private);
+            let addressed = address.public.is_some() || family == AddressFamily::V6;
+            if !addressed || !self.enters_directly(subnet, address.private) {
                 continue;
             }
-            let as_node = Interface { groups: balancer.groups.clone(), ..node.clone() };
-            let Some(grants) = self.grants(&as_node, subnet, address.private, address.public.is_some()) else { continue };
-            let through = grants
-                .iter()
-                .filter(|((gateway, of), _)| gateway.class == SourceClass::Internet && *of == place)
-                .flat_map(|(_, grants)| grants);
-            let sources = through.filter(|grant| grant.ports.contains(port)).map(|grant| (grant.first, grant.last));
-            clients = clients.union(&RangeSet::of(sources));
+            let Some((_, perimeter)) = self.perimeter(&node.subnet, subnet, address.private) else { continue };
+            let is_internet =
+                |gateway: usize| perimeter.gateways.get(gateway).is_some_and(|gateway| gateway.class == SourceClass::Internet);
+            let open: Vec<(u128, u128)> = if balancer.groups.is_empty() {
+                // Without groups the network's rules alone decide.
+                let through =
+                    perimeter.stretches.iter().filter(|stretch| is_internet(stretch.gateway) && stretch.ports[place].contains(port));
+                through.map(|stretch| (stretch.first, stretch.last)).collect()
+            } else {
+                let by_door = self.by_door(&balancer.groups, subnet, family, &perimeter, true);
+                let doors =
+                    by_door.iter().enumerate().filter(|(door, _)| door % PROTOCOLS.len() == place && is_internet(door / PROTOCOLS.len()));
+                let grants = doors.flat_map(|(_, grants)| grants).filter(|grant| (grant.ports.0..=grant.ports.1).contains(&port));
+                grants.map(|grant| (grant.first, grant.last)).collect()
+            };
+            clients = clients.union(&RangeSet::of(open));
         }
         clients
-    }
-
-    fn perimeter_of(&self, interface: &Interface, subnet: &Subnet, private: IpAddr) -> Option<Arc<Perimeter>> {
-        let (table, _) = self.table(subnet)?;
-        let family = AddressFamily::of(private);
-        self.memo
-            .perimeters
-            .iter()
-            .find(|(key, _)| {
-                key.versions == [self.memo.network, self.memo.version(table), subnet.acl.as_ref().map_or(0, |acl| self.memo.version(acl))]
-                    && key.vpc == subnet.vpc
-                    && key.table == table
-                    && key.acl == subnet.acl
-                    && key.family == family
-                    && key.private.is_none_or(|of| of == private)
-                    && key.subnet.as_ref().is_none_or(|of| *of == interface.subnet)
-            })
-            .map(|(_, perimeter)| Arc::clone(perimeter))
     }
 
     /// The interface that a target is.
@@ -648,7 +698,7 @@ impl<'a> Engine<'a> {
         // What the load balancer may send.
         if !balancer.groups.is_empty() {
             let rules = balancer.groups.iter().filter_map(|group| self.snapshot.groups.get(group)).flat_map(|group| &group.rules);
-            let mut sends = rules.filter(|rule| rule.egress && rule_ports(rule, protocol).contains(target.port));
+            let mut sends = rules.filter(|rule| rule.egress && admits(rule, protocol, target.port));
             if !sends.any(|rule| self.sources(&rule.peer, &node_subnet.vpc, family).contains(number(target.address))) {
                 return None;
             }
@@ -660,15 +710,16 @@ impl<'a> Engine<'a> {
             self.crosses(node_subnet, subnet, from, target, protocol, preserves, &seen)?
         };
         // What the target's groups admit of those that it sees.
-        let mut admitted: Option<(usize, Option<String>, RangeSet<u128>)> = None;
+        let mut admitted: Option<(usize, usize, RangeSet<u128>)> = None;
         for (place, group) in target.interface.groups.iter().enumerate() {
             let rules = self.snapshot.groups.get(group).map(|group| group.rules.as_slice()).unwrap_or_default();
-            for rule in rules.iter().filter(|rule| !rule.egress && rule_ports(rule, protocol).contains(target.port)) {
+            let speaking = rules.iter().enumerate().filter(|(_, rule)| !rule.egress && admits(rule, protocol, target.port));
+            for (at, rule) in speaking {
                 let through = self.sources(&rule.peer, &subnet.vpc, family).intersection(&seen);
                 if !through.is_empty() {
                     admitted = Some(match admitted {
                         Some((place, rule, all)) => (place, rule, all.union(&through)),
-                        None => (place, rule.id.clone(), through),
+                        None => (place, at, through),
                     });
                 }
             }
@@ -676,19 +727,19 @@ impl<'a> Engine<'a> {
         let (group, rule, through) = admitted?;
         let sources = if preserves { through } else { clients.clone() };
         let source = sources.first()?;
-        let range = Range { ports: (target.port, target.port), sources: sources.clone(), partial: false, source, group, rule };
+        let range = Range { ports: (target.port, target.port), sources: Arc::new(sources.clone()), partial: false, source, group, rule };
         let gateway = Gateway { class: SourceClass::LoadBalancer, id: id.to_owned() };
         Some(Opening {
             class: SourceClass::LoadBalancer,
-            via: id.to_owned(),
-            interface: target.id.to_owned(),
-            instance: target.interface.instance.clone(),
+            via: Arc::from(id),
+            interface: Arc::from(target.id),
+            instance: target.interface.instance.as_deref().map(Arc::from),
             address: target.address,
             protocol,
             ports: (target.port, target.port),
             path: self.path(&gateway, subnet, target.interface, target.id, &range),
             witness: (family.address(source), target.port),
-            sources,
+            sources: Arc::new(sources),
             partial_ephemeral: false,
         })
     }

@@ -134,7 +134,7 @@ impl Network {
             self.balance();
         }
         let moved = |ours: &[Opening], theirs: &[Opening]| -> BTreeSet<String> {
-            ours.iter().filter(|open| !theirs.contains(open)).map(|open| open.interface.clone()).collect()
+            ours.iter().filter(|open| !theirs.contains(open)).map(|open| open.interface.to_string()).collect()
         };
         if before_balanced != self.balanced {
             changed.extend(moved(&before_balanced, &self.balanced));

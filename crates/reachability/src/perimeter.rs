@@ -44,7 +44,8 @@ pub(crate) struct Gateway {
 pub(crate) struct Stretch {
     pub(crate) first: u128,
     pub(crate) last: u128,
-    pub(crate) gateway: Gateway,
+    /// Its place among the perimeter's gateways.
+    pub(crate) gateway: usize,
     /// What the ACL lets in, by [`PROTOCOLS`].
     pub(crate) ports: [RangeSet<u16>; 2],
     /// Whether replies to some of the ports that clients use are dropped.
@@ -54,6 +55,7 @@ pub(crate) struct Stretch {
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Perimeter {
+    pub(crate) gateways: Vec<Gateway>,
     /// Sorted, apart from each other.
     pub(crate) stretches: Vec<Stretch>,
 }
@@ -101,6 +103,7 @@ impl Perimeter {
         cuts.insert(0);
         let cuts: Vec<u128> = cuts.into_iter().filter(|cut| *cut <= end).collect();
         let mut stretches: Vec<Stretch> = Vec::new();
+        let mut gateways: Vec<Gateway> = Vec::new();
         let sorted = around.acl.map(Rules::of);
         for (at, first) in cuts.iter().enumerate() {
             let last = cuts.get(at + 1).map_or(end, |next| next - 1);
@@ -123,6 +126,10 @@ impl Perimeter {
             if ports.iter().all(RangeSet::is_empty) {
                 continue;
             }
+            let gateway = gateways.iter().position(|known| *known == gateway).unwrap_or_else(|| {
+                gateways.push(gateway);
+                gateways.len() - 1
+            });
             match stretches.last_mut() {
                 Some(before)
                     if before.last + 1 == *first && before.gateway == gateway && before.ports == ports && before.partial == partial =>
@@ -132,7 +139,7 @@ impl Perimeter {
                 _ => stretches.push(Stretch { first: *first, last, gateway, ports, partial }),
             }
         }
-        Self { stretches }
+        Self { gateways, stretches }
     }
 
     /// The stretches that overlap a range of addresses.

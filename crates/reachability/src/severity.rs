@@ -147,9 +147,9 @@ mod tests {
             address,
             protocol,
             ports,
-            sources: RangeSet::range(1, 1 << 20),
+            sources: std::sync::Arc::new(RangeSet::range(1, 1 << 20)),
             partial_ephemeral: false,
-            path: vec![],
+            path: std::sync::Arc::default(),
             witness: (address, ports.0),
         }
     }

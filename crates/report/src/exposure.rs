@@ -83,7 +83,7 @@ fn way(open: &Opening) -> String {
         SourceClass::Transit => "network",
     };
     let mut line = start.to_owned();
-    for step in &open.path {
+    for step in open.path.iter() {
         let rule = step.rule.as_ref().map(|rule| format!(" [{rule}]")).unwrap_or_default();
         let _ = write!(line, " → {}{rule}", printable(&step.component_id));
     }
@@ -150,9 +150,9 @@ fn opening(open: &Opening) -> Value {
         "title": open.title(),
         "severity": open.severity(),
         "class": open.class,
-        "via": open.via,
-        "instance": open.instance,
-        "interface": open.interface,
+        "via": &*open.via,
+        "instance": open.instance.as_deref(),
+        "interface": &*open.interface,
         "address": open.address,
         "protocol": if open.protocol == 6 { "TCP" } else { "UDP" },
         "openPortRange": {"begin": open.ports.0, "end": open.ports.1},
@@ -161,7 +161,7 @@ fn opening(open: &Opening) -> Value {
         "moreSources": blocks.len().saturating_sub(MAX_SOURCES),
         "breadth": open.breadth(),
         "partialEphemeral": open.partial_ephemeral,
-        "networkPath": {"steps": open.path},
+        "networkPath": {"steps": &*open.path},
         "witness": {"source": open.witness.0, "port": open.witness.1},
     })
 }

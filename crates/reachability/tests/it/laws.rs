@@ -250,7 +250,7 @@ fn evaluated(world: &Snapshot) -> BTreeSet<(String, IpAddr, u8, IpAddr, u16)> {
                 continue;
             }
             for port in near.iter().filter(|port| (open.ports.0..=open.ports.1).contains(port)) {
-                found.insert((open.interface.clone(), open.address, open.protocol, source, *port));
+                found.insert((open.interface.to_string(), open.address, open.protocol, source, *port));
             }
         }
     }
@@ -366,8 +366,8 @@ proptest! {
             let changed = network.apply(change(&balanced(other), number));
             let after = network.analysis();
             prop_assert_eq!(&after, &evaluate(network.snapshot()));
-            let of = |analysis: &Analysis, id: &String| (analysis.openings.iter().filter(|open| open.interface == *id).cloned().collect::<Vec<_>>(), analysis.unknown.get(id).cloned());
-            let ids: BTreeSet<String> = before.openings.iter().chain(&after.openings).map(|open| open.interface.clone()).chain(before.unknown.keys().cloned()).chain(after.unknown.keys().cloned()).collect();
+            let of = |analysis: &Analysis, id: &String| (analysis.openings.iter().filter(|open| *open.interface == **id).cloned().collect::<Vec<_>>(), analysis.unknown.get(id).cloned());
+            let ids: BTreeSet<String> = before.openings.iter().chain(&after.openings).map(|open| open.interface.to_string()).chain(before.unknown.keys().cloned()).chain(after.unknown.keys().cloned()).collect();
             let differing: BTreeSet<String> = ids.into_iter().filter(|id| of(&before, id) != of(&after, id)).collect();
             prop_assert_eq!(changed, differing);
         }
