@@ -57,16 +57,15 @@ pub struct Step {
     /// In the terms of CloudFormation: `AWS::EC2::SecurityGroup`.
     pub component_type: &'static str,
     /// Its id.
-    pub component_id: String,
+    #[serde(serialize_with = "as_text")]
+    pub component_id: Arc<str>,
     /// The rule, where it has rules.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
 }
 
-impl Step {
-    fn new(component_type: &'static str, component_id: &str, rule: Option<String>) -> Self {
-        Self { component_type, component_id: component_id.to_owned(), rule }
-    }
+fn as_text<S: serde::Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
 }
 
 /// All that is reachable, and where that could not be told.
@@ -78,20 +77,48 @@ pub struct Analysis {
     pub unknown: BTreeMap<String, BTreeSet<String>>,
 }
 
+/// The most threads that evaluate, and interfaces that are not worth one.
+const MAX_THREADS: usize = 8;
+const FEW: usize = 1_000;
+
 /// Evaluates a snapshot.
 #[must_use]
 pub fn evaluate(snapshot: &Snapshot) -> Analysis {
-    let (index, mut memo) = (Index::of(snapshot), Memo::default());
-    let mut engine = Engine { snapshot, index: &index, memo: &mut memo };
+    let index = Index::of(snapshot);
+    let interfaces: Vec<(&String, &Interface)> = snapshot.interfaces.iter().filter(|(_, interface)| interface.instance.is_some()).collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    // Of a few nobody waits for a thread to start.
+    let share = interfaces.len().div_ceil(threads).max(FEW);
     let mut analysis = Analysis::default();
-    for (id, interface) in snapshot.interfaces.iter().filter(|(_, interface)| interface.instance.is_some()) {
-        let (openings, unknown) = engine.interface(id, interface);
-        analysis.openings.extend(openings);
-        if !unknown.is_empty() {
-            analysis.unknown.insert(id.clone(), unknown);
+    std::thread::scope(|scope| {
+        let part = |part: &[(&String, &Interface)]| {
+            let mut memo = Memo::default();
+            let mut engine = Engine { snapshot, index: &index, memo: &mut memo };
+            let mut found = Analysis::default();
+            for (id, interface) in part {
+                let (openings, unknown) = engine.interface(id, interface);
+                found.openings.extend(openings);
+                if !unknown.is_empty() {
+                    found.unknown.insert((*id).clone(), unknown);
+                }
+            }
+            found.openings.sort_by(order);
+            found
+        };
+        let mut parts = interfaces.chunks(share);
+        let first = parts.next().unwrap_or_default();
+        let others: Vec<_> = parts.map(|chunk| scope.spawn(move || part(chunk))).collect();
+        analysis = part(first);
+        for (other, chunk) in others.into_iter().zip(interfaces.chunks(share).skip(1)) {
+            // What a thread did not get done is done here.
+            let found = other.join().unwrap_or_else(|_| part(chunk));
+            analysis.openings.extend(found.openings);
+            analysis.unknown.extend(found.unknown);
         }
-    }
-    analysis.openings.extend(engine.load_balancers());
+    });
+    let mut memo = Memo::default();
+    analysis.openings.extend(Engine { snapshot, index: &index, memo: &mut memo }.load_balancers());
+    // Parts are in order already.
     analysis.openings.sort_by(order);
     analysis
 }
@@ -272,7 +299,7 @@ impl<'a> Engine<'a> {
         let unknown = self.unknown(interface).into_iter().collect();
         let mut found = Vec::new();
         let Some(subnet) = self.snapshot.subnets.get(&interface.subnet) else { return (found, unknown) };
-        let (id_shared, instance): (Arc<str>, Option<Arc<str>>) = (Arc::from(id), interface.instance.as_deref().map(Arc::from));
+        let names = Names::of(id, interface, subnet);
         for address in &interface.addresses {
             let Some(grants) = self.grants(interface, subnet, address.private, address.public.is_some()) else { continue };
             for granted in grants.iter() {
@@ -280,13 +307,14 @@ impl<'a> Engine<'a> {
                 // Ranges by one rule have one way.
                 let mut ways: HashMap<(usize, usize), Arc<[Step]>> = HashMap::new();
                 for range in &granted.ranges {
-                    let path =
-                        ways.entry((range.group, range.rule)).or_insert_with(|| self.path(&granted.gateway, subnet, interface, id, range));
+                    let path = ways
+                        .entry((range.group, range.rule))
+                        .or_insert_with(|| self.path(granted.gateway.class, &via, &names, interface, range));
                     found.push(Opening {
                         class: granted.gateway.class,
                         via: Arc::clone(&via),
-                        interface: Arc::clone(&id_shared),
-                        instance: instance.clone(),
+                        interface: Arc::clone(&names.interface),
+                        instance: names.instance.clone(),
                         address: address.private,
                         protocol: PROTOCOLS[granted.place],
                         ports: range.ports,
@@ -520,23 +548,44 @@ impl<'a> Engine<'a> {
         })
     }
 
-    fn path(&self, gateway: &Gateway, subnet: &Subnet, interface: &Interface, id: &str, range: &Range) -> Arc<[Step]> {
-        let kind = match gateway.class {
+    fn path(&self, class: SourceClass, via: &Arc<str>, names: &Names, interface: &Interface, range: &Range) -> Arc<[Step]> {
+        let kind = match class {
             SourceClass::Internet => "AWS::EC2::InternetGateway",
             SourceClass::Peer => "AWS::EC2::VPCPeeringConnection",
             SourceClass::Vpn => "AWS::EC2::VPNGateway",
             SourceClass::Transit => "AWS::EC2::TransitGateway",
             SourceClass::LoadBalancer => "AWS::ElasticLoadBalancingV2::LoadBalancer",
         };
-        let mut path = vec![Step::new(kind, &gateway.id, None)];
-        path.extend(subnet.acl.as_ref().map(|acl| Step::new("AWS::EC2::NetworkAcl", acl, None)));
-        path.extend(interface.groups.get(range.group).map(|group| {
+        let step = |component_type, id: &Arc<str>, rule| Step { component_type, component_id: Arc::clone(id), rule };
+        let mut path = Vec::with_capacity(5);
+        path.push(step(kind, via, None));
+        path.extend(names.acl.as_ref().map(|acl| step("AWS::EC2::NetworkAcl", acl, None)));
+        if let (Some(name), Some(group)) = (names.groups.get(range.group), interface.groups.get(range.group)) {
             let rule = self.snapshot.groups.get(group).and_then(|group| group.rules.get(range.rule)).and_then(|rule| rule.id.clone());
-            Step::new("AWS::EC2::SecurityGroup", group, rule)
-        }));
-        path.push(Step::new("AWS::EC2::NetworkInterface", id, None));
-        path.extend(interface.instance.as_ref().map(|instance| Step::new("AWS::EC2::Instance", instance, None)));
+            path.push(step("AWS::EC2::SecurityGroup", name, rule));
+        }
+        path.push(step("AWS::EC2::NetworkInterface", &names.interface, None));
+        path.extend(names.instance.as_ref().map(|instance| step("AWS::EC2::Instance", instance, None)));
         path.into()
+    }
+}
+
+/// What is named in every opening of an interface, once.
+struct Names {
+    interface: Arc<str>,
+    instance: Option<Arc<str>>,
+    acl: Option<Arc<str>>,
+    groups: Vec<Arc<str>>,
+}
+
+impl Names {
+    fn of(id: &str, interface: &Interface, subnet: &Subnet) -> Self {
+        Self {
+            interface: Arc::from(id),
+            instance: interface.instance.as_deref().map(Arc::from),
+            acl: subnet.acl.as_deref().map(Arc::from),
+            groups: interface.groups.iter().map(|group| Arc::from(group.as_str())).collect(),
+        }
     }
 }
 
@@ -728,16 +777,16 @@ impl<'a> Engine<'a> {
         let sources = if preserves { through } else { clients.clone() };
         let source = sources.first()?;
         let range = Range { ports: (target.port, target.port), sources: Arc::new(sources.clone()), partial: false, source, group, rule };
-        let gateway = Gateway { class: SourceClass::LoadBalancer, id: id.to_owned() };
+        let (via, names) = (Arc::<str>::from(id), Names::of(target.id, target.interface, subnet));
         Some(Opening {
             class: SourceClass::LoadBalancer,
-            via: Arc::from(id),
-            interface: Arc::from(target.id),
-            instance: target.interface.instance.as_deref().map(Arc::from),
+            path: self.path(SourceClass::LoadBalancer, &via, &names, target.interface, &range),
+            via,
+            interface: names.interface,
+            instance: names.instance,
             address: target.address,
             protocol,
             ports: (target.port, target.port),
-            path: self.path(&gateway, subnet, target.interface, target.id, &range),
             witness: (family.address(source), target.port),
             sources: Arc::new(sources),
             partial_ephemeral: false,

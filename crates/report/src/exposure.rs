@@ -263,7 +263,7 @@ pub fn exposure_svg(analysis: &Analysis) -> String {
         let steps = open
             .path
             .iter()
-            .map(|step| (step.component_type.rsplit("::").next().unwrap_or_default().to_owned(), step.component_id.clone()));
+            .map(|step| (step.component_type.rsplit("::").next().unwrap_or_default().to_owned(), step.component_id.to_string()));
         for (place, (kind, id)) in std::iter::once(start).chain(steps).enumerate() {
             let x = 20 + place * WIDTH;
             if place > 0 {
