@@ -88,3 +88,38 @@ fn what_is_not_known_is_said() {
         .join("\n")
     );
 }
+
+/// A network that somebody else's stand-in for AWS describes, over the whole of the command.
+#[test]
+fn a_network_as_moto_describes_it() {
+    let lab = Lab::new();
+    let network = lab.path("network");
+    std::fs::create_dir(&network).unwrap();
+    let installed = std::process::Command::new("python3").args(["-c", "import boto3, moto"]).status();
+    if !installed.is_ok_and(|status| status.success()) {
+        lestrade_testkit::missing("python3 with moto and boto3");
+        return;
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/moto_network.py");
+    let made = std::process::Command::new("python3").arg(script).arg(&network).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let output = lab.run(&["exposure", "network", "-o", "json"]);
+    let exposure: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &exposure["problems"]), (Some(0), &json!([])));
+    let opening = |open: &Value| format!("{} {}", open["title"].as_str().unwrap(), open["breadth"].as_str().unwrap());
+    let mut openings: Vec<String> = exposure["openings"].as_array().unwrap().iter().map(opening).collect();
+    openings.sort();
+    assert_eq!(
+        openings,
+        [
+            "Port 22 is reachable from an Internet Gateway - TCP narrow",
+            "Port 443 is reachable from an Internet Gateway - TCP world",
+            "Port range 7990 - 7999 is reachable from an Internet Gateway - TCP world",
+        ],
+        "ports that the ACL denies are closed, and so is the database"
+    );
+    assert!(
+        exposure["openings"][0]["networkPath"]["steps"][2]["rule"].as_str().unwrap().starts_with("sgr-"),
+        "rules are named by their ids"
+    );
+}

@@ -315,19 +315,19 @@ fn change(from: &Snapshot, number: usize) -> Change {
     match number % 7 {
         0 | 1 => {
             let id = pick(from.groups.keys().collect());
-            Change::Group(id.clone(), from.groups.get(&id).cloned().filter(|_| number % 5 != 0))
+            Change::Group(id.clone(), from.groups.get(&id).cloned().filter(|_| !number.is_multiple_of(5)))
         }
         2 | 3 => {
             let id = pick(from.interfaces.keys().collect());
-            Change::Interface(id.clone(), from.interfaces.get(&id).cloned().filter(|_| number % 5 != 0))
+            Change::Interface(id.clone(), from.interfaces.get(&id).cloned().filter(|_| !number.is_multiple_of(5)))
         }
         4 => {
             let id = pick(from.acls.keys().collect());
-            Change::Acl(id.clone(), from.acls.get(&id).cloned().filter(|_| number % 5 != 0))
+            Change::Acl(id.clone(), from.acls.get(&id).cloned().filter(|_| !number.is_multiple_of(5)))
         }
         5 => {
             let id = pick(from.route_tables.keys().collect());
-            Change::RouteTable(id.clone(), from.route_tables.get(&id).cloned().filter(|_| number % 5 != 0))
+            Change::RouteTable(id.clone(), from.route_tables.get(&id).cloned().filter(|_| !number.is_multiple_of(5)))
         }
         _ => Change::Everything(Box::new(from.clone())),
     }
