@@ -46,6 +46,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Scan(scan) => commands::scan::run(&settings, speech, &scan.what),
         Command::Explain(explain) => commands::explain::run(&settings, speech, &explain),
+        Command::Rules(rules) => commands::rules::run(&rules.what),
         Command::Exposure(exposure) => commands::exposure::run(speech, &exposure),
         Command::Diff(diff) => commands::diff::run(&settings, speech, &diff),
         Command::Completions { shell } => commands::manual::completions(shell),

@@ -7,11 +7,15 @@
 mod event;
 mod json_lines;
 mod pattern;
+mod rule;
+mod transform;
 mod webhook;
 
 pub use event::Event;
 pub use json_lines::JsonLines;
 pub use pattern::{EventFields, NotAnEvent, Pattern, PatternError, RuleSet};
+pub use rule::{Rule, RuleError, Rules};
+pub use transform::{TransformError, Transformer};
 pub use webhook::{EgressPolicy, Webhook};
 
 /// Why an event was not taken. Never holds a response body: what answers may not be who we think it is.

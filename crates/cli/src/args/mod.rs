@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Diff(Diff),
     /// What a network lets in: from which sources, on which ports, by which way.
     Exposure(ExposureArgs),
+    /// Rules for events: what is there, and what each would do.
+    Rules(RulesArgs),
     /// Vulnerability intelligence: bring in, look at.
     Db(Db),
     /// Never stops watching.
@@ -139,6 +141,35 @@ pub(crate) struct ExposureArgs {
     /// By this protocol: tcp, udp or a number.
     #[arg(long, value_name = "PROTOCOL", default_value = "tcp")]
     pub(crate) protocol: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RulesArgs {
+    #[command(subcommand)]
+    pub(crate) what: RulesWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesWhat {
+    /// The rules of a file or folder.
+    List {
+        /// A TOML or JSON file, or a folder of them.
+        rules: PathBuf,
+    },
+    /// Whether a pattern matches events; if not, the first field that does not. Exits with 1 when one does not match.
+    Test {
+        /// A file with an event pattern.
+        pattern: PathBuf,
+        /// A file with an event, a list of events, or one on each line.
+        event: PathBuf,
+    },
+    /// Which rules would send which events where, and in which words. Nothing is sent.
+    DryRun {
+        /// A TOML or JSON file, or a folder of them.
+        rules: PathBuf,
+        /// A file with an event, a list of events, or one on each line.
+        events: PathBuf,
+    },
 }
 
 /// How an exposure is shown.

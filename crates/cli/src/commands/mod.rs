@@ -13,6 +13,7 @@ mod judgement;
 mod lookup;
 pub(crate) mod manual;
 mod render;
+pub(crate) mod rules;
 pub(crate) mod scan;
 pub(crate) mod serve;
 mod target;

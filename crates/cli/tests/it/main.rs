@@ -9,5 +9,6 @@ mod formats;
 mod hostile;
 mod lab;
 mod matching;
+mod rules;
 mod scan;
 mod spine;

@@ -1,0 +1,117 @@
+//! `lestrade rules`: which events a rule is about, tried before it acts.
+
+use crate::args::RulesWhat;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+use lestrade_events::{EventFields, NotAnEvent, Pattern, Rule, Rules};
+use lestrade_report::printable;
+use serde_json::Value;
+use std::fmt::Write;
+use std::path::Path;
+
+/// The largest file of events.
+const MAX_EVENTS: u64 = 256 << 20;
+
+pub(crate) fn run(what: &RulesWhat) -> Result<Exit, Failure> {
+    match what {
+        RulesWhat::List { rules } => list(rules),
+        RulesWhat::Test { pattern, event } => test(pattern, event),
+        RulesWhat::DryRun { rules, events } => dry_run(rules, events),
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| Failure::new("E0300", Exit::Input, format!("'{}' cannot be read", path.display())).cause(error);
+    if std::fs::metadata(path).map_err(failed)?.len() > MAX_EVENTS {
+        return Err(Failure::new("E0340", Exit::Input, format!("'{}' is larger than 256 MiB", path.display())));
+    }
+    std::fs::read_to_string(path).map_err(failed)
+}
+
+fn rules(path: &Path) -> Result<Rules, Failure> {
+    if !path.exists() {
+        return Err(Failure::new("E0300", Exit::Input, format!("'{}' does not exist", path.display())));
+    }
+    Rules::read(path).map_err(|error| Failure::new("E0341", Exit::Input, "the rules are not taken, none of them").cause(error))
+}
+
+fn not_an_event(path: &Path, error: &NotAnEvent) -> Failure {
+    Failure::new("E0342", Exit::Input, format!("'{}' is no event", path.display())).cause(error)
+}
+
+/// Events of a file: one JSON document, a list of them, or one on each line.
+fn events(path: &Path) -> Result<Vec<Value>, Failure> {
+    let text = read(path)?;
+    let not_json =
+        |error: serde_json::Error| Failure::new("E0342", Exit::Input, format!("'{}' holds no events", path.display())).cause(error);
+    match serde_json::from_str(&text) {
+        Ok(Value::Array(events)) => Ok(events),
+        Ok(event) => Ok(vec![event]),
+        Err(_) => text.lines().filter(|line| !line.trim().is_empty()).map(|line| serde_json::from_str(line).map_err(not_json)).collect(),
+    }
+}
+
+fn list(path: &Path) -> Result<Exit, Failure> {
+    let rules = rules(path)?;
+    let mut out = String::new();
+    for rule in rules.all() {
+        let state = if rule.enabled { "in force" } else { "off" };
+        let words = if rule.transformer.is_some() { ", in its own words" } else { "" };
+        let _ = writeln!(out, "{:<24} {state:<8} to {}{words}", printable(&rule.name), printable(&rule.targets.join(", ")));
+        if !rule.description.is_empty() {
+            let _ = writeln!(out, "  {}", printable(&rule.description));
+        }
+    }
+    output::write(None, &out)?;
+    Ok(Exit::Ok)
+}
+
+fn test(pattern: &Path, event: &Path) -> Result<Exit, Failure> {
+    let parsed = Pattern::parse(&read(pattern)?)
+        .map_err(|error| Failure::new("E0343", Exit::Input, format!("'{}' is no event pattern", pattern.display())).cause(error))?;
+    let mut out = String::new();
+    let mut all = true;
+    for value in events(event)? {
+        let fields = EventFields::of(&value).map_err(|error| not_an_event(event, &error))?;
+        let said = match (parsed.matches(&fields), parsed.first_miss(&fields)) {
+            (true, _) => "matches".to_owned(),
+            (false, Some(path)) => format!("does not match: '{}'", printable(&path)),
+            (false, None) => "does not match: what holds lies in different elements of an array".to_owned(),
+        };
+        all &= said == "matches";
+        let _ = writeln!(out, "{}{said}", name(&value));
+    }
+    output::write(None, &out)?;
+    Ok(if all { Exit::Ok } else { Exit::Gate })
+}
+
+/// What tells an event from others, to a person.
+fn name(event: &Value) -> String {
+    event["id"].as_str().map(|id| format!("{}: ", printable(&id.chars().take(64).collect::<String>()))).unwrap_or_default()
+}
+
+fn dry_run(path: &Path, from: &Path) -> Result<Exit, Failure> {
+    let rules = rules(path)?;
+    let mut out = String::new();
+    let (mut count, mut unmatched) = (0_usize, 0_usize);
+    for event in events(from)? {
+        count += 1;
+        let fields = EventFields::of(&event).map_err(|error| not_an_event(from, &error))?;
+        let matching = rules.matching(&fields);
+        unmatched += usize::from(matching.is_empty());
+        for rule in matching {
+            let _ = writeln!(out, "{}{} → {}", name(&event), printable(&rule.name), printable(&rule.targets.join(", ")));
+            if let Some(words) = words(rule, &event) {
+                let _ = writeln!(out, "  {}", printable(&words));
+            }
+        }
+    }
+    let _ = writeln!(out, "{count} events, {unmatched} for nobody; nothing was sent");
+    output::write(None, &out)?;
+    Ok(Exit::Ok)
+}
+
+fn words(rule: &Rule, event: &Value) -> Option<String> {
+    Some(rule.transformer.as_ref()?.apply(event, &rule.name))
+}
