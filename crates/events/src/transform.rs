@@ -154,7 +154,7 @@ fn parts(template: &str) -> Vec<Part> {
     let (mut in_string, mut escaped) = (false, false);
     let mut rest = template;
     while let Some(c) = rest.chars().next() {
-        let name = rest.strip_prefix('<').and_then(|after| after.split_once('>')).map(|(name, after)| (name, after));
+        let name = rest.strip_prefix('<').and_then(|after| after.split_once('>'));
         let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
         if let Some((name, after)) = name.filter(|(name, _)| is_name(name) && !escaped) {
             if !text.is_empty() {

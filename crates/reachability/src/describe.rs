@@ -4,6 +4,7 @@
 //! never counts as closed.
 
 use crate::address::Cidr;
+use crate::references::missing_references;
 use crate::snapshot::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,30 @@ use std::net::IpAddr;
 /// The most objects of one kind.
 const MAX_OBJECTS: usize = 2_000_000;
 const MAX_PROBLEMS: usize = 1_000;
+/// Lists without which the answer is another one.
+const KNOWN: [&str; 21] = [
+    "vpcs",
+    "subnets",
+    "networkacls",
+    "prefixlists",
+    "routetables",
+    "internetgateways",
+    "vpngateways",
+    "vpcpeeringconnections",
+    "securitygroups",
+    "securitygrouprules",
+    "networkinterfaces",
+    "reservations",
+    "instances",
+    "addresses",
+    "transitgatewayattachments",
+    "transitgatewayroutetables",
+    "loadbalancers",
+    "listeners",
+    "targetgroups",
+    "targethealthdescriptions",
+    "loadbalancerdescriptions",
+];
 
 /// A document that holds no description.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +63,10 @@ pub fn read_descriptions(documents: &[Value]) -> Result<Snapshot, DescribeError>
             match value {
                 Value::Array(list) => reader.lists.entry(key).or_default().extend(list.iter().take(MAX_OBJECTS)),
                 Value::Object(_) => reader.lists.entry(key).or_default().push(value),
+                // Markers of pages, names of collectors.
+                Value::String(_) if !KNOWN.contains(&key.as_str()) => {}
+                Value::Null => {}
+                _ if KNOWN.contains(&key.as_str()) => reader.problem(format!("'{key}' is no list")),
                 _ => {}
             }
         }
@@ -52,6 +81,8 @@ pub fn read_descriptions(documents: &[Value]) -> Result<Snapshot, DescribeError>
 struct Reader<'a> {
     lists: BTreeMap<String, Vec<&'a Value>>,
     problems: Vec<String>,
+    /// Problems beyond those that are kept.
+    more: usize,
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -82,7 +113,55 @@ impl<'a> Reader<'a> {
     fn problem(&mut self, problem: String) {
         if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(problem);
+        } else {
+            self.more += 1;
         }
+    }
+
+    /// The entries of a member that is a list; anything else that is there is told.
+    fn entries<'v>(&mut self, of: &str, value: &'v Value, key: &str) -> &'v [Value] {
+        if !matches!(value[key], Value::Array(_) | Value::Null) {
+            self.problem(format!("{of}: its '{key}' is no list"));
+        }
+        items(value, key)
+    }
+
+    /// The entries of a member that always is a list.
+    fn list_of<'v>(&mut self, of: &str, value: &'v Value, key: &str) -> &'v [Value] {
+        if !value[key].is_array() {
+            self.problem(format!("{of}: its '{key}' is no list"));
+        }
+        items(value, key)
+    }
+
+    /// A member that always is there.
+    fn required(&mut self, of: &str, value: &Value, key: &str) -> Option<String> {
+        let found = owned(value, key);
+        if found.is_none() {
+            self.problem(format!("{of} without a '{key}'"));
+        }
+        found
+    }
+
+    /// Whether a member that always is there is true.
+    fn flag(&mut self, of: &str, value: &Value, key: &str) -> bool {
+        if !value[key].is_boolean() {
+            self.problem(format!("{of}: its '{key}' is neither true nor false"));
+        }
+        value[key] == true
+    }
+
+    /// Whether a state means that something works. What is not known to be closed is open, and is told.
+    fn is_open(&mut self, of: &str, what: &str, state: &str, open: &[&str], closed: &[&str]) -> bool {
+        if open.contains(&state) {
+            return true;
+        }
+        if closed.contains(&state) {
+            return false;
+        }
+        let state = state.chars().take(32).collect::<String>();
+        self.problem(format!("{of}: the state '{state}' of its {what} is not known: it is taken to work"));
+        true
     }
 
     fn cidr(&mut self, of: &str, text: &str) -> Option<Cidr> {
@@ -113,16 +192,23 @@ impl<'a> Reader<'a> {
         self.gateways(&mut snapshot);
         self.groups(&mut snapshot);
         self.interfaces(&mut snapshot);
+        self.elastic_addresses(&mut snapshot);
         self.transit(&mut snapshot);
         self.load_balancers(&mut snapshot);
         self.public_access(&mut snapshot);
+        for missing in missing_references(&snapshot) {
+            self.problem(missing);
+        }
+        if self.more > 0 {
+            self.problems.push(format!("and {} more", self.more));
+        }
         snapshot.problems = self.problems;
         snapshot
     }
 
     fn vpcs(&mut self, snapshot: &mut Snapshot) {
         for vpc in self.list("vpcs") {
-            let Some(id) = owned(vpc, "VpcId") else { continue };
+            let Some(id) = self.required("a VPC", vpc, "VpcId") else { continue };
             let more = items(vpc, "CidrBlockAssociationSet").iter().filter(|set| text(&set["CidrBlockState"], "State") != "disassociated");
             let v6 = items(vpc, "Ipv6CidrBlockAssociationSet").iter().map(|set| text(set, "Ipv6CidrBlock"));
             let named: BTreeSet<&str> = std::iter::once(text(vpc, "CidrBlock"))
@@ -137,7 +223,7 @@ impl<'a> Reader<'a> {
 
     fn subnets(&mut self, snapshot: &mut Snapshot) {
         for subnet in self.list("subnets") {
-            let Some(id) = owned(subnet, "SubnetId") else { continue };
+            let Some(id) = self.required("a subnet", subnet, "SubnetId") else { continue };
             let zone = [text(subnet, "AvailabilityZone"), text(subnet, "AvailabilityZoneId")].into_iter().find(|zone| !zone.is_empty());
             let described =
                 Subnet { vpc: text(subnet, "VpcId").to_owned(), zone: zone.unwrap_or_default().to_owned(), ..Subnet::default() };
@@ -148,16 +234,25 @@ impl<'a> Reader<'a> {
     fn acls(&mut self, snapshot: &mut Snapshot) {
         let mut defaults: BTreeMap<String, String> = BTreeMap::new();
         for acl in self.list("networkacls") {
-            let Some(id) = owned(acl, "NetworkAclId") else { continue };
+            let Some(id) = self.required("a network ACL", acl, "NetworkAclId") else { continue };
             if acl["IsDefault"] == true {
                 defaults.insert(text(acl, "VpcId").to_owned(), id.clone());
             }
-            for association in items(acl, "Associations") {
+            for association in self.list_of(&id, acl, "Associations") {
+                if !snapshot.subnets.contains_key(text(association, "SubnetId")) {
+                    self.problem(format!("{id}: it is associated with a subnet that is not described"));
+                }
                 if let Some(subnet) = snapshot.subnets.get_mut(text(association, "SubnetId")) {
                     subnet.acl = Some(id.clone());
                 }
             }
-            let entries = items(acl, "Entries").iter().filter_map(|entry| self.acl_entry(&id, entry)).collect();
+            let listed = self.list_of(&id, acl, "Entries");
+            let entries: Vec<AclEntry> = listed.iter().filter_map(|entry| self.acl_entry(&id, entry)).collect();
+            let mut numbers = BTreeSet::new();
+            // Each family has its numbers.
+            if !entries.iter().all(|entry| numbers.insert((entry.egress, entry.cidr.family, entry.number))) {
+                self.problem(format!("{id}: two of its rules have one number, and which counts is not known"));
+            }
             snapshot.acls.insert(id, NetworkAcl { entries });
         }
         for subnet in snapshot.subnets.values_mut().filter(|subnet| subnet.acl.is_none()) {
@@ -166,7 +261,10 @@ impl<'a> Reader<'a> {
     }
 
     fn acl_entry(&mut self, acl: &str, entry: &Value) -> Option<AclEntry> {
-        let block = ["CidrBlock", "Ipv6CidrBlock"].into_iter().map(|key| text(entry, key)).find(|text| !text.is_empty())?;
+        let Some(block) = ["CidrBlock", "Ipv6CidrBlock"].into_iter().map(|key| text(entry, key)).find(|text| !text.is_empty()) else {
+            self.problem(format!("{acl}: a rule without a block of addresses"));
+            return None;
+        };
         let cidr = self.cidr(acl, block)?;
         let protocol = self.protocol(acl, text(entry, "Protocol"))?;
         let allow = match text(entry, "RuleAction") {
@@ -180,7 +278,7 @@ impl<'a> Reader<'a> {
         let range = &entry["PortRange"];
         let ports = (port(&range["From"]).unwrap_or(0), port(&range["To"]).unwrap_or(u16::MAX));
         let number = entry["RuleNumber"].as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or(u32::MAX);
-        Some(AclEntry { number, egress: entry["Egress"] == true, allow, protocol, ports, cidr })
+        Some(AclEntry { number, egress: self.flag(acl, entry, "Egress"), allow, protocol, ports, cidr })
     }
 
     /// A protocol by its number or name; the inner none is every one.
@@ -204,7 +302,7 @@ impl<'a> Reader<'a> {
 
     fn prefix_lists(&mut self, snapshot: &mut Snapshot) {
         for list in self.list("prefixlists") {
-            let Some(id) = owned(list, "PrefixListId") else { continue };
+            let Some(id) = self.required("a prefix list", list, "PrefixListId") else { continue };
             let named = texts(list, "Cidrs").into_iter().chain(items(list, "Entries").iter().filter_map(|entry| owned(entry, "Cidr")));
             let blocks: Vec<Cidr> = named.collect::<Vec<_>>().iter().filter_map(|text| self.cidr(&id, text)).collect();
             if !blocks.is_empty() {
@@ -223,9 +321,15 @@ impl<'a> Reader<'a> {
 
     fn route_tables(&mut self, snapshot: &mut Snapshot) {
         for table in self.list("routetables") {
-            let Some(id) = owned(table, "RouteTableId") else { continue };
+            let Some(id) = self.required("a route table", table, "RouteTableId") else { continue };
             let mut main = false;
-            for association in items(table, "Associations") {
+            for association in self.list_of(&id, table, "Associations") {
+                let subnet = text(association, "SubnetId");
+                let is_known =
+                    association["Main"] == true || snapshot.subnets.contains_key(subnet) || !text(association, "GatewayId").is_empty();
+                if !is_known {
+                    self.problem(format!("{id}: it is associated with something that is not described"));
+                }
                 main |= association["Main"] == true;
                 if let Some(subnet) = snapshot.subnets.get_mut(text(association, "SubnetId")) {
                     subnet.route_table = Some(id.clone());
@@ -234,7 +338,8 @@ impl<'a> Reader<'a> {
                     snapshot.internet_gateways.entry(gateway).or_default().edge_table = Some(id.clone());
                 }
             }
-            let routes = items(table, "Routes").iter().filter_map(|route| self.route(&id, route)).collect();
+            let listed = self.list_of(&id, table, "Routes");
+            let routes = listed.iter().filter_map(|route| self.route(&id, route)).collect();
             snapshot.route_tables.insert(id, RouteTable { vpc: text(table, "VpcId").to_owned(), main, routes });
         }
     }
@@ -273,26 +378,44 @@ impl<'a> Reader<'a> {
                 "CoreNetworkArn",
                 "GatewayId",
             ];
-            Target::Other(OTHERS.into_iter().find_map(named).unwrap_or_else(|| "?".to_owned()))
+            let other = OTHERS.into_iter().find_map(named);
+            let is_known =
+                |id: &String| ["nat-", "eigw-", "eni-", "i-", "lgw-", "cagw-", "arn:", "vpce-"].iter().any(|kind| id.starts_with(kind));
+            if !other.as_ref().is_some_and(is_known) {
+                self.problem(format!("{table}: a route over something that is not known; what comes by it is not told"));
+            }
+            Target::Other(other.unwrap_or_else(|| "?".to_owned()))
         };
-        let active = matches!(text(route, "State"), "" | "active");
+        let active = self.is_open(table, "route", text(route, "State"), &["", "active"], &["blackhole"]);
         Some(Route { destination, target, active, propagated: text(route, "Origin") == "EnableVgwRoutePropagation" })
     }
 
     fn gateways(&mut self, snapshot: &mut Snapshot) {
+        let mut described: BTreeSet<String> = BTreeSet::new();
         for gateway in self.list("internetgateways") {
-            let Some(id) = owned(gateway, "InternetGatewayId") else { continue };
-            let attached =
-                items(gateway, "Attachments").iter().find(|attachment| matches!(text(attachment, "State"), "" | "available" | "attached"));
-            snapshot.internet_gateways.entry(id).or_default().vpc = attached.and_then(|attachment| owned(attachment, "VpcId"));
+            let Some(id) = self.required("a gateway", gateway, "InternetGatewayId") else { continue };
+            let closed = ["attaching", "detaching", "detached"];
+            let mut attachments = self.list_of(&id, gateway, "Attachments").iter();
+            let attached = attachments
+                .find(|attachment| self.is_open(&id, "attachment", text(attachment, "State"), &["", "available", "attached"], &closed));
+            described.insert(id.clone());
+            snapshot.internet_gateways.entry(id).or_default().vpc =
+                attached.and_then(|attachment| self.required("an attachment", attachment, "VpcId"));
+        }
+        for id in snapshot.internet_gateways.keys().filter(|id| !described.contains(*id)) {
+            self.problem(format!("{id}: a route table is for it, and it is not described"));
         }
         for gateway in self.list("vpngateways") {
-            let Some(id) = owned(gateway, "VpnGatewayId") else { continue };
-            let attached = items(gateway, "VpcAttachments").iter().find(|attachment| text(attachment, "State") == "attached");
-            snapshot.vpn_gateways.insert(id, attached.and_then(|attachment| owned(attachment, "VpcId")));
+            let Some(id) = self.required("a gateway", gateway, "VpnGatewayId") else { continue };
+            let closed = ["attaching", "detaching", "detached"];
+            let mut attachments = self.list_of(&id, gateway, "VpcAttachments").iter();
+            let attached =
+                attachments.find(|attachment| self.is_open(&id, "attachment", text(attachment, "State"), &["attached"], &closed));
+            let vpc = attached.and_then(|attachment| self.required("an attachment", attachment, "VpcId"));
+            snapshot.vpn_gateways.insert(id, vpc);
         }
         for peering in self.list("vpcpeeringconnections") {
-            let Some(id) = owned(peering, "VpcPeeringConnectionId") else { continue };
+            let Some(id) = self.required("a peering connection", peering, "VpcPeeringConnectionId") else { continue };
             let mut side = |key: &str| {
                 let info = &peering[key];
                 let named: BTreeSet<&str> = std::iter::once(text(info, "CidrBlock"))
@@ -303,7 +426,12 @@ impl<'a> Reader<'a> {
                 (text(info, "VpcId").to_owned(), named.into_iter().filter_map(|text| self.cidr(&id, text)).collect::<Vec<_>>())
             };
             let (requester, accepter) = (side("RequesterVpcInfo"), side("AccepterVpcInfo"));
-            let active = text(&peering["Status"], "Code") == "active";
+            if requester.0.is_empty() || accepter.0.is_empty() {
+                self.problem(format!("{id}: one of its sides has no VPC"));
+            }
+            let closed =
+                ["initiating-request", "pending-acceptance", "expired", "failed", "provisioning", "deleted", "deleting", "rejected"];
+            let active = self.is_open(&id, "peering", text(&peering["Status"], "Code"), &["active"], &closed);
             snapshot.peerings.insert(id, Peering { vpcs: (requester.0, accepter.0), cidrs: (requester.1, accepter.1), active });
         }
     }
@@ -314,12 +442,12 @@ impl<'a> Reader<'a> {
             single.entry(text(rule, "GroupId")).or_default().push(rule);
         }
         for group in self.list("securitygroups") {
-            let Some(id) = owned(group, "GroupId") else { continue };
+            let Some(id) = self.required("a group", group, "GroupId") else { continue };
             let mut rules = Vec::new();
             // Rules that are listed one by one have ids; both lists say the same.
             if let Some(listed) = single.get(id.as_str()) {
                 for rule in listed {
-                    let egress = rule["IsEgress"] == true;
+                    let egress = self.flag(&id, rule, "IsEgress");
                     let Some((protocol, ports)) = self.ports(&id, rule) else { continue };
                     let peer = if let Some(block) = owned(rule, "CidrIpv4").or_else(|| owned(rule, "CidrIpv6")) {
                         self.cidr(&id, &block).map(|block| RulePeer::Block(Block::Cidr(block)))
@@ -333,13 +461,19 @@ impl<'a> Reader<'a> {
                         None => self.problem(format!("{id}: a rule without a source that is known")),
                     }
                 }
-            } else {
-                for (key, egress) in [("IpPermissions", false), ("IpPermissionsEgress", true)] {
-                    for permission in items(group, key) {
-                        self.permission(&id, permission, egress, &mut rules);
-                    }
+            }
+            // A list of rules may have been cut: what the group itself says counts too.
+            let mut own = Vec::new();
+            for (key, egress) in [("IpPermissions", false), ("IpPermissionsEgress", true)] {
+                for permission in self.list_of(&id, group, key) {
+                    self.permission(&id, permission, egress, &mut own);
                 }
             }
+            let says = |rule: &GroupRule, other: &GroupRule| {
+                (rule.egress, rule.protocol, rule.ports, &rule.peer) == (other.egress, other.protocol, other.ports, &other.peer)
+            };
+            own.retain(|rule| !rules.iter().any(|listed| says(listed, rule)));
+            rules.extend(own);
             snapshot.groups.insert(id, SecurityGroup { vpc: text(group, "VpcId").to_owned(), rules });
         }
     }
@@ -367,13 +501,20 @@ impl<'a> Reader<'a> {
         let Some((protocol, ports)) = self.ports(group, permission) else { return };
         let mut peers = Vec::new();
         for (list, key) in [("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6")] {
-            for range in items(permission, list) {
+            for range in self.entries(group, permission, list) {
                 peers.extend(self.cidr(group, text(range, key)).map(|block| RulePeer::Block(Block::Cidr(block))));
             }
         }
-        let lists = items(permission, "PrefixListIds").iter().filter_map(|list| owned(list, "PrefixListId"));
-        peers.extend(lists.map(|list| RulePeer::Block(Block::PrefixList(list))));
-        peers.extend(items(permission, "UserIdGroupPairs").iter().filter_map(|pair| owned(pair, "GroupId")).map(RulePeer::Group));
+        for list in self.entries(group, permission, "PrefixListIds") {
+            let list = self.required(group, list, "PrefixListId");
+            peers.extend(list.map(|list| RulePeer::Block(Block::PrefixList(list))));
+        }
+        for pair in self.entries(group, permission, "UserIdGroupPairs") {
+            peers.extend(self.required(group, pair, "GroupId").map(RulePeer::Group));
+        }
+        if peers.is_empty() {
+            self.problem(format!("{group}: a rule that admits nobody who is named"));
+        }
         rules.extend(peers.into_iter().map(|peer| GroupRule { id: None, egress, protocol, ports, peer }));
     }
 
@@ -381,6 +522,10 @@ impl<'a> Reader<'a> {
         for interface in self.list("networkinterfaces") {
             let attachment = &interface["Attachment"];
             let instance = owned(attachment, "InstanceId");
+            let is_odd = !(attachment.is_object() || attachment.is_null()) || !(attachment["InstanceId"].is_null() || instance.is_some());
+            if is_odd {
+                self.problem(format!("{}: what it is attached to is not understood", text(interface, "NetworkInterfaceId")));
+            }
             let primary = attachment["DeviceIndex"].as_u64().is_none_or(|index| index == 0);
             self.interface(interface, instance, primary, snapshot);
         }
@@ -400,29 +545,61 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Elastic addresses that the interfaces themselves do not name.
+    fn elastic_addresses(&mut self, snapshot: &mut Snapshot) {
+        for elastic in self.list("addresses") {
+            let parsed = |key: &str| text(elastic, key).parse::<IpAddr>().ok();
+            let (Some(public), Some(private)) = (parsed("PublicIp"), parsed("PrivateIpAddress")) else { continue };
+            let Some(interface) = snapshot.interfaces.get_mut(text(elastic, "NetworkInterfaceId")) else { continue };
+            if let Some(address) = interface.addresses.iter_mut().find(|address| address.private == private) {
+                address.public.get_or_insert(public);
+            }
+        }
+    }
+
+    /// The public address that is said of an interface or of an address of it.
+    fn public(&mut self, id: &str, of: &Value) -> Option<IpAddr> {
+        let association = &of["Association"];
+        if association.is_null() {
+            return None;
+        }
+        let public = text(association, "PublicIp").parse().ok();
+        if public.is_none() {
+            self.problem(format!("{id}: a public address that is none"));
+        }
+        public
+    }
+
     fn interface(&mut self, described: &Value, instance: Option<String>, primary: bool, snapshot: &mut Snapshot) {
-        let Some(id) = owned(described, "NetworkInterfaceId") else { return };
+        let Some(id) = self.required("an interface", described, "NetworkInterfaceId") else { return };
         let address = |text: &str| text.parse::<IpAddr>().ok();
-        let public = |value: &Value| address(text(&value["Association"], "PublicIp"));
         let first = address(text(described, "PrivateIpAddress"));
-        let mut addresses: Vec<Address> = items(described, "PrivateIpAddresses")
-            .iter()
-            .filter_map(|entry| {
-                let private = address(text(entry, "PrivateIpAddress"))?;
-                // Where only the interface says so, it speaks of its first address.
-                let public = public(entry).or_else(|| public(described).filter(|_| Some(private) == first));
-                Some(Address { private, public })
-            })
-            .collect();
+        let own = self.public(&id, described);
+        let mut addresses = Vec::new();
+        for entry in self.list_of(&id, described, "PrivateIpAddresses") {
+            let Some(private) = address(text(entry, "PrivateIpAddress")) else {
+                self.problem(format!("{id}: an address that is none"));
+                continue;
+            };
+            // Where only the interface says so, it speaks of its first address.
+            let public = self.public(&id, entry).or_else(|| own.filter(|_| Some(private) == first));
+            addresses.push(Address { private, public });
+        }
         if let Some(private) = first.filter(|first| !addresses.iter().any(|address| address.private == *first)) {
-            addresses.insert(0, Address { private, public: public(described) });
+            addresses.insert(0, Address { private, public: own });
         }
         let v6 = items(described, "Ipv6Addresses").iter().filter_map(|entry| address(text(entry, "Ipv6Address")));
         addresses.extend(v6.map(|private| Address { private, public: None }));
-        if addresses.is_empty() {
-            self.problem(format!("{id}: an interface without an address"));
+        if self.entries(&id, described, "Ipv6Addresses").iter().any(|entry| address(text(entry, "Ipv6Address")).is_none())
+            || addresses.is_empty()
+        {
+            self.problem(format!("{id}: an interface without an address, or with one that is none"));
         }
-        let groups = items(described, "Groups").iter().filter_map(|group| owned(group, "GroupId")).collect();
+        let listed = self.list_of(&id, described, "Groups");
+        let groups: Vec<String> = listed.iter().filter_map(|group| owned(group, "GroupId")).collect();
+        if groups.len() != listed.len() {
+            self.problem(format!("{id}: a security group without an id"));
+        }
         let description = text(described, "Description").to_owned();
         let subnet = text(described, "SubnetId").to_owned();
         snapshot.interfaces.insert(id, Interface { subnet, addresses, groups, instance, primary, description });
@@ -430,7 +607,7 @@ impl<'a> Reader<'a> {
 
     fn transit(&mut self, snapshot: &mut Snapshot) {
         for attachment in self.list("transitgatewayattachments").into_iter().chain(self.list("transitgatewayvpcattachments")) {
-            let Some(id) = owned(attachment, "TransitGatewayAttachmentId") else { continue };
+            let Some(id) = self.required("an attachment", attachment, "TransitGatewayAttachmentId") else { continue };
             let vpc = owned(attachment, "VpcId")
                 .or_else(|| owned(attachment, "ResourceId").filter(|_| text(attachment, "ResourceType") == "vpc"));
             let known = snapshot.transit_attachments.entry(id).or_default();
@@ -439,20 +616,31 @@ impl<'a> Reader<'a> {
             known.table = owned(&attachment["Association"], "TransitGatewayRouteTableId").or_else(|| known.table.take());
         }
         for table in self.list("transitgatewayroutetables") {
-            let Some(id) = owned(table, "TransitGatewayRouteTableId") else { continue };
+            let Some(id) = self.required("a route table", table, "TransitGatewayRouteTableId") else { continue };
             let mut routes = Vec::new();
-            for route in items(table, "Routes") {
+            for route in self.list_of(&id, table, "Routes") {
                 let Some(destination) = self.cidr(&id, text(route, "DestinationCidrBlock")) else { continue };
                 let over = items(route, "TransitGatewayAttachments")
                     .first()
                     .and_then(|attachment| owned(attachment, "TransitGatewayAttachmentId"));
-                routes.push(TransitRoute { destination, attachment: over.filter(|_| text(route, "State") != "blackhole") });
+                let active =
+                    self.is_open(&id, "route", text(route, "State"), &["active"], &["blackhole", "deleted", "deleting", "pending"]);
+                if over.is_none() && active {
+                    self.problem(format!("{id}: a route over nothing that is known"));
+                }
+                routes.push(TransitRoute { destination, attachment: over.filter(|_| active) });
             }
             snapshot.transit_tables.insert(id, routes);
         }
     }
 
     fn load_balancers(&mut self, snapshot: &mut Snapshot) {
+        let named: BTreeSet<&str> = self.list("loadbalancers").iter().map(|balancer| text(balancer, "LoadBalancerArn")).collect();
+        for listener in self.list("listeners") {
+            if !named.contains(text(listener, "LoadBalancerArn")) || text(listener, "LoadBalancerArn").is_empty() {
+                self.problem("a listener of a load balancer that is not described".into());
+            }
+        }
         let cross_zone: BTreeMap<&str, bool> = self
             .list("loadbalancerattributes")
             .into_iter()
@@ -466,7 +654,7 @@ impl<'a> Reader<'a> {
             })
             .collect();
         for balancer in self.list("loadbalancers") {
-            let Some(arn) = owned(balancer, "LoadBalancerArn") else { continue };
+            let Some(arn) = self.required("a load balancer", balancer, "LoadBalancerArn") else { continue };
             let kind = match text(balancer, "Type") {
                 "network" => BalancerKind::Network,
                 "gateway" => BalancerKind::Gateway,
@@ -480,9 +668,12 @@ impl<'a> Reader<'a> {
                 self.problem(format!("{name}: none of its interfaces is described, so what it leads to is not known"));
             }
             let listeners = self.listeners(&arn, kind);
+            if listeners.is_empty() && kind != BalancerKind::Gateway {
+                self.problem(format!("{name}: none of its listeners is described"));
+            }
             let facing = LoadBalancer {
                 kind,
-                internet_facing: text(balancer, "Scheme") == "internet-facing",
+                internet_facing: self.is_open(name, "scheme", text(balancer, "Scheme"), &["internet-facing"], &["internal"]),
                 groups: texts(balancer, "SecurityGroups"),
                 interfaces,
                 // Application load balancers always do.
@@ -504,14 +695,17 @@ impl<'a> Reader<'a> {
                 .list("rules")
                 .into_iter()
                 .filter(|rule| !path.is_empty() && text(rule, "RuleArn").contains(&format!(":listener-rule/{path}/")));
-            let actions = rules
-                .flat_map(|rule| items(rule, "Actions"))
-                .chain(items(listener, "DefaultActions"))
-                .filter(|action| text(action, "Type") == "forward");
+            let own = self.list_of(arn, listener, "DefaultActions");
             let mut groups: BTreeSet<String> = BTreeSet::new();
-            for action in actions {
+            for action in rules.flat_map(|rule| items(rule, "Actions")).chain(own) {
+                let before = groups.len();
                 groups.extend(owned(action, "TargetGroupArn"));
                 groups.extend(items(&action["ForwardConfig"], "TargetGroups").iter().filter_map(|group| owned(group, "TargetGroupArn")));
+                let forwards =
+                    !matches!(text(action, "Type"), "redirect" | "fixed-response" | "authenticate-cognito" | "authenticate-oidc");
+                if forwards && groups.len() == before && owned(action, "TargetGroupArn").is_none_or(|group| !groups.contains(&group)) {
+                    self.problem(format!("{arn}: an action that leads to nothing that is known"));
+                }
             }
             let protocols = match text(listener, "Protocol") {
                 "UDP" | "QUIC" => vec![17],
@@ -535,7 +729,7 @@ impl<'a> Reader<'a> {
             |attributes: &[Value], key: &str| attributes.iter().find(|a| text(a, "Key") == key).map(|a| text(a, "Value") == "true");
         let health = self.list("targethealthdescriptions");
         for group in &groups {
-            let Some(arn) = owned(group, "TargetGroupArn") else { continue };
+            let Some(arn) = self.required("a group", group, "TargetGroupArn") else { continue };
             let listed = self.list("targetgroupattributes");
             let attributes =
                 listed.iter().find(|of| text(of, "TargetGroupArn") == arn).map(|of| items(of, "Attributes")).unwrap_or_default();
@@ -549,15 +743,20 @@ impl<'a> Reader<'a> {
             if own.is_empty() {
                 self.problem(format!("{arn}: the health of its targets is not described, so they are not known"));
             }
-            let targets = own.into_iter().filter(|of| !matches!(text(&of["TargetHealth"], "State"), "draining" | "unused"));
-            let target = |of: &Value| {
-                let at = port(&of["Target"]["Port"]).or_else(|| port(&group["Port"]))?;
-                Some(BalancerTarget { id: owned(&of["Target"], "Id")?, port: at })
-            };
-            let known = TargetGroup {
-                preserves_client: attribute(attributes, "preserve_client_ip.enabled").unwrap_or(by_default),
-                targets: targets.filter_map(target).collect(),
-            };
+            let mut targets = Vec::new();
+            for of in own {
+                // Those that are being added, or are not well, may be sent to the next moment.
+                if matches!(text(&of["TargetHealth"], "State"), "draining" | "unused") {
+                    continue;
+                }
+                let at = port(&of["Target"]["Port"]).or_else(|| port(&group["Port"]));
+                match (self.required(&arn, &of["Target"], "Id"), at) {
+                    (Some(id), Some(port)) => targets.push(BalancerTarget { id, port }),
+                    _ => self.problem(format!("{arn}: a target without an id or a port")),
+                }
+            }
+            let known =
+                TargetGroup { preserves_client: attribute(attributes, "preserve_client_ip.enabled").unwrap_or(by_default), targets };
             snapshot.target_groups.insert(arn, known);
         }
     }
@@ -565,7 +764,7 @@ impl<'a> Reader<'a> {
     /// Classic load balancers, whose listeners lead to instances directly.
     fn classic(&mut self, snapshot: &mut Snapshot) {
         for balancer in self.list("loadbalancerdescriptions") {
-            let Some(name) = owned(balancer, "LoadBalancerName") else { continue };
+            let Some(name) = self.required("a load balancer", balancer, "LoadBalancerName") else { continue };
             let described = format!("ELB {name}");
             let interfaces: Vec<String> =
                 snapshot.interfaces.iter().filter(|(_, interface)| interface.description == described).map(|(id, _)| id.clone()).collect();
@@ -584,8 +783,8 @@ impl<'a> Reader<'a> {
                 listeners.push(Listener { protocols: vec![6], port: from, target_groups: vec![group] });
             }
             let classic = LoadBalancer {
-                kind: BalancerKind::Application,
-                internet_facing: text(balancer, "Scheme") != "internal",
+                kind: BalancerKind::Classic,
+                internet_facing: self.is_open(&name, "scheme", text(balancer, "Scheme"), &["internet-facing"], &["internal"]),
                 groups: texts(balancer, "SecurityGroups"),
                 interfaces,
                 cross_zone: true,

@@ -43,10 +43,10 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// The family of its addresses.
+    /// The family of its sources. A load balancer may take another one from clients than it sends to targets.
     #[must_use]
     pub const fn family(&self) -> AddressFamily {
-        AddressFamily::of(self.address)
+        AddressFamily::of(self.witness.0)
     }
 }
 
@@ -125,7 +125,7 @@ pub fn evaluate(snapshot: &Snapshot) -> Analysis {
 
 /// The order of openings; those of one place are one.
 pub(crate) fn order(a: &Opening, b: &Opening) -> std::cmp::Ordering {
-    let key = |opening: &Opening| (opening.class, opening.address, opening.protocol, opening.ports);
+    let key = |opening: &Opening| (opening.class, opening.address, opening.protocol, opening.ports, opening.family());
     a.interface.cmp(&b.interface).then_with(|| key(a).cmp(&key(b))).then_with(|| a.via.cmp(&b.via))
 }
 
@@ -333,12 +333,22 @@ impl<'a> Engine<'a> {
     pub(crate) fn load_balancers(&mut self) -> Vec<Opening> {
         let mut found = Vec::new();
         let snapshot = self.snapshot;
+        if snapshot.load_balancers.is_empty() {
+            return found;
+        }
+        let hosts = Hosts::of(snapshot);
         for (id, balancer) in &snapshot.load_balancers {
-            self.load_balancer(id, balancer, &mut found);
+            self.load_balancer(id, balancer, &hosts, &mut found);
         }
         found.sort_by(order);
-        // Several listeners may lead to one port of a target.
-        found.dedup_by(|a, b| order(a, b).is_eq());
+        // Several listeners and nodes may lead to one port of a target.
+        found.dedup_by(|next, kept| {
+            let same = order(next, kept).is_eq();
+            if same && next.sources != kept.sources {
+                kept.sources = Arc::new(kept.sources.union(&next.sources));
+            }
+            same
+        });
         found
     }
 
@@ -632,6 +642,42 @@ fn openings(grants: &[Grant]) -> Vec<Range> {
     ranges
 }
 
+/// Interfaces by what targets are named by.
+struct Hosts<'a> {
+    interfaces: &'a BTreeMap<String, Interface>,
+    /// Of an instance its first interface.
+    instances: HashMap<&'a str, &'a str>,
+    addresses: HashMap<IpAddr, &'a str>,
+}
+
+impl<'a> Hosts<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
+        let (mut instances, mut addresses) = (HashMap::new(), HashMap::new());
+        for (id, interface) in &snapshot.interfaces {
+            addresses.extend(interface.addresses.iter().map(|address| (address.private, id.as_str())));
+            if let Some(instance) = &interface.instance {
+                let known = instances.entry(instance.as_str()).or_insert(id.as_str());
+                if interface.primary {
+                    *known = id;
+                }
+            }
+        }
+        Self { interfaces: &snapshot.interfaces, instances, addresses }
+    }
+
+    /// The interface that a target is.
+    fn resolve(&self, target: &BalancerTarget) -> Option<Resolved<'a>> {
+        if let Ok(address) = target.id.parse::<IpAddr>() {
+            let (id, interface) = self.interfaces.get_key_value(*self.addresses.get(&address)?)?;
+            return Some(Resolved { id, interface, address, port: target.port });
+        }
+        let id = self.instances.get(target.id.as_str()).copied().unwrap_or(target.id.as_str());
+        let (id, interface) = self.interfaces.get_key_value(id)?;
+        let first = interface.addresses.iter().find(|address| address.private.is_ipv4()).or_else(|| interface.addresses.first())?;
+        Some(Resolved { id, interface, address: first.private, port: target.port })
+    }
+}
+
 /// A target of a load balancer: an interface and an address of it.
 struct Resolved<'a> {
     id: &'a str,
@@ -641,7 +687,7 @@ struct Resolved<'a> {
 }
 
 impl<'a> Engine<'a> {
-    fn load_balancer(&mut self, id: &str, balancer: &'a LoadBalancer, found: &mut Vec<Opening>) {
+    fn load_balancer(&mut self, id: &str, balancer: &'a LoadBalancer, hosts: &Hosts<'a>, found: &mut Vec<Opening>) {
         if !balancer.internet_facing {
             return;
         }
@@ -661,14 +707,15 @@ impl<'a> Engine<'a> {
                     else {
                         continue;
                     };
-                    let clients = self.clients(balancer, node, subnet, place, listener.port);
-                    if clients.is_empty() {
-                        continue;
-                    }
-                    for (preserves, target) in &targets {
-                        let Some(target) = self.resolve(target) else { continue };
-                        if let Some(opening) = self.edge(id, balancer, (node, subnet), &target, (place, protocol), *preserves, &clients) {
-                            found.push(opening);
+                    for family in [AddressFamily::V4, AddressFamily::V6] {
+                        let clients = self.clients(balancer, (node, subnet), family, place, listener.port);
+                        if clients.is_empty() {
+                            continue;
+                        }
+                        for (preserves, target) in &targets {
+                            let Some(target) = hosts.resolve(target) else { continue };
+                            let to = (&target, protocol, *preserves);
+                            found.extend(self.edge(id, balancer, (node, subnet), to, (family, &clients)));
                         }
                     }
                 }
@@ -677,10 +724,16 @@ impl<'a> Engine<'a> {
     }
 
     /// The addresses on the internet that get through to a listener at a node.
-    fn clients(&mut self, balancer: &LoadBalancer, node: &Interface, subnet: &'a Subnet, place: usize, port: u16) -> RangeSet<u128> {
+    fn clients(
+        &mut self,
+        balancer: &LoadBalancer,
+        (node, subnet): (&Interface, &'a Subnet),
+        family: AddressFamily,
+        place: usize,
+        port: u16,
+    ) -> RangeSet<u128> {
         let mut clients = RangeSet::default();
-        for address in &node.addresses {
-            let family = AddressFamily::of(address.private);
+        for address in node.addresses.iter().filter(|address| AddressFamily::of(address.private) == family) {
             let addressed = address.public.is_some() || family == AddressFamily::V6;
             if !addressed || !self.enters_directly(subnet, address.private) {
                 continue;
@@ -705,35 +758,14 @@ impl<'a> Engine<'a> {
         clients
     }
 
-    /// The interface that a target is.
-    fn resolve(&self, target: &BalancerTarget) -> Option<Resolved<'a>> {
-        let interfaces = || self.snapshot.interfaces.iter();
-        if let Ok(address) = target.id.parse::<IpAddr>() {
-            let (id, interface) = interfaces().find(|(_, interface)| interface.addresses.iter().any(|own| own.private == address))?;
-            return Some(Resolved { id, interface, address, port: target.port });
-        }
-        let of_instance = || interfaces().filter(|(_, interface)| interface.instance.as_deref() == Some(target.id.as_str()));
-        let (id, interface) = self
-            .snapshot
-            .interfaces
-            .get_key_value(&target.id)
-            .or_else(|| of_instance().find(|(_, interface)| interface.primary))
-            .or_else(|| of_instance().next())?;
-        let first = interface.addresses.iter().find(|address| address.private.is_ipv4()).or_else(|| interface.addresses.first())?;
-        Some(Resolved { id, interface, address: first.private, port: target.port })
-    }
-
     /// The way from a node of a load balancer to a target; none if it is closed.
-    #[allow(clippy::too_many_arguments, reason = "two ends of an edge and who comes along it")]
     fn edge(
         &self,
         id: &str,
         balancer: &LoadBalancer,
         (node, node_subnet): (&Interface, &Subnet),
-        target: &Resolved<'_>,
-        (_, protocol): (usize, u8),
-        preserves: bool,
-        clients: &RangeSet<u128>,
+        (target, protocol, preserves): (&Resolved<'_>, u8, bool),
+        (client_family, clients): (AddressFamily, &RangeSet<u128>),
     ) -> Option<Opening> {
         let subnet = self.snapshot.subnets.get(&target.interface.subnet)?;
         if !balancer.cross_zone && subnet.zone != node_subnet.zone {
@@ -743,6 +775,8 @@ impl<'a> Engine<'a> {
             return None;
         }
         let family = AddressFamily::of(target.address);
+        // An address is kept only where both sides speak one family.
+        let preserves = preserves && family == client_family;
         let from = node.addresses.iter().map(|address| address.private).find(|address| AddressFamily::of(*address) == family)?;
         // What the load balancer may send.
         if !balancer.groups.is_empty() {
@@ -754,6 +788,9 @@ impl<'a> Engine<'a> {
         }
         let seen = if preserves { clients.clone() } else { RangeSet::range(number(from), number(from)) };
         let seen = if target.interface.subnet == node.subnet {
+            if balancer.kind == BalancerKind::Classic && !self.leaves(node_subnet, target, protocol) {
+                return None;
+            }
             seen
         } else {
             self.crosses(node_subnet, subnet, from, target, protocol, preserves, &seen)?
@@ -787,10 +824,18 @@ impl<'a> Engine<'a> {
             address: target.address,
             protocol,
             ports: (target.port, target.port),
-            witness: (family.address(source), target.port),
+            witness: (client_family.address(source), target.port),
             sources: Arc::new(sources),
             partial_ephemeral: false,
         })
+    }
+
+    /// Whether a subnet's ACL lets packets for a target out and the replies in.
+    fn leaves(&self, subnet: &Subnet, target: &Resolved<'_>, protocol: u8) -> bool {
+        let Some(acl) = subnet.acl.as_ref().and_then(|acl| self.snapshot.acls.get(acl)) else { return true };
+        let (rules, family, address) = (Rules::of(acl), AddressFamily::of(target.address), number(target.address));
+        let replies = rules.ports(false, protocol, family, address).intersection(&RangeSet::range(EPHEMERAL.0, EPHEMERAL.1));
+        rules.ports(true, protocol, family, address).contains(target.port) && !replies.is_empty()
     }
 
     /// Of those that a target sees, whom the ACLs of two subnets let through to it and back.

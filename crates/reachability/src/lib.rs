@@ -10,6 +10,7 @@ mod evaluate;
 mod network;
 mod perimeter;
 mod ranges;
+mod references;
 mod severity;
 mod snapshot;
 mod trace;

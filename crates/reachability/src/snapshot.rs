@@ -253,9 +253,11 @@ pub struct TransitRoute {
 /// What kind of load balancer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BalancerKind {
-    /// Application or classic: it answers clients itself.
+    /// Application: it answers clients itself.
     #[default]
     Application,
+    /// Classic: so does it, and its subnet's ACL is asked even within the subnet.
+    Classic,
     /// Network: it may keep the client's address.
     Network,
     /// Gateway: it has no groups and serves appliances.

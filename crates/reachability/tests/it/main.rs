@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
 
 mod evals;
+mod hostile;
 mod laws;
 mod vectors;

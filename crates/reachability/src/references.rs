@@ -1,0 +1,127 @@
+//! What a snapshot refers to and does not hold. An answer that hangs on it is not complete, and must not be taken for closed.
+
+use crate::snapshot::{Block, RulePeer, Snapshot, Target};
+use std::collections::BTreeSet;
+
+/// What is missing, each once, in plain words.
+pub(crate) fn missing_references(snapshot: &Snapshot) -> BTreeSet<String> {
+    let mut missing = BTreeSet::new();
+    routes(snapshot, &mut missing);
+    rules(snapshot, &mut missing);
+    balancers(snapshot, &mut missing);
+    for (id, interface) in &snapshot.interfaces {
+        // What instances lack is told with them.
+        if interface.instance.is_some() {
+            continue;
+        }
+        if !snapshot.subnets.contains_key(&interface.subnet) {
+            missing.insert(format!("{id}: its subnet '{}' is not described", interface.subnet));
+        }
+        for group in interface.groups.iter().filter(|group| !snapshot.groups.contains_key(*group)) {
+            missing.insert(format!("{id}: its security group '{group}' is not described"));
+        }
+    }
+    for (id, subnet) in snapshot.subnets.iter().filter(|(_, subnet)| !snapshot.vpcs.contains_key(&subnet.vpc)) {
+        missing.insert(format!("{id}: its VPC '{}' is not described", subnet.vpc));
+    }
+    missing
+}
+
+fn routes(snapshot: &Snapshot, missing: &mut BTreeSet<String>) {
+    for (id, table) in &snapshot.route_tables {
+        for route in table.routes.iter().filter(|route| route.active) {
+            // AWS calls a route over what is detached a black hole: one that is active leads somewhere.
+            let known = match &route.target {
+                Target::InternetGateway(gateway) => {
+                    snapshot.internet_gateways.get(gateway).is_some_and(|gateway| gateway.vpc.as_ref() == Some(&table.vpc))
+                }
+                Target::Peering(peering) => {
+                    snapshot.peerings.get(peering).is_some_and(|peering| peering.vpcs.0 == table.vpc || peering.vpcs.1 == table.vpc)
+                }
+                Target::VpnGateway(gateway) => snapshot.vpn_gateways.get(gateway).is_some_and(|vpc| vpc.as_ref() == Some(&table.vpc)),
+                Target::TransitGateway(gateway) => {
+                    let own = |vpc: &Option<String>| vpc.as_ref() == Some(&table.vpc);
+                    snapshot.transit_attachments.values().any(|attachment| attachment.gateway == *gateway && own(&attachment.vpc))
+                }
+                Target::Local | Target::Other(_) => true,
+            };
+            if !known {
+                missing.insert(format!("{id}: a route leads over '{}', which is not described as its VPC's", route.target.id()));
+            }
+            if let Block::PrefixList(list) = &route.destination
+                && !snapshot.prefix_lists.contains_key(list)
+            {
+                missing.insert(format!("{id}: a route leads to the prefix list '{list}', which is not described"));
+            }
+        }
+    }
+    for (id, attachment) in &snapshot.transit_attachments {
+        match &attachment.table {
+            Some(table) if snapshot.transit_tables.contains_key(table) => {}
+            Some(table) => drop(missing.insert(format!("{id}: its route table '{table}' is not described"))),
+            None => drop(missing.insert(format!("{id}: its route table is not described"))),
+        }
+    }
+    for (id, routes) in &snapshot.transit_tables {
+        for over in routes.iter().filter_map(|route| route.attachment.as_ref()) {
+            if !snapshot.transit_attachments.contains_key(over) {
+                missing.insert(format!("{id}: a route leads over '{over}', which is not described"));
+            }
+        }
+    }
+}
+
+fn rules(snapshot: &Snapshot, missing: &mut BTreeSet<String>) {
+    for (id, group) in &snapshot.groups {
+        for rule in &group.rules {
+            match &rule.peer {
+                RulePeer::Group(named) if !snapshot.groups.contains_key(named) => {
+                    missing
+                        .insert(format!("{id}: a rule admits the group '{named}', which is not described: its members may not be known"));
+                }
+                RulePeer::Block(Block::PrefixList(list)) if !snapshot.prefix_lists.contains_key(list) => {
+                    missing.insert(format!("{id}: a rule admits the prefix list '{list}', which is not described"));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn balancers(snapshot: &Snapshot, missing: &mut BTreeSet<String>) {
+    let mut known: BTreeSet<String> = snapshot.interfaces.keys().cloned().collect();
+    for interface in snapshot.interfaces.values() {
+        known.extend(interface.instance.clone());
+        known.extend(interface.addresses.iter().map(|address| address.private.to_string()));
+    }
+    for (id, balancer) in snapshot.load_balancers.iter().filter(|(_, balancer)| balancer.internet_facing) {
+        for group in balancer.groups.iter().filter(|group| !snapshot.groups.contains_key(*group)) {
+            missing.insert(format!("{id}: its security group '{group}' is not described"));
+        }
+        for node in &balancer.interfaces {
+            let subnet = snapshot.interfaces.get(node).and_then(|node| snapshot.subnets.get(&node.subnet));
+            let Some(subnet) = subnet else {
+                missing.insert(format!("{id}: its interface '{node}' or the subnet of that is not described"));
+                continue;
+            };
+            if !snapshot.routes_unknown && snapshot.route_table(subnet).is_none() {
+                missing.insert(format!("{id}: the route table of its interface '{node}' is not described"));
+            }
+            if subnet.acl.as_ref().is_none_or(|acl| !snapshot.acls.contains_key(acl)) {
+                missing.insert(format!("{id}: the network ACL of its interface '{node}' is not described"));
+            }
+        }
+        for group in balancer.listeners.iter().flat_map(|listener| &listener.target_groups) {
+            let Some(targets) = snapshot.target_groups.get(group) else {
+                missing.insert(format!("{id}: its target group '{group}' is not described"));
+                continue;
+            };
+            for target in &targets.targets {
+                // Functions and other load balancers are targets too, and no hosts.
+                if !target.id.starts_with("arn:") && !known.contains(&target.id) {
+                    missing.insert(format!("{group}: its target '{}' is not described", target.id));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Descriptions with holes and nonsense in them: what closes on account of it is never called closed.
+
+use lestrade_reachability::{Analysis, Snapshot, evaluate, read_descriptions};
+use serde_json::{Value, json};
+
+/// A network with something of everything.
+fn network() -> Value {
+    let interface = |id: &str, subnet: &str, address: &str, public: Option<&str>, group: &str, instance: Option<&str>| {
+        json!({"NetworkInterfaceId": id, "SubnetId": subnet, "PrivateIpAddress": address, "Groups": [{"GroupId": group}],
+            "Description": if instance.is_none() { "ELB app/front/1" } else { "" },
+            "PrivateIpAddresses": [{"PrivateIpAddress": address, "Association": public.map(|public| json!({"PublicIp": public}))}],
+            "Attachment": instance.map(|instance| json!({"InstanceId": instance, "DeviceIndex": 0}))})
+    };
+    let admit = |port: u16, source: (&str, Value)| json!({"IpProtocol": "tcp", "FromPort": port, "ToPort": port, source.0: [source.1]});
+    let route = |to: &str, over: (&str, &str)| json!({"DestinationCidrBlock": to, over.0: over.1, "State": "active"});
+    let all =
+        |egress: bool| json!({"RuleNumber": 100, "Protocol": "-1", "RuleAction": "allow", "Egress": egress, "CidrBlock": "0.0.0.0/0"});
+    let everybody = || ("IpRanges", json!({"CidrIp": "0.0.0.0/0"}));
+    json!({
+        "Vpcs": [{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}, {"VpcId": "vpc-2", "CidrBlock": "10.1.0.0/16"}],
+        "Subnets": [{"SubnetId": "subnet-a", "VpcId": "vpc-1", "AvailabilityZone": "z"}, {"SubnetId": "subnet-b", "VpcId": "vpc-1", "AvailabilityZone": "z"}],
+        "InternetGateways": [{"InternetGatewayId": "igw-1", "Attachments": [{"State": "available", "VpcId": "vpc-1"}]}],
+        "VpnGateways": [{"VpnGatewayId": "vgw-1", "VpcAttachments": [{"State": "attached", "VpcId": "vpc-1"}]}],
+        "VpcPeeringConnections": [{"VpcPeeringConnectionId": "pcx-1", "Status": {"Code": "active"},
+            "RequesterVpcInfo": {"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}, "AccepterVpcInfo": {"VpcId": "vpc-2", "CidrBlock": "10.1.0.0/16"}}],
+        "TransitGatewayAttachments": [
+            {"TransitGatewayAttachmentId": "att-1", "TransitGatewayId": "tgw-1", "ResourceType": "vpc", "ResourceId": "vpc-1", "Association": {"TransitGatewayRouteTableId": "tgw-rtb-1"}},
+            {"TransitGatewayAttachmentId": "att-2", "TransitGatewayId": "tgw-1", "ResourceType": "vpn", "ResourceId": "vpn-1", "Association": {"TransitGatewayRouteTableId": "tgw-rtb-1"}}],
+        "TransitGatewayRouteTables": [{"TransitGatewayRouteTableId": "tgw-rtb-1", "Routes": [
+            {"DestinationCidrBlock": "10.9.0.0/16", "TransitGatewayAttachments": [{"TransitGatewayAttachmentId": "att-2"}], "State": "active"},
+            {"DestinationCidrBlock": "10.0.0.0/16", "TransitGatewayAttachments": [{"TransitGatewayAttachmentId": "att-1"}], "State": "active"}]}],
+        "RouteTables": [
+            {"RouteTableId": "rtb-main", "VpcId": "vpc-1", "Associations": [{"Main": true}], "Routes": [
+                route("10.1.0.0/16", ("VpcPeeringConnectionId", "pcx-1")), route("192.168.0.0/16", ("GatewayId", "vgw-1")), route("10.9.0.0/16", ("TransitGatewayId", "tgw-1"))]},
+            {"RouteTableId": "rtb-public", "VpcId": "vpc-1", "Associations": [{"SubnetId": "subnet-a"}], "Routes": [route("0.0.0.0/0", ("GatewayId", "igw-1"))]}],
+        "NetworkAcls": [{"NetworkAclId": "acl-1", "VpcId": "vpc-1", "IsDefault": true, "Entries": [all(false), all(true)], "Associations": []}],
+        "PrefixLists": [{"PrefixListId": "pl-1", "Cidrs": ["198.51.100.0/24"]}],
+        "SecurityGroups": [
+            {"GroupId": "sg-web", "VpcId": "vpc-1", "IpPermissions": [admit(443, everybody()), admit(22, ("PrefixListIds", json!({"PrefixListId": "pl-1"})))], "IpPermissionsEgress": []},
+            {"GroupId": "sg-db", "VpcId": "vpc-1", "IpPermissions": [admit(5432, ("IpRanges", json!({"CidrIp": "10.0.0.0/8"}))), admit(22, ("IpRanges", json!({"CidrIp": "192.168.0.0/16"}))),
+                admit(8080, ("UserIdGroupPairs", json!({"GroupId": "sg-front"})))], "IpPermissionsEgress": []},
+            {"GroupId": "sg-front", "VpcId": "vpc-1", "IpPermissions": [admit(80, everybody())], "IpPermissionsEgress": [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]}],
+        "NetworkInterfaces": [
+            interface("eni-web", "subnet-a", "10.0.1.10", Some("54.0.0.1"), "sg-web", Some("i-web")),
+            interface("eni-db", "subnet-b", "10.0.2.10", None, "sg-db", Some("i-db")),
+            interface("eni-front", "subnet-a", "10.0.1.20", Some("54.0.0.2"), "sg-front", None)],
+        "LoadBalancers": [{"LoadBalancerArn": "arn:lb:loadbalancer/app/front/1", "Type": "application", "Scheme": "internet-facing", "SecurityGroups": ["sg-front"]}],
+        "Listeners": [{"LoadBalancerArn": "arn:lb:loadbalancer/app/front/1", "ListenerArn": "arn:l:listener/app/front/1/2", "Protocol": "HTTP", "Port": 80,
+            "DefaultActions": [{"Type": "forward", "TargetGroupArn": "arn:tg"}]}],
+        "TargetGroups": [{"TargetGroupArn": "arn:tg", "Protocol": "HTTP", "Port": 8080, "TargetType": "instance"}],
+        "TargetHealthDescriptions": [{"TargetGroupArn": "arn:tg", "Target": {"Id": "i-db", "Port": 8080}, "TargetHealth": {"State": "healthy"}}],
+    })
+}
+
+fn read(network: &Value) -> Option<(Snapshot, Analysis)> {
+    let snapshot = read_descriptions(std::slice::from_ref(network)).ok()?;
+    let analysis = evaluate(&snapshot);
+    Some((snapshot, analysis))
+}
+
+/// Doors that are open, whatever the ids of what they belong to.
+fn doors(analysis: &Analysis) -> Vec<String> {
+    let mut doors: Vec<String> =
+        analysis.openings.iter().map(|open| format!("{:?} {} {} {:?}", open.class, open.address, open.protocol, open.ports)).collect();
+    doors.sort();
+    doors.dedup();
+    doors
+}
+
+/// Every place in a document.
+fn places(value: &Value, at: String, all: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => members.iter().for_each(|(name, member)| places(member, format!("{at}/{name}"), all)),
+        Value::Array(elements) => elements.iter().enumerate().for_each(|(number, element)| places(element, format!("{at}/{number}"), all)),
+        _ => {}
+    }
+    if !at.is_empty() {
+        all.push(at);
+    }
+}
+
+/// Places of which another value is another network, that nobody can tell from a mistake.
+fn may_be_anything(place: &str) -> bool {
+    let last = place.rsplit('/').next().unwrap_or_default();
+    let names = [
+        "Description",
+        "FromPort",
+        "ToPort",
+        "Port",
+        "AvailabilityZone",
+        "CidrBlock",
+        "CidrIp",
+        "Cidrs",
+        "RuleNumber",
+        "Type",
+        "DeviceIndex",
+    ];
+    names.contains(&last) || place.contains("/Cidrs/")
+}
+
+#[test]
+fn the_network_is_open_in_every_way() {
+    let (snapshot, analysis) = read(&network()).unwrap();
+    assert_eq!(snapshot.problems, [""; 0]);
+    every_class_is_there(&doors(&analysis));
+}
+
+/// All five classes of sources are there.
+fn every_class_is_there(doors: &[String]) {
+    for class in ["Internet", "Peer", "Vpn", "Transit", "LoadBalancer"] {
+        assert!(doors.iter().any(|door| door.starts_with(class)), "{class}: {doors:?}");
+    }
+}
+
+#[test]
+fn whatever_closes_by_nonsense_or_a_hole_is_told() {
+    let whole = network();
+    let before = doors(&read(&whole).unwrap().1);
+    let mut all = Vec::new();
+    places(&whole, String::new(), &mut all);
+    let mut silent = Vec::new();
+    for place in all.iter().filter(|place| !may_be_anything(place)) {
+        let may_lack = ["Association", "Attachment", "InstanceId", "LoadBalancers"].iter().any(|name| place.ends_with(&format!("/{name}")));
+        for nonsense in [Some(json!("nonsense")), Some(json!(["nonsense"])), Some(json!(-7)), Some(json!({})), None] {
+            // What is attached to nothing that is named belongs to a service.
+            if place.ends_with("/Attachment") && nonsense == Some(json!({})) {
+                continue;
+            }
+            let mut broken = whole.clone();
+            match &nonsense {
+                Some(nonsense) => *broken.pointer_mut(place).unwrap() = nonsense.clone(),
+                // Nothing there is a network without it.
+                None if may_lack => continue,
+                None => {
+                    let (parent, name) = place.rsplit_once('/').unwrap();
+                    match broken.pointer_mut(parent).unwrap() {
+                        Value::Object(members) => drop(members.shift_remove(name)),
+                        // An element that is not there is a network without it.
+                        _ => continue,
+                    }
+                }
+            }
+            let Some((snapshot, analysis)) = read(&broken) else { continue };
+            let after = doors(&analysis);
+            let closed = before.iter().any(|door| !after.contains(door));
+            if closed && snapshot.problems.is_empty() && analysis.unknown.is_empty() {
+                silent.push(format!("{place} = {}", nonsense.map_or_else(|| "nothing".to_owned(), |value| value.to_string())));
+            }
+        }
+    }
+    assert!(silent.is_empty(), "{silent:#?}");
+}
