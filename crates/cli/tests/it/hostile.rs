@@ -77,8 +77,14 @@ fn a_scan_that_is_stopped_ends_at_once_and_leaves_nothing() {
         let lab = Lab::new();
         std::fs::create_dir(lab.path("tmp")).unwrap();
         // A document that never ends: the worker waits for the rest of it.
-        let mut child =
-            lab.lestrade().args(["sbom", "-"]).env("TMPDIR", lab.path("tmp")).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = lab
+            .lestrade_that_can_be_stopped()
+            .args(["sbom", "-"])
+            .env("TMPDIR", lab.path("tmp"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut pipe = child.stdin.take().unwrap();
         pipe.write_all(b"{\"bomFormat\": \"CycloneDX\",").unwrap();
         let workers = || {

@@ -36,7 +36,18 @@ impl Lab {
 
     /// The program, with the surroundings of this machine and no other.
     pub(crate) fn lestrade(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lestrade"));
+        self.at_home(Command::new(env!("CARGO_BIN_EXE_lestrade")))
+    }
+
+    /// The program with every signal as a terminal leaves it: tests that are started in the background ignore SIGINT, and a
+    /// child would go on ignoring it.
+    pub(crate) fn lestrade_that_can_be_stopped(&self) -> Command {
+        let mut command = Command::new("env");
+        command.args(["--default-signal", env!("CARGO_BIN_EXE_lestrade")]);
+        self.at_home(command)
+    }
+
+    fn at_home(&self, mut command: Command) -> Command {
         command
             .env_clear()
             .env("HOME", self.folder.path())
