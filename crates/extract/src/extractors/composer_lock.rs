@@ -1,6 +1,7 @@
 //! PHP's `composer.lock` and what it has installed.
 
-use crate::{ExtractError, Extractor, ExtractorId, Found, InventorySink, Origin, WantedFile};
+use super::documents::{nameless, package};
+use crate::{ExtractError, Extractor, ExtractorId, InventorySink, WantedFile};
 use lestrade_model::{Family, Manager};
 use serde_json::Value;
 
@@ -27,20 +28,12 @@ impl Extractor for ComposerLock {
         let list = list.ok_or_else(|| ExtractError::Malformed("it has no list of packages".into()))?;
         let dev: Vec<&str> =
             document.get("dev-package-names").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-        for package in list {
-            let text = |key: &str| package.get(key).and_then(Value::as_str);
+        for listed in list {
+            let text = |key: &str| listed.get(key).and_then(Value::as_str);
             match (text("name"), text("version")) {
                 (Some(name), Some(_)) if dev.contains(&name) => {}
-                (Some(name), Some(version)) => out.found(Found {
-                    origin: Origin::Language(Family::Packagist),
-                    name: name.to_owned(),
-                    version: version.to_owned(),
-                    source: None,
-                    arch: None,
-                    module: None,
-                    manager: Manager::Composer,
-                }),
-                _ => out.problem(ExtractError::Malformed("a package has no name or no version".into())),
+                (Some(name), Some(version)) => out.found(package(Family::Packagist, Manager::Composer, name, version)),
+                _ => nameless(out),
             }
         }
         Ok(())

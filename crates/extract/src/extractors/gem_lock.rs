@@ -1,6 +1,7 @@
 //! Ruby's `Gemfile.lock`: the `specs` of its sections, indented by four blanks.
 
-use crate::{ExtractError, Extractor, ExtractorId, Found, InventorySink, Origin, WantedFile};
+use super::documents::package;
+use crate::{ExtractError, Extractor, ExtractorId, InventorySink, WantedFile};
 use lestrade_model::{Family, Manager};
 
 pub(super) struct GemfileLock;
@@ -29,16 +30,9 @@ impl Extractor for GemfileLock {
             else {
                 continue;
             };
-            out.found(Found {
-                origin: Origin::Language(Family::RubyGems),
-                name: name.to_owned(),
-                // A platform follows the version: `1.15.4-x86_64-linux`.
-                version: version.split('-').next().unwrap_or(version).to_owned(),
-                source: None,
-                arch: None,
-                module: None,
-                manager: Manager::Bundler,
-            });
+            // A platform follows the version: `1.15.4-x86_64-linux`.
+            let version = version.split('-').next().unwrap_or(version);
+            out.found(package(Family::RubyGems, Manager::Bundler, name, version));
         }
         if text.contains("GEM") || text.trim().is_empty() { Ok(()) } else { Err(ExtractError::Malformed("it has no section GEM".into())) }
     }

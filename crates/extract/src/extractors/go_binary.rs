@@ -1,7 +1,8 @@
 //! Programs built by Go: the modules that the linker writes into them (`debug/buildinfo`), in both of its formats.
 
+use super::documents::package;
 use super::programs;
-use crate::{ExtractError, Extractor, ExtractorId, Found, InventorySink, Origin, WantedFile};
+use crate::{ExtractError, Extractor, ExtractorId, InventorySink, WantedFile};
 use lestrade_model::{Family, Manager};
 use object::{File, Object};
 
@@ -100,17 +101,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn report(toolchain: &str, modules: &str, out: &mut dyn InventorySink) {
-    let mut found = |name: &str, version: &str| {
-        out.found(Found {
-            origin: Origin::Language(Family::Go),
-            name: name.to_owned(),
-            version: version.to_owned(),
-            source: None,
-            arch: None,
-            module: None,
-            manager: Manager::GoBinary,
-        });
-    };
+    let mut found = |name: &str, version: &str| out.found(package(Family::Go, Manager::GoBinary, name, version));
     // `go1.22.1 X:nocoverageredesign`: what follows names experiments.
     if let Some(version) = toolchain.strip_prefix("go").and_then(|rest| rest.split([' ', '-']).next()) {
         found("stdlib", &format!("v{version}"));

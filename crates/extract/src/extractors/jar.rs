@@ -4,7 +4,8 @@
 //! placed by the names of well-known groups; where those do not help it is listed as a package that nobody judges.
 
 use super::archives::{Allowance, Archive};
-use crate::{ExtractError, Extractor, ExtractorId, Found, InventorySink, Origin, WantedFile};
+use super::documents::package;
+use crate::{ExtractError, Extractor, ExtractorId, InventorySink, WantedFile};
 use lestrade_artifact::Size;
 use lestrade_model::{Family, Manager};
 use std::collections::BTreeSet;
@@ -75,16 +76,7 @@ fn read(mut archive: Archive<'_>, path: &str, place: &str, depth: usize, allowan
         } else {
             (Family::Maven, format!("{}:{}", coordinates.group, coordinates.artifact))
         };
-        let found = Found {
-            origin: Origin::Language(family),
-            name,
-            version: coordinates.version,
-            source: None,
-            arch: None,
-            module: None,
-            manager: Manager::Jar,
-        };
-        out.found_in(place.trim_end_matches('/'), found);
+        out.found_in(place.trim_end_matches('/'), package(family, Manager::Jar, &name, &coordinates.version));
     }
     for (number, name) in inner {
         let at = format!("{place}{name}");

@@ -1,6 +1,7 @@
 //! Node packages: npm's lock files, versions 1 to 3, and what is installed under `node_modules`.
 
-use crate::{ExtractError, Extractor, ExtractorId, Found, InventorySink, Origin, WantedFile};
+use super::documents::package;
+use crate::{ExtractError, Extractor, ExtractorId, InventorySink, WantedFile};
 use lestrade_model::{Family, Manager};
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,15 +11,7 @@ pub(super) struct PackageLock;
 pub(super) struct InstalledNode;
 
 fn push(name: &str, version: &str, manager: Manager, out: &mut dyn InventorySink) {
-    out.found(Found {
-        origin: Origin::Language(Family::Npm),
-        name: name.to_owned(),
-        version: version.to_owned(),
-        source: None,
-        arch: None,
-        module: None,
-        manager,
-    });
+    out.found(package(Family::Npm, manager, name, version));
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,7 @@
 //! Installed Python distributions: `*.dist-info/METADATA` and its older forms (core metadata specification).
 
-use crate::{ExtractError, Extractor, ExtractorId, Found, InventorySink, Origin, WantedFile};
+use super::documents::package;
+use crate::{ExtractError, Extractor, ExtractorId, InventorySink, WantedFile};
 use lestrade_model::{Family, Manager};
 
 pub(super) struct InstalledPython;
@@ -33,15 +34,7 @@ impl Extractor for InstalledPython {
         }
         match (name.filter(|n| !n.is_empty()), version.filter(|v| !v.is_empty())) {
             (Some(name), Some(version)) => {
-                out.found(Found {
-                    origin: Origin::Language(Family::PyPi),
-                    name,
-                    version,
-                    source: None,
-                    arch: None,
-                    module: None,
-                    manager: Manager::PythonPackage,
-                });
+                out.found(package(Family::PyPi, Manager::PythonPackage, &name, &version));
                 Ok(())
             }
             _ => Err(ExtractError::Malformed("it names no distribution and version".into())),

@@ -1,8 +1,8 @@
 //! Python's lock files: what a project pins, whether installed here or not.
 
-use super::documents::{nameless, table, text};
+use super::documents::{nameless, package, table, text};
 use crate::project::{needs, node};
-use crate::{ExtractError, Extractor, ExtractorId, Found, InventorySink, Origin, WantedFile};
+use crate::{ExtractError, Extractor, ExtractorId, InventorySink, WantedFile};
 use lestrade_model::{Family, Manager};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -32,15 +32,7 @@ impl Extractor for PythonLock {
 }
 
 fn push(name: &str, version: &str, manager: Manager, out: &mut dyn InventorySink) {
-    out.found(Found {
-        origin: Origin::Language(Family::PyPi),
-        name: name.to_owned(),
-        version: version.to_owned(),
-        source: None,
-        arch: None,
-        module: None,
-        manager,
-    });
+    out.found(package(Family::PyPi, manager, name, version));
 }
 
 /// Only exact pins say what would be installed: `name[extras]==version ; markers # comment`.

@@ -1,7 +1,8 @@
 //! Programs built by `cargo auditable`: their dependency list, compressed JSON in a section of its own.
 
+use super::documents::package;
 use super::programs;
-use crate::{ExtractError, Extractor, ExtractorId, Found, InventorySink, Origin, WantedFile};
+use crate::{ExtractError, Extractor, ExtractorId, InventorySink, WantedFile};
 use flate2::bufread::ZlibDecoder;
 use lestrade_model::{Family, Manager};
 use serde::Deserialize;
@@ -53,18 +54,8 @@ impl Extractor for RustBinary {
             }
             let list: List = serde_json::from_slice(&json).map_err(|error| ExtractError::json(&error))?;
             // The program itself is a crate that somebody published only where it came from a registry.
-            for package in
-                list.packages.into_iter().filter(|package| package.kind != "build" && !(package.root && package.source == "local"))
-            {
-                out.found(Found {
-                    origin: Origin::Language(Family::CratesIo),
-                    name: package.name,
-                    version: package.version,
-                    source: None,
-                    arch: None,
-                    module: None,
-                    manager: Manager::RustBinary,
-                });
+            for listed in list.packages.iter().filter(|listed| listed.kind != "build" && !(listed.root && listed.source == "local")) {
+                out.found(package(Family::CratesIo, Manager::RustBinary, &listed.name, &listed.version));
             }
             Ok(())
         })
