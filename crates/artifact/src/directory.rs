@@ -10,7 +10,7 @@ use lestrade_sys::open_in_root;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,16 @@ impl Walk<'_> {
         }
         let mut names: Vec<(OsString, fs::FileType)> = Vec::new();
         match fs::read_dir(folder) {
-            Ok(entries) => names.extend(entries.flatten().filter_map(|entry| Some((entry.file_name(), entry.file_type().ok()?)))),
+            Ok(entries) => {
+                for entry in entries {
+                    match entry.and_then(|entry| Ok((entry.file_name(), entry.file_type()?))) {
+                        Ok(named) => names.push(named),
+                        // It went away while the folder was listed.
+                        Err(error) if error.kind() == ErrorKind::NotFound => {}
+                        Err(error) => self.unreadable(relative, &error),
+                    }
+                }
+            }
             Err(error) => self.unreadable(relative, &error),
         }
         names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
