@@ -6,6 +6,7 @@ use crate::transform::Transformer;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The largest file, and the most of them.
@@ -85,9 +86,9 @@ impl Rules {
         let refuse = |file: &Path, reason: String| RuleError { file: file.to_owned(), reason };
         let mut files = Vec::new();
         if path.is_dir() {
-            let entries = std::fs::read_dir(path).map_err(|error| refuse(path, error.to_string()))?;
-            let is_rules = |path: &PathBuf| path.extension().is_some_and(|end| end == "toml" || end == "json");
-            files.extend(entries.flatten().map(|entry| entry.path()).filter(is_rules));
+            let listed = std::fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>());
+            files = listed.map_err(|error| refuse(path, error.to_string()))?;
+            files.retain(|path| path.extension().is_some_and(|end| end == "toml" || end == "json"));
             files.sort();
         } else {
             files.push(path.to_owned());
@@ -97,11 +98,13 @@ impl Rules {
         }
         let mut rules: BTreeMap<String, Rule> = BTreeMap::new();
         for file in files {
-            let size = std::fs::metadata(&file).map_err(|error| refuse(&file, error.to_string()))?.len();
-            if size > MAX_FILE {
+            let mut text = Vec::new();
+            let read = std::fs::File::open(&file).and_then(|opened| opened.take(MAX_FILE + 1).read_to_end(&mut text));
+            read.map_err(|error| refuse(&file, error.to_string()))?;
+            if text.len() as u64 > MAX_FILE {
                 return Err(refuse(&file, "larger than 1 MiB".into()));
             }
-            let text = std::fs::read_to_string(&file).map_err(|error| refuse(&file, error.to_string()))?;
+            let text = String::from_utf8(text).map_err(|error| refuse(&file, error.to_string()))?;
             for rule in parse(&file, &text)? {
                 if let Some(other) = rules.get(&rule.name) {
                     return Err(refuse(&file, format!("there is another rule '{}', in {}", rule.name, other.file.display())));

@@ -79,29 +79,27 @@ impl Transformer {
     /// What a target gets for an event that a rule is about.
     #[must_use]
     pub fn apply(&self, event: &Value, rule: &str) -> String {
+        let rule = Value::String(rule.to_owned());
         let mut out = String::new();
         for part in &self.template {
             match part {
                 Part::Text(text) => out.push_str(text),
                 Part::Name(name, in_string) => {
                     let value = match name.as_str() {
-                        WHOLE_EVENT => Some(event.clone()),
-                        RULE_NAME => Some(Value::String(rule.to_owned())),
-                        INGESTION_TIME => event.get("time").cloned(),
-                        name => self.paths.get(name).and_then(|steps| walk(event, steps)).cloned(),
+                        WHOLE_EVENT => Some(event),
+                        RULE_NAME => Some(&rule),
+                        INGESTION_TIME => event.get("time"),
+                        name => self.paths.get(name).and_then(|steps| walk(event, steps)),
                     };
-                    match (value, in_string) {
-                        (None, _) => {}
-                        (Some(Value::String(text)), true) => {
+                    match value {
+                        None => {}
+                        Some(value) if !in_string => out.push_str(&value.to_string()),
+                        Some(value) => {
+                            // What is no text lies in a string as its JSON does, with its quotes escaped.
+                            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                             let quoted = Value::String(text).to_string();
                             out.push_str(quoted.get(1..quoted.len() - 1).unwrap_or_default());
                         }
-                        // What is no text lies in a string as its JSON does, with its quotes escaped.
-                        (Some(value), true) => {
-                            let quoted = Value::String(value.to_string()).to_string();
-                            out.push_str(quoted.get(1..quoted.len() - 1).unwrap_or_default());
-                        }
-                        (Some(value), false) => out.push_str(&value.to_string()),
                     }
                 }
             }
