@@ -8,6 +8,7 @@ mod config;
 mod docker_auth;
 mod exit;
 mod failure;
+mod input;
 mod output;
 
 use args::{Cli, Command};

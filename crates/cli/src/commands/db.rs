@@ -1,11 +1,12 @@
 //! `lestrade db`: vulnerability intelligence.
 
-use super::{feeds, generations, intelligence_failure, lookup};
+use super::{failed, feeds, generations, lookup};
 use crate::args::DbWhat;
 use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::input::unreadable;
 use crate::output::{self, Speech};
 use lestrade_advisories::{AdvisoriesError, Importer, Library};
 use lestrade_model::Clock;
@@ -32,11 +33,9 @@ pub(crate) fn run(settings: &Settings, speech: Speech, what: &DbWhat) -> Result<
 fn import(library: &Library, paths: &[PathBuf]) -> Result<Exit, Failure> {
     // All paths are looked at before anything is read: a typing error costs no waiting.
     for path in paths {
-        std::fs::metadata(path)
-            .map_err(|error| Failure::new("E0300", Exit::Input, format!("'{}' cannot be read", path.display())).cause(error))?;
+        std::fs::metadata(path).map_err(|error| unreadable(path, error))?;
     }
     let now = SystemClock.now();
-    let failed = |error: AdvisoriesError| intelligence_failure(&error);
     let older = match library.open_current() {
         Ok((_, index)) => Some(index),
         Err(AdvisoriesError::NoGeneration) => None,
@@ -44,7 +43,7 @@ fn import(library: &Library, paths: &[PathBuf]) -> Result<Exit, Failure> {
     };
     let mut importer = match &older {
         Some(index) => {
-            index.verify().map_err(|error| failed(error.into()))?;
+            index.verify().map_err(failed)?;
             Importer::on_top_of(index, now).map_err(failed)?
         }
         None => Importer::new(now),
@@ -57,7 +56,7 @@ fn import(library: &Library, paths: &[PathBuf]) -> Result<Exit, Failure> {
     let index = library.open(&id).map_err(failed)?;
     let mut out = format!("{} records read · generation {}", summary.read, index.manifest().generation);
     if let Some(older) = &older {
-        let diff = index.diff(older).map_err(|error| failed(error.into()))?;
+        let diff = index.diff(older).map_err(failed)?;
         let _ = write!(out, " · {} added, {} changed, {} removed", diff.added, diff.changed, diff.removed);
     }
     out.push('\n');
@@ -119,8 +118,8 @@ fn not_loaded(quarantined: &[(String, String)], out: &mut String) {
 }
 
 fn status(library: &Library) -> Result<Exit, Failure> {
-    let (id, index) = library.open_current().map_err(|error| intelligence_failure(&error))?;
-    index.verify().map_err(|error| intelligence_failure(&error.into()))?;
+    let (id, index) = library.open_current().map_err(failed)?;
+    index.verify().map_err(failed)?;
     let manifest = index.manifest();
     let mut out = format!("generation {} · built {} · {}\n", manifest.generation, manifest.built_at, &id.as_str()[..12]);
     for feed in &manifest.feeds {
@@ -129,7 +128,7 @@ fn status(library: &Library) -> Result<Exit, Failure> {
     if !manifest.quarantined.is_empty() {
         let _ = writeln!(out, "! {} records of the last import are not loaded", manifest.quarantined.len());
     }
-    let kept = library.generations().map_err(|error| intelligence_failure(&error))?;
+    let kept = library.generations().map_err(failed)?;
     let kept = kept.iter().map(|(_, index)| index.manifest().generation.to_string()).collect::<Vec<_>>();
     let _ = writeln!(out, "kept: {}", kept.join(", "));
     output::write(None, &out)?;

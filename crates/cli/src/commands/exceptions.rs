@@ -5,6 +5,7 @@ use crate::args::ReportArgs;
 use crate::clock::SystemClock;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::input;
 use crate::output::Speech;
 use lestrade_advisories::read_vex;
 use lestrade_matching::{PackagePattern, Statement, Statements, Status};
@@ -34,12 +35,7 @@ pub(crate) fn load(arguments: &ReportArgs, target: &str, speech: Speech) -> Resu
 }
 
 fn ignore_file(path: &Path) -> Result<Vec<Statement>, Failure> {
-    let unreadable =
-        |error: std::io::Error| Failure::new("E0300", Exit::Input, format!("'{}' cannot be read", path.display())).cause(error);
-    if std::fs::metadata(path).map_err(unreadable)?.len() > MAX_FILE {
-        return Err(refused(path, format!("it is larger than {} MiB", MAX_FILE >> 20)));
-    }
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    let text = input::text(path, MAX_FILE, || refused(path, format!("it is larger than {} MiB", MAX_FILE >> 20)))?;
     let source = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if path.extension().is_some_and(|extension| extension == "toml") {
         with_reasons(path, &text, &source)

@@ -3,6 +3,7 @@
 use crate::args::{ExposureArgs, Picture};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::input;
 use crate::output::{self, Speech};
 use lestrade_reachability::{Packet, Snapshot, compare, evaluate, read_descriptions, trace};
 use lestrade_report::{
@@ -52,8 +53,7 @@ fn read(paths: &[PathBuf]) -> Result<Snapshot, Failure> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            let entries = std::fs::read_dir(path).map_err(|error| unreadable(path, &error))?;
-            files.extend(entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "json")));
+            files.extend(input::files_of(path, "json")?);
         } else {
             files.push(path.clone());
         }
@@ -71,17 +71,10 @@ fn read(paths: &[PathBuf]) -> Result<Snapshot, Failure> {
 }
 
 fn document(path: &Path) -> Result<Value, Failure> {
-    let size = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
-    if size > MAX_FILE {
-        return Err(Failure::new("E0330", Exit::Input, format!("'{}' is larger than 1 GiB", path.display())));
-    }
-    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let too_large = || Failure::new("E0330", Exit::Input, format!("'{}' is larger than 1 GiB", path.display()));
+    let bytes = input::bytes(path, MAX_FILE, too_large)?;
     serde_json::from_slice(&bytes)
         .map_err(|error| Failure::new("E0332", Exit::Input, format!("'{}' is not JSON", path.display())).cause(error))
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new("E0300", Exit::Input, format!("'{}' cannot be read", path.display())).cause(error)
 }
 
 /// One packet.

@@ -1,6 +1,6 @@
 //! `lestrade db rollback` and `db diff`: generations of intelligence, one against another.
 
-use super::intelligence_failure;
+use super::failed;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
@@ -13,10 +13,6 @@ use std::fmt::Write;
 const NAMED: usize = 100;
 
 type Generation = (GenerationId, OpenIndex);
-
-fn failed(error: impl Into<AdvisoriesError>) -> Failure {
-    intelligence_failure(&error.into())
-}
 
 /// The one in force, and all that are kept.
 fn kept(library: &Library) -> Result<(GenerationId, Vec<Generation>), Failure> {

@@ -1,7 +1,7 @@
 //! What is known, opened, and what it says of a target.
 
 use super::target::Target;
-use super::{feeds, intelligence_failure};
+use super::{failed, feeds};
 use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -18,10 +18,6 @@ pub(crate) enum Known {
     Starter(Box<AdvisoryIndex<Vec<u8>>>),
 }
 
-fn failed(error: IndexError) -> Failure {
-    intelligence_failure(&error.into())
-}
-
 impl Known {
     /// Opens what there is, after fetching what is needed to judge a target and was never brought in.
     pub(crate) fn open_for(settings: &Settings, offline: bool, inventory: &Inventory, speech: Speech) -> Result<Self, Failure> {
@@ -36,10 +32,10 @@ impl Known {
         match Library::new(settings.path("db-dir")).open_current() {
             Ok((_, index)) => Ok(Self::Library(Box::new(index))),
             Err(AdvisoriesError::NoGeneration) => {
-                let bytes = starter_index().map_err(|error| intelligence_failure(&error))?;
+                let bytes = starter_index().map_err(failed)?;
                 Ok(Self::Starter(Box::new(AdvisoryIndex::open(bytes).map_err(failed)?)))
             }
-            Err(error) => Err(intelligence_failure(&error)),
+            Err(error) => Err(failed(error)),
         }
     }
 

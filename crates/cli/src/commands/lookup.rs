@@ -1,10 +1,10 @@
 //! `lestrade db show` and `db search`: what the index knows, for who asks without scanning.
 
-use super::intelligence_failure;
+use super::failed;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
-use lestrade_advisories::{AdvisoriesError, Library, OpenIndex};
+use lestrade_advisories::{Library, OpenIndex};
 use lestrade_findings::assess;
 use lestrade_model::Advisory;
 use lestrade_report::{advisory_text, printable};
@@ -13,10 +13,6 @@ use std::fmt::Write;
 
 /// The most vulnerabilities that a search names.
 const MAX_FOUND: usize = 50;
-
-fn failed(error: impl Into<AdvisoriesError>) -> Failure {
-    intelligence_failure(&error.into())
-}
 
 /// The vulnerability that an id is of: its own, or that of the advisory with this id.
 fn resolve(index: &OpenIndex, id: &str) -> Result<Vec<(String, Vec<Advisory>)>, Failure> {

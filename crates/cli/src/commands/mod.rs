@@ -46,6 +46,11 @@ fn intelligence_failure(error: &AdvisoriesError) -> Failure {
     }
 }
 
+/// The same, of any error that is one of intelligence.
+fn failed(error: impl Into<AdvisoriesError>) -> Failure {
+    intelligence_failure(&error.into())
+}
+
 /// What is wrong with an artifact, in the words of the user.
 fn scan_failure(error: &ScanError) -> Failure {
     let failure = |code, exit| Failure::new(code, exit, error.to_string());

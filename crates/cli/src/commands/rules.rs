@@ -3,6 +3,7 @@
 use crate::args::RulesWhat;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::input;
 use crate::output;
 use lestrade_events::{EventFields, NotAnEvent, Pattern, Rule, Rules};
 use lestrade_report::printable;
@@ -22,11 +23,7 @@ pub(crate) fn run(what: &RulesWhat) -> Result<Exit, Failure> {
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    let failed = |error: std::io::Error| Failure::new("E0300", Exit::Input, format!("'{}' cannot be read", path.display())).cause(error);
-    if std::fs::metadata(path).map_err(failed)?.len() > MAX_EVENTS {
-        return Err(Failure::new("E0340", Exit::Input, format!("'{}' is larger than 256 MiB", path.display())));
-    }
-    std::fs::read_to_string(path).map_err(failed)
+    input::text(path, MAX_EVENTS, || Failure::new("E0340", Exit::Input, format!("'{}' is larger than 256 MiB", path.display())))
 }
 
 fn rules(path: &Path) -> Result<Rules, Failure> {
