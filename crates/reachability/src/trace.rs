@@ -299,25 +299,27 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What an interface's packets to an address outside of its VPC leave by.
+    fn way_out(&self, from: &End<'a>, to: IpAddr) -> Result<Target, Blocked> {
+        if self.snapshot.routes_unknown {
+            let mut gateways = self.snapshot.internet_gateways.iter();
+            let attached = gateways.find(|(_, gateway)| gateway.vpc.as_ref() == Some(&from.subnet.vpc));
+            return attached
+                .map(|(id, _)| Target::InternetGateway(id.clone()))
+                .ok_or_else(|| blocked("NO_INTERNET_GATEWAY", &from.subnet.vpc, "it has no internet gateway"));
+        }
+        match self.route(from, to)? {
+            Way::Over(target) => Ok(target.clone()),
+            Way::Local => Err(blocked("CANNOT_ROUTE", from.subnet_id, format!("{to} is an address of the VPC that nothing has"))),
+        }
+    }
+
     /// From outside to an interface.
     fn inbound(&self, to: &End<'a>, journey: &mut Journey) -> Result<(), Blocked> {
         let source = self.packet.source;
         let private = to.address.private;
-        let gateway = if self.snapshot.routes_unknown {
-            let mut gateways = self.snapshot.internet_gateways.iter();
-            let attached = gateways.find(|(_, gateway)| gateway.vpc.as_ref() == Some(&to.subnet.vpc));
-            attached
-                .map(|(id, _)| Target::InternetGateway(id.clone()))
-                .ok_or_else(|| blocked("NO_INTERNET_GATEWAY", &to.subnet.vpc, "it has no internet gateway"))?
-        } else {
-            // It comes in where its reply leaves: any other way is asymmetric.
-            match self.route(to, source)? {
-                Way::Over(target) => target.clone(),
-                Way::Local => {
-                    return Err(blocked("CANNOT_ROUTE", to.subnet_id, format!("{source} is an address of the VPC that nothing has")));
-                }
-            }
-        };
+        // It comes in where its reply leaves: any other way is asymmetric.
+        let gateway = self.way_out(to, source)?;
         match &gateway {
             Target::InternetGateway(id) => self.over_internet(id, to)?,
             Target::Peering(id) => {
@@ -444,20 +446,7 @@ impl<'a> Walk<'a> {
         journey.hops.push(from.id.to_owned());
         self.groups(from, true, to)?;
         self.acl(from, true, to, self.packet.port)?;
-        let gateway = if self.snapshot.routes_unknown {
-            let mut gateways = self.snapshot.internet_gateways.iter();
-            let attached = gateways.find(|(_, gateway)| gateway.vpc.as_ref() == Some(&from.subnet.vpc));
-            attached
-                .map(|(id, _)| Target::InternetGateway(id.clone()))
-                .ok_or_else(|| blocked("NO_INTERNET_GATEWAY", &from.subnet.vpc, "it has no internet gateway"))?
-        } else {
-            match self.route(from, to)? {
-                Way::Over(target) => target.clone(),
-                Way::Local => {
-                    return Err(blocked("CANNOT_ROUTE", from.subnet_id, format!("{to} is an address of the VPC that nothing has")));
-                }
-            }
-        };
+        let gateway = self.way_out(from, to)?;
         if let Target::InternetGateway(id) = &gateway {
             self.over_internet(id, from)?;
         }

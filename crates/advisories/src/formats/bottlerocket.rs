@@ -1,9 +1,8 @@
 //! Bottlerocket's advisories: a TOML file for each, with the packages that a release patched.
 
-use super::{Brought, Format, Parsed, cut};
+use super::{Brought, Format, Parsed, cut, record};
 use lestrade_model::{Advisory, Affected, Ecosystem, Family};
 use serde::Deserialize;
-use serde_json::Value;
 
 const FEED: &str = "bottlerocket";
 
@@ -48,10 +47,9 @@ impl Format for Bottlerocket {
     }
 
     fn read(&self, name: &str, document: Parsed<'_>) -> Brought {
-        let Parsed::Object(document) = document else { return Brought::default() };
-        let record = match serde_json::from_value::<Document>(Value::Object(document)) {
+        let record = match record::<Document>(document) {
             Ok(document) => document.advisory,
-            Err(error) => return Brought::refused(name, error.to_string()),
+            Err(reason) => return Brought::refused(name, reason),
         };
         let affected = record.products.iter().map(|product| {
             let epoch = product.patched_epoch.as_deref().filter(|epoch| *epoch != "0").map(|epoch| format!("{epoch}:"));

@@ -4,11 +4,10 @@
 //! A product's id is a platform and a component. Red Hat names packages with their versions where they are fixed, and source
 //! packages without where they are not; a module stream lies between the platform and the package.
 
-use super::{Brought, Format, Parsed, cut, is_cve};
+use super::{Brought, Format, Parsed, cut, is_cve, record};
 use lestrade_model::{Advisory, Affected, Cvss, Ecosystem, Family, FixState, PackageUrl, Reference, Score, ScoreSource, Timestamp};
 use lestrade_versions::Scheme;
 use serde::Deserialize;
-use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 
 /// How far a component may lie in others: package, module, repository.
@@ -23,11 +22,7 @@ impl Format for Csaf {
     }
 
     fn read(&self, name: &str, document: Parsed<'_>) -> Brought {
-        let Parsed::Object(document) = document else { return Brought::default() };
-        match serde_json::from_value::<Document>(Value::Object(document)) {
-            Ok(document) => document.brought(name),
-            Err(error) => Brought::refused(name, error.to_string()),
-        }
+        record::<Document>(document).map_or_else(|reason| Brought::refused(name, reason), |document| document.brought(name))
     }
 }
 
@@ -464,9 +459,8 @@ fn full_name(text: &str) -> (String, Option<String>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::documents::Syntax;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn platform(id: &str, cpe: &str) -> Value {
         json!({"category": "product_name", "name": id, "product": {"product_id": id, "name": id, "product_identification_helper": {"cpe": cpe}}})

@@ -1,10 +1,9 @@
 //! FriendsOfPHP's security advisories: a YAML file for each, with the affected versions of each branch. Within a branch all
 //! comparisons hold; any branch will do.
 
-use super::{Brought, Format, Parsed, cut, is_cve};
+use super::{Brought, Format, Parsed, cut, is_cve, record};
 use lestrade_model::{Advisory, Affected, Ecosystem, Event, Family, FixState, Range, RangeKind, Reference};
 use serde::Deserialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 const FEED: &str = "friends-of-php";
@@ -34,10 +33,9 @@ impl Format for FriendsOfPhp {
     }
 
     fn read(&self, name: &str, document: Parsed<'_>) -> Brought {
-        let Parsed::Object(document) = document else { return Brought::default() };
-        let record = match serde_json::from_value::<Record>(Value::Object(document)) {
+        let record: Record = match record(document) {
             Ok(record) => record,
-            Err(error) => return Brought::refused(name, error.to_string()),
+            Err(reason) => return Brought::refused(name, reason),
         };
         let Some(package) = record.reference.strip_prefix("composer://") else {
             return Brought::refused(name, "it is about no Composer package");

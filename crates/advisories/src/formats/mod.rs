@@ -22,6 +22,7 @@ pub(crate) use updateinfo::index_of_repository;
 
 use crate::documents::Syntax;
 use lestrade_model::{Advisory, KnownExploited};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -111,6 +112,12 @@ pub(crate) fn read(name: &str, syntax: Syntax, text: &str) -> Brought {
         },
         Err(reason) => Brought::refused(name, reason.lines().next().unwrap_or_default()),
     }
+}
+
+/// An object as the record of a format, or why it is none.
+fn record<T: DeserializeOwned>(document: Parsed<'_>) -> Result<T, String> {
+    let Parsed::Object(document) = document else { return Err("not an object".into()) };
+    serde_json::from_value(Value::Object(document)).map_err(|error| error.to_string())
 }
 
 /// The first 64 KiB of a text: nobody reads further.

@@ -1,7 +1,7 @@
 //! The Ruby advisory database: a YAML file for each, which says which versions of a gem are *not* vulnerable. What is vulnerable
 //! is the rest.
 
-use super::{Brought, Format, Parsed, cut};
+use super::{Brought, Format, Parsed, cut, record};
 use lestrade_model::{Advisory, Affected, Cvss, Ecosystem, Event, Family, FixState, Range, RangeKind, Reference, Score, ScoreSource};
 use lestrade_versions::Scheme;
 use serde::Deserialize;
@@ -40,10 +40,9 @@ impl Format for RubySec {
     }
 
     fn read(&self, name: &str, document: Parsed<'_>) -> Brought {
-        let Parsed::Object(document) = document else { return Brought::default() };
-        let record = match serde_json::from_value::<Record>(Value::Object(document)) {
+        let record: Record = match record(document) {
             Ok(record) => record,
-            Err(error) => return Brought::refused(name, error.to_string()),
+            Err(reason) => return Brought::refused(name, reason),
         };
         match record.advisory(name) {
             Ok(advisory) => Brought { advisories: vec![advisory], ..Brought::default() },
