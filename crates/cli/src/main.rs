@@ -10,6 +10,7 @@ mod exit;
 mod failure;
 mod input;
 mod output;
+mod remote;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -47,7 +48,9 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Scan(scan) => commands::scan::run(&settings, speech, &scan.what),
         Command::Explain(explain) => commands::explain::run(&settings, speech, &explain),
-        Command::Rules(rules) => commands::rules::run(&rules.what),
+        Command::Rules(rules) => commands::rules::run(&settings, &rules.what),
+        Command::Events(events) => commands::events::run(&settings, &events.what),
+        Command::Targets(targets) => commands::targets::run(&settings, &targets.what),
         Command::Exposure(exposure) => commands::exposure::run(speech, &exposure),
         Command::Diff(diff) => commands::diff::run(&settings, speech, &diff),
         Command::Completions { shell } => commands::manual::completions(shell),

@@ -1,4 +1,4 @@
-//! An event, as it leaves.
+//! An event, and what a target is sent of it.
 
 use serde_json::Value;
 
@@ -11,4 +11,48 @@ pub struct Event {
     pub revision: u64,
     /// The envelope.
     pub body: Value,
+    /// How many findings of the same vulnerability are open in the same account and region now; none when it is about none.
+    pub open: Option<u64>,
+}
+
+impl Event {
+    /// A text of the envelope, or of what is within it.
+    #[must_use]
+    pub fn text(&self, pointer: &str) -> &str {
+        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The vulnerability that it is about.
+    #[must_use]
+    pub fn vulnerability(&self) -> Option<&str> {
+        let of_finding = self.body.pointer("/detail/packageVulnerabilityDetails/vulnerabilityId");
+        of_finding.or_else(|| self.body.pointer("/detail/vulnerabilityId")).and_then(Value::as_str)
+    }
+}
+
+/// An event on its way to one target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// The event.
+    pub event: Event,
+    /// The rule that chose it; none when the target takes everything.
+    pub rule: Option<String>,
+    /// What the rule makes of it; none passes the event on as it is.
+    pub words: Option<String>,
+    /// Whether an attempt may have reached the receiver before: said to receivers that take no key.
+    pub repeated: bool,
+}
+
+impl Message {
+    /// The event as it is, for a target that takes everything.
+    #[must_use]
+    pub const fn plain(event: Event) -> Self {
+        Self { event, rule: None, words: None, repeated: false }
+    }
+
+    /// What is sent: the rule's words, or the event's own JSON.
+    #[must_use]
+    pub fn payload(&self) -> String {
+        self.words.clone().unwrap_or_else(|| self.event.body.to_string())
+    }
 }

@@ -1,51 +1,33 @@
 //! From the outbox to somebody who acts.
 //!
-//! A [`Target`] takes one event at a time and says whether it has it. Delivery is at least once, with an id that is the same at
-//! every attempt, so that a receiver that keeps ids sees every state change exactly once. What is sent, and when it is tried
-//! again, is decided by the server's deliver reconciler; a target only knows how to send.
+//! A rule chooses events by a [`Pattern`] and says in which words which [`Target`] gets them. A target takes messages and says of each
+//! whether the receiver has it. Delivery is at least once, with an id that is the same at every attempt, so that a receiver that
+//! keeps ids sees every state change exactly once. When a message is sent, and when it is tried again, is decided by the
+//! server's deliver reconciler with what [`schedule`](RetryPolicy) and [`Digests`] say; a target only knows how to send.
 
+mod digest;
+mod egress;
 mod event;
-mod json_lines;
+mod headline;
+pub mod http;
 mod pattern;
+mod record;
 mod rule;
+mod schedule;
+mod secret;
+mod target;
+mod targets;
+mod template;
 mod transform;
-mod webhook;
 
-pub use event::Event;
-pub use json_lines::JsonLines;
+pub use digest::{DigestPolicy, Digests};
+pub use egress::EgressPolicy;
+pub use event::{Event, Message};
 pub use pattern::{EventFields, NotAnEvent, Pattern, PatternError, RuleSet};
-pub use rule::{Rule, RuleError, Rules};
+pub use record::TargetRecord;
+pub use rule::{Rule, RuleError, Rules, Words};
+pub use schedule::{Rate, RetryPolicy, TokenBucket, parse_duration};
+pub use secret::{LocalSecrets, Secret, Secrets};
+pub use target::{DeliveryError, ForgetfulNotes, Kinds, Notes, OpenTarget, Sent, Surroundings, Target};
+pub use template::Template;
 pub use transform::{TransformError, Transformer};
-pub use webhook::{EgressPolicy, Webhook};
-
-/// Why an event was not taken. Never holds a response body: what answers may not be who we think it is.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DeliveryError {
-    /// Worth another attempt.
-    #[error("not delivered: {0}")]
-    Retry(String),
-    /// The receiver will never take it.
-    #[error("refused: {0}")]
-    Refused(String),
-    /// The target itself is not usable.
-    #[error("'{target}' is not a usable target: {reason}")]
-    Unusable {
-        /// Its name.
-        target: String,
-        /// Why not.
-        reason: String,
-    },
-}
-
-/// Takes events.
-pub trait Target: Send {
-    /// Its name: the key of its cursor in the outbox.
-    fn name(&self) -> &str;
-
-    /// Takes an event; when this returns `Ok`, the receiver has it.
-    ///
-    /// # Errors
-    /// When it was not taken.
-    fn deliver(&mut self, event: &Event) -> Result<(), DeliveryError>;
-}

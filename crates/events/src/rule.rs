@@ -1,8 +1,11 @@
-//! Rules in files: which events, for whom, in which words. A folder is taken as a whole or not at all: one wrong rule, and none of
-//! them changes.
+//! Rules in files: which events, for whom, in which words; and the targets themselves. A folder is taken as a whole or not at all:
+//! one wrong rule, and none of them changes.
 
 use crate::pattern::{EventFields, Pattern, RuleSet};
+use crate::record::{Declared, TargetRecord, is_name};
+use crate::template::Template;
 use crate::transform::Transformer;
+use lestrade_model::Hash;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -27,10 +30,35 @@ pub struct Rule {
     /// The targets that get them, by name.
     pub targets: Vec<String>,
     /// In which words; none passes the event on as it is.
-    pub transformer: Option<Transformer>,
+    pub words: Option<Words>,
     /// The file that it is from.
     pub file: PathBuf,
 }
+
+/// In which words a rule passes an event on.
+#[derive(Clone, Debug)]
+pub enum Words {
+    /// EventBridge's input transformer.
+    Transformer(Transformer),
+    /// A template.
+    Template(Template),
+}
+
+impl Words {
+    /// What a target is sent for an event.
+    ///
+    /// # Errors
+    /// When the template goes wrong on this event.
+    pub fn apply(&self, event: &Value, rule: &str) -> Result<String, String> {
+        match self {
+            Self::Transformer(transformer) => Ok(transformer.apply(event, rule)),
+            Self::Template(template) => template.render(event, rule),
+        }
+    }
+}
+
+/// Targets that settings may name, so that rules may name them without declaring them.
+const OF_SETTINGS: [&str; 2] = ["json-lines", "webhook"];
 
 /// Why rules are not taken.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +74,7 @@ pub struct RuleError {
 #[derive(Debug, Default)]
 pub struct Rules {
     rules: BTreeMap<String, Rule>,
+    targets: BTreeMap<String, TargetRecord>,
     set: RuleSet,
 }
 
@@ -54,6 +83,8 @@ pub struct Rules {
 struct Document {
     #[serde(default)]
     rule: Vec<Record>,
+    #[serde(default)]
+    target: Vec<Declared>,
 }
 
 #[derive(Deserialize)]
@@ -71,6 +102,8 @@ struct Record {
     paths: BTreeMap<String, String>,
     #[serde(default)]
     template: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
 }
 
 const fn yes() -> bool {
@@ -84,36 +117,62 @@ impl Rules {
     /// When one of them is wrong: then none is taken.
     pub fn read(path: &Path) -> Result<Self, RuleError> {
         let refuse = |file: &Path, reason: String| RuleError { file: file.to_owned(), reason };
-        let mut files = Vec::new();
-        if path.is_dir() {
-            let listed = std::fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>());
-            files = listed.map_err(|error| refuse(path, error.to_string()))?;
-            files.retain(|path| path.extension().is_some_and(|end| end == "toml" || end == "json"));
-            files.sort();
-        } else {
-            files.push(path.to_owned());
-        }
-        if files.len() > MAX_FILES {
-            return Err(refuse(path, format!("more than {MAX_FILES} files")));
-        }
+        let files = files(path)?;
         let mut rules: BTreeMap<String, Rule> = BTreeMap::new();
+        let mut targets: BTreeMap<String, (TargetRecord, PathBuf)> = BTreeMap::new();
         for file in files {
-            let mut text = Vec::new();
-            let read = std::fs::File::open(&file).and_then(|opened| opened.take(MAX_FILE + 1).read_to_end(&mut text));
-            read.map_err(|error| refuse(&file, error.to_string()))?;
-            if text.len() as u64 > MAX_FILE {
-                return Err(refuse(&file, "larger than 1 MiB".into()));
-            }
-            let text = String::from_utf8(text).map_err(|error| refuse(&file, error.to_string()))?;
-            for rule in parse(&file, &text)? {
+            let document = parse(&file, &text(&file)?)?;
+            for rule in document.rule {
+                let rule = rule.rule(&file)?;
                 if let Some(other) = rules.get(&rule.name) {
                     return Err(refuse(&file, format!("there is another rule '{}', in {}", rule.name, other.file.display())));
                 }
                 rules.insert(rule.name.clone(), rule);
             }
+            for declared in document.target {
+                let target = declared.checked().map_err(|reason| refuse(&file, format!("a target: {reason}")))?;
+                if let Some((_, other)) = targets.get(&target.name) {
+                    return Err(refuse(&file, format!("there is another target '{}', in {}", target.name, other.display())));
+                }
+                targets.insert(target.name.clone(), (target, file.clone()));
+            }
+        }
+        let undeclared = |target: &&String| !targets.contains_key(*target) && !OF_SETTINGS.contains(&target.as_str());
+        if let Some((rule, target)) = rules.values().find_map(|rule| Some((rule, rule.targets.iter().find(undeclared)?))) {
+            let target = target.chars().take(64).collect::<String>();
+            return Err(refuse(&rule.file, format!("rule '{}': there is no target '{target}'; declare it in a [[target]]", rule.name)));
         }
         let in_force = rules.values().filter(|rule| rule.enabled).map(|rule| (rule.name.clone(), rule.pattern.clone()));
-        Ok(Self { set: RuleSet::new(in_force), rules })
+        let targets = targets.into_iter().map(|(name, (target, _))| (name, target)).collect();
+        Ok(Self { set: RuleSet::new(in_force), rules, targets })
+    }
+
+    /// A hash of what [`Rules::read`] would read: the same as long as nothing changes.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed, or there is something in it that is no file of rules.
+    pub fn fingerprint(path: &Path) -> Result<Hash, RuleError> {
+        let mut parts = Vec::new();
+        for file in files(path)? {
+            parts.push(file.as_os_str().as_encoded_bytes().to_vec());
+            // A file that cannot be read is what it is until it changes: reading the rules says why.
+            parts.push(text(&file).map_or_else(|error| error.reason.into_bytes(), String::into_bytes));
+        }
+        Ok(Hash::of_fields(parts.iter().map(Vec::as_slice)))
+    }
+
+    /// The declared targets, by name.
+    pub fn targets(&self) -> impl Iterator<Item = &TargetRecord> {
+        self.targets.values()
+    }
+
+    /// The rules that send to a target, compiled to a matcher of their own: what is not for it costs it nothing more.
+    #[must_use]
+    pub fn of_target(&self, target: &str) -> Self {
+        let sends = |rule: &&Rule| rule.enabled && rule.targets.iter().any(|name| name == target);
+        let rules: BTreeMap<String, Rule> = self.rules.values().filter(sends).map(|rule| (rule.name.clone(), rule.clone())).collect();
+        let set = RuleSet::new(rules.values().map(|rule| (rule.name.clone(), rule.pattern.clone())));
+        Self { rules, targets: BTreeMap::new(), set }
     }
 
     /// All rules, by name.
@@ -128,17 +187,46 @@ impl Rules {
     }
 }
 
-fn parse(file: &Path, text: &str) -> Result<Vec<Rule>, RuleError> {
+/// The file itself, or the files of rules in a folder.
+fn files(path: &Path) -> Result<Vec<PathBuf>, RuleError> {
+    let refuse = |reason: String| RuleError { file: path.to_owned(), reason };
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let listed = std::fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>());
+    let mut files = listed.map_err(|error| refuse(error.to_string()))?;
+    files.retain(|path| path.extension().is_some_and(|end| end == "toml" || end == "json"));
+    files.sort();
+    if files.len() > MAX_FILES {
+        return Err(refuse(format!("more than {MAX_FILES} files")));
+    }
+    Ok(files)
+}
+
+/// The text of a file, which is a file and no larger than its bound: a pipe in the folder would keep us waiting for ever.
+fn text(file: &Path) -> Result<String, RuleError> {
     let refuse = |reason: String| RuleError { file: file.to_owned(), reason };
-    let document: Document = if file.extension().is_some_and(|end| end == "json") {
-        serde_json::from_str(text).map_err(|error| refuse(error.to_string()))?
-    } else {
-        toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count());
-            refuse(format!("line {line}: {}", error.message().lines().next().unwrap_or_default()))
-        })?
-    };
-    document.rule.into_iter().map(|record| record.rule(file)).collect()
+    if !std::fs::metadata(file).map_err(|error| refuse(error.to_string()))?.is_file() {
+        return Err(refuse("it is no file".into()));
+    }
+    let mut text = Vec::new();
+    let read = std::fs::File::open(file).and_then(|opened| opened.take(MAX_FILE + 1).read_to_end(&mut text));
+    read.map_err(|error| refuse(error.to_string()))?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(refuse("larger than 1 MiB".into()));
+    }
+    String::from_utf8(text).map_err(|error| refuse(error.to_string()))
+}
+
+fn parse(file: &Path, text: &str) -> Result<Document, RuleError> {
+    let refuse = |reason: String| RuleError { file: file.to_owned(), reason };
+    if file.extension().is_some_and(|end| end == "json") {
+        return serde_json::from_str(text).map_err(|error| refuse(error.to_string()));
+    }
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count());
+        refuse(format!("line {line}: {}", error.message().lines().next().unwrap_or_default()))
+    })
 }
 
 impl Record {
@@ -147,7 +235,7 @@ impl Record {
             file: file.to_owned(),
             reason: format!("rule '{}': {reason}", self.name.chars().take(64).collect::<String>()),
         };
-        if self.name.is_empty() || self.name.len() > 64 || !self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
+        if !is_name(&self.name) {
             return Err(refuse("a name is 1 to 64 letters, digits, '.', '_' and '-'".into()));
         }
         if self.targets.is_empty() {
@@ -158,13 +246,15 @@ impl Record {
             other => Pattern::of(other),
         };
         let pattern = pattern.map_err(|error| refuse(format!("pattern: {error}")))?;
-        let transformer = match &self.template {
-            Some(template) => {
+        let words = match (&self.template, &self.message) {
+            (Some(_), Some(_)) => return Err(refuse("it has both a template and a message".into())),
+            (Some(template), None) => {
                 let paths = self.paths.iter().map(|(name, path)| (name.as_str(), path.as_str()));
-                Some(Transformer::new(paths, template).map_err(|error| refuse(format!("template: {error}")))?)
+                Some(Words::Transformer(Transformer::new(paths, template).map_err(|error| refuse(format!("template: {error}")))?))
             }
-            None if !self.paths.is_empty() => return Err(refuse("it has paths and no template".into())),
-            None => None,
+            (None, _) if !self.paths.is_empty() => return Err(refuse("it has paths and no template".into())),
+            (None, Some(message)) => Some(Words::Template(Template::new(message).map_err(|reason| refuse(format!("message: {reason}")))?)),
+            (None, None) => None,
         };
         Ok(Rule {
             name: self.name.clone(),
@@ -172,7 +262,7 @@ impl Record {
             enabled: self.enabled,
             pattern,
             targets: self.targets.clone(),
-            transformer,
+            words,
             file: file.to_owned(),
         })
     }
@@ -184,6 +274,18 @@ mod tests {
     use serde_json::json;
 
     const RULES: &str = r#"
+[[target]]
+name = "on-call"
+kind = "slack"
+url = "env:SLACK_URL"
+rate = "30/min"
+digest = { limit = 5, window = "1h" }
+
+[[target]]
+name = "archive"
+kind = "json-lines"
+path = "events.jsonl"
+
 [[rule]]
 name = "critical"
 targets = ["on-call"]
@@ -205,7 +307,7 @@ targets = ["archive"]
         std::fs::write(folder.path().join("a.toml"), RULES).unwrap();
         std::fs::write(
             folder.path().join("b.json"),
-            json!({"rule": [{"name": "b", "pattern": {"source": ["x"]}, "targets": ["t"]}]}).to_string(),
+            json!({"rule": [{"name": "b", "pattern": {"source": ["x"]}, "targets": ["archive"]}]}).to_string(),
         )
         .unwrap();
         std::fs::write(folder.path().join("notes.txt"), "none").unwrap();
@@ -218,7 +320,11 @@ targets = ["archive"]
             ["critical"],
             "what is not in force matches nothing"
         );
-        assert_eq!(matching[0].transformer.as_ref().unwrap().apply(&event, "critical"), "\"fix CVE-2026-1\"");
+        assert_eq!(matching[0].words.as_ref().unwrap().apply(&event, "critical").unwrap(), "\"fix CVE-2026-1\"");
+        let target = rules.targets().find(|target| target.name == "on-call").unwrap();
+        assert_eq!((target.kind.as_str(), target.rate.unwrap().per_second, target.digest.unwrap().limit), ("slack", 0.5, 5));
+        assert_eq!(target.options.keys().collect::<Vec<_>>(), ["url"]);
+        assert_eq!(rules.of_target("archive").all().map(|rule| rule.name.as_str()).collect::<Vec<_>>(), ["b"]);
     }
 
     #[test]
@@ -232,10 +338,17 @@ targets = ["archive"]
             ("[[rule]]\nname = \"x y\"\npattern = '{\"a\": [1]}'\ntargets = [\"t\"]", "a name is"),
             ("[[rule]]\nname = \"x\"\npatern = '{\"a\": [1]}'\ntargets = [\"t\"]", "unknown field `patern`"),
             ("[[rule]\n", "line 1"),
+            ("[[rule]]\nname = \"x\"\npattern = '{\"a\": [1]}'\ntargets = [\"nobody\"]", "there is no target 'nobody'"),
+            ("[[rule]]\nname = \"x\"\npattern = '{\"a\": [1]}'\ntargets = [\"webhook\"]\nmessage = '{{'", "message: line 1"),
+            ("[[target]]\nname = \"archive\"\nkind = \"slack\"", "there is another target 'archive'"),
+            ("[[target]]\nname = \"x\"\nkind = \"slack\"\nrate = \"fast\"", "a rate is like 10/s"),
         ] {
             std::fs::write(folder.path().join("b.toml"), wrong).unwrap();
             let error = Rules::read(folder.path()).unwrap_err().to_string();
             assert!(error.contains("b.toml") && error.contains(said), "{error}");
         }
+        std::fs::remove_file(folder.path().join("b.toml")).unwrap();
+        std::fs::create_dir(folder.path().join("c.toml")).unwrap();
+        assert!(Rules::read(folder.path()).unwrap_err().to_string().contains("it is no file"));
     }
 }

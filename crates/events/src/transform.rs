@@ -1,7 +1,7 @@
 //! Input transformers: an event becomes what a target wants to read, as EventBridge does it.
 //!
 //! Paths (`$.detail.severity`, `$.resources[0]`, `$['detail-type']`) give names to parts of the event; the template holds `<name>`
-//! where they go. A template that is JSON takes values as JSON where they stand alone (`{"severity": <severity>}`) and as text within
+//! where they go. An event is ingested when it happens: its `time` stands for the time of its ingestion. A template that is JSON takes values as JSON where they stand alone (`{"severity": <severity>}`) and as text within
 //! a string (`"severity is <severity>"`). A name that no path gives stands for nothing.
 
 use serde_json::Value;
@@ -38,8 +38,11 @@ enum Part {
 
 /// Names that mean parts of the event without a path.
 const WHOLE_EVENT: &str = "aws.events.event";
+const EVENT_JSON: &str = "aws.events.event.json";
 const RULE_NAME: &str = "aws.events.rule-name";
+const RULE_ARN: &str = "aws.events.rule-arn";
 const INGESTION_TIME: &str = "aws.events.event.ingestion-time";
+const RESERVED: [&str; 5] = [WHOLE_EVENT, EVENT_JSON, RULE_NAME, RULE_ARN, INGESTION_TIME];
 
 impl Transformer {
     /// A transformer of these paths and this template.
@@ -68,7 +71,7 @@ impl Transformer {
         for part in &template {
             if let Part::Name(name, _) = part
                 && !known.contains_key(name)
-                && ![WHOLE_EVENT, RULE_NAME, INGESTION_TIME].contains(&name.as_str())
+                && !RESERVED.contains(&name.as_str())
             {
                 return refuse(format!("the template names '{name}', which no path gives"));
             }
@@ -79,6 +82,9 @@ impl Transformer {
     /// What a target gets for an event that a rule is about.
     #[must_use]
     pub fn apply(&self, event: &Value, rule: &str) -> String {
+        // A rule here has no ARN of AWS's; it has one of the same shape, in the event's own account.
+        let part = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
+        let arn = Value::String(format!("arn:aws:events:{}:{}:rule/{rule}", part("region"), part("account")));
         let rule = Value::String(rule.to_owned());
         let mut out = String::new();
         for part in &self.template {
@@ -86,7 +92,8 @@ impl Transformer {
                 Part::Text(text) => out.push_str(text),
                 Part::Name(name, in_string) => {
                     let value = match name.as_str() {
-                        WHOLE_EVENT => Some(event),
+                        WHOLE_EVENT | EVENT_JSON => Some(event),
+                        RULE_ARN => Some(&arn),
                         RULE_NAME => Some(&rule),
                         INGESTION_TIME => event.get("time"),
                         name => self.paths.get(name).and_then(|steps| walk(event, steps)),
@@ -209,6 +216,7 @@ mod tests {
         );
         assert_eq!(apply(&[("gone", "$.nothing.here")], "\"[<gone>]\""), "\"[]\"", "what is not there is nothing");
         assert_eq!(apply(&[], "<aws.events.rule-name> at <aws.events.event.ingestion-time>"), "\"my-rule\" at \"2026-11-23T12:00:00Z\"");
+        assert_eq!(apply(&[], "<aws.events.rule-arn>"), "\"arn:aws:events:::rule/my-rule\"");
         assert_eq!(apply(&[], "a \\<b\\> c"), "a <b> c");
     }
 

@@ -202,25 +202,6 @@ pub fn resource(resource: &Resource, times: Times) -> Value {
     out
 }
 
-/// An `Inspector2 Finding` event in EventBridge's envelope. `id` is the event's identity: the same state change always has the
-/// same one.
-#[must_use]
-pub fn finding_event(view: &FindingView, id: &str, at: Timestamp) -> Value {
-    let scope = &view.resource.key.scope;
-    let seconds = Timestamp::from_millis(at.as_millis() - at.as_millis().rem_euclid(1000));
-    json!({
-        "version": "0",
-        "id": id,
-        "detail-type": "Inspector2 Finding",
-        "source": "aws.inspector2",
-        "account": scope.account,
-        "time": seconds.to_string(),
-        "region": scope.region,
-        "resources": [view.resource.key.id],
-        "detail": finding(view, Times::Java),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

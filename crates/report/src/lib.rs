@@ -6,6 +6,7 @@ mod csv;
 mod cyclonedx;
 mod diff;
 mod escape;
+pub mod events;
 mod explain;
 mod exposure;
 mod fixes;

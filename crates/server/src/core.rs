@@ -4,11 +4,14 @@ use crate::ServerError;
 use lestrade_advisories::{Library, OpenIndex};
 use lestrade_findings::{Episode, EpisodeBody, InventorySource, LogPosition, TokenKey, Transition, World, assess};
 use lestrade_matching::{AdvisoryIndex, VulnerabilityId, judge_vulnerability};
-use lestrade_model::{Clock, Hash, Inventory, Timestamp};
-use lestrade_store::{Change, Fan, OutboxGroup, Store};
+use lestrade_model::{Clock, Hash, Inventory, Scope, Severity, Timestamp};
+use lestrade_store::{Change, Fan, Lane, OutboxGroup, Store};
+use roaring::RoaringBitmap;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+/// From how many resources of one scope on a vulnerability's movement has a summary.
+const SUMMARY_FROM: u64 = 10;
 /// How many inventories are kept decoded.
 const CACHED_INVENTORIES: usize = 256;
 
@@ -164,13 +167,44 @@ impl<'a> Draft<'a> {
         self.world.log.append(episode, |sets| estate.resources_of(sets));
     }
 
-    /// Puts a group into the outbox, unless it is empty.
+    /// Puts a group of findings into the outbox: what is urgent apart from the rest, and ahead of many of one vulnerability their
+    /// summary. The lane is decided here and stored: were it decided when it is sent, what became urgent in between would be
+    /// told by neither lane.
     pub(crate) fn tell(&mut self, transition: Option<Transition>, fan: Fan) {
-        if fan.pairs().next().is_none() {
+        match fan {
+            Fan::Vulnerability { vulnerability, resources } => {
+                let scopes: Vec<Scope> = self.world.scopes().cloned().collect();
+                for scope in scopes {
+                    let resources = self.world.resources_in(&scope) & &resources;
+                    if resources.len() >= SUMMARY_FROM {
+                        self.push(Lane::Urgent, transition, Fan::Summary { scope, vulnerability, resources });
+                    }
+                }
+                let lane = if self.is_urgent(vulnerability) { Lane::Urgent } else { Lane::Ordinary };
+                self.push(lane, transition, Fan::Vulnerability { vulnerability, resources });
+            }
+            Fan::Resource { resource, vulnerabilities } => {
+                let urgent: RoaringBitmap = vulnerabilities.iter().filter(|id| self.is_urgent(*id)).collect();
+                let ordinary = vulnerabilities - &urgent;
+                self.push(Lane::Urgent, transition, Fan::Resource { resource, vulnerabilities: urgent });
+                self.push(Lane::Ordinary, transition, Fan::Resource { resource, vulnerabilities: ordinary });
+            }
+            other => self.push(Lane::Ordinary, transition, other),
+        }
+    }
+
+    /// Exploited, or critical. How far a resource can be reached is not known here yet, and the unknown counts as reachable.
+    fn is_urgent(&self, vulnerability: VulnerabilityId) -> bool {
+        let assessment = self.world.assessment(vulnerability);
+        assessment.is_some_and(|known| known.known_exploited.is_some() || known.severity == Severity::Critical)
+    }
+
+    fn push(&mut self, lane: Lane, transition: Option<Transition>, fan: Fan) {
+        if fan.is_empty() {
             return;
         }
         self.last_group += 1;
-        self.change.groups.push(OutboxGroup { id: self.last_group, at: self.at, transition, fan });
+        self.change.groups.push(OutboxGroup { lane, id: self.last_group, at: self.at, transition, fan });
     }
 
     /// Commits.

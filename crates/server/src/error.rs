@@ -21,6 +21,12 @@ pub enum ServerError {
     /// Of a target.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
+    /// Of the rules.
+    #[error(transparent)]
+    Rules(#[from] lestrade_events::RuleError),
+    /// A thread cannot be started.
+    #[error("no thread can be started: {0}")]
+    Thread(std::io::Error),
     /// A value cannot be encoded.
     #[error("a value cannot be encoded")]
     Encoding,

@@ -1,6 +1,7 @@
-//! The HTTP server: health, and the `inspector2` API for every other path.
+//! The HTTP server: health, the native API, and the `inspector2` API for every other path.
 
 use crate::Core;
+use crate::api::{self, Api};
 use crate::inspector2::{Front, router};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,12 +20,14 @@ pub async fn serve_http(
     listener: TcpListener,
     core: Arc<Core>,
     front: Arc<Front<Core>>,
+    api: Option<Api>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let app = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .with_state(core)
+        .merge(api.map(api::router).unwrap_or_default())
         .fallback_service(router(front));
     axum::serve(listener, app).with_graceful_shutdown(stop).await
 }

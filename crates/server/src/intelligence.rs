@@ -48,9 +48,11 @@ impl Core {
         let mut guard = self.world_mut();
         let old = self.index();
         let mut draft = Draft::new(self, &mut guard);
+        let mut told = (0, 0);
         match &old {
             Some(old) => {
                 let diff = new.diff(old.as_ref())?;
+                told = (diff.vulnerabilities.len() as u64, diff.rescored.len() as u64);
                 tracing::info!(generation = %id, changed = diff.vulnerabilities.len(), rescored = diff.rescored.len(), "applying intelligence");
                 diff.vulnerabilities.iter().try_for_each(|name| revise(&mut draft, &new, name))?;
                 // What is not installed anywhere has no number here, and nobody asks for its score.
@@ -61,7 +63,9 @@ impl Core {
                 }
             }
             None if !judged_before => {
-                everything(&draft, &new)?.iter().try_for_each(|name| revise(&mut draft, &new, name))?;
+                let names = everything(&draft, &new)?;
+                told.0 = names.len() as u64;
+                names.iter().try_for_each(|name| revise(&mut draft, &new, name))?;
             }
             None => {
                 tracing::warn!(generation = %id, "the generation that was applied is gone; everything is judged anew");
@@ -74,6 +78,7 @@ impl Core {
                 repair(&mut draft);
             }
         }
+        draft.tell(None, Fan::Intelligence { generation: id.to_string(), changed: told.0, rescored: told.1 });
         draft.change.cursors.push((INTELLIGENCE.to_owned(), id.as_str().as_bytes().to_vec()));
         draft.commit(self)?;
         // Still under the lock: nobody may judge by the one what the other has judged.

@@ -52,7 +52,10 @@ impl Core {
             }
         }
 
+        let scanned = identity.is_some() && identity != before.as_ref().and_then(|entry| entry.inventory);
+        let initial = before.as_ref().is_none_or(|entry| entry.inventory.is_none());
         let entry = ResourceEntry { resource, inventory: identity, coverage };
+        let moved: Vec<Coverage> = entry.coverage.iter().filter(|now| !is_told(before.as_ref(), now)).cloned().collect();
         if before.as_ref() != Some(&entry) {
             draft.change.resources.push((id, entry.clone().into()));
         }
@@ -66,8 +69,18 @@ impl Core {
             draft.tell(Some(Transition::Opened), Fan::Resource { resource: id, vulnerabilities: opened });
             draft.tell(Some(Transition::Closed), Fan::Resource { resource: id, vulnerabilities: closed });
         }
+        moved.into_iter().for_each(|coverage| draft.tell(None, Fan::Coverage { resource: id, coverage }));
+        if scanned {
+            draft.tell(None, Fan::Scan { resource: id, initial });
+        }
         draft.commit(self)
     }
+}
+
+/// Whether a coverage says nothing but what was known: when it was looked at last is no news.
+fn is_told(before: Option<&ResourceEntry>, now: &Coverage) -> bool {
+    let known = before.and_then(|entry| entry.coverage.iter().find(|known| known.kind == now.kind));
+    known.is_some_and(|known| known.reason == now.reason && known.detail == now.detail)
 }
 
 impl Draft<'_> {

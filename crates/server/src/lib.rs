@@ -4,10 +4,12 @@
 //! each reads what it needs, does what is missing and can be run again at any time. HTTP only reads the world and writes
 //! documents.
 
+mod api;
 mod core;
 mod deliver;
 mod error;
 mod http;
+mod hub;
 pub mod inspector2;
 mod intelligence;
 mod inventory;
@@ -15,10 +17,12 @@ mod load;
 mod reconcile;
 mod registry;
 
+pub use api::Api;
 pub use core::Core;
-pub use deliver::Deliver;
+pub use deliver::{Deliver, Plan};
 pub use error::ServerError;
 pub use http::serve_http;
+pub use hub::{Dispatch, Hub, HubSettings, Prune, TargetStatus};
 pub use intelligence::RefreshIntelligence;
 pub use inventory::Observation;
 pub use reconcile::{Outcome, Reconciler, Reconcilers, Signal};

@@ -16,6 +16,11 @@ pub trait Reconciler: Send {
     /// # Errors
     /// When something that it needs fails; it will be called again.
     fn reconcile(&mut self) -> Result<Outcome, ServerError>;
+
+    /// How long until it is to be called again at the latest, after the last call; none leaves it to its interval.
+    fn due(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// What a run did.
@@ -78,7 +83,7 @@ impl Reconcilers {
                     }
                 }
                 let backoff = Duration::from_millis(250).saturating_mul(1 << failures.min(8)).min(MAX_BACKOFF);
-                let pause = if failures > 0 { backoff } else { interval };
+                let pause = if failures > 0 { backoff } else { reconciler.due().map_or(interval, |due| due.min(interval)) };
                 if wait(&receiver, pause) == Wake::Stop {
                     break;
                 }

@@ -12,12 +12,14 @@ mod schema;
 mod sql_store;
 mod sqlite_engine;
 
-pub use change::{Change, Delivery, Document, Fan, LoadSink, OutboxGroup, StoredResource};
+pub use change::{
+    Change, Cursor, Delivery, Document, Fan, Item, Lane, Letter, LetterNote, LetterState, LoadSink, OutboxGroup, StoredResource,
+};
 pub use error::StoreError;
 use sql_store::SqlStore;
 
 use lestrade_findings::LogPosition;
-use lestrade_model::{Hash, Inventory, Scope};
+use lestrade_model::{Hash, Inventory, Scope, Timestamp};
 use std::path::Path;
 
 /// What a state is kept in.
@@ -43,23 +45,66 @@ pub trait Store: Send {
     /// When the engine fails or the row cannot be decoded.
     fn inventory(&mut self, id: &Hash) -> Result<Option<Inventory>, StoreError>;
 
-    /// Outbox groups after `after`, in order, at most `limit`.
+    /// Groups of a lane after `after`, in order, at most `limit`.
     ///
     /// # Errors
     /// When the engine fails or a row cannot be decoded.
-    fn groups_after(&mut self, after: LogPosition, limit: u32) -> Result<Vec<OutboxGroup>, StoreError>;
+    fn groups_after(&mut self, lane: Lane, after: LogPosition, limit: u32) -> Result<Vec<OutboxGroup>, StoreError>;
 
-    /// How far a target has been served.
+    /// Groups of both lanes after `after`, in order, at most `limit`.
     ///
     /// # Errors
-    /// When the engine fails or the row cannot be decoded.
-    fn delivery(&mut self, target: &str) -> Result<Delivery, StoreError>;
+    /// When the engine fails or a row cannot be decoded.
+    fn history(&mut self, after: LogPosition, limit: u32) -> Result<Vec<OutboxGroup>, StoreError>;
 
-    /// Notes how far a target has been served.
+    /// The first group of a lane after `after`, and how many there are.
     ///
     /// # Errors
     /// When the engine fails.
-    fn set_delivery(&mut self, target: &str, delivery: &Delivery) -> Result<(), StoreError>;
+    fn pending(&mut self, lane: Lane, after: LogPosition) -> Result<(Option<LogPosition>, u64), StoreError>;
+
+    /// One group, if it is still kept.
+    ///
+    /// # Errors
+    /// When the engine fails or the row cannot be decoded.
+    fn group(&mut self, id: LogPosition) -> Result<Option<OutboxGroup>, StoreError>;
+
+    /// Forgets groups up to `upto`, except the last one of all and those that letters are about. Answers how many.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn prune_outbox(&mut self, upto: LogPosition) -> Result<u64, StoreError>;
+
+    /// How far a target has been served; none when it is new.
+    ///
+    /// # Errors
+    /// When the engine fails or the row cannot be decoded.
+    fn delivery(&mut self, target: &str) -> Result<Option<Delivery>, StoreError>;
+
+    /// Notes how far a target has been served, together with the letters that were set aside on the way and those that are done
+    /// with.
+    ///
+    /// # Errors
+    /// When the engine fails; then nothing of it is kept.
+    fn settle(&mut self, target: &str, delivery: &Delivery, put: &[Letter], done: &[String]) -> Result<(), StoreError>;
+
+    /// Letters of a target in a state that are due by `due`, the longest due first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the engine fails or a row cannot be decoded.
+    fn letters(&mut self, target: &str, state: LetterState, due: Timestamp, limit: u32) -> Result<Vec<Letter>, StoreError>;
+
+    /// How many letters of a target are in a state.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn count_letters(&mut self, target: &str, state: LetterState) -> Result<u64, StoreError>;
+
+    /// Has dead letters of a target tried again, one or all; answers how many.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn redrive(&mut self, target: &str, id: Option<&str>, now: Timestamp) -> Result<u64, StoreError>;
 
     /// A cursor of a reconciler.
     ///

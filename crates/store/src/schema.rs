@@ -4,7 +4,8 @@ use crate::StoreError;
 use crate::engine::Engine;
 
 /// The schema that this version writes. A migration is added at the end of [`MIGRATIONS`] and never changed again.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE components (id $INT PRIMARY KEY, body $BLOB NOT NULL);
 CREATE TABLE match_sets (id $INT PRIMARY KEY, body $BLOB NOT NULL);
 CREATE TABLE vulnerabilities (id $INT PRIMARY KEY, name TEXT NOT NULL);
@@ -15,7 +16,16 @@ CREATE TABLE outbox (id $INT PRIMARY KEY, body $BLOB NOT NULL);
 CREATE TABLE deliveries (target TEXT PRIMARY KEY, body $BLOB NOT NULL);
 CREATE TABLE cursors (name TEXT PRIMARY KEY, body $BLOB NOT NULL);
 CREATE TABLE documents (scope TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (scope, kind, key));
-"];
+",
+    "
+ALTER TABLE outbox ADD COLUMN lane $INT NOT NULL DEFAULT 1;
+CREATE INDEX outbox_by_lane ON outbox (lane, id);
+CREATE TABLE letters (target TEXT NOT NULL, id TEXT NOT NULL, state $INT NOT NULL, due $INT NOT NULL, about $INT NOT NULL,
+    body $BLOB NOT NULL, PRIMARY KEY (target, id));
+CREATE INDEX letters_by_due ON letters (target, state, due);
+CREATE INDEX letters_by_group ON letters (about);
+",
+];
 
 /// Brings a store to the present schema.
 pub(crate) fn migrate<E: Engine>(engine: &mut E) -> Result<(), StoreError> {

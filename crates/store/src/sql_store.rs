@@ -1,9 +1,9 @@
 //! The store over any engine.
 
-use crate::engine::{Engine, Row, Value};
-use crate::{Change, Delivery, Document, LoadSink, OutboxGroup, Store, StoreError, schema};
+use crate::engine::{Engine, Row, Statement, Value};
+use crate::{Change, Cursor, Delivery, Document, Lane, Letter, LetterState, LoadSink, OutboxGroup, Store, StoreError, schema};
 use lestrade_findings::LogPosition;
-use lestrade_model::{Hash, Inventory, Scope};
+use lestrade_model::{Hash, Inventory, Scope, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -28,6 +28,37 @@ fn place(position: LogPosition) -> Value {
     Value::Int(i64::try_from(position).unwrap_or(i64::MAX))
 }
 
+const fn lane(lane: Lane) -> Value {
+    Value::Int(match lane {
+        Lane::Urgent => 0,
+        Lane::Ordinary => 1,
+    })
+}
+
+const fn state(state: LetterState) -> Value {
+    Value::Int(match state {
+        LetterState::Waiting => 0,
+        LetterState::Dead => 1,
+    })
+}
+
+/// A row of `lane, body`.
+fn group(row: &Row) -> Result<OutboxGroup, StoreError> {
+    let group: OutboxGroup = decode(row.blob(1, "outbox")?, "outbox")?;
+    let lane = if row.int(0, "outbox")? == 0 { Lane::Urgent } else { Lane::Ordinary };
+    Ok(OutboxGroup { lane, ..group })
+}
+
+/// A row of `id, state, due, body`.
+fn letter(row: &Row) -> Result<Letter, StoreError> {
+    Ok(Letter {
+        id: row.text(0, "letters")?.to_owned(),
+        state: if row.int(1, "letters")? == 0 { LetterState::Waiting } else { LetterState::Dead },
+        due: Timestamp::from_millis(row.int(2, "letters")?),
+        note: decode(row.blob(3, "letters")?, "letters")?,
+    })
+}
+
 fn number(row: &Row, table: &'static str) -> Result<u32, StoreError> {
     u32::try_from(row.int(0, table)?).map_err(|_| StoreError::Damaged { table })
 }
@@ -42,13 +73,13 @@ impl<E: Engine> SqlStore<E> {
         Ok(Self { engine })
     }
 
-    fn one<T: DeserializeOwned>(&mut self, sql: &'static str, key: Value, table: &'static str) -> Result<Option<T>, StoreError> {
-        let mut found = None;
-        self.engine.query((sql, &[key]), &mut |row| {
-            found = Some(decode(row.blob(0, table)?, table)?);
+    fn groups(&mut self, statement: Statement<'_>) -> Result<Vec<OutboxGroup>, StoreError> {
+        let mut groups = Vec::new();
+        self.engine.query(statement, &mut |row| {
+            groups.push(group(&row)?);
             Ok(())
         })?;
-        Ok(found)
+        Ok(groups)
     }
 }
 
@@ -106,7 +137,8 @@ impl<E: Engine> Store for SqlStore<E> {
                 run(("INSERT INTO episodes (position, body) VALUES ($1, $2)", &[place(episode.position), encode(episode)?]))?;
             }
             for group in &change.groups {
-                run(("INSERT INTO outbox (id, body) VALUES ($1, $2)", &[place(group.id), encode(group)?]))?;
+                let row = [place(group.id), lane(group.lane), encode(group)?];
+                run(("INSERT INTO outbox (id, lane, body) VALUES ($1, $2, $3)", &row))?;
             }
             for (name, cursor) in &change.cursors {
                 let row = [Value::Text(name.clone()), Value::Blob(cursor.clone())];
@@ -131,25 +163,110 @@ impl<E: Engine> Store for SqlStore<E> {
         Ok(found)
     }
 
-    fn groups_after(&mut self, after: LogPosition, limit: u32) -> Result<Vec<OutboxGroup>, StoreError> {
-        let mut groups = Vec::new();
+    fn groups_after(&mut self, of: Lane, after: LogPosition, limit: u32) -> Result<Vec<OutboxGroup>, StoreError> {
+        let parameters = [lane(of), place(after), Value::Int(limit.into())];
+        self.groups(("SELECT lane, body FROM outbox WHERE lane = $1 AND id > $2 ORDER BY id LIMIT $3", &parameters))
+    }
+
+    fn history(&mut self, after: LogPosition, limit: u32) -> Result<Vec<OutboxGroup>, StoreError> {
         let parameters = [place(after), Value::Int(limit.into())];
-        self.engine.query(("SELECT body FROM outbox WHERE id > $1 ORDER BY id LIMIT $2", &parameters), &mut |row| {
-            groups.push(decode(row.blob(0, "outbox")?, "outbox")?);
+        self.groups(("SELECT lane, body FROM outbox WHERE id > $1 ORDER BY id LIMIT $2", &parameters))
+    }
+
+    fn pending(&mut self, of: Lane, after: LogPosition) -> Result<(Option<LogPosition>, u64), StoreError> {
+        let damaged = |_| StoreError::Damaged { table: "outbox" };
+        let (mut next, mut count) = (None, 0);
+        let parameters = [lane(of), place(after)];
+        self.engine.query(("SELECT id FROM outbox WHERE lane = $1 AND id > $2 ORDER BY id LIMIT 1", &parameters), &mut |row| {
+            next = Some(u64::try_from(row.int(0, "outbox")?).map_err(damaged)?);
             Ok(())
         })?;
-        Ok(groups)
+        self.engine.query(("SELECT COUNT(*) FROM outbox WHERE lane = $1 AND id > $2", &parameters), &mut |row| {
+            count = u64::try_from(row.int(0, "outbox")?).map_err(damaged)?;
+            Ok(())
+        })?;
+        Ok((next, count))
     }
 
-    fn delivery(&mut self, target: &str) -> Result<Delivery, StoreError> {
-        let key = Value::Text(target.to_owned());
-        Ok(self.one("SELECT body FROM deliveries WHERE target = $1", key, "deliveries")?.unwrap_or_default())
+    fn group(&mut self, id: LogPosition) -> Result<Option<OutboxGroup>, StoreError> {
+        Ok(self.groups(("SELECT lane, body FROM outbox WHERE id = $1", &[place(id)]))?.pop())
     }
 
-    fn set_delivery(&mut self, target: &str, delivery: &Delivery) -> Result<(), StoreError> {
-        let row = [Value::Text(target.to_owned()), encode(delivery)?];
-        let sql = "INSERT INTO deliveries (target, body) VALUES ($1, $2) ON CONFLICT (target) DO UPDATE SET body = excluded.body";
-        self.engine.execute((sql, &row)).map(|_| ())
+    fn prune_outbox(&mut self, upto: LogPosition) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM outbox WHERE id <= $1 AND id < (SELECT MAX(id) FROM outbox) \
+                   AND NOT EXISTS (SELECT 1 FROM letters WHERE letters.about = outbox.id)";
+        self.engine.execute((sql, &[place(upto)]))
+    }
+
+    fn delivery(&mut self, target: &str) -> Result<Option<Delivery>, StoreError> {
+        let mut found = None;
+        let key = [Value::Text(target.to_owned())];
+        self.engine.query(("SELECT body FROM deliveries WHERE target = $1", &key), &mut |row| {
+            let bytes = row.blob(0, "deliveries")?;
+            // What an earlier version wrote is the beginning of what this one writes.
+            let earlier = |_| decode::<Cursor>(bytes, "deliveries").map(|ordinary| Delivery { ordinary, ..Delivery::default() });
+            found = Some(decode(bytes, "deliveries").or_else(earlier)?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn settle(&mut self, target: &str, delivery: &Delivery, put: &[Letter], done: &[String]) -> Result<(), StoreError> {
+        let key = || Value::Text(target.to_owned());
+        self.engine.transact(&mut |run| {
+            let sql = "INSERT INTO deliveries (target, body) VALUES ($1, $2) ON CONFLICT (target) DO UPDATE SET body = excluded.body";
+            run((sql, &[key(), encode(delivery)?]))?;
+            for letter in put {
+                let row = [
+                    key(),
+                    Value::Text(letter.id.clone()),
+                    state(letter.state),
+                    Value::Int(letter.due.as_millis()),
+                    place(letter.note.group),
+                    encode(&letter.note)?,
+                ];
+                let sql = "INSERT INTO letters (target, id, state, due, about, body) VALUES ($1, $2, $3, $4, $5, $6) \
+                           ON CONFLICT (target, id) DO UPDATE SET state = excluded.state, due = excluded.due, body = excluded.body";
+                run((sql, &row))?;
+            }
+            for id in done {
+                run(("DELETE FROM letters WHERE target = $1 AND id = $2", &[key(), Value::Text(id.clone())]))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn letters(&mut self, target: &str, of: LetterState, due: Timestamp, limit: u32) -> Result<Vec<Letter>, StoreError> {
+        let mut letters = Vec::new();
+        let parameters = [Value::Text(target.to_owned()), state(of), Value::Int(due.as_millis()), Value::Int(limit.into())];
+        let sql = "SELECT id, state, due, body FROM letters WHERE target = $1 AND state = $2 AND due <= $3 ORDER BY due, id LIMIT $4";
+        self.engine.query((sql, &parameters), &mut |row| {
+            letters.push(letter(&row)?);
+            Ok(())
+        })?;
+        Ok(letters)
+    }
+
+    fn count_letters(&mut self, target: &str, of: LetterState) -> Result<u64, StoreError> {
+        let mut count = 0;
+        let parameters = [Value::Text(target.to_owned()), state(of)];
+        self.engine.query(("SELECT COUNT(*) FROM letters WHERE target = $1 AND state = $2", &parameters), &mut |row| {
+            count = u64::try_from(row.int(0, "letters")?).map_err(|_| StoreError::Damaged { table: "letters" })?;
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    fn redrive(&mut self, target: &str, id: Option<&str>, now: Timestamp) -> Result<u64, StoreError> {
+        let due = Value::Int(now.as_millis());
+        let target = Value::Text(target.to_owned());
+        match id {
+            Some(id) => {
+                let sql = "UPDATE letters SET state = 0, due = $1 WHERE target = $2 AND state = 1 AND id = $3";
+                self.engine.execute((sql, &[due, target, Value::Text(id.to_owned())]))
+            }
+            None => self.engine.execute(("UPDATE letters SET state = 0, due = $1 WHERE target = $2 AND state = 1", &[due, target])),
+        }
     }
 
     fn cursor(&mut self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -186,5 +303,24 @@ impl<E: Engine> Store for SqlStore<E> {
     fn delete_document(&mut self, scope: &Scope, kind: &str, key: &str) -> Result<bool, StoreError> {
         let row = [Value::Text(scope.to_string()), Value::Text(kind.to_owned()), Value::Text(key.to_owned())];
         Ok(self.engine.execute(("DELETE FROM documents WHERE scope = $1 AND kind = $2 AND key = $3", &row))? > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_version_noted_of_a_target_is_still_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = {
+            let path = folder.path().join("state.db");
+            SqlStore::open(crate::sqlite_engine::SqliteEngine::open(&path).unwrap()).unwrap()
+        };
+        let earlier = encode(&(5_u64, 17_u64, 2_u32)).unwrap();
+        let row = [Value::Text("hook".into()), earlier];
+        store.engine.execute(("INSERT INTO deliveries (target, body) VALUES ($1, $2)", &row)).unwrap();
+        let ordinary = Cursor { done: 5, within: 17, attempts: 2 };
+        assert_eq!(store.delivery("hook").unwrap(), Some(Delivery { ordinary, ..Delivery::default() }));
     }
 }

@@ -73,6 +73,10 @@ pub(crate) enum Command {
     Exposure(ExposureArgs),
     /// Rules for events: what is there, and what each would do.
     Rules(RulesArgs),
+    /// What the server told, and telling it again.
+    Events(EventsArgs),
+    /// Those that get the events: how they stand, and what they did not take.
+    Targets(TargetsArgs),
     /// Vulnerability intelligence: bring in, look at.
     Db(Db),
     /// Never stops watching.
@@ -151,10 +155,15 @@ pub(crate) struct RulesArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RulesWhat {
-    /// The rules of a file or folder.
+    /// The rules of a file or folder; without one, those in force at the running server.
     List {
         /// A TOML or JSON file, or a folder of them.
-        rules: PathBuf,
+        rules: Option<PathBuf>,
+    },
+    /// Puts a file of rules into the folder of rules, if all of them are right with it there.
+    Add {
+        /// A TOML or JSON file.
+        file: PathBuf,
     },
     /// Whether a pattern matches events; if not, the first field that does not. Exits with 1 when one does not match.
     Test {
@@ -167,8 +176,84 @@ pub(crate) enum RulesWhat {
     DryRun {
         /// A TOML or JSON file, or a folder of them.
         rules: PathBuf,
-        /// A file with an event, a list of events, or one on each line.
-        events: PathBuf,
+        /// A file with an event, a list of events, or one on each line; without one, the last events of the running server.
+        events: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    #[command(subcommand)]
+    pub(crate) what: EventsWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventsWhat {
+    /// Events as lines of JSON: the last ones, or those after a place in the outbox.
+    Tail {
+        /// A place in the outbox.
+        #[arg(long, value_name = "PLACE")]
+        after: Option<u64>,
+        /// How many at a time.
+        #[arg(short = 'n', long, default_value_t = 100)]
+        lines: u16,
+        /// Goes on with what comes.
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Sends a target again what was told after a place in the outbox, under the same ids.
+    Replay {
+        /// The target's name.
+        target: String,
+        /// The place; 0 is the first that is kept.
+        #[arg(long, value_name = "PLACE")]
+        after: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TargetsArgs {
+    #[command(subcommand)]
+    pub(crate) what: TargetsWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TargetsWhat {
+    /// The targets, how far behind they are, and what they did not take.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sends a target an event that says that it is a test.
+    Test {
+        /// The target's name.
+        target: String,
+    },
+    /// What a target refused or did not take in time.
+    DeadLetters {
+        /// The target's name.
+        target: String,
+        /// Those that are still tried, instead.
+        #[arg(long)]
+        waiting: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sends dead letters again: all of a target, or one.
+    Redrive {
+        /// The target's name.
+        target: String,
+        /// The letter's id.
+        id: Option<String>,
+    },
+    /// Takes back what a target did to a resource, such as isolating an instance.
+    Undo {
+        /// The target's name.
+        target: String,
+        /// The resource.
+        resource: String,
     },
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod db;
 pub(crate) mod diff;
+pub(crate) mod events;
 mod exceptions;
 pub(crate) mod explain;
 pub(crate) mod exposure;
@@ -17,6 +18,7 @@ pub(crate) mod rules;
 pub(crate) mod scan;
 pub(crate) mod serve;
 mod target;
+pub(crate) mod targets;
 
 use crate::exit::Exit;
 use crate::failure::Failure;

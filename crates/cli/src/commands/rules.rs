@@ -1,10 +1,13 @@
 //! `lestrade rules`: which events a rule is about, tried before it acts.
 
+use super::events::last;
 use crate::args::RulesWhat;
+use crate::config::Settings;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::input;
 use crate::output;
+use crate::remote::Remote;
 use lestrade_events::{EventFields, NotAnEvent, Pattern, Rule, Rules};
 use lestrade_report::printable;
 use serde_json::Value;
@@ -14,11 +17,14 @@ use std::path::Path;
 /// The largest file of events.
 const MAX_EVENTS: u64 = 256 << 20;
 
-pub(crate) fn run(what: &RulesWhat) -> Result<Exit, Failure> {
+pub(crate) fn run(settings: &Settings, what: &RulesWhat) -> Result<Exit, Failure> {
     match what {
-        RulesWhat::List { rules } => list(rules),
+        RulesWhat::List { rules: Some(rules) } => list(rules),
+        RulesWhat::List { rules: None } => in_force(&Remote::of(settings)?),
+        RulesWhat::Add { file } => add(settings, file),
         RulesWhat::Test { pattern, event } => test(pattern, event),
-        RulesWhat::DryRun { rules, events } => dry_run(rules, events),
+        RulesWhat::DryRun { rules, events: Some(events) } => dry_run(rules, self::events(events)?, events),
+        RulesWhat::DryRun { rules, events: None } => dry_run(rules, last(settings)?, Path::new("the server's events")),
     }
 }
 
@@ -54,7 +60,7 @@ fn list(path: &Path) -> Result<Exit, Failure> {
     let mut out = String::new();
     for rule in rules.all() {
         let state = if rule.enabled { "in force" } else { "off" };
-        let words = if rule.transformer.is_some() { ", in its own words" } else { "" };
+        let words = if rule.words.is_some() { ", in its own words" } else { "" };
         let _ = writeln!(out, "{:<24} {state:<8} to {}{words}", printable(&rule.name), printable(&rule.targets.join(", ")));
         if !rule.description.is_empty() {
             let _ = writeln!(out, "  {}", printable(&rule.description));
@@ -88,11 +94,60 @@ fn name(event: &Value) -> String {
     event["id"].as_str().map(|id| format!("{}: ", printable(&id.chars().take(64).collect::<String>()))).unwrap_or_default()
 }
 
-fn dry_run(path: &Path, from: &Path) -> Result<Exit, Failure> {
+/// The rules in force at a server, and why what is in its folder is not.
+fn in_force(remote: &Remote) -> Result<Exit, Failure> {
+    let answer = remote.get("rules", &[])?;
+    let mut out = String::new();
+    for rule in answer["rules"].as_array().into_iter().flatten() {
+        let text = |name: &str| rule[name].as_str().unwrap_or_default();
+        let targets = rule["targets"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+        let state = if rule["enabled"] == true { "in force" } else { "off" };
+        let _ = writeln!(out, "{:<24} {state:<8} to {}", printable(text("name")), printable(&targets));
+        if !text("description").is_empty() {
+            let _ = writeln!(out, "  {}", printable(text("description")));
+        }
+    }
+    if let Some(problem) = answer["problem"].as_str() {
+        let _ = writeln!(out, "! the folder is not taken as it is now: {}", printable(problem));
+    }
+    output::write(None, &out)?;
+    Ok(Exit::Ok)
+}
+
+/// Copies a file into the folder of rules beside a trial of the whole: what would be refused never gets there.
+fn add(settings: &Settings, file: &Path) -> Result<Exit, Failure> {
+    let Some(folder) = settings.text("rules").map(Path::new) else {
+        return Err(Failure::new("E0344", Exit::Usage, "there is no folder of rules").try_("lestrade rules add FILE --set rules=FOLDER"));
+    };
+    let io = |error: std::io::Error| {
+        Failure::new("E0344", Exit::Input, format!("'{}' cannot be put into the folder", file.display())).cause(error)
+    };
+    let Some(name) = file.file_name().filter(|_| file.extension().is_some_and(|end| end == "toml" || end == "json")) else {
+        return Err(Failure::new("E0344", Exit::Usage, format!("'{}' is neither TOML nor JSON", file.display())));
+    };
+    std::fs::create_dir_all(folder).map_err(io)?;
+    let text = read(file)?;
+    let trial = tempfile::tempdir_in(folder).map_err(io)?;
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if let Some(name) = path.file_name().filter(|_| path.is_file()) {
+            std::fs::copy(&path, trial.path().join(name)).map_err(io)?;
+        }
+    }
+    let tried = trial.path().join(name);
+    std::fs::write(&tried, text).map_err(io)?;
+    let rules = rules(trial.path())?;
+    std::fs::rename(&tried, folder.join(name)).map_err(io)?;
+    let (rules, targets) = (rules.all().count(), rules.targets().count());
+    output::write(None, &format!("'{}' is in the folder: {rules} rules and {targets} targets there now\n", file.display()))?;
+    Ok(Exit::Ok)
+}
+
+fn dry_run(path: &Path, events: Vec<Value>, from: &Path) -> Result<Exit, Failure> {
     let rules = rules(path)?;
     let mut out = String::new();
     let (mut count, mut unmatched) = (0_usize, 0_usize);
-    for event in events(from)? {
+    for event in events {
         count += 1;
         let fields = EventFields::of(&event).map_err(|error| not_an_event(from, &error))?;
         let matching = rules.matching(&fields);
@@ -110,5 +165,6 @@ fn dry_run(path: &Path, from: &Path) -> Result<Exit, Failure> {
 }
 
 fn words(rule: &Rule, event: &Value) -> Option<String> {
-    Some(rule.transformer.as_ref()?.apply(event, &rule.name))
+    let applied = rule.words.as_ref()?.apply(event, &rule.name);
+    Some(applied.unwrap_or_else(|reason| format!("! its message cannot be made of this event: {reason}")))
 }

@@ -6,14 +6,16 @@ use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::{docker_auth, output};
+use crate::{docker_auth, output, remote};
 use lestrade_advisories::Library;
 use lestrade_artifact::RegistryClient;
-use lestrade_events::{EgressPolicy, JsonLines, Target, Webhook};
+use lestrade_events::{EgressPolicy, Kinds, LocalSecrets, TargetRecord};
 use lestrade_extract::DirectoryCache;
 use lestrade_model::Scope;
 use lestrade_server::inspector2::{Front, Key, Principal, Role};
-use lestrade_server::{Core, Deliver, Reconcilers, RefreshIntelligence, ServerError, Signal, WatchRegistry, serve_http};
+use lestrade_server::{
+    Api, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal, WatchRegistry, serve_http,
+};
 use lestrade_store::StoreError;
 use lestrade_wire::sigv4::SecretKey;
 use std::collections::HashMap;
@@ -21,12 +23,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long targets that failed wait before they are looked at again without a signal.
-const DELIVER_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the folder of rules is looked at.
+const RULES_INTERVAL: Duration = Duration::from_secs(2);
+/// How often the outbox is pruned.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 
 pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failure> {
     start_logging();
@@ -52,15 +56,19 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     let keys = keys(&state.join("aws-credentials"), &scope).map_err(io)?;
 
     let mut reconcilers = Reconcilers::default();
-    let mut told = Vec::new();
-    for target in targets(settings)? {
-        let deliver = Deliver::new(Arc::clone(&core), target).map_err(|error| server_failure(&error))?;
-        told.push(reconcilers.run(deliver, DELIVER_INTERVAL, vec![]).map_err(io)?);
-    }
+    let hub = Arc::new(Hub::new(Arc::clone(&core), targets(settings, &scope)));
+    let dispatch = Dispatch::new(Arc::clone(&hub)).map_err(|error| match error {
+        ServerError::Rules(error) => Failure::new("E0341", Exit::Input, "the rules are not taken, none of them").cause(error),
+        ServerError::Delivery(error) => Failure::new("E0215", Exit::Usage, error.to_string()),
+        other => server_failure(&other),
+    })?;
+    let told = vec![reconcilers.run(dispatch, RULES_INTERVAL, vec![]).map_err(io)?];
+    reconcilers.run(Prune(Arc::clone(&hub)), PRUNE_INTERVAL, vec![]).map_err(io)?;
     let intelligence = Duration::from_secs(settings.number("intelligence-interval"));
     reconcilers.run(RefreshIntelligence(Arc::clone(&core)), intelligence, told.clone()).map_err(io)?;
     watch(settings, arguments, &core, &scope, &mut reconcilers, &told)?;
 
+    let token = api_token(&remote::token_file(&state)).map_err(io)?;
     let front = Arc::new(Front::new(Arc::clone(&core), keys, token_key));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io)?;
     runtime.block_on(async {
@@ -68,6 +76,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
             Failure::new("E0322", Exit::Input, format!("{address} cannot be listened on")).cause(error).try_("--set listen=127.0.0.1:0")
         })?;
         let bound = listener.local_addr().map_err(io)?;
+        std::fs::write(remote::address_file(&state), format!("http://{bound}\n")).map_err(io)?;
         // Whoever started us may not read what we say: that is no reason to stop.
         let _ = output::write(
             None,
@@ -78,7 +87,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
                 scope.region
             ),
         );
-        serve_http(listener, Arc::clone(&core), front, stopped()).await.map_err(io)
+        serve_http(listener, Arc::clone(&core), front, Some(Api::new(hub, &token)), stopped()).await.map_err(io)
     })?;
     drop(reconcilers);
     Ok(Exit::Ok)
@@ -150,17 +159,28 @@ fn watch(
     Ok(())
 }
 
-fn targets(settings: &Settings) -> Result<Vec<Box<dyn Target>>, Failure> {
-    let unusable = |error: lestrade_events::DeliveryError| Failure::new("E0215", Exit::Usage, error.to_string());
-    let mut targets: Vec<Box<dyn Target>> = Vec::new();
-    if let Some(path) = settings.text("json-lines") {
-        targets.push(Box::new(JsonLines::open(Path::new(path)).map_err(unusable)?));
+/// What is sent where: the rules, and the two targets that settings name.
+fn targets(settings: &Settings, home: &Scope) -> HubSettings {
+    let option = |name: &str, value: &str| serde_json::Map::from_iter([(name.to_owned(), value.into())]);
+    let lines = settings.text("json-lines").map(|path| TargetRecord::simple("json-lines", "json-lines", option("path", path)));
+    let webhook = settings.text("webhook").map(|url| TargetRecord::simple("webhook", "webhook", option("url", url)));
+    HubSettings {
+        kinds: Kinds::standard(),
+        secrets: Arc::new(LocalSecrets),
+        egress: if settings.flag("allow-private-targets") { EgressPolicy::AllowPrivate } else { EgressPolicy::PublicOnly },
+        home: home.clone(),
+        rules: settings.text("rules").map(PathBuf::from),
+        everything: lines.into_iter().chain(webhook).collect(),
     }
-    if let Some(url) = settings.text("webhook") {
-        let policy = if settings.flag("allow-private-targets") { EgressPolicy::AllowPrivate } else { EgressPolicy::PublicOnly };
-        targets.push(Box::new(Webhook::new(url, policy).map_err(unusable)?));
+}
+
+/// The token of the native API: made at the first start, for whoever may read the state folder.
+fn api_token(path: &Path) -> std::io::Result<String> {
+    if !path.exists() {
+        let token = format!("lestrade_{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+        write_secret(path, token.as_bytes())?;
     }
-    Ok(targets)
+    Ok(std::fs::read_to_string(path)?.trim().to_owned())
 }
 
 /// 32 random bytes that stay the same from start to start.

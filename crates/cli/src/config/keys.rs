@@ -110,6 +110,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("registries", Kind::List, "", "Registries that `serve` watches: host[:port], separated by commas."),
     key("registry-interval", Kind::Number(1, 86_400), "30", "Seconds between two looks at a registry."),
     key("intelligence-interval", Kind::Number(1, 86_400), "2", "Seconds between two looks for new intelligence."),
+    key("rules", Kind::Text, "", "A folder (or file) of rules and targets for events; read again whenever it changes."),
     key("state-dir", Kind::Text, "{state}", "What must not be lost."),
     secret("store", Kind::Text, "{state}/state.db", "Where truth is kept: an SQLite file, or postgres://…"),
     key("wolfi-secdb-url", Kind::Text, "https://packages.wolfi.dev/os", "The folder of Wolfi's security.json."),

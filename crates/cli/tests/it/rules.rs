@@ -4,6 +4,16 @@ use crate::lab::Lab;
 use serde_json::json;
 
 const RULES: &str = r#"
+[[target]]
+name = "on-call"
+kind = "slack"
+url = "env:SLACK_URL"
+
+[[target]]
+name = "file"
+kind = "json-lines"
+path = "events.jsonl"
+
 [[rule]]
 name = "exploited"
 description = "What is known to be exploited goes to who is on call."

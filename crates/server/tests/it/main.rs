@@ -2,14 +2,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use lestrade_advisories::{Importer, Library};
-use lestrade_events::{DeliveryError, Event, Target};
 use lestrade_findings::{Criteria, FEW_RESOURCES, FindingView, PageRequest, Sort, list};
 use lestrade_model::*;
-use lestrade_server::{Core, Deliver, Observation, Reconciler};
+use lestrade_server::{Core, Observation};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+
+mod delivery;
 
 const HOUR: i64 = 3_600_000;
 
@@ -41,6 +42,10 @@ impl Lab {
 
     fn later(&self, millis: i64) {
         self.clock.0.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn library(&self) -> Library {
@@ -186,66 +191,6 @@ fn a_look_that_brought_nothing_closes_nothing() {
     core.observe(observation("image-a", &[("left-pad", "1.0.0")])).unwrap();
     core.observe(Observation { inventory: None, ..observation("image-a", &[]) }).unwrap();
     assert_eq!(summary(&core), ["CVE-2024-1 image-a ACTIVE left-pad@1.0.0"]);
-}
-
-/// Takes events, and fails when told to.
-struct Sink {
-    taken: Arc<Mutex<Vec<(String, String)>>>,
-    failing: Arc<Mutex<u32>>,
-}
-
-impl Target for Sink {
-    fn name(&self) -> &str {
-        "sink"
-    }
-    fn deliver(&mut self, event: &Event) -> Result<(), DeliveryError> {
-        let mut failing = self.failing.lock().unwrap();
-        if *failing > 0 {
-            *failing -= 1;
-            return Err(DeliveryError::Retry("told to".into()));
-        }
-        let detail = &event.body["detail"];
-        let text = format!(
-            "{} {}",
-            detail["packageVulnerabilityDetails"]["vulnerabilityId"].as_str().unwrap(),
-            detail["status"].as_str().unwrap()
-        );
-        self.taken.lock().unwrap().push((event.id.clone(), text));
-        Ok(())
-    }
-}
-
-#[test]
-fn every_change_is_told_once_through_failures_and_restarts() {
-    let mut lab = Lab::new();
-    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
-    let (taken, failing) = (Arc::new(Mutex::new(vec![])), Arc::new(Mutex::new(2)));
-    let sink = || Box::new(Sink { taken: taken.clone(), failing: failing.clone() });
-    {
-        let core = lab.open();
-        let mut deliver = Deliver::new(core.clone(), sink()).unwrap();
-        core.observe(observation("image-a", &[("left-pad", "1.0.0")])).unwrap();
-        assert!(deliver.reconcile().is_err() && deliver.reconcile().is_err());
-        deliver.reconcile().unwrap();
-        lab.publish(record("CVE-2024-2", "left-pad", "9.0.0"));
-        core.refresh_intelligence().unwrap();
-    }
-    let core = lab.open();
-    let mut deliver = Deliver::new(core.clone(), sink()).unwrap();
-    deliver.reconcile().unwrap();
-    let mut withdrawn = record("CVE-2024-1", "left-pad", "2.0.0");
-    withdrawn["withdrawn"] = json!("2026-11-23T00:00:00Z");
-    lab.publish(withdrawn);
-    core.refresh_intelligence().unwrap();
-    deliver.reconcile().unwrap();
-    deliver.reconcile().unwrap();
-    let taken = taken.lock().unwrap();
-    assert_eq!(
-        taken.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(),
-        ["CVE-2024-1 ACTIVE", "CVE-2024-2 ACTIVE", "CVE-2024-1 CLOSED"]
-    );
-    let ids: std::collections::BTreeSet<_> = taken.iter().map(|(id, _)| id).collect();
-    assert_eq!(ids.len(), 3);
 }
 
 #[test]

@@ -93,6 +93,7 @@ fn full_change() -> Change {
             body: EpisodeBody::Inventory { resource: 0, set: Some(0), previous: None, opened: bits(&[0]), closed: bits(&[]) },
         }],
         groups: vec![OutboxGroup {
+            lane: Lane::Urgent,
             id: 1,
             at,
             transition: Some(Transition::Opened),
@@ -136,24 +137,80 @@ fn a_change_that_fails_leaves_nothing(open: &dyn Fn() -> Box<dyn Store>) {
     store.commit(&Change { components: vec![(2, component("c"))], ..Change::default() }).unwrap();
 }
 
+fn outbox_group(id: LogPosition, lane: Lane) -> OutboxGroup {
+    OutboxGroup {
+        lane,
+        id,
+        at: Timestamp::from_millis(9),
+        transition: Some(Transition::Opened),
+        fan: Fan::Vulnerability { vulnerability: 3, resources: (0..100_000).collect() },
+    }
+}
+
 fn the_outbox_is_read_in_order(open: &dyn Fn() -> Box<dyn Store>) {
     let mut store = open();
-    let group = |id| OutboxGroup {
-        id,
-        at: Timestamp::from_millis(7),
-        transition: None,
-        fan: Fan::Vulnerability { vulnerability: 3, resources: (0..100_000).collect() },
+    let lane = |id| if id % 3 == 0 { Lane::Urgent } else { Lane::Ordinary };
+    store.commit(&Change { groups: (1..=9).map(|id| outbox_group(id, lane(id))).collect(), ..Change::default() }).unwrap();
+    let ids = |groups: Vec<OutboxGroup>| groups.iter().map(|group| group.id).collect::<Vec<_>>();
+    assert_eq!(ids(store.history(4, 3).unwrap()), [5, 6, 7]);
+    assert_eq!(ids(store.groups_after(Lane::Urgent, 0, 9).unwrap()), [3, 6, 9]);
+    let read = store.groups_after(Lane::Ordinary, 4, 3).unwrap();
+    assert_eq!(read, [outbox_group(5, Lane::Ordinary), outbox_group(7, Lane::Ordinary), outbox_group(8, Lane::Ordinary)]);
+    assert_eq!(store.pending(Lane::Urgent, 3).unwrap(), (Some(6), 2));
+    assert_eq!(store.pending(Lane::Urgent, 9).unwrap(), (None, 0));
+    assert_eq!(store.group(6).unwrap(), Some(outbox_group(6, Lane::Urgent)));
+
+    assert_eq!(store.delivery("hook").unwrap(), None);
+    let cursor = Cursor { done: 5, within: 17, attempts: 2 };
+    let delivery = Delivery { ordinary: cursor, urgent: Cursor { done: 6, ..Cursor::default() }, digests: vec![1, 2] };
+    store.settle("hook", &Delivery::default(), &[], &[]).unwrap();
+    store.settle("hook", &delivery, &[], &[]).unwrap();
+    assert_eq!(store.delivery("hook").unwrap(), Some(delivery));
+    assert_eq!(store.delivery("other").unwrap(), None);
+    let resources: RoaringBitmap = [7, 70_000, 900_000].into_iter().collect();
+    let items = |skip| Fan::Vulnerability { vulnerability: 3, resources: resources.clone() }.items_from(skip).collect::<Vec<_>>();
+    assert_eq!(items(0).len(), 3);
+    assert_eq!(items(1), [Item::Finding(70_000, 3), Item::Finding(900_000, 3)]);
+    assert_eq!(items(3), []);
+}
+
+fn letters_wait_and_are_sent_again(open: &dyn Fn() -> Box<dyn Store>) {
+    let mut store = open();
+    let at = Timestamp::from_millis;
+    let letter = |id: &str, state, due, group| Letter {
+        id: id.into(),
+        state,
+        due: at(due),
+        note: LetterNote {
+            group,
+            item: Item::Finding(1, 2),
+            attempts: 3,
+            uncertain: true,
+            happened: at(1),
+            tried: at(2),
+            reason: "the receiver answered 500".into(),
+            title: "t".into(),
+        },
     };
-    store.commit(&Change { groups: (1..=20).map(group).collect(), ..Change::default() }).unwrap();
-    let read = store.groups_after(4, 3).unwrap();
-    assert_eq!(read.iter().map(|g| g.id).collect::<Vec<_>>(), [5, 6, 7]);
-    assert_eq!(read[0], group(5));
-    assert_eq!(store.delivery("hook").unwrap(), Delivery::default());
-    let delivery = Delivery { done: 5, within: 17, attempts: 2 };
-    store.set_delivery("hook", &Delivery { done: 1, ..delivery.clone() }).unwrap();
-    store.set_delivery("hook", &delivery).unwrap();
-    assert_eq!(store.delivery("hook").unwrap(), delivery);
-    assert_eq!(store.delivery("other").unwrap(), Delivery::default());
+    let (waiting, dead) = (LetterState::Waiting, LetterState::Dead);
+    store.commit(&Change { groups: (101..=105).map(|id| outbox_group(id, Lane::Ordinary)).collect(), ..Change::default() }).unwrap();
+    let put = [letter("b", waiting, 20, 102), letter("a", waiting, 10, 101), letter("c", dead, 0, 103)];
+    store.settle("jira", &Delivery::default(), &put, &[]).unwrap();
+    let ids = |letters: Vec<Letter>| letters.iter().map(|letter| letter.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(store.letters("jira", waiting, at(19), 9).unwrap()), ["a"]);
+    assert_eq!(store.letters("jira", waiting, at(20), 9).unwrap(), [put[1].clone(), put[0].clone()]);
+    assert_eq!(ids(store.letters("other", waiting, at(99), 9).unwrap()), Vec::<String>::new());
+    assert_eq!((store.count_letters("jira", waiting).unwrap(), store.count_letters("jira", dead).unwrap()), (2, 1));
+
+    store.settle("jira", &Delivery::default(), &[letter("b", dead, 0, 102)], &["a".into()]).unwrap();
+    assert_eq!((store.count_letters("jira", waiting).unwrap(), store.count_letters("jira", dead).unwrap()), (0, 2));
+    assert!(store.prune_outbox(104).unwrap() > 0, "groups that nobody needs go");
+    let kept: Vec<_> = store.history(100, 9).unwrap().iter().map(|group| group.id).collect();
+    assert_eq!(kept, [102, 103, 105], "those of letters stay, and the last one of all");
+    assert_eq!(store.redrive("jira", Some("b"), at(50)).unwrap(), 1);
+    assert_eq!(store.redrive("jira", None, at(60)).unwrap(), 1);
+    assert_eq!(ids(store.letters("jira", waiting, at(60), 9).unwrap()), ["b", "c"]);
+    assert_eq!(store.redrive("jira", None, at(60)).unwrap(), 0);
 }
 
 fn documents_belong_to_their_scope(open: &dyn Fn() -> Box<dyn Store>) {
@@ -181,8 +238,13 @@ fn a_state_has_one_writer(location: &str) {
 /// Runs the suite, each case on a store of its own.
 fn conformance(location: &dyn Fn() -> String) {
     type Case = fn(&dyn Fn() -> Box<dyn Store>);
-    let cases: [Case; 4] =
-        [what_is_committed_is_loaded, a_change_that_fails_leaves_nothing, the_outbox_is_read_in_order, documents_belong_to_their_scope];
+    let cases: [Case; 5] = [
+        what_is_committed_is_loaded,
+        a_change_that_fails_leaves_nothing,
+        the_outbox_is_read_in_order,
+        letters_wait_and_are_sent_again,
+        documents_belong_to_their_scope,
+    ];
     for case in cases {
         let location = location();
         case(&|| lestrade_testkit::until("the store opens", std::time::Duration::from_secs(10), || open(&location).ok()).unwrap());

@@ -1,0 +1,80 @@
+//! The native API, `/api/v1`: what Inspector's has not. JSON; a bearer token.
+
+mod events;
+mod targets;
+
+use crate::ServerError;
+use crate::hub::Hub;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// What the native API answers from.
+#[derive(Clone)]
+pub struct Api {
+    hub: Arc<Hub>,
+    token: Arc<[u8]>,
+}
+
+impl Api {
+    /// An API for whoever has the token.
+    #[must_use]
+    pub fn new(hub: Arc<Hub>, token: &str) -> Self {
+        Self { hub, token: token.as_bytes().into() }
+    }
+}
+
+/// The routes below `/api/v1`.
+pub(crate) fn router(api: Api) -> Router {
+    Router::new()
+        .route("/api/v1/events", get(events::list))
+        .route("/api/v1/rules", get(events::rules))
+        .route("/api/v1/targets", get(targets::list))
+        .route("/api/v1/targets/{name}/test", post(targets::test))
+        .route("/api/v1/targets/{name}/letters", get(targets::letters))
+        .route("/api/v1/targets/{name}/redrive", post(targets::redrive))
+        .route("/api/v1/targets/{name}/replay", post(targets::replay))
+        .route("/api/v1/targets/{name}/undo", post(targets::undo))
+        .layer(from_fn_with_state(api.clone(), authorise))
+        .with_state(api)
+}
+
+async fn authorise(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let given = request.headers().get("authorization").map(|value| value.as_bytes());
+    let token = given.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
+    if bool::from(token.ct_eq(&api.token)) {
+        next.run(request).await
+    } else {
+        Refusal(StatusCode::UNAUTHORIZED, "a bearer token is needed: the one in the state folder's api-token".into()).into_response()
+    }
+}
+
+/// Why nothing is answered.
+pub(crate) struct Refusal(pub(crate) StatusCode, pub(crate) String);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({"error": self.1}))).into_response()
+    }
+}
+
+impl From<ServerError> for Refusal {
+    fn from(error: ServerError) -> Self {
+        tracing::error!(%error, "a request could not be answered");
+        Self(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+}
+
+pub(crate) type Answer = Result<Json<Value>, Refusal>;
+
+/// Does what may wait for a disk or a network away from the threads that serve requests.
+pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+    let gone = |_| Refusal(StatusCode::INTERNAL_SERVER_ERROR, "the work was broken off".into());
+    tokio::task::spawn_blocking(work).await.map_err(gone)?
+}
