@@ -9,6 +9,7 @@ mod image;
 mod postgres;
 mod process;
 mod registry;
+mod responder;
 mod sink;
 
 pub use debian::debian_root;
@@ -17,6 +18,7 @@ pub use image::{Layer, TestImage};
 pub use postgres::Postgres;
 pub use process::{Server, free_port, until};
 pub use registry::Registry;
+pub use responder::{Asked, Reply, Responder};
 pub use sink::HttpSink;
 
 /// What a test does when a server cannot be had: fails in CI, is loud elsewhere.
