@@ -1,4 +1,4 @@
-//! Discovery and collection from AWS.
+//! Discovery and collection from AWS, and the targets of `events` that are its services.
 //!
 //! [`Ec2`] asks, page by page, over [`Https`]; [`discover_instances`] says what there is in the model's words. What could
 //! not be seen in full is an error that carries what was seen, never a shorter list: from absence follows that a resource is
@@ -9,6 +9,7 @@ mod ec2;
 mod error;
 mod https;
 mod retry;
+pub mod targets;
 
 pub use discover::discover_instances;
 pub use ec2::Ec2;

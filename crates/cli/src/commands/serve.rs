@@ -9,7 +9,8 @@ use crate::failure::Failure;
 use crate::{docker_auth, output, remote};
 use lestrade_advisories::Library;
 use lestrade_artifact::RegistryClient;
-use lestrade_events::{EgressPolicy, Kinds, LocalSecrets, TargetRecord};
+use lestrade_aws::targets::{self, AwsSecrets};
+use lestrade_events::{EgressPolicy, Kinds, TargetRecord};
 use lestrade_extract::DirectoryCache;
 use lestrade_model::Scope;
 use lestrade_server::inspector2::{Front, Key, Principal, Role};
@@ -56,7 +57,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     let keys = keys(&state.join("aws-credentials"), &scope).map_err(io)?;
 
     let mut reconcilers = Reconcilers::default();
-    let hub = Arc::new(Hub::new(Arc::clone(&core), targets(settings, &scope)));
+    let hub = Arc::new(Hub::new(Arc::clone(&core), what_is_sent(settings, &scope)));
     let dispatch = Dispatch::new(Arc::clone(&hub)).map_err(|error| match error {
         ServerError::Rules(error) => Failure::new("E0341", Exit::Input, "the rules are not taken, none of them").cause(error),
         ServerError::Delivery(error) => Failure::new("E0215", Exit::Usage, error.to_string()),
@@ -160,14 +161,15 @@ fn watch(
 }
 
 /// What is sent where: the rules, and the two targets that settings name.
-fn targets(settings: &Settings, home: &Scope) -> HubSettings {
+fn what_is_sent(settings: &Settings, home: &Scope) -> HubSettings {
     let option = |name: &str, value: &str| serde_json::Map::from_iter([(name.to_owned(), value.into())]);
     let lines = settings.text("json-lines").map(|path| TargetRecord::simple("json-lines", "json-lines", option("path", path)));
     let webhook = settings.text("webhook").map(|url| TargetRecord::simple("webhook", "webhook", option("url", url)));
+    let egress = if settings.flag("allow-private-targets") { EgressPolicy::AllowPrivate } else { EgressPolicy::PublicOnly };
     HubSettings {
-        kinds: Kinds::standard(),
-        secrets: Arc::new(LocalSecrets),
-        egress: if settings.flag("allow-private-targets") { EgressPolicy::AllowPrivate } else { EgressPolicy::PublicOnly },
+        kinds: Kinds::standard().with(targets::kinds()),
+        secrets: Arc::new(AwsSecrets { egress, region: home.region.to_string(), clock: Arc::new(SystemClock) }),
+        egress,
         home: home.clone(),
         rules: settings.text("rules").map(PathBuf::from),
         everything: lines.into_iter().chain(webhook).collect(),

@@ -1,0 +1,223 @@
+//! One signed call, and what its answer means for a delivery.
+
+use lestrade_events::http::{Answer, Http, exchange};
+use lestrade_events::{DeliveryError, Secrets, Sent, Surroundings, TargetRecord};
+use lestrade_model::Clock;
+use lestrade_wire::sigv4::{Credentials, SecretKey, sign};
+use lestrade_wire::{Endpoint, HttpRequest};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// What every target on AWS is told.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Place {
+    region: String,
+    /// Another address than AWS's own.
+    #[serde(default)]
+    endpoint: Option<String>,
+    /// Where the credentials are; without them those of the environment.
+    #[serde(default, rename = "access-key")]
+    access_key: Option<String>,
+    #[serde(default, rename = "secret-key")]
+    secret_key: Option<String>,
+}
+
+/// Calls one service.
+pub(super) struct Caller {
+    http: Http,
+    service: &'static str,
+    endpoint: Endpoint,
+    pub(super) region: String,
+    credentials: Credentials,
+    clock: Arc<dyn Clock>,
+}
+
+/// Error codes that pass by themselves, and those of permissions and credentials, which an operator mends.
+const PASSING: [&str; 17] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "LimitExceededException",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "InternalFailure",
+    "InternalError",
+    "InternalException",
+    "InternalServiceError",
+    "RequestExpired",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "KMSThrottlingException",
+];
+
+/// Credentials as a target's options or the environment name them.
+fn credentials(place: &Place, secrets: &dyn Secrets) -> Result<Credentials, String> {
+    let read = |reference: &Option<String>, default: &str| secrets.resolve(reference.as_deref().unwrap_or(default));
+    if place.access_key.is_some() != place.secret_key.is_some() {
+        return Err("access-key and secret-key belong together".into());
+    }
+    let access_key = read(&place.access_key, "env:AWS_ACCESS_KEY_ID")?.expose().to_owned();
+    let secret = SecretKey::new(read(&place.secret_key, "env:AWS_SECRET_ACCESS_KEY")?.expose().to_owned());
+    let of_environment = place.access_key.is_none();
+    let token = secrets.resolve("env:AWS_SESSION_TOKEN").ok().filter(|_| of_environment);
+    Ok(Credentials { access_key, secret, session_token: token.map(|token| token.expose().to_owned()) })
+}
+
+impl Caller {
+    /// A caller of a service for a target.
+    pub(super) fn open(
+        record: &TargetRecord,
+        surroundings: &Surroundings,
+        service: &'static str,
+        place: &Place,
+    ) -> Result<Self, DeliveryError> {
+        let fault = |reason: String| DeliveryError::Unusable { target: record.name.clone(), reason };
+        let credentials = credentials(place, surroundings.secrets.as_ref()).map_err(fault)?;
+        Self::new(service, place, credentials, surroundings).map_err(fault)
+    }
+
+    fn new(service: &'static str, place: &Place, credentials: Credentials, surroundings: &Surroundings) -> Result<Self, String> {
+        let named = place.endpoint.clone().or_else(|| std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()));
+        let endpoint = match named {
+            Some(url) => Endpoint::parse(&url).ok_or_else(|| "endpoint: it is like https://host:port".to_owned())?,
+            None => Endpoint::of_aws(service, &place.region),
+        };
+        let http = Http::new(surroundings.egress)?;
+        Ok(Self { http, service, endpoint, region: place.region.clone(), credentials, clock: Arc::clone(&surroundings.clock) })
+    }
+
+    /// Secrets Manager, with the environment's credentials.
+    pub(super) fn of_environment(service: &'static str, region: &str, surroundings: &Surroundings) -> Result<Self, String> {
+        let place = Place { region: region.to_owned(), endpoint: None, access_key: None, secret_key: None };
+        let credentials = credentials(&place, surroundings.secrets.as_ref())?;
+        Self::new(service, &place, credentials, surroundings)
+    }
+
+    /// A call of a service that speaks JSON and is told the operation by a header.
+    pub(super) fn json(&self, version: &str, operation: &str, body: &serde_json::Value) -> Result<Answer, DeliveryError> {
+        let headers = [("content-type", format!("application/x-amz-json-{version}")), ("x-amz-target", operation.to_owned())];
+        self.send("/", &headers, body.to_string())
+    }
+
+    /// A POST.
+    pub(super) fn send(&self, path: &str, headers: &[(&str, String)], body: String) -> Result<Answer, DeliveryError> {
+        let mut request = HttpRequest {
+            method: "POST".into(),
+            path: path.into(),
+            query: String::new(),
+            headers: vec![("host".into(), self.endpoint.authority.clone())],
+            body: body.into_bytes(),
+        };
+        request.headers.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        sign(&mut request, &self.credentials, &self.region, self.service, self.clock.now());
+        let url = format!("{}://{}{path}", self.endpoint.scheme, self.endpoint.authority);
+        let url = url.parse().map_err(|_| DeliveryError::Refused("its address is no URL".into()))?;
+        let mut builder = self.http.post(url, String::new()).body(request.body);
+        for (name, value) in request.headers.iter().filter(|(name, _)| name != "host" && name != "content-type") {
+            builder = builder.header(name, value);
+        }
+        if let Some((_, value)) = request.headers.iter().find(|(name, _)| name == "content-type") {
+            // In place of the one that a POST has by itself: it is signed.
+            let mut one = reqwest::header::HeaderMap::new();
+            let value = value.parse().map_err(|_| DeliveryError::Refused("a header cannot be sent".into()))?;
+            one.insert(reqwest::header::CONTENT_TYPE, value);
+            builder = builder.headers(one);
+        }
+        exchange(builder)
+    }
+}
+
+/// Whether a call was taken. Of what AWS says only the code is repeated.
+pub(super) fn taken(answer: &Answer) -> Sent {
+    if (200..300).contains(&answer.status) {
+        return Ok(());
+    }
+    let code = code(answer);
+    let said = format!("the service answered {} {code}", answer.status);
+    if answer.status >= 500 || matches!(answer.status, 403 | 408 | 429) || PASSING.contains(&code.as_str()) {
+        return Err(DeliveryError::Retry { reason: said, after: answer.retry_after, uncertain: false });
+    }
+    Err(DeliveryError::Refused(said))
+}
+
+/// What one entry of a batch came to, by its error code.
+pub(super) fn entry(code: Option<&str>) -> Sent {
+    match code {
+        None => Ok(()),
+        Some(code) => {
+            let code = word(code);
+            let said = format!("the service answered {code}");
+            Err(if PASSING.contains(&code.as_str()) { DeliveryError::retry(said) } else { DeliveryError::Refused(said) })
+        }
+    }
+}
+
+/// The error's code: of JSON, or of the XML that the query protocol answers.
+fn code(answer: &Answer) -> String {
+    let json = answer.json();
+    let named = ["__type", "code", "Code"].iter().find_map(|name| json[*name].as_str().map(str::to_owned));
+    let named = named.or_else(|| {
+        let text = String::from_utf8_lossy(&answer.body);
+        Some(text.split_once("<Code>")?.1.split_once("</Code>")?.0.to_owned())
+    });
+    // `com.amazonaws.sqs#QueueDoesNotExist`
+    word(named.as_deref().and_then(|text| text.rsplit('#').next()).unwrap_or_default())
+}
+
+fn word(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_')).take(80).collect()
+}
+
+/// Cuts what is to be sent into pieces of at most `count` entries and `bytes` bytes; an entry that is larger stands alone.
+pub(super) fn pieces<T>(entries: Vec<(usize, T)>, count: usize, bytes: usize) -> Vec<Vec<T>> {
+    let mut pieces: Vec<Vec<T>> = Vec::new();
+    let mut size = 0;
+    for (length, entry) in entries {
+        match pieces.last_mut().filter(|piece| piece.len() < count && size + length <= bytes) {
+            Some(piece) => piece.push(entry),
+            None => {
+                pieces.push(vec![entry]);
+                size = 0;
+            }
+        }
+        size += length;
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status: u16, body: &str) -> Sent {
+        taken(&Answer { status, retry_after: None, body: body.as_bytes().to_vec() })
+    }
+
+    #[test]
+    fn errors_that_pass_are_told_from_those_that_do_not() {
+        for (status, body, passes) in [
+            (400, r#"{"__type": "com.amazonaws.events#ThrottlingException"}"#, true),
+            (400, r#"{"__type": "ValidationException", "message": "secret"}"#, false),
+            (400, "<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>", true),
+            (404, "<ErrorResponse><Error><Code>NotFound</Code></Error></ErrorResponse>", false),
+            (403, r#"{"__type": "AccessDeniedException"}"#, true),
+            (500, "", true),
+            (413, "", false),
+        ] {
+            let error = answered(status, body).unwrap_err();
+            assert_eq!(matches!(error, DeliveryError::Retry { .. }), passes, "{error}");
+            assert!(!error.to_string().contains("secret"));
+        }
+        assert_eq!(answered(202, ""), Ok(()));
+    }
+
+    #[test]
+    fn batches_are_cut_by_count_and_by_size() {
+        let sizes = |entries: &[usize]| pieces(entries.iter().map(|size| (*size, *size)).collect(), 3, 100);
+        assert_eq!(sizes(&[10, 10, 10, 10]), [vec![10, 10, 10], vec![10]]);
+        assert_eq!(sizes(&[60, 50, 50, 500, 10]), [vec![60], vec![50, 50], vec![500], vec![10]]);
+    }
+}

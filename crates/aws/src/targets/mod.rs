@@ -1,0 +1,28 @@
+//! The targets of `events` that are services of AWS, and the secrets that AWS keeps.
+//!
+//! Requests are signed by `wire` and sent under the same egress policy as every other target's.
+
+mod asff;
+mod call;
+mod event_bridge;
+mod lambda;
+mod secrets;
+mod security_hub;
+mod sns;
+mod sqs;
+
+pub use secrets::AwsSecrets;
+
+use lestrade_events::OpenTarget;
+
+/// The kinds, by name.
+#[must_use]
+pub fn kinds() -> [(&'static str, OpenTarget); 5] {
+    [
+        ("eventbridge", event_bridge::open),
+        ("lambda", lambda::open),
+        ("security-hub", security_hub::open),
+        ("sns", sns::open),
+        ("sqs", sqs::open),
+    ]
+}

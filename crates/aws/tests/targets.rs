@@ -1,0 +1,188 @@
+//! Targets on AWS against moto, a stand-in for AWS that others wrote; payloads are checked against botocore's model.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use lestrade_aws::targets::{AwsSecrets, kinds};
+use lestrade_events::*;
+use lestrade_model::{Clock, Timestamp};
+use lestrade_testkit::{Reply, Responder};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
+    }
+}
+
+/// A running moto with receivers; it ends with this value.
+struct Moto {
+    process: Child,
+    ask: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    places: Value,
+}
+
+impl Moto {
+    fn start() -> Option<Self> {
+        let installed = Command::new("python3").args(["-c", "import boto3, moto.server"]).status();
+        if !installed.is_ok_and(|status| status.success()) {
+            return None;
+        }
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/moto_targets.py");
+        let mut process = Command::new("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (ask, answers) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
+        let mut moto = Self { process, ask, answers, places: Value::Null };
+        moto.places = moto.line();
+        Some(moto)
+    }
+
+    fn line(&mut self) -> Value {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// What the receivers have got since they were last asked.
+    fn received(&mut self) -> Value {
+        self.ask.write_all(b"\n").unwrap();
+        self.line()
+    }
+
+    fn open(&self, kind: &str, more: Value) -> Box<dyn Target> {
+        open(kind, &self.places["endpoint"], more)
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What the tests' environment does not have.
+struct Keys;
+
+impl Secrets for Keys {
+    fn resolve(&self, reference: &str) -> Result<Secret, String> {
+        match reference {
+            "env:AWS_ACCESS_KEY_ID" => Ok(Secret::new("AKIDEXAMPLE")),
+            "env:AWS_SECRET_ACCESS_KEY" => Ok(Secret::new("secret")),
+            _ => Err("there is none".into()),
+        }
+    }
+}
+
+fn surroundings() -> Surroundings {
+    let notes = Arc::new(ForgetfulNotes::default());
+    Surroundings { secrets: Arc::new(Keys), egress: EgressPolicy::AllowPrivate, notes, clock: Arc::new(SystemClock) }
+}
+
+fn open(kind: &str, endpoint: &Value, more: Value) -> Box<dyn Target> {
+    let mut options = more.as_object().unwrap().clone();
+    options.insert("region".into(), json!("eu-west-1"));
+    options.insert("endpoint".into(), endpoint.clone());
+    Kinds::standard().with(kinds()).open(&TargetRecord::simple("t", kind, options), &surroundings()).unwrap()
+}
+
+fn finding(number: usize, status: &str) -> Message {
+    let time = "Mon Nov 23 12:00:00.123 UTC 2026";
+    let arn = format!("arn:aws:inspector2:eu-west-1:123456789012:finding/{number:032x}");
+    let detail = json!({"awsAccountId": "123456789012", "findingArn": arn, "severity": "CRITICAL", "status": status, "title": "CVE-2021-44228 - log4j-core",
+        "description": "x".repeat(2000), "firstObservedAt": time, "lastObservedAt": time, "updatedAt": time, "inspectorScore": 10.0,
+        "epss": {"score": 0.97}, "exploitAvailable": "YES", "fixAvailable": "YES", "remediation": {"recommendation": {"text": "Upgrade"}},
+        "type": "PACKAGE_VULNERABILITY",
+        "resources": [{"id": "arn:aws:ecr:eu-west-1:123456789012:repository/web/sha256:00", "type": "AWS_ECR_CONTAINER_IMAGE", "region": "eu-west-1", "partition": "aws",
+            "details": {"awsEcrContainerImage": {"imageHash": "sha256:00", "imageTags": ["v1"], "registry": "123456789012", "repositoryName": "web", "architecture": "amd64"}}}],
+        "packageVulnerabilityDetails": {"vulnerabilityId": "CVE-2021-44228", "source": "NVD", "sourceUrl": "https://nvd.nist.gov", "vendorCreatedAt": time,
+            "cvss": [{"baseScore": 10.0, "scoringVector": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:C/C:H/I:H/A:H", "source": "NVD", "version": "3.1"}],
+            "referenceUrls": ["https://example.org"], "relatedVulnerabilities": [],
+            "vulnerablePackages": [{"name": "log4j-core", "version": "2.14.1", "packageManager": "JAR", "fixedInVersion": "2.17.1", "filePath": "app.jar"}]}});
+    let body = json!({"version": "0", "id": format!("id-{number}-{status}"), "detail-type": "Inspector2 Finding", "source": "aws.inspector2",
+        "account": "123456789012", "time": "2026-11-23T12:00:00Z", "region": "eu-west-1", "resources": ["image"], "detail": detail});
+    Message::plain(Event { id: format!("id-{number}-{status}"), revision: 1, body, open: Some(1) })
+}
+
+#[test]
+fn everything_arrives_where_it_is_sent() {
+    let Some(mut moto) = Moto::start() else {
+        lestrade_testkit::missing("python3 with moto[server] and boto3");
+        return;
+    };
+    let messages: Vec<Message> = (0..10).map(|number| finding(number, "ACTIVE")).collect();
+    let all_taken = |sent: Vec<Sent>| assert!(sent.iter().all(Result::is_ok) && sent.len() == 10, "{sent:?}");
+    all_taken(moto.open("sqs", json!({"queue-url": moto.places["plain"]})).deliver(&messages));
+    let mut fifo = moto.open("sqs", json!({"queue-url": moto.places["fifo"]}));
+    all_taken(fifo.deliver(&messages));
+    all_taken(fifo.deliver(&messages));
+    all_taken(moto.open("sns", json!({"topic-arn": moto.places["topic"]})).deliver(&messages));
+    all_taken(moto.open("eventbridge", json!({})).deliver(&messages));
+    let mut hub = moto.open("security-hub", json!({}));
+    all_taken(hub.deliver(&messages));
+
+    let received = moto.received();
+    let count = |name: &str| received[name].as_array().unwrap().len();
+    assert_eq!((count("plain"), count("topic"), count("bus"), count("findings")), (10, 10, 10, 10));
+    assert_eq!(count("fifo"), 10, "a queue that takes a key has each once");
+    assert_eq!(received["mistakes"], json!([]), "what the model says of findings holds");
+    assert_eq!(received["plain"][0]["body"], messages[0].event.body);
+    assert_eq!(received["plain"][0]["attributes"]["lestrade-id"]["StringValue"], messages[0].event.id.as_str());
+    let of_bus = &received["bus"][0]["body"];
+    assert_eq!((of_bus["source"].as_str(), of_bus["detail-type"].as_str()), (Some("lestrade.inspector2"), Some("Inspector2 Finding")));
+    assert!(of_bus["detail"]["lestrade"]["id"].as_str().unwrap().starts_with("id-"));
+
+    // A finding closes: it is archived under its own id, and a scan is none.
+    assert_eq!(hub.deliver(&[finding(0, "ACTIVE"), finding(0, "CLOSED")]), [Ok(()), Ok(())]);
+    let mut scan = finding(1, "ACTIVE");
+    scan.event.body["detail-type"] = json!("Inspector2 Scan");
+    assert!(matches!(hub.deliver(&[scan])[0], Err(DeliveryError::Refused(_))));
+    let received = moto.received();
+    let closed = received["findings"].as_array().unwrap().iter().filter(|finding| finding["RecordState"] == "ARCHIVED").count();
+    assert_eq!((closed, &received["mistakes"]), (1, &json!([])));
+}
+
+/// Part of a batch is throttled: that part alone is to be tried again.
+#[test]
+fn what_is_throttled_is_told_from_what_is_refused() {
+    let entries = json!({"FailedEntryCount": 2, "Entries": [{"EventId": "1"}, {"ErrorCode": "ThrottlingException"}, {"ErrorCode": "InvalidArgument"}]});
+    let server = Responder::start(move |_| Reply::json(200, &entries)).unwrap();
+    let sent =
+        open("eventbridge", &json!(server.url()), json!({})).deliver(&[finding(0, "ACTIVE"), finding(1, "ACTIVE"), finding(2, "ACTIVE")]);
+    assert!(matches!(sent.as_slice(), [Ok(()), Err(DeliveryError::Retry { .. }), Err(DeliveryError::Refused(_))]), "{sent:?}");
+    let asked = &server.asked()[0];
+    assert_eq!(asked.headers["x-amz-target"], "AWSEvents.PutEvents");
+    assert!(asked.headers["authorization"].contains("/eu-west-1/events/aws4_request"));
+}
+
+#[test]
+fn a_function_is_invoked_without_waiting_for_it() {
+    let server = Responder::start(|_| Reply::status(202)).unwrap();
+    let mut lambda = open("lambda", &json!(server.url()), json!({"function": "respond:live"}));
+    let words = Message { words: Some("not json".into()), ..finding(1, "ACTIVE") };
+    assert_eq!(lambda.deliver(&[finding(0, "ACTIVE"), words]), [Ok(()), Ok(())]);
+    let asked = server.asked();
+    assert_eq!(
+        (asked[0].path.as_str(), asked[0].headers["x-amz-invocation-type"].as_str()),
+        ("/2015-03-31/functions/respond%3Alive/invocations", "Event")
+    );
+    assert_eq!((asked[0].json(), asked[1].json()), (finding(0, "ACTIVE").event.body, json!("not json")));
+}
+
+#[test]
+fn what_is_aws_own_and_what_is_no_name_is_refused() {
+    for (kind, options) in
+        [("eventbridge", json!({"region": "r", "source": "aws.inspector2"})), ("lambda", json!({"region": "r", "function": "../x"}))]
+    {
+        let record = TargetRecord::simple("t", kind, options.as_object().unwrap().clone());
+        assert!(Kinds::standard().with(kinds()).open(&record, &surroundings()).is_err(), "{kind}");
+    }
+    let secrets = AwsSecrets { egress: EgressPolicy::PublicOnly, region: "eu-west-1".into(), clock: Arc::new(SystemClock) };
+    assert!(secrets.resolve("hunter2").is_err_and(|reason| !reason.contains("hunter2")));
+}
