@@ -12,3 +12,4 @@ mod matching;
 mod rules;
 mod scan;
 mod spine;
+mod targets;

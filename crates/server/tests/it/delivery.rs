@@ -453,3 +453,50 @@ pattern = '{"resources": [{"suffix": "b"}], "detail-type": ["Inspector2 Finding"
     assert_eq!(dead.len(), 1);
     assert!(dead[0].note.reason.starts_with("the message of rule 'c-broken'"), "{}", dead[0].note.reason);
 }
+
+/// The catalogue's examples are events as they are sent. `LESTRADE_BLESS=1` writes them anew.
+#[test]
+fn the_catalogue_shows_what_is_sent() {
+    let mut lab = Lab::new();
+    lab.publish(record("CVE-2024-0", "nothing", "2.0.0"));
+    let core = lab.open();
+    let sink = Sink::default();
+    let digest = Some(DigestPolicy { limit: 1, window: Duration::from_secs(3600) });
+    let mut served = deliver(&core, &sink, TargetRecord { digest, ..plain() });
+    (0..12).for_each(|image| see(&core, &format!("image-{image:02}"), "1.0.0"));
+    lab.publish(record("CVE-2024-2", "left-pad", "2.0.0"));
+    core.refresh_intelligence().unwrap();
+    served.reconcile().unwrap();
+    lab.later(2 * HOUR);
+    served.reconcile().unwrap();
+
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/events.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut written = text.clone();
+    let receiver = sink.receiver.lock().unwrap();
+    for kind in [
+        "Inspector2 Finding",
+        "Inspector2 Scan",
+        "Inspector2 Coverage",
+        "Lestrade Vulnerability Summary",
+        "Lestrade Digest",
+        "Lestrade Intelligence Refreshed",
+    ] {
+        let mut body = receiver.taken.iter().find(|message| message.event.text("/detail-type") == kind).unwrap().event.body.clone();
+        if kind == "Lestrade Intelligence Refreshed" {
+            // A generation is named after the moment of its import.
+            body["detail"]["generation"] = json!("000002-1795435200000");
+        }
+        let example = format!("```json\n{}\n```\n", serde_json::to_string_pretty(&body).unwrap());
+        let heading = format!("## {kind}\n");
+        let (before, after) = written.split_once(&heading).unwrap_or_else(|| panic!("docs/reference/events.md has no '{kind}'"));
+        let start = before.len() + heading.len() + after.find("```json\n").unwrap();
+        let end = start + written[start..].find("\n```\n").unwrap() + "\n```\n".len();
+        written.replace_range(start..end, &example);
+    }
+    if std::env::var_os("LESTRADE_BLESS").is_some() {
+        std::fs::write(path, &written).unwrap();
+    } else {
+        assert!(text == written, "docs/reference/events.md shows other events; LESTRADE_BLESS=1 writes it anew");
+    }
+}
