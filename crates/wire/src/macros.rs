@@ -67,6 +67,10 @@ macro_rules! service {
                 match self { $(Self::$name => crate::Binding { method: $method, uri: $uri, status: $status },)+ }
             }
 
+            fn input(self) -> &'static crate::Shape {
+                match self { $(Self::$name => <$input as crate::Shaped>::SHAPE,)+ }
+            }
+
             fn output(self) -> &'static crate::Shape {
                 match self { $(Self::$name => <$output as crate::Shaped>::SHAPE,)+ }
             }

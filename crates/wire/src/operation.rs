@@ -18,6 +18,9 @@ pub trait Service: Copy + Eq + 'static {
     /// How it is asked for over HTTP.
     fn binding(self) -> Binding;
 
+    /// The shape of what is asked.
+    fn input(self) -> &'static Shape;
+
     /// The shape of what is answered.
     fn output(self) -> &'static Shape;
 }

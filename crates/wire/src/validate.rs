@@ -162,7 +162,9 @@ fn matches(pattern: &'static str, text: &str) -> bool {
     if let Some(compiled) = COMPILED.read().unwrap_or_else(PoisonError::into_inner).get(regular) {
         return test(compiled);
     }
-    let compiled = RegexBuilder::new(&format!("^(?:{regular})$")).unicode(false).build().ok();
+    // Classes such as `\d` are ASCII's to AWS; only where a pattern names classes of Unicode does it mean them.
+    let unicode = regular.contains("\\p{");
+    let compiled = RegexBuilder::new(&format!("^(?:{regular})$")).unicode(unicode).build().ok();
     let result = test(&compiled);
     COMPILED.write().unwrap_or_else(PoisonError::into_inner).insert(regular, compiled);
     result
@@ -244,7 +246,7 @@ mod tests {
         assert_eq!(found(ListFindingsRequest::SHAPE, &json!({"filterCriteria": {"title": values}})).len(), MOST);
     }
 
-    /// Every pattern of the inputs compiles: one that does not would refuse nothing.
+    /// Every pattern of the model compiles: one that does not would refuse nothing.
     #[test]
     fn every_pattern_compiles() {
         fn walk(shape: &'static Shape, seen: &mut HashMap<&'static str, ()>) {
@@ -264,10 +266,10 @@ mod tests {
             }
         }
         let mut seen = HashMap::new();
-        for shape in [ListFindingsRequest::SHAPE, inspector2::ListFindingsResponse::SHAPE, UntagResourceRequest::SHAPE] {
-            walk(shape, &mut seen);
+        for operation in inspector2::Api::ALL {
+            walk(operation.input(), &mut seen);
+            walk(operation.output(), &mut seen);
         }
-        walk(inspector2::ListFindingAggregationsRequest::SHAPE, &mut seen);
-        assert!(seen.len() > 100 && inspector2::Api::ALL.len() >= 25);
+        assert!(seen.len() > 500);
     }
 }

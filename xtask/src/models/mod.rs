@@ -1,7 +1,7 @@
 //! Generates the service contracts of `crates/wire` from the models that AWS publishes with botocore.
 //!
-//! Facts only: shapes, members, constraints, HTTP bindings and error codes; no prose. Only the operations listed here, and the
-//! shapes that they reach.
+//! Facts only: shapes, members, constraints, HTTP bindings and error codes; no prose. Of a service that we call, only the
+//! operations listed here and the shapes that they reach; of the one that we answer, all of them.
 
 mod model;
 mod names;
@@ -20,46 +20,17 @@ use std::process::{Command, Stdio};
 struct Service {
     module: &'static str,
     path: &'static str,
-    operations: &'static [&'static str],
+    /// The operations; none for all of them.
+    operations: Option<&'static [&'static str]>,
 }
 
 const SERVICES: &[Service] = &[
     Service {
         module: "ec2",
         path: "botocore/data/ec2/2016-11-15/service-2.json.gz",
-        operations: &["DescribeInstances", "DescribeSecurityGroups"],
+        operations: Some(&["DescribeInstances", "DescribeSecurityGroups"]),
     },
-    Service {
-        module: "inspector2",
-        path: "botocore/data/inspector2/2020-06-08/service-2.json.gz",
-        operations: &[
-            "BatchGetAccountStatus",
-            "BatchGetFindingDetails",
-            "BatchGetFreeTrialInfo",
-            "CreateFilter",
-            "DeleteFilter",
-            "DescribeOrganizationConfiguration",
-            "Disable",
-            "Enable",
-            "GetConfiguration",
-            "GetDelegatedAdminAccount",
-            "ListAccountPermissions",
-            "ListCoverage",
-            "ListCoverageStatistics",
-            "ListDelegatedAdminAccounts",
-            "ListFilters",
-            "ListFindingAggregations",
-            "ListFindings",
-            "ListMembers",
-            "ListTagsForResource",
-            "ListUsageTotals",
-            "SearchVulnerabilities",
-            "TagResource",
-            "UntagResource",
-            "UpdateConfiguration",
-            "UpdateFilter",
-        ],
-    },
+    Service { module: "inspector2", path: "botocore/data/inspector2/2020-06-08/service-2.json.gz", operations: None },
 ];
 
 /// Writes the generated files, or with `check` fails where the committed ones differ.
@@ -160,12 +131,12 @@ mod tests {
                 "Unreached": {"type": "structure", "members": {}},
             },
         });
-        Model::read(&source, &["GetThing"]).unwrap()
+        Model::read(&source, Some(&["GetThing"])).unwrap()
     }
 
     #[test]
     fn a_model_becomes_types_operations_errors_and_tables() {
-        let service = Service { module: "shop", path: "shop.json", operations: &["GetThing"] };
+        let service = Service { module: "shop", path: "shop.json", operations: Some(&["GetThing"]) };
         let code = generate(&service, &model()).unwrap();
         for line in [
             "pub struct GetThingRequest {",
@@ -193,7 +164,7 @@ mod tests {
     fn what_the_model_lacks_is_an_error() {
         let source =
             json!({"metadata": {"protocol": "rest-json", "apiVersion": "1", "endpointPrefix": "x"}, "operations": {}, "shapes": {}});
-        assert!(Model::read(&source, &["Absent"]).is_err());
-        assert!(Model::read(&json!({"metadata": {"protocol": "smoke"}}), &[]).is_err());
+        assert!(Model::read(&source, Some(&["Absent"])).is_err());
+        assert!(Model::read(&json!({"metadata": {"protocol": "smoke"}}), Some(&[])).is_err());
     }
 }

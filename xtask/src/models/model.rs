@@ -48,8 +48,8 @@ pub struct Member<'a> {
 }
 
 impl Model {
-    /// Reads a model and keeps the given operations and the shapes that they reach.
-    pub fn read(source: &Value, operations: &[&str]) -> Result<Self> {
+    /// Reads a model and keeps the given operations, or all, and the shapes that they reach.
+    pub fn read(source: &Value, operations: Option<&[&str]>) -> Result<Self> {
         let metadata = &source["metadata"];
         let text = |key: &str| metadata[key].as_str().map(str::to_owned);
         let protocol = match metadata["protocol"].as_str() {
@@ -57,6 +57,8 @@ impl Model {
             Some("ec2") => Protocol::Ec2,
             other => bail!("protocol {other:?} is not one that we generate for"),
         };
+        let all = || source["operations"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        let operations = operations.map_or_else(all, <[&str]>::to_vec);
         let operations: BTreeMap<String, Operation> =
             operations.iter().map(|name| Ok(((*name).to_owned(), operation(source, name)?))).collect::<Result<_>>()?;
         let mut model = Self {

@@ -2,8 +2,8 @@
 
 use super::call::Call;
 use super::failure::Failure;
+use super::organization;
 use lestrade_model::Scope;
-use lestrade_store::Document;
 use lestrade_wire::inspector2::{
     Account, AccountState, BatchGetAccountStatusRequest, BatchGetAccountStatusResponse, DisableRequest, DisableResponse, EnableRequest,
     EnableResponse, ErrorCode, FailedAccount, ListAccountPermissionsRequest, ListAccountPermissionsResponse, Operation, Permission,
@@ -12,7 +12,6 @@ use lestrade_wire::inspector2::{
 use serde::{Deserialize, Serialize};
 
 const KIND: &str = "inspector2-account";
-const KEY: &str = "enabled";
 
 /// Which kinds of resources are scanned. What we can scan without being asked twice is on from the start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -149,12 +148,21 @@ fn failed(unseen: &[&str]) -> Vec<FailedAccount> {
     unseen.iter().map(failed).collect()
 }
 
+/// A member that has not said is as its organization says.
 fn read(call: &Call<'_>, scope: &Scope) -> Result<Enabled, Failure> {
-    let documents = call.backend.documents(scope, KIND)?;
-    documents.iter().find(|document| document.key == KEY).map_or_else(|| Ok(Enabled::default()), |d| Ok(serde_json::from_str(&d.body)?))
+    if let Some(enabled) = call.find_kept(scope, KIND)? {
+        return Ok(enabled);
+    }
+    let organization = if scope == call.scope() { None } else { organization::auto_enable(call)? };
+    Ok(organization.map_or_else(Enabled::default, |auto| Enabled {
+        ec2: auto.ec2,
+        ecr: auto.ecr,
+        lambda: auto.lambda.unwrap_or_default(),
+        lambda_code: auto.lambda_code.unwrap_or_default(),
+        code_repository: auto.code_repository.unwrap_or_default(),
+    }))
 }
 
 fn write(call: &Call<'_>, scope: &Scope, enabled: &Enabled) -> Result<(), Failure> {
-    let document = Document { key: KEY.to_owned(), body: serde_json::to_string(enabled)? };
-    Ok(call.backend.put_document(scope, KIND, &document)?)
+    call.keep(scope, KIND, enabled)
 }

@@ -5,7 +5,11 @@ use super::failure::Failure;
 use super::keys::Principal;
 use super::pages::PageKey;
 use lestrade_model::{Hash, Scope, Timestamp};
-use serde::Serialize;
+use lestrade_store::Document;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// The key of a document of which a scope has one.
+const ONLY: &str = "only";
 
 /// Who asks whom, and when.
 pub(super) struct Call<'a> {
@@ -50,5 +54,22 @@ impl Call<'_> {
         let bytes = serde_json::to_vec(&(&self.principal.scopes(), query))?;
         let limit = max_results.and_then(|max| usize::try_from(max).ok()).unwrap_or(default).max(1);
         Ok(Cut { token: token.map(String::as_str).filter(|token| !token.is_empty()), limit, query: Hash::of(&bytes) })
+    }
+
+    /// The one document of a kind that a scope has, if any.
+    pub(super) fn find_kept<T: DeserializeOwned>(&self, scope: &Scope, kind: &str) -> Result<Option<T>, Failure> {
+        let documents = self.backend.documents(scope, kind)?;
+        Ok(documents.iter().find(|document| document.key == ONLY).map(|document| serde_json::from_str(&document.body)).transpose()?)
+    }
+
+    /// The one document of a kind that a scope has, or what stands for none.
+    pub(super) fn kept<T: DeserializeOwned + Default>(&self, scope: &Scope, kind: &str) -> Result<T, Failure> {
+        Ok(self.find_kept(scope, kind)?.unwrap_or_default())
+    }
+
+    /// Keeps the one document of a kind that a scope has.
+    pub(super) fn keep(&self, scope: &Scope, kind: &str, value: &impl Serialize) -> Result<(), Failure> {
+        let document = Document { key: ONLY.to_owned(), body: serde_json::to_string(value)? };
+        Ok(self.backend.put_document(scope, kind, &document)?)
     }
 }

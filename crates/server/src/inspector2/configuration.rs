@@ -3,7 +3,6 @@
 use super::call::Call;
 use super::failure::{Failure, invalid_field};
 use lestrade_model::{Scope, Timestamp};
-use lestrade_store::Document;
 use lestrade_wire::inspector2::{
     Ec2Configuration, Ec2ConfigurationState, Ec2ScanMode, Ec2ScanModeState, Ec2ScanModeStatus, EcrConfiguration, EcrConfigurationState,
     EcrPullDateRescanDuration, EcrPullDateRescanMode, EcrRescanDuration, EcrRescanDurationState, EcrRescanDurationStatus,
@@ -12,7 +11,6 @@ use lestrade_wire::inspector2::{
 use serde::{Deserialize, Serialize};
 
 const KIND: &str = "inspector2-configuration";
-const KEY: &str = "scanning";
 
 /// What was set; each part as the API takes it.
 #[derive(Default, Serialize, Deserialize)]
@@ -23,7 +21,7 @@ struct Configuration {
 }
 
 pub(super) fn get_configuration(call: &Call<'_>, input: GetConfigurationRequest) -> Result<GetConfigurationResponse, Failure> {
-    let set = read(call, scope(call, input.account_id.as_deref())?)?;
+    let set = call.kept::<Configuration>(scope(call, input.account_id.as_deref())?, KIND)?;
     let ecr = set.ecr.unwrap_or(EcrConfiguration {
         rescan_duration: EcrRescanDuration::Lifetime,
         pull_date_rescan_duration: Some(EcrPullDateRescanDuration::Days14),
@@ -58,14 +56,13 @@ pub(super) fn update_configuration(call: &Call<'_>, input: UpdateConfigurationRe
         }
     }
     let scope = scope(call, input.account_id.as_deref())?;
-    let mut set = read(call, scope)?;
+    let mut set = call.kept::<Configuration>(scope, KIND)?;
     if input.ecr_configuration.is_some() {
         set.ecr = input.ecr_configuration;
         set.ecr_updated = Some(call.now);
     }
     set.ec2 = input.ec2_configuration.or(set.ec2);
-    let document = Document { key: KEY.to_owned(), body: serde_json::to_string(&set)? };
-    call.backend.put_document(scope, KIND, &document)?;
+    call.keep(scope, KIND, &set)?;
     Ok(UpdateConfigurationResponse {})
 }
 
@@ -73,12 +70,4 @@ fn scope<'c>(call: &'c Call<'_>, account: Option<&str>) -> Result<&'c Scope, Fai
     account
         .map_or(Some(call.scope()), |account| call.principal.scope_of(account))
         .ok_or_else(|| invalid_field("accountId", "the account is not a member account of yours"))
-}
-
-fn read(call: &Call<'_>, scope: &Scope) -> Result<Configuration, Failure> {
-    let documents = call.backend.documents(scope, KIND)?;
-    documents
-        .iter()
-        .find(|document| document.key == KEY)
-        .map_or_else(|| Ok(Configuration::default()), |d| Ok(serde_json::from_str(&d.body)?))
 }

@@ -2,8 +2,8 @@
 
 use super::backend::BackendError;
 use lestrade_wire::inspector2::{
-    BadRequestException, Error, ResourceNotFoundException, ServiceQuotaExceededException, ValidationException, ValidationExceptionField,
-    ValidationExceptionReason,
+    AccessDeniedException, BadRequestException, ConflictException, Error, ResourceNotFoundException, ServiceQuotaExceededException,
+    ValidationException, ValidationExceptionField, ValidationExceptionReason,
 };
 use lestrade_wire::rest_json::Invalid;
 
@@ -71,4 +71,21 @@ pub(super) fn bad_request(message: impl Into<String>) -> Failure {
 /// There are as many as there may be.
 pub(super) fn quota(message: impl Into<String>, resource_id: impl Into<String>) -> Failure {
     Failure::Service(ServiceQuotaExceededException { message: message.into(), resource_id: resource_id.into() }.into())
+}
+
+/// The caller may not.
+pub(super) fn denied(message: impl Into<String>) -> Failure {
+    Failure::Service(AccessDeniedException { message: message.into() }.into())
+}
+
+/// Something else stands where this would go.
+pub(super) fn conflict(message: impl Into<String>, resource_id: impl Into<String>, resource_type: &str) -> Failure {
+    let (resource_id, resource_type) = (resource_id.into(), resource_type.to_owned());
+    Failure::Service(ConflictException { message: message.into(), resource_id, resource_type }.into())
+}
+
+/// A valid request for what is not done here. Every operation declares this error.
+pub(super) fn unsupported(why: &str) -> Failure {
+    let reason = ValidationExceptionReason::Other;
+    Failure::Service(ValidationException { message: format!("Not supported by Lestrade: {why}"), reason, fields: None }.into())
 }

@@ -127,6 +127,15 @@ assert admin.get_configuration()["ecrConfiguration"]["rescanDurationState"]["res
 admin.list_account_permissions(service="EC2")
 admin.describe_organization_configuration()
 assert admin.list_members()["members"] == [] and admin.list_delegated_admin_accounts()["delegatedAdminAccounts"] == []
+admin.update_organization_configuration(autoEnable={"ec2": True, "ecr": False})
+assert admin.describe_organization_configuration()["autoEnable"] == {"ec2": True, "ecr": False}
+admin.enable_delegated_admin_account(delegatedAdminAccountId="111122223333")
+assert admin.get_delegated_admin_account()["delegatedAdmin"]["accountId"] == "111122223333"
+assert len(admin.list_delegated_admin_accounts()["delegatedAdminAccounts"]) == 1
+admin.disable_delegated_admin_account(delegatedAdminAccountId="111122223333")
+admin.update_ec2_deep_inspection_configuration(activateDeepInspection=False, packagePaths=["/opt/apps"])
+deep = admin.get_ec2_deep_inspection_configuration()
+assert (deep["status"], deep["packagePaths"]) == ("DEACTIVATED", ["/opt/apps"]), deep
 refused("ResourceNotFoundException", 404, admin.get_delegated_admin_account)
 assert admin.list_usage_totals()["totals"][0]["usage"][0]["total"] == 1.0
 admin.batch_get_free_trial_info(accountIds=["111122223333", "999999999999"])
@@ -140,8 +149,46 @@ refused("InvalidSignatureException", 403, client("AKIDADMIN", "another secret").
 refused("UnrecognizedClientException", 403, client("AKIDSTRANGER").list_findings)
 refused("InvalidSignatureException", 403, client("AKIDADMIN", region="us-east-1").list_findings)
 refused("MissingAuthenticationTokenException", 403, client("AKIDADMIN", signature_version=UNSIGNED).list_findings)
-refused("UnknownOperationException", 404, admin.get_encryption_key, scanType="PACKAGE", resourceType="AWS_EC2_INSTANCE")
+refused("ResourceNotFoundException", 404, admin.get_encryption_key, scanType="PACKAGE", resourceType="AWS_EC2_INSTANCE")
 assert validated > 300, validated
+
+# Every other operation that this botocore knows is there, and every paginator can be walked.
+ARN = f"arn:aws:inspector2:{REGION}:111122223333"
+UUID = "00000000-0000-4000-8000-000000000000"
+
+
+def smallest(shape, name=""):
+    """A value that client-side validation lets pass; a server that does not know the thing says so, and never 500."""
+    if shape.type_name == "structure":
+        members = shape.required_members or (list(shape.members)[:1] if getattr(shape, "is_tagged_union", False) else [])
+        return {member: smallest(shape.members[member], member) for member in members}
+    if shape.type_name == "list":
+        return [smallest(shape.member, name)]
+    if shape.type_name == "map":
+        return {"key": smallest(shape.value)}
+    if shape.type_name == "string":
+        if shape.enum:
+            return shape.enum[0]
+        return (f"{ARN}:finding/" if "Arn" in shape.name else "") + "0" * max(12, shape.metadata.get("min", 0))
+    return {"boolean": True, "blob": b"x", "timestamp": datetime(2026, 1, 1)}.get(shape.type_name, 1)
+
+
+ANSWERS = {"ValidationException", "ResourceNotFoundException", "AccessDeniedException", "ConflictException", "BadRequestException"}
+called = 0
+for operation in admin.meta.service_model.operation_names:
+    model = admin.meta.service_model.operation_model(operation)
+    method = next(name for name, api in admin.meta.method_to_api_mapping.items() if api == operation)
+    try:
+        getattr(admin, method)(**(smallest(model.input_shape) if model.input_shape else {}))
+    except ClientError as error:
+        assert error.response["Error"]["Code"] in ANSWERS, (operation, error.response)
+        declared = {shape.name for shape in model.error_shapes}
+        assert error.response["Error"]["Code"] in declared, (operation, error.response["Error"], declared)
+    called += 1
+    if admin.can_paginate(method) and not (model.input_shape and model.input_shape.required_members):
+        for page in admin.get_paginator(method).paginate(PaginationConfig={"MaxItems": 1000}):
+            pass
+assert called == len(admin.meta.service_model.operation_names) >= 75, called
 
 
 # Limits.

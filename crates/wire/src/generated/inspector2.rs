@@ -252,6 +252,34 @@ X8664 = "X86_64",
 Arm64 = "ARM64",
 } }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssociateConfigurationRequest {
+    pub scan_configuration_arn: String,
+    pub resource: CodeSecurityResource,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssociateMemberRequest {
+    pub account_id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssociateMemberResponse {
+    pub account_id: String,
+}
+
+open_enum! { pub enum AssociationResultStatusCode {
+InternalError = "INTERNAL_ERROR",
+AccessDenied = "ACCESS_DENIED",
+ScanConfigurationNotFound = "SCAN_CONFIGURATION_NOT_FOUND",
+InvalidInput = "INVALID_INPUT",
+ResourceNotFound = "RESOURCE_NOT_FOUND",
+QuotaExceeded = "QUOTA_EXCEEDED",
+} }
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AtigData {
@@ -278,6 +306,17 @@ pub struct AutoEnable {
     pub code_repository: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ami: Option<bool>,
+}
+
+open_enum! { pub enum AwsConfigConnectorArnComparison {
+Equals = "EQUALS",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AwsConfigConnectorArnFilter {
+    pub comparison: AwsConfigConnectorArnComparison,
+    pub value: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -380,6 +419,29 @@ All = "ALL",
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct AwsEcsMetadataDetails {
+    pub details_group: String,
+    pub task_definition_arn: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AwsEksMetadataDetails {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workload_info_list: Option<Vec<AwsEksWorkloadInfo>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AwsEksWorkloadInfo {
+    pub name: String,
+    pub r#type: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AwsLambdaFunctionDetails {
     pub function_name: String,
     pub runtime: Runtime,
@@ -400,8 +462,81 @@ pub struct AwsLambdaFunctionDetails {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct AzureProviderDetailCreate {
+    pub aws_config_connector_arn: String,
+    pub scope_configuration: AzureScopeConfigurationInput,
+    pub azure_regions: Vec<String>,
+    #[serde(rename = "autoInstallVMScanner", skip_serializing_if = "Option::is_none")]
+    pub auto_install_vm_scanner: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AzureProviderDetailUpdate {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub azure_regions: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope_configuration: Option<AzureScopeConfigurationInput>,
+    #[serde(rename = "autoInstallVMScanner", skip_serializing_if = "Option::is_none")]
+    pub auto_install_vm_scanner: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AzureScopeConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vm_scanning: Option<ScopeConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_image_scanning: Option<ScopeConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serverless_scanning: Option<ScopeConfiguration>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AzureScopeConfigurationInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vm_scanning: Option<ScopeConfigurationInput>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_image_scanning: Option<ScopeConfigurationInput>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serverless_scanning: Option<ScopeConfigurationInput>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct BadRequestException {
     pub message: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchAssociateCodeSecurityScanConfigurationRequest {
+    pub associate_configuration_requests: Vec<AssociateConfigurationRequest>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchAssociateCodeSecurityScanConfigurationResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_associations: Option<Vec<FailedAssociationResult>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub successful_associations: Option<Vec<SuccessfulAssociationResult>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchDisassociateCodeSecurityScanConfigurationRequest {
+    pub disassociate_configuration_requests: Vec<DisassociateConfigurationRequest>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchDisassociateCodeSecurityScanConfigurationResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_associations: Option<Vec<FailedAssociationResult>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub successful_associations: Option<Vec<SuccessfulAssociationResult>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -417,6 +552,21 @@ pub struct BatchGetAccountStatusResponse {
     pub accounts: Vec<AccountState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_accounts: Option<Vec<FailedAccount>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchGetCodeSnippetRequest {
+    pub finding_arns: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchGetCodeSnippetResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_snippet_results: Option<Vec<CodeSnippetResult>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errors: Option<Vec<CodeSnippetError>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -449,6 +599,425 @@ pub struct BatchGetFreeTrialInfoResponse {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct BatchGetMemberEc2DeepInspectionStatusRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_ids: Option<Vec<String>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchGetMemberEc2DeepInspectionStatusResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_ids: Option<Vec<MemberAccountEc2DeepInspectionStatusState>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_account_ids: Option<Vec<FailedMemberAccountEc2DeepInspectionStatusState>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchUpdateMemberEc2DeepInspectionStatusRequest {
+    pub account_ids: Vec<MemberAccountEc2DeepInspectionStatus>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchUpdateMemberEc2DeepInspectionStatusResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_ids: Option<Vec<MemberAccountEc2DeepInspectionStatusState>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_account_ids: Option<Vec<FailedMemberAccountEc2DeepInspectionStatusState>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelFindingsReportRequest {
+    pub report_id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelFindingsReportResponse {
+    pub report_id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelSbomExportRequest {
+    pub report_id: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelSbomExportResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_id: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisCheckAggregation {
+    pub scan_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<CisSecurityLevel>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_counts: Option<StatusCounts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisDateFilter {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub earliest_scan_start_time: Option<crate::EpochSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latest_scan_start_time: Option<crate::EpochSeconds>,
+}
+
+open_enum! { pub enum CisFindingStatus {
+Passed = "PASSED",
+Failed = "FAILED",
+Skipped = "SKIPPED",
+} }
+
+open_enum! { pub enum CisFindingStatusComparison {
+Equals = "EQUALS",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisFindingStatusFilter {
+    pub comparison: CisFindingStatusComparison,
+    pub value: CisFindingStatus,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisNumberFilter {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upper_inclusive: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lower_inclusive: Option<i32>,
+}
+
+open_enum! { pub enum CisReportFormat {
+Pdf = "PDF",
+Csv = "CSV",
+} }
+
+open_enum! { pub enum CisReportStatus {
+Succeeded = "SUCCEEDED",
+Failed = "FAILED",
+InProgress = "IN_PROGRESS",
+} }
+
+open_enum! { pub enum CisResultStatus {
+Passed = "PASSED",
+Failed = "FAILED",
+Skipped = "SKIPPED",
+} }
+
+open_enum! { pub enum CisResultStatusComparison {
+Equals = "EQUALS",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisResultStatusFilter {
+    pub comparison: CisResultStatusComparison,
+    pub value: CisResultStatus,
+}
+
+open_enum! { pub enum CisRuleStatus {
+Failed = "FAILED",
+Passed = "PASSED",
+NotEvaluated = "NOT_EVALUATED",
+Informational = "INFORMATIONAL",
+Unknown = "UNKNOWN",
+NotApplicable = "NOT_APPLICABLE",
+Error = "ERROR",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisScan {
+    pub scan_arn: String,
+    pub scan_configuration_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<CisScanStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_date: Option<crate::EpochSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_checks: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_checks: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targets: Option<CisTargets>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduled_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_level: Option<CisSecurityLevel>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisScanConfiguration {
+    pub scan_configuration_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_level: Option<CisSecurityLevel>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targets: Option<CisTargets>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+
+open_enum! { pub enum CisScanConfigurationsSortBy {
+ScanName = "SCAN_NAME",
+ScanConfigurationArn = "SCAN_CONFIGURATION_ARN",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisScanResultDetails {
+    pub scan_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_resource_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<CisFindingStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remediation: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<CisSecurityLevel>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finding_arn: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisScanResultDetailsFilterCriteria {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finding_status_filters: Option<Vec<CisFindingStatusFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_id_filters: Option<Vec<CisStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title_filters: Option<Vec<CisStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_level_filters: Option<Vec<CisSecurityLevelFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finding_arn_filters: Option<Vec<CisStringFilter>>,
+}
+
+open_enum! { pub enum CisScanResultDetailsSortBy {
+CheckId = "CHECK_ID",
+Status = "STATUS",
+} }
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisScanResultsAggregatedByChecksFilterCriteria {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_id_filters: Option<Vec<CisStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_id_filters: Option<Vec<CisStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title_filters: Option<Vec<CisStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform_filters: Option<Vec<CisStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_resources_filters: Option<Vec<CisNumberFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_level_filters: Option<Vec<CisSecurityLevelFilter>>,
+}
+
+open_enum! { pub enum CisScanResultsAggregatedByChecksSortBy {
+CheckId = "CHECK_ID",
+Title = "TITLE",
+Platform = "PLATFORM",
+FailedCounts = "FAILED_COUNTS",
+SecurityLevel = "SECURITY_LEVEL",
+} }
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisScanResultsAggregatedByTargetResourceFilterCriteria {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_id_filters: Option<Vec<CisStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_filters: Option<Vec<CisResultStatusFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_id_filters: Option<Vec<CisStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_resource_id_filters: Option<Vec<CisStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_resource_tag_filters: Option<Vec<TagFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform_filters: Option<Vec<CisStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_status_filters: Option<Vec<CisTargetStatusFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_status_reason_filters: Option<Vec<CisTargetStatusReasonFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_checks_filters: Option<Vec<CisNumberFilter>>,
+}
+
+open_enum! { pub enum CisScanResultsAggregatedByTargetResourceSortBy {
+ResourceId = "RESOURCE_ID",
+FailedCounts = "FAILED_COUNTS",
+AccountId = "ACCOUNT_ID",
+Platform = "PLATFORM",
+TargetStatus = "TARGET_STATUS",
+TargetStatusReason = "TARGET_STATUS_REASON",
+} }
+
+open_enum! { pub enum CisScanStatus {
+Failed = "FAILED",
+Completed = "COMPLETED",
+Cancelled = "CANCELLED",
+InProgress = "IN_PROGRESS",
+} }
+
+open_enum! { pub enum CisScanStatusComparison {
+Equals = "EQUALS",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisScanStatusFilter {
+    pub comparison: CisScanStatusComparison,
+    pub value: CisScanStatus,
+}
+
+open_enum! { pub enum CisSecurityLevel {
+Level1 = "LEVEL_1",
+Level2 = "LEVEL_2",
+} }
+
+open_enum! { pub enum CisSecurityLevelComparison {
+Equals = "EQUALS",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisSecurityLevelFilter {
+    pub comparison: CisSecurityLevelComparison,
+    pub value: CisSecurityLevel,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisSessionMessage {
+    pub rule_id: String,
+    pub status: CisRuleStatus,
+    pub cis_rule_details: crate::Blob,
+}
+
+open_enum! { pub enum CisSortOrder {
+Asc = "ASC",
+Desc = "DESC",
+} }
+
+open_enum! { pub enum CisStringComparison {
+Equals = "EQUALS",
+Prefix = "PREFIX",
+NotEquals = "NOT_EQUALS",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisStringFilter {
+    pub comparison: CisStringComparison,
+    pub value: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisTargetResourceAggregation {
+    pub scan_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_resource_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_resource_tags: Option<std::collections::BTreeMap<String, Vec<String>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_counts: Option<StatusCounts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_status: Option<CisTargetStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_status_reason: Option<CisTargetStatusReason>,
+}
+
+open_enum! { pub enum CisTargetStatus {
+TimedOut = "TIMED_OUT",
+Cancelled = "CANCELLED",
+Completed = "COMPLETED",
+} }
+
+open_enum! { pub enum CisTargetStatusComparison {
+Equals = "EQUALS",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisTargetStatusFilter {
+    pub comparison: CisTargetStatusComparison,
+    pub value: CisTargetStatus,
+}
+
+open_enum! { pub enum CisTargetStatusReason {
+ScanInProgress = "SCAN_IN_PROGRESS",
+UnsupportedOs = "UNSUPPORTED_OS",
+SsmUnmanaged = "SSM_UNMANAGED",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisTargetStatusReasonFilter {
+    pub comparison: CisTargetStatusComparison,
+    pub value: CisTargetStatusReason,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CisTargets {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_ids: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_resource_tags: Option<std::collections::BTreeMap<String, Vec<String>>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CisaData {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date_added: Option<crate::EpochSeconds>,
@@ -467,11 +1036,50 @@ NotApplicable = "NOT_APPLICABLE",
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct ClusterDetails {
+    pub last_in_use: crate::EpochSeconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running_unit_count: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped_unit_count: Option<i64>,
+    pub cluster_metadata: ClusterMetadata,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterForImageFilterCriteria {
+    pub resource_id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterInformation {
+    pub cluster_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_details: Option<Vec<ClusterDetails>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ClusterMetadata {
+    AwsEcsMetadataDetails(AwsEcsMetadataDetails),
+    AwsEksMetadataDetails(AwsEksMetadataDetails),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CodeFilePath {
     pub file_name: String,
     pub file_path: String,
     pub start_line: i32,
     pub end_line: i32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CodeLine {
+    pub content: String,
+    pub line_number: i32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -556,6 +1164,95 @@ High = "HIGH",
 All = "ALL",
 } }
 
+open_enum! { pub enum CodeScanStatus {
+InProgress = "IN_PROGRESS",
+Successful = "SUCCESSFUL",
+Failed = "FAILED",
+Skipped = "SKIPPED",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CodeSecurityIntegrationSummary {
+    pub integration_arn: String,
+    pub name: String,
+    pub r#type: IntegrationType,
+    pub status: IntegrationStatus,
+    pub status_reason: String,
+    pub created_on: crate::EpochSeconds,
+    pub last_update_on: crate::EpochSeconds,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CodeSecurityResource {
+    ProjectId(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CodeSecurityScanConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub periodic_scan_configuration: Option<PeriodicScanConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continuous_integration_scan_configuration: Option<ContinuousIntegrationScanConfiguration>,
+    pub rule_set_categories: Vec<RuleSetCategory>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CodeSecurityScanConfigurationAssociationSummary {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<CodeSecurityResource>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CodeSecurityScanConfigurationSummary {
+    pub scan_configuration_arn: String,
+    pub name: String,
+    pub owner_account_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub periodic_scan_frequency: Option<PeriodicScanFrequency>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_expression: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continuous_integration_scan_supported_events: Option<Vec<ContinuousIntegrationScanEvent>>,
+    pub rule_set_categories: Vec<RuleSetCategory>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope_settings: Option<ScopeSettings>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CodeSnippetError {
+    pub finding_arn: String,
+    pub error_code: CodeSnippetErrorCode,
+    pub error_message: String,
+}
+
+open_enum! { pub enum CodeSnippetErrorCode {
+InternalError = "INTERNAL_ERROR",
+AccessDenied = "ACCESS_DENIED",
+CodeSnippetNotFound = "CODE_SNIPPET_NOT_FOUND",
+InvalidInput = "INVALID_INPUT",
+} }
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CodeSnippetResult {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finding_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_line: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_line: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_snippet: Option<Vec<CodeLine>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggested_fixes: Option<Vec<SuggestedFix>>,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CodeVulnerabilityDetails {
@@ -573,12 +1270,150 @@ pub struct CodeVulnerabilityDetails {
     pub cwes: Vec<String>,
 }
 
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComputePlatform {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+open_enum! { pub enum ConfigurationLevel {
+Organization = "ORGANIZATION",
+Account = "ACCOUNT",
+} }
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConflictException {
     pub message: String,
     pub resource_id: String,
     pub resource_type: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Connector {
+    pub connector_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    pub provider: ConnectorCloudProvider,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enablement_status: Option<EnablementStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enablement_status_reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<ConnectorHealth>,
+    pub created_at: crate::EpochSeconds,
+    pub updated_at: crate::EpochSeconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub azure_regions: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aws_config_connector_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope_configuration: Option<AzureScopeConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+    #[serde(rename = "autoInstallVMScanner", skip_serializing_if = "Option::is_none")]
+    pub auto_install_vm_scanner: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gcp_regions: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gcp_scope_configuration: Option<GcpScopeConfiguration>,
+}
+
+open_enum! { pub enum ConnectorArnComparison {
+Equals = "EQUALS",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectorArnFilter {
+    pub comparison: ConnectorArnComparison,
+    pub value: String,
+}
+
+open_enum! { pub enum ConnectorCloudProvider {
+Azure = "AZURE",
+Gcp = "GCP",
+} }
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectorContainerImageScanConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push_duration: Option<ContainerImageRescanDuration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_duration: Option<ContainerImagePullDateRescanDuration>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectorFilterCriteria {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connector_arns: Option<Vec<ConnectorArnFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<Vec<StringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aws_config_connector_arns: Option<Vec<AwsConfigConnectorArnFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connector_type: Option<Vec<ConnectorTypeFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Vec<ProviderFilter>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectorHealth {
+    pub connector_status: ConnectorHealthStatus,
+    pub last_checked_at: crate::EpochSeconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+open_enum! { pub enum ConnectorHealthStatus {
+Connected = "CONNECTED",
+Degraded = "DEGRADED",
+FailedToConnect = "FAILED_TO_CONNECT",
+PendingAuthorization = "PENDING_AUTHORIZATION",
+PendingConfiguration = "PENDING_CONFIGURATION",
+Unknown = "UNKNOWN",
+} }
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectorScanConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_image_scanning: Option<ConnectorContainerImageScanConfiguration>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectorScanConfigurationItem {
+    pub aws_config_connector_arn: String,
+    pub connector_arns: Vec<String>,
+    pub scan_configuration: ConnectorScanConfiguration,
+}
+
+open_enum! { pub enum ConnectorType {
+CustomerManaged = "CUSTOMER_MANAGED",
+ServiceLinked = "SERVICE_LINKED",
+} }
+
+open_enum! { pub enum ConnectorTypeComparison {
+Equals = "EQUALS",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectorTypeFilter {
+    pub comparison: ConnectorTypeComparison,
+    pub value: ConnectorType,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -667,6 +1502,27 @@ pub struct ContainerImageMetadata {
     pub in_use_count: Option<i64>,
 }
 
+open_enum! { pub enum ContainerImagePullDateRescanDuration {
+Days3 = "DAYS_3",
+Days7 = "DAYS_7",
+Days14 = "DAYS_14",
+Days30 = "DAYS_30",
+Days60 = "DAYS_60",
+Days90 = "DAYS_90",
+Days180 = "DAYS_180",
+} }
+
+open_enum! { pub enum ContainerImageRescanDuration {
+Lifetime = "LIFETIME",
+Days3 = "DAYS_3",
+Days7 = "DAYS_7",
+Days30 = "DAYS_30",
+Days180 = "DAYS_180",
+Days14 = "DAYS_14",
+Days60 = "DAYS_60",
+Days90 = "DAYS_90",
+} }
+
 open_enum! { pub enum ContainerImageSortBy {
 Critical = "CRITICAL",
 High = "HIGH",
@@ -687,6 +1543,12 @@ pub struct ContainerRepositoryMetadata {
     pub name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scan_frequency: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContinuousIntegrationScanConfiguration {
+    pub supported_events: Vec<ContinuousIntegrationScanEvent>,
 }
 
 open_enum! { pub enum ContinuousIntegrationScanEvent {
@@ -864,6 +1726,89 @@ pub struct CoveredResource {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct CreateCisScanConfigurationRequest {
+    pub scan_name: String,
+    pub security_level: CisSecurityLevel,
+    pub schedule: Schedule,
+    pub targets: CreateCisTargets,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateCisScanConfigurationResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_configuration_arn: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateCisTargets {
+    pub account_ids: Vec<String>,
+    pub target_resource_tags: std::collections::BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateCodeSecurityIntegrationRequest {
+    pub name: String,
+    pub r#type: IntegrationType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<CreateIntegrationDetail>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateCodeSecurityIntegrationResponse {
+    pub integration_arn: String,
+    pub status: IntegrationStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_url: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateCodeSecurityScanConfigurationRequest {
+    pub name: String,
+    pub level: ConfigurationLevel,
+    pub configuration: CodeSecurityScanConfiguration,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope_settings: Option<ScopeSettings>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateCodeSecurityScanConfigurationResponse {
+    pub scan_configuration_arn: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateConnectorRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_token: Option<String>,
+    pub name: String,
+    pub provider: ConnectorCloudProvider,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    pub provider_detail: ProviderDetailCreate,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateConnectorResponse {
+    pub connector_arn: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CreateFilterRequest {
     pub action: FilterAction,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -880,6 +1825,51 @@ pub struct CreateFilterRequest {
 #[serde(rename_all = "camelCase")]
 pub struct CreateFilterResponse {
     pub arn: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateFindingsReportRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter_criteria: Option<FilterCriteria>,
+    pub report_format: ReportFormat,
+    pub s3_destination: Destination,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateFindingsReportResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_id: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateGitLabSelfManagedIntegrationDetail {
+    pub instance_url: String,
+    pub access_token: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CreateIntegrationDetail {
+    GitlabSelfManaged(CreateGitLabSelfManagedIntegrationDetail),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateSbomExportRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_filter_criteria: Option<ResourceFilterCriteria>,
+    pub report_format: SbomReportFormat,
+    pub s3_destination: Destination,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateSbomExportResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_id: Option<String>,
 }
 
 open_enum! { pub enum Currency {
@@ -942,6 +1932,12 @@ pub struct CvssScoreDetails {
     pub adjustments: Option<Vec<CvssScoreAdjustment>>,
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DailySchedule {
+    pub start_time: Time,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DateFilter {
@@ -950,6 +1946,16 @@ pub struct DateFilter {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_inclusive: Option<crate::EpochSeconds>,
 }
+
+open_enum! { pub enum Day {
+Sun = "SUN",
+Mon = "MON",
+Tue = "TUE",
+Wed = "WED",
+Thu = "THU",
+Fri = "FRI",
+Sat = "SAT",
+} }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -976,6 +1982,53 @@ DisableInProgress = "DISABLE_IN_PROGRESS",
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct DeleteCisScanConfigurationRequest {
+    pub scan_configuration_arn: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteCisScanConfigurationResponse {
+    pub scan_configuration_arn: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteCodeSecurityIntegrationRequest {
+    pub integration_arn: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteCodeSecurityIntegrationResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integration_arn: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteCodeSecurityScanConfigurationRequest {
+    pub scan_configuration_arn: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteCodeSecurityScanConfigurationResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_configuration_arn: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteConnectorRequest {
+    pub connector_arn: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteConnectorResponse {}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DeleteFilterRequest {
     pub arn: String,
 }
@@ -998,6 +2051,29 @@ pub struct DescribeOrganizationConfigurationResponse {
     pub max_account_limit_reached: Option<bool>,
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Destination {
+    pub bucket_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_prefix: Option<String>,
+    pub kms_key_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_bucket_owner: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DisableDelegatedAdminAccountRequest {
+    pub delegated_admin_account_id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DisableDelegatedAdminAccountResponse {
+    pub delegated_admin_account_id: String,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DisableRequest {
@@ -1017,6 +2093,25 @@ pub struct DisableResponse {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct DisassociateConfigurationRequest {
+    pub scan_configuration_arn: String,
+    pub resource: CodeSecurityResource,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DisassociateMemberRequest {
+    pub account_id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DisassociateMemberResponse {
+    pub account_id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Ec2Configuration {
     pub scan_mode: Ec2ScanMode,
     #[serde(rename = "activateVMScanner", skip_serializing_if = "Option::is_none")]
@@ -1031,6 +2126,13 @@ pub struct Ec2ConfigurationState {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vm_scanner_state: Option<VMScannerState>,
 }
+
+open_enum! { pub enum Ec2DeepInspectionStatus {
+Activated = "ACTIVATED",
+Deactivated = "DEACTIVATED",
+Pending = "PENDING",
+Failed = "FAILED",
+} }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -1205,6 +2307,20 @@ ContinuousScan = "CONTINUOUS_SCAN",
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct EnableDelegatedAdminAccountRequest {
+    pub delegated_admin_account_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_token: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnableDelegatedAdminAccountResponse {
+    pub delegated_admin_account_id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct EnableRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_ids: Option<Vec<String>>,
@@ -1220,6 +2336,17 @@ pub struct EnableResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_accounts: Option<Vec<FailedAccount>>,
 }
+
+open_enum! { pub enum EnablementStatus {
+Enabled = "ENABLED",
+PendingEnablement = "PENDING_ENABLEMENT",
+FailedToEnable = "FAILED_TO_ENABLE",
+PendingUpdate = "PENDING_UPDATE",
+FailedToUpdate = "FAILED_TO_UPDATE",
+PendingDeletion = "PENDING_DELETION",
+Deleted = "DELETED",
+FailedToDelete = "FAILED_TO_DELETE",
+} }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -1287,6 +2414,13 @@ pub struct ExploitabilityDetails {
     pub last_known_exploit_at: Option<crate::EpochSeconds>,
 }
 
+open_enum! { pub enum ExternalReportStatus {
+Succeeded = "SUCCEEDED",
+InProgress = "IN_PROGRESS",
+Cancelled = "CANCELLED",
+Failed = "FAILED",
+} }
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedAccount {
@@ -1297,6 +2431,29 @@ pub struct FailedAccount {
     pub resource_status: Option<ResourceStatus>,
     pub error_code: ErrorCode,
     pub error_message: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedAssociationResult {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_configuration_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<CodeSecurityResource>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_code: Option<AssociationResultStatusCode>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_message: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedMemberAccountEc2DeepInspectionStatusState {
+    pub account_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ec2_scan_status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -1650,6 +2807,212 @@ ServerlessFunction = "SERVERLESS_FUNCTION",
 MachineImage = "MACHINE_IMAGE",
 } }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GcpCapabilityScope {
+    pub scope_type: ScopeType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope_values: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<ScopeState>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GcpCapabilityScopeInput {
+    pub scope_type: ScopeType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope_values: Option<Vec<String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GcpProviderDetailCreate {
+    pub aws_config_connector_arn: String,
+    pub scope_configuration: GcpScopeConfigurationInput,
+    pub gcp_regions: Vec<String>,
+    #[serde(rename = "autoInstallVMScanner", skip_serializing_if = "Option::is_none")]
+    pub auto_install_vm_scanner: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GcpProviderDetailUpdate {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gcp_regions: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope_configuration: Option<GcpScopeConfigurationInput>,
+    #[serde(rename = "autoInstallVMScanner", skip_serializing_if = "Option::is_none")]
+    pub auto_install_vm_scanner: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GcpScopeConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vm_scanning: Option<GcpCapabilityScope>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_image_scanning: Option<GcpCapabilityScope>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serverless_scanning: Option<GcpCapabilityScope>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GcpScopeConfigurationInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vm_scanning: Option<GcpCapabilityScopeInput>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_image_scanning: Option<GcpCapabilityScopeInput>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serverless_scanning: Option<GcpCapabilityScopeInput>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetCisScanReportRequest {
+    pub scan_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_accounts: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_format: Option<CisReportFormat>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetCisScanReportResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<CisReportStatus>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetCisScanResultDetailsRequest {
+    pub scan_arn: String,
+    pub target_resource_id: String,
+    pub account_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter_criteria: Option<CisScanResultDetailsFilterCriteria>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort_by: Option<CisScanResultDetailsSortBy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort_order: Option<CisSortOrder>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetCisScanResultDetailsResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_result_details: Option<Vec<CisScanResultDetails>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetClustersForImageRequest {
+    pub filter: ClusterForImageFilterCriteria,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetClustersForImageResponse {
+    pub cluster: Vec<ClusterInformation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetCodeSecurityIntegrationRequest {
+    pub integration_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetCodeSecurityIntegrationResponse {
+    pub integration_arn: String,
+    pub name: String,
+    pub r#type: IntegrationType,
+    pub status: IntegrationStatus,
+    pub status_reason: String,
+    pub created_on: crate::EpochSeconds,
+    pub last_update_on: crate::EpochSeconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetCodeSecurityScanConfigurationRequest {
+    pub scan_configuration_arn: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetCodeSecurityScanConfigurationResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_configuration_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<CodeSecurityScanConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<ConfigurationLevel>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope_settings: Option<ScopeSettings>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<crate::EpochSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_updated_at: Option<crate::EpochSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetCodeSecurityScanRequest {
+    pub resource: CodeSecurityResource,
+    pub scan_id: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetCodeSecurityScanResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<CodeSecurityResource>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<CodeScanStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<crate::EpochSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<crate::EpochSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_commit_id: Option<String>,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GetConfigurationRequest {
@@ -1676,6 +3039,119 @@ pub struct GetDelegatedAdminAccountRequest {}
 pub struct GetDelegatedAdminAccountResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delegated_admin: Option<DelegatedAdmin>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GetEc2DeepInspectionConfigurationRequest {}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetEc2DeepInspectionConfigurationResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package_paths: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub org_package_paths: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Ec2DeepInspectionStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetEncryptionKeyRequest {
+    pub scan_type: ScanType,
+    pub resource_type: ResourceType,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetEncryptionKeyResponse {
+    pub kms_key_id: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetFindingsReportStatusRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_id: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetFindingsReportStatusResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<ExternalReportStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<ReportingErrorCode>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<Destination>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter_criteria: Option<FilterCriteria>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetMemberRequest {
+    pub account_id: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetMemberResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<Member>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetOnDemandScanStatusRequest {
+    pub resource_id: String,
+    pub scan_id: String,
+    pub resource_type: OnDemandResourceType,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetOnDemandScanStatusResponse {
+    pub scan_id: String,
+    pub resource_id: String,
+    pub resource_type: OnDemandResourceType,
+    pub scan_status: OnDemandScanStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_status_reason: Option<OnDemandScanStatusReason>,
+    pub started_at: crate::EpochSeconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<crate::EpochSeconds>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetSbomExportRequest {
+    pub report_id: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetSbomExportResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<SbomReportFormat>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<ExternalReportStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<ReportingErrorCode>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_destination: Option<Destination>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter_criteria: Option<ResourceFilterCriteria>,
 }
 
 open_enum! { pub enum GroupKey {
@@ -1777,6 +3253,19 @@ pub struct InspectorScoreDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adjusted_cvss: Option<CvssScoreDetails>,
 }
+
+open_enum! { pub enum IntegrationStatus {
+Pending = "PENDING",
+InProgress = "IN_PROGRESS",
+Active = "ACTIVE",
+Inactive = "INACTIVE",
+Disabling = "DISABLING",
+} }
+
+open_enum! { pub enum IntegrationType {
+GitlabSelfManaged = "GITLAB_SELF_MANAGED",
+Github = "GITHUB",
+} }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -1898,6 +3387,247 @@ pub struct ListAccountPermissionsRequest {
 #[serde(rename_all = "camelCase")]
 pub struct ListAccountPermissionsResponse {
     pub permissions: Vec<Permission>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCisScanConfigurationsFilterCriteria {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_name_filters: Option<Vec<CisStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_resource_tag_filters: Option<Vec<TagFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_configuration_arn_filters: Option<Vec<CisStringFilter>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCisScanConfigurationsRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter_criteria: Option<ListCisScanConfigurationsFilterCriteria>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort_by: Option<CisScanConfigurationsSortBy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort_order: Option<CisSortOrder>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCisScanConfigurationsResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_configurations: Option<Vec<CisScanConfiguration>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCisScanResultsAggregatedByChecksRequest {
+    pub scan_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter_criteria: Option<CisScanResultsAggregatedByChecksFilterCriteria>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort_by: Option<CisScanResultsAggregatedByChecksSortBy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort_order: Option<CisSortOrder>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCisScanResultsAggregatedByChecksResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_aggregations: Option<Vec<CisCheckAggregation>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCisScanResultsAggregatedByTargetResourceRequest {
+    pub scan_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter_criteria: Option<CisScanResultsAggregatedByTargetResourceFilterCriteria>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort_by: Option<CisScanResultsAggregatedByTargetResourceSortBy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort_order: Option<CisSortOrder>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCisScanResultsAggregatedByTargetResourceResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_resource_aggregations: Option<Vec<CisTargetResourceAggregation>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+open_enum! { pub enum ListCisScansDetailLevel {
+Organization = "ORGANIZATION",
+Member = "MEMBER",
+} }
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCisScansFilterCriteria {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_name_filters: Option<Vec<CisStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_resource_tag_filters: Option<Vec<TagFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_resource_id_filters: Option<Vec<CisStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_status_filters: Option<Vec<CisScanStatusFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_at_filters: Option<Vec<CisDateFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_configuration_arn_filters: Option<Vec<CisStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_arn_filters: Option<Vec<CisStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduled_by_filters: Option<Vec<CisStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_checks_filters: Option<Vec<CisNumberFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_account_id_filters: Option<Vec<CisStringFilter>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCisScansRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter_criteria: Option<ListCisScansFilterCriteria>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail_level: Option<ListCisScansDetailLevel>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort_by: Option<ListCisScansSortBy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort_order: Option<CisSortOrder>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCisScansResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scans: Option<Vec<CisScan>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+open_enum! { pub enum ListCisScansSortBy {
+Status = "STATUS",
+ScheduledBy = "SCHEDULED_BY",
+ScanStartDate = "SCAN_START_DATE",
+FailedChecks = "FAILED_CHECKS",
+} }
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCodeSecurityIntegrationsRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCodeSecurityIntegrationsResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integrations: Option<Vec<CodeSecurityIntegrationSummary>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCodeSecurityScanConfigurationAssociationsRequest {
+    pub scan_configuration_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCodeSecurityScanConfigurationAssociationsResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub associations: Option<Vec<CodeSecurityScanConfigurationAssociationSummary>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCodeSecurityScanConfigurationsRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCodeSecurityScanConfigurationsResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configurations: Option<Vec<CodeSecurityScanConfigurationSummary>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListConnectorScanConfigurationsRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aws_config_connector_arns: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListConnectorScanConfigurationsResponse {
+    pub scan_configurations: Vec<ConnectorScanConfigurationItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListConnectorsRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter_criteria: Option<ConnectorFilterCriteria>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListConnectorsResponse {
+    pub items: Vec<Connector>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
@@ -2050,6 +3780,25 @@ pub struct ListMembersResponse {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct ListOnDemandScansRequest {
+    pub resource_id: String,
+    pub resource_type: OnDemandResourceType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListOnDemandScansResponse {
+    pub items: Vec<OnDemandScan>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ListTagsForResourceRequest {
     pub resource_arn: String,
 }
@@ -2148,6 +3897,30 @@ pub struct Member {
     pub updated_at: Option<crate::EpochSeconds>,
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberAccountEc2DeepInspectionStatus {
+    pub account_id: String,
+    pub activate_deep_inspection: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberAccountEc2DeepInspectionStatusState {
+    pub account_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Ec2DeepInspectionStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MonthlySchedule {
+    pub start_time: Time,
+    pub day: Day,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkPath {
@@ -2176,6 +3949,42 @@ pub struct NumberFilter {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lower_inclusive: Option<f64>,
 }
+
+open_enum! { pub enum OnDemandResourceType {
+Ami = "AMI",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OnDemandScan {
+    pub scan_id: String,
+    pub resource_id: String,
+    pub resource_type: OnDemandResourceType,
+    pub scan_status: OnDemandScanStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_status_reason: Option<OnDemandScanStatusReason>,
+    pub started_at: crate::EpochSeconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<crate::EpochSeconds>,
+}
+
+open_enum! { pub enum OnDemandScanStatus {
+InProgress = "IN_PROGRESS",
+Successful = "SUCCESSFUL",
+Failed = "FAILED",
+} }
+
+open_enum! { pub enum OnDemandScanStatusReason {
+AccessDenied = "ACCESS_DENIED",
+InternalError = "INTERNAL_ERROR",
+StorageLimitExceeded = "STORAGE_LIMIT_EXCEEDED",
+ExtractionCollectionTimeLimitExceeded = "EXTRACTION_COLLECTION_TIME_LIMIT_EXCEEDED",
+UnsupportedOs = "UNSUPPORTED_OS",
+ResourceTerminated = "RESOURCE_TERMINATED",
+} }
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OneTimeSchedule {}
 
 open_enum! { pub enum Operation {
 EnableScanning = "ENABLE_SCANNING",
@@ -2281,6 +4090,21 @@ pub struct PackageVulnerabilityDetails {
     pub reference_urls: Option<Vec<String>>,
 }
 
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeriodicScanConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency: Option<PeriodicScanFrequency>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_expression: Option<String>,
+}
+
+open_enum! { pub enum PeriodicScanFrequency {
+Weekly = "WEEKLY",
+Monthly = "MONTHLY",
+Never = "NEVER",
+} }
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Permission {
@@ -2331,11 +4155,40 @@ pub struct ProjectPeriodicScanConfiguration {
     pub rule_set_categories: Option<Vec<RuleSetCategory>>,
 }
 
+open_enum! { pub enum ProjectSelectionScope {
+All = "ALL",
+} }
+
 open_enum! { pub enum Provider {
 Aws = "AWS",
 Azure = "AZURE",
 Gcp = "GCP",
 } }
+
+open_enum! { pub enum ProviderComparison {
+Equals = "EQUALS",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ProviderDetailCreate {
+    Azure(AzureProviderDetailCreate),
+    Gcp(GcpProviderDetailCreate),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ProviderDetailUpdate {
+    Azure(AzureProviderDetailUpdate),
+    Gcp(GcpProviderDetailUpdate),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderFilter {
+    pub comparison: ProviderComparison,
+    pub value: ConnectorCloudProvider,
+}
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -2367,6 +4220,20 @@ pub struct Remediation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recommendation: Option<Recommendation>,
 }
+
+open_enum! { pub enum ReportFormat {
+Csv = "CSV",
+Json = "JSON",
+} }
+
+open_enum! { pub enum ReportingErrorCode {
+InternalError = "INTERNAL_ERROR",
+InvalidPermissions = "INVALID_PERMISSIONS",
+NoFindingsFound = "NO_FINDINGS_FOUND",
+BucketNotFound = "BUCKET_NOT_FOUND",
+IncompatibleBucketRegion = "INCOMPATIBLE_BUCKET_REGION",
+MalformedKmsKey = "MALFORMED_KMS_KEY",
+} }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -2410,6 +4277,16 @@ AffectedImages = "AFFECTED_IMAGES",
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct ResetEncryptionKeyRequest {
+    pub scan_type: ScanType,
+    pub resource_type: ResourceType,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ResetEncryptionKeyResponse {}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Resource {
     pub r#type: ResourceType,
     pub id: String,
@@ -2448,6 +4325,62 @@ pub struct ResourceDetails {
     pub image: Option<Image>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub serverless_function: Option<ServerlessFunction>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceFilterCriteria {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<Vec<ResourceStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_id: Option<Vec<ResourceStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_type: Option<Vec<ResourceStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ecr_repository_name: Option<Vec<ResourceStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda_function_name: Option<Vec<ResourceStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ecr_image_tags: Option<Vec<ResourceStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ec2_instance_tags: Option<Vec<ResourceMapFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda_function_tags: Option<Vec<ResourceMapFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_provider: Option<Vec<ResourceStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_provider_account_id: Option<Vec<ResourceStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_provider_org_id: Option<Vec<ResourceStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_provider_region: Option<Vec<ResourceStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_vm_instance_tags: Option<Vec<ResourceMapFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_container_image_tags: Option<Vec<ResourceStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_container_repository_name: Option<Vec<ResourceStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_container_registry_name: Option<Vec<ResourceStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_serverless_function_name: Option<Vec<ResourceStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_serverless_function_runtime: Option<Vec<ResourceStringFilter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_serverless_function_tags: Option<Vec<ResourceMapFilter>>,
+}
+
+open_enum! { pub enum ResourceMapComparison {
+Equals = "EQUALS",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceMapFilter {
+    pub comparison: ResourceMapComparison,
+    pub key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -2521,6 +4454,18 @@ pub struct ResourceStatus {
     pub ami: Option<Status>,
 }
 
+open_enum! { pub enum ResourceStringComparison {
+Equals = "EQUALS",
+NotEquals = "NOT_EQUALS",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceStringFilter {
+    pub comparison: ResourceStringComparison,
+    pub value: String,
+}
+
 open_enum! { pub enum ResourceType {
 AwsEc2Instance = "AWS_EC2_INSTANCE",
 AwsEcrContainerImage = "AWS_ECR_CONTAINER_IMAGE",
@@ -2575,6 +4520,11 @@ Python314 = "PYTHON_3_14",
 Ruby33 = "RUBY_3_3",
 Dotnet8 = "DOTNET_8",
 Nodejs20X = "NODEJS_20_X",
+} }
+
+open_enum! { pub enum SbomReportFormat {
+Cyclonedx14 = "CYCLONEDX_1_4",
+Spdx23 = "SPDX_2_3",
 } }
 
 open_enum! { pub enum ScanMode {
@@ -2651,6 +4601,56 @@ Code = "CODE",
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub enum Schedule {
+    OneTime(OneTimeSchedule),
+    Daily(DailySchedule),
+    Weekly(WeeklySchedule),
+    Monthly(MonthlySchedule),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScopeConfiguration {
+    pub scope_type: ScopeType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope_values: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<ScopeState>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScopeConfigurationInput {
+    pub scope_type: ScopeType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope_values: Option<Vec<String>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScopeSettings {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_selection_scope: Option<ProjectSelectionScope>,
+}
+
+open_enum! { pub enum ScopeState {
+Active = "ACTIVE",
+Pending = "PENDING",
+Error = "ERROR",
+Disabled = "DISABLED",
+} }
+
+open_enum! { pub enum ScopeType {
+Tenant = "TENANT",
+Subscription = "SUBSCRIPTION",
+Organization = "ORGANIZATION",
+Project = "PROJECT",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SearchVulnerabilitiesFilterCriteria {
     pub vulnerability_ids: Vec<String>,
 }
@@ -2670,6 +4670,27 @@ pub struct SearchVulnerabilitiesResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SendCisSessionHealthRequest {
+    pub scan_job_id: String,
+    pub session_token: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SendCisSessionHealthResponse {}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SendCisSessionTelemetryRequest {
+    pub scan_job_id: String,
+    pub session_token: String,
+    pub messages: Vec<CisSessionMessage>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SendCisSessionTelemetryResponse {}
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -2851,6 +4872,54 @@ Desc = "DESC",
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct StartCisSessionMessage {
+    pub session_token: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StartCisSessionRequest {
+    pub scan_job_id: String,
+    pub message: StartCisSessionMessage,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StartCisSessionResponse {}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StartCodeSecurityScanRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_token: Option<String>,
+    pub resource: CodeSecurityResource,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StartCodeSecurityScanResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<CodeScanStatus>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StartOnDemandScanRequest {
+    pub resource_id: String,
+    pub resource_type: OnDemandResourceType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_token: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StartOnDemandScanResponse {
+    pub scan_id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct State {
     pub status: Status,
     pub error_code: ErrorCode,
@@ -2866,6 +4935,17 @@ Suspending = "SUSPENDING",
 Suspended = "SUSPENDED",
 } }
 
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusCounts {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passed: Option<i32>,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
@@ -2874,6 +4954,60 @@ pub struct Step {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component_arn: Option<String>,
 }
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StopCisMessageProgress {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_checks: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub successful_checks: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_checks: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_evaluated_checks: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_checks: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_applicable_checks: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub informational_checks: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_checks: Option<i32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StopCisSessionMessage {
+    pub status: StopCisSessionStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub progress: StopCisMessageProgress,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compute_platform: Option<ComputePlatform>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub benchmark_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub benchmark_profile: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StopCisSessionRequest {
+    pub scan_job_id: String,
+    pub session_token: String,
+    pub message: StopCisSessionMessage,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StopCisSessionResponse {}
+
+open_enum! { pub enum StopCisSessionStatus {
+Success = "SUCCESS",
+Failed = "FAILED",
+Interrupted = "INTERRUPTED",
+UnsupportedOs = "UNSUPPORTED_OS",
+} }
 
 open_enum! { pub enum StringComparison {
 Equals = "EQUALS",
@@ -2885,6 +5019,36 @@ NotEquals = "NOT_EQUALS",
 #[serde(rename_all = "camelCase")]
 pub struct StringFilter {
     pub comparison: StringComparison,
+    pub value: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SuccessfulAssociationResult {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_configuration_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<CodeSecurityResource>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SuggestedFix {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
+open_enum! { pub enum TagComparison {
+Equals = "EQUALS",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TagFilter {
+    pub comparison: TagComparison,
+    pub key: String,
     pub value: String,
 }
 
@@ -2904,6 +5068,13 @@ pub struct ThrottlingException {
     pub message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<i32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Time {
+    pub time_of_day: String,
+    pub timezone: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -2951,6 +5122,63 @@ pub struct UntagResourceRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UntagResourceResponse {}
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateCisScanConfigurationRequest {
+    pub scan_configuration_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_level: Option<CisSecurityLevel>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targets: Option<UpdateCisTargets>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateCisScanConfigurationResponse {
+    pub scan_configuration_arn: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateCisTargets {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_ids: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_resource_tags: Option<std::collections::BTreeMap<String, Vec<String>>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateCodeSecurityIntegrationRequest {
+    pub integration_arn: String,
+    pub details: UpdateIntegrationDetails,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateCodeSecurityIntegrationResponse {
+    pub integration_arn: String,
+    pub status: IntegrationStatus,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateCodeSecurityScanConfigurationRequest {
+    pub scan_configuration_arn: String,
+    pub configuration: CodeSecurityScanConfiguration,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateCodeSecurityScanConfigurationResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_configuration_arn: Option<String>,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateConfigurationInheritance {
@@ -2982,6 +5210,66 @@ pub struct UpdateConfigurationResponse {}
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct UpdateConnectorRequest {
+    pub connector_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_detail: Option<ProviderDetailUpdate>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateConnectorResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connector_arn: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateConnectorScanConfigurationRequest {
+    pub aws_config_connector_arn: String,
+    pub scan_configuration: ConnectorScanConfiguration,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateConnectorScanConfigurationResponse {}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateEc2DeepInspectionConfigurationRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activate_deep_inspection: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package_paths: Option<Vec<String>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateEc2DeepInspectionConfigurationResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package_paths: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub org_package_paths: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Ec2DeepInspectionStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateEncryptionKeyRequest {
+    pub kms_key_id: String,
+    pub scan_type: ScanType,
+    pub resource_type: ResourceType,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateEncryptionKeyResponse {}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct UpdateFilterRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<FilterAction>,
@@ -3000,6 +5288,47 @@ pub struct UpdateFilterRequest {
 #[serde(rename_all = "camelCase")]
 pub struct UpdateFilterResponse {
     pub arn: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateGitHubIntegrationDetail {
+    pub code: String,
+    pub installation_id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateGitLabSelfManagedIntegrationDetail {
+    pub auth_code: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum UpdateIntegrationDetails {
+    GitlabSelfManaged(UpdateGitLabSelfManagedIntegrationDetail),
+    Github(UpdateGitHubIntegrationDetail),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateOrgEc2DeepInspectionConfigurationRequest {
+    pub org_package_paths: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateOrgEc2DeepInspectionConfigurationResponse {}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateOrganizationConfigurationRequest {
+    pub auto_enable: AutoEnable,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateOrganizationConfigurationResponse {
+    pub auto_enable: AutoEnable,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -3270,21 +5599,70 @@ pub struct VulnerablePackage {
     pub source_lambda_layer_arn: Option<String>,
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WeeklySchedule {
+    pub start_time: Time,
+    pub days: Vec<Day>,
+}
+
 service! {
 signing_name: "inspector2",
 version: "2020-06-08",
 operations: {
+AssociateMember(AssociateMemberRequest => AssociateMemberResponse) = "POST" "/members/associate" 200,
+BatchAssociateCodeSecurityScanConfiguration(BatchAssociateCodeSecurityScanConfigurationRequest => BatchAssociateCodeSecurityScanConfigurationResponse) = "POST" "/codesecurity/scan-configuration/batch/associate" 200,
+BatchDisassociateCodeSecurityScanConfiguration(BatchDisassociateCodeSecurityScanConfigurationRequest => BatchDisassociateCodeSecurityScanConfigurationResponse) = "POST" "/codesecurity/scan-configuration/batch/disassociate" 200,
 BatchGetAccountStatus(BatchGetAccountStatusRequest => BatchGetAccountStatusResponse) = "POST" "/status/batch/get" 200,
+BatchGetCodeSnippet(BatchGetCodeSnippetRequest => BatchGetCodeSnippetResponse) = "POST" "/codesnippet/batchget" 200,
 BatchGetFindingDetails(BatchGetFindingDetailsRequest => BatchGetFindingDetailsResponse) = "POST" "/findings/details/batch/get" 200,
 BatchGetFreeTrialInfo(BatchGetFreeTrialInfoRequest => BatchGetFreeTrialInfoResponse) = "POST" "/freetrialinfo/batchget" 200,
+BatchGetMemberEc2DeepInspectionStatus(BatchGetMemberEc2DeepInspectionStatusRequest => BatchGetMemberEc2DeepInspectionStatusResponse) = "POST" "/ec2deepinspectionstatus/member/batch/get" 200,
+BatchUpdateMemberEc2DeepInspectionStatus(BatchUpdateMemberEc2DeepInspectionStatusRequest => BatchUpdateMemberEc2DeepInspectionStatusResponse) = "POST" "/ec2deepinspectionstatus/member/batch/update" 200,
+CancelFindingsReport(CancelFindingsReportRequest => CancelFindingsReportResponse) = "POST" "/reporting/cancel" 200,
+CancelSbomExport(CancelSbomExportRequest => CancelSbomExportResponse) = "POST" "/sbomexport/cancel" 200,
+CreateCisScanConfiguration(CreateCisScanConfigurationRequest => CreateCisScanConfigurationResponse) = "POST" "/cis/scan-configuration/create" 200,
+CreateCodeSecurityIntegration(CreateCodeSecurityIntegrationRequest => CreateCodeSecurityIntegrationResponse) = "POST" "/codesecurity/integration/create" 200,
+CreateCodeSecurityScanConfiguration(CreateCodeSecurityScanConfigurationRequest => CreateCodeSecurityScanConfigurationResponse) = "POST" "/codesecurity/scan-configuration/create" 200,
+CreateConnector(CreateConnectorRequest => CreateConnectorResponse) = "POST" "/connector/create" 200,
 CreateFilter(CreateFilterRequest => CreateFilterResponse) = "POST" "/filters/create" 200,
+CreateFindingsReport(CreateFindingsReportRequest => CreateFindingsReportResponse) = "POST" "/reporting/create" 200,
+CreateSbomExport(CreateSbomExportRequest => CreateSbomExportResponse) = "POST" "/sbomexport/create" 200,
+DeleteCisScanConfiguration(DeleteCisScanConfigurationRequest => DeleteCisScanConfigurationResponse) = "POST" "/cis/scan-configuration/delete" 200,
+DeleteCodeSecurityIntegration(DeleteCodeSecurityIntegrationRequest => DeleteCodeSecurityIntegrationResponse) = "POST" "/codesecurity/integration/delete" 200,
+DeleteCodeSecurityScanConfiguration(DeleteCodeSecurityScanConfigurationRequest => DeleteCodeSecurityScanConfigurationResponse) = "POST" "/codesecurity/scan-configuration/delete" 200,
+DeleteConnector(DeleteConnectorRequest => DeleteConnectorResponse) = "POST" "/connector/delete" 200,
 DeleteFilter(DeleteFilterRequest => DeleteFilterResponse) = "POST" "/filters/delete" 200,
 DescribeOrganizationConfiguration(DescribeOrganizationConfigurationRequest => DescribeOrganizationConfigurationResponse) = "POST" "/organizationconfiguration/describe" 200,
 Disable(DisableRequest => DisableResponse) = "POST" "/disable" 200,
+DisableDelegatedAdminAccount(DisableDelegatedAdminAccountRequest => DisableDelegatedAdminAccountResponse) = "POST" "/delegatedadminaccounts/disable" 200,
+DisassociateMember(DisassociateMemberRequest => DisassociateMemberResponse) = "POST" "/members/disassociate" 200,
 Enable(EnableRequest => EnableResponse) = "POST" "/enable" 200,
+EnableDelegatedAdminAccount(EnableDelegatedAdminAccountRequest => EnableDelegatedAdminAccountResponse) = "POST" "/delegatedadminaccounts/enable" 200,
+GetCisScanReport(GetCisScanReportRequest => GetCisScanReportResponse) = "POST" "/cis/scan/report/get" 200,
+GetCisScanResultDetails(GetCisScanResultDetailsRequest => GetCisScanResultDetailsResponse) = "POST" "/cis/scan-result/details/get" 200,
+GetClustersForImage(GetClustersForImageRequest => GetClustersForImageResponse) = "POST" "/cluster/get" 200,
+GetCodeSecurityIntegration(GetCodeSecurityIntegrationRequest => GetCodeSecurityIntegrationResponse) = "POST" "/codesecurity/integration/get" 200,
+GetCodeSecurityScan(GetCodeSecurityScanRequest => GetCodeSecurityScanResponse) = "POST" "/codesecurity/scan/get" 200,
+GetCodeSecurityScanConfiguration(GetCodeSecurityScanConfigurationRequest => GetCodeSecurityScanConfigurationResponse) = "POST" "/codesecurity/scan-configuration/get" 200,
 GetConfiguration(GetConfigurationRequest => GetConfigurationResponse) = "POST" "/configuration/get" 200,
 GetDelegatedAdminAccount(GetDelegatedAdminAccountRequest => GetDelegatedAdminAccountResponse) = "POST" "/delegatedadminaccounts/get" 200,
+GetEc2DeepInspectionConfiguration(GetEc2DeepInspectionConfigurationRequest => GetEc2DeepInspectionConfigurationResponse) = "POST" "/ec2deepinspectionconfiguration/get" 200,
+GetEncryptionKey(GetEncryptionKeyRequest => GetEncryptionKeyResponse) = "GET" "/encryptionkey/get" 200,
+GetFindingsReportStatus(GetFindingsReportStatusRequest => GetFindingsReportStatusResponse) = "POST" "/reporting/status/get" 200,
+GetMember(GetMemberRequest => GetMemberResponse) = "POST" "/members/get" 200,
+GetOnDemandScanStatus(GetOnDemandScanStatusRequest => GetOnDemandScanStatusResponse) = "POST" "/ondemand/scan/status" 200,
+GetSbomExport(GetSbomExportRequest => GetSbomExportResponse) = "POST" "/sbomexport/get" 200,
 ListAccountPermissions(ListAccountPermissionsRequest => ListAccountPermissionsResponse) = "POST" "/accountpermissions/list" 200,
+ListCisScanConfigurations(ListCisScanConfigurationsRequest => ListCisScanConfigurationsResponse) = "POST" "/cis/scan-configuration/list" 200,
+ListCisScanResultsAggregatedByChecks(ListCisScanResultsAggregatedByChecksRequest => ListCisScanResultsAggregatedByChecksResponse) = "POST" "/cis/scan-result/check/list" 200,
+ListCisScanResultsAggregatedByTargetResource(ListCisScanResultsAggregatedByTargetResourceRequest => ListCisScanResultsAggregatedByTargetResourceResponse) = "POST" "/cis/scan-result/resource/list" 200,
+ListCisScans(ListCisScansRequest => ListCisScansResponse) = "POST" "/cis/scan/list" 200,
+ListCodeSecurityIntegrations(ListCodeSecurityIntegrationsRequest => ListCodeSecurityIntegrationsResponse) = "POST" "/codesecurity/integration/list" 200,
+ListCodeSecurityScanConfigurationAssociations(ListCodeSecurityScanConfigurationAssociationsRequest => ListCodeSecurityScanConfigurationAssociationsResponse) = "POST" "/codesecurity/scan-configuration/associations/list" 200,
+ListCodeSecurityScanConfigurations(ListCodeSecurityScanConfigurationsRequest => ListCodeSecurityScanConfigurationsResponse) = "POST" "/codesecurity/scan-configuration/list" 200,
+ListConnectorScanConfigurations(ListConnectorScanConfigurationsRequest => ListConnectorScanConfigurationsResponse) = "POST" "/connectorscanconfigurations/list" 200,
+ListConnectors(ListConnectorsRequest => ListConnectorsResponse) = "POST" "/connector/list" 200,
 ListCoverage(ListCoverageRequest => ListCoverageResponse) = "POST" "/coverage/list" 200,
 ListCoverageStatistics(ListCoverageStatisticsRequest => ListCoverageStatisticsResponse) = "POST" "/coverage/statistics/list" 200,
 ListDelegatedAdminAccounts(ListDelegatedAdminAccountsRequest => ListDelegatedAdminAccountsResponse) = "POST" "/delegatedadminaccounts/list" 200,
@@ -3292,13 +5670,30 @@ ListFilters(ListFiltersRequest => ListFiltersResponse) = "POST" "/filters/list" 
 ListFindingAggregations(ListFindingAggregationsRequest => ListFindingAggregationsResponse) = "POST" "/findings/aggregation/list" 200,
 ListFindings(ListFindingsRequest => ListFindingsResponse) = "POST" "/findings/list" 200,
 ListMembers(ListMembersRequest => ListMembersResponse) = "POST" "/members/list" 200,
+ListOnDemandScans(ListOnDemandScansRequest => ListOnDemandScansResponse) = "POST" "/ondemand/scans" 200,
 ListTagsForResource(ListTagsForResourceRequest => ListTagsForResourceResponse) = "GET" "/tags/{resourceArn}" 200,
 ListUsageTotals(ListUsageTotalsRequest => ListUsageTotalsResponse) = "POST" "/usage/list" 200,
+ResetEncryptionKey(ResetEncryptionKeyRequest => ResetEncryptionKeyResponse) = "PUT" "/encryptionkey/reset" 200,
 SearchVulnerabilities(SearchVulnerabilitiesRequest => SearchVulnerabilitiesResponse) = "POST" "/vulnerabilities/search" 200,
+SendCisSessionHealth(SendCisSessionHealthRequest => SendCisSessionHealthResponse) = "PUT" "/cissession/health/send" 200,
+SendCisSessionTelemetry(SendCisSessionTelemetryRequest => SendCisSessionTelemetryResponse) = "PUT" "/cissession/telemetry/send" 200,
+StartCisSession(StartCisSessionRequest => StartCisSessionResponse) = "PUT" "/cissession/start" 200,
+StartCodeSecurityScan(StartCodeSecurityScanRequest => StartCodeSecurityScanResponse) = "POST" "/codesecurity/scan/start" 200,
+StartOnDemandScan(StartOnDemandScanRequest => StartOnDemandScanResponse) = "POST" "/ondemand/scan" 202,
+StopCisSession(StopCisSessionRequest => StopCisSessionResponse) = "PUT" "/cissession/stop" 200,
 TagResource(TagResourceRequest => TagResourceResponse) = "POST" "/tags/{resourceArn}" 200,
 UntagResource(UntagResourceRequest => UntagResourceResponse) = "DELETE" "/tags/{resourceArn}" 200,
+UpdateCisScanConfiguration(UpdateCisScanConfigurationRequest => UpdateCisScanConfigurationResponse) = "POST" "/cis/scan-configuration/update" 200,
+UpdateCodeSecurityIntegration(UpdateCodeSecurityIntegrationRequest => UpdateCodeSecurityIntegrationResponse) = "POST" "/codesecurity/integration/update" 200,
+UpdateCodeSecurityScanConfiguration(UpdateCodeSecurityScanConfigurationRequest => UpdateCodeSecurityScanConfigurationResponse) = "POST" "/codesecurity/scan-configuration/update" 200,
 UpdateConfiguration(UpdateConfigurationRequest => UpdateConfigurationResponse) = "POST" "/configuration/update" 200,
+UpdateConnector(UpdateConnectorRequest => UpdateConnectorResponse) = "POST" "/connector/update" 200,
+UpdateConnectorScanConfiguration(UpdateConnectorScanConfigurationRequest => UpdateConnectorScanConfigurationResponse) = "POST" "/connectorscanconfiguration/update" 200,
+UpdateEc2DeepInspectionConfiguration(UpdateEc2DeepInspectionConfigurationRequest => UpdateEc2DeepInspectionConfigurationResponse) = "POST" "/ec2deepinspectionconfiguration/update" 200,
+UpdateEncryptionKey(UpdateEncryptionKeyRequest => UpdateEncryptionKeyResponse) = "PUT" "/encryptionkey/update" 200,
 UpdateFilter(UpdateFilterRequest => UpdateFilterResponse) = "POST" "/filters/update" 200,
+UpdateOrgEc2DeepInspectionConfiguration(UpdateOrgEc2DeepInspectionConfigurationRequest => UpdateOrgEc2DeepInspectionConfigurationResponse) = "POST" "/ec2deepinspectionconfiguration/org/update" 200,
+UpdateOrganizationConfiguration(UpdateOrganizationConfigurationRequest => UpdateOrganizationConfigurationResponse) = "POST" "/organizationconfiguration/update" 200,
 }
 }
 
@@ -3352,11 +5747,23 @@ impl crate::Shaped for AmiScanModeConfiguration {
 impl crate::Shaped for AmiTagFilter {
     const SHAPE: &'static crate::Shape = &shapes::AMI_TAG_FILTER;
 }
+impl crate::Shaped for AssociateConfigurationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::ASSOCIATE_CONFIGURATION_REQUEST;
+}
+impl crate::Shaped for AssociateMemberRequest {
+    const SHAPE: &'static crate::Shape = &shapes::ASSOCIATE_MEMBER_REQUEST;
+}
+impl crate::Shaped for AssociateMemberResponse {
+    const SHAPE: &'static crate::Shape = &shapes::ASSOCIATE_MEMBER_RESPONSE;
+}
 impl crate::Shaped for AtigData {
     const SHAPE: &'static crate::Shape = &shapes::ATIG_DATA;
 }
 impl crate::Shaped for AutoEnable {
     const SHAPE: &'static crate::Shape = &shapes::AUTO_ENABLE;
+}
+impl crate::Shaped for AwsConfigConnectorArnFilter {
+    const SHAPE: &'static crate::Shape = &shapes::AWS_CONFIG_CONNECTOR_ARN_FILTER;
 }
 impl crate::Shaped for AwsEc2InstanceDetails {
     const SHAPE: &'static crate::Shape = &shapes::AWS_EC2_INSTANCE_DETAILS;
@@ -3370,17 +5777,56 @@ impl crate::Shaped for AwsEcrContainerAggregationResponse {
 impl crate::Shaped for AwsEcrContainerImageDetails {
     const SHAPE: &'static crate::Shape = &shapes::AWS_ECR_CONTAINER_IMAGE_DETAILS;
 }
+impl crate::Shaped for AwsEcsMetadataDetails {
+    const SHAPE: &'static crate::Shape = &shapes::AWS_ECS_METADATA_DETAILS;
+}
+impl crate::Shaped for AwsEksMetadataDetails {
+    const SHAPE: &'static crate::Shape = &shapes::AWS_EKS_METADATA_DETAILS;
+}
+impl crate::Shaped for AwsEksWorkloadInfo {
+    const SHAPE: &'static crate::Shape = &shapes::AWS_EKS_WORKLOAD_INFO;
+}
 impl crate::Shaped for AwsLambdaFunctionDetails {
     const SHAPE: &'static crate::Shape = &shapes::AWS_LAMBDA_FUNCTION_DETAILS;
 }
+impl crate::Shaped for AzureProviderDetailCreate {
+    const SHAPE: &'static crate::Shape = &shapes::AZURE_PROVIDER_DETAIL_CREATE;
+}
+impl crate::Shaped for AzureProviderDetailUpdate {
+    const SHAPE: &'static crate::Shape = &shapes::AZURE_PROVIDER_DETAIL_UPDATE;
+}
+impl crate::Shaped for AzureScopeConfiguration {
+    const SHAPE: &'static crate::Shape = &shapes::AZURE_SCOPE_CONFIGURATION;
+}
+impl crate::Shaped for AzureScopeConfigurationInput {
+    const SHAPE: &'static crate::Shape = &shapes::AZURE_SCOPE_CONFIGURATION_INPUT;
+}
 impl crate::Shaped for BadRequestException {
     const SHAPE: &'static crate::Shape = &shapes::BAD_REQUEST_EXCEPTION;
+}
+impl crate::Shaped for BatchAssociateCodeSecurityScanConfigurationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::BATCH_ASSOCIATE_CODE_SECURITY_SCAN_CONFIGURATION_REQUEST;
+}
+impl crate::Shaped for BatchAssociateCodeSecurityScanConfigurationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::BATCH_ASSOCIATE_CODE_SECURITY_SCAN_CONFIGURATION_RESPONSE;
+}
+impl crate::Shaped for BatchDisassociateCodeSecurityScanConfigurationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::BATCH_DISASSOCIATE_CODE_SECURITY_SCAN_CONFIGURATION_REQUEST;
+}
+impl crate::Shaped for BatchDisassociateCodeSecurityScanConfigurationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::BATCH_DISASSOCIATE_CODE_SECURITY_SCAN_CONFIGURATION_RESPONSE;
 }
 impl crate::Shaped for BatchGetAccountStatusRequest {
     const SHAPE: &'static crate::Shape = &shapes::BATCH_GET_ACCOUNT_STATUS_REQUEST;
 }
 impl crate::Shaped for BatchGetAccountStatusResponse {
     const SHAPE: &'static crate::Shape = &shapes::BATCH_GET_ACCOUNT_STATUS_RESPONSE;
+}
+impl crate::Shaped for BatchGetCodeSnippetRequest {
+    const SHAPE: &'static crate::Shape = &shapes::BATCH_GET_CODE_SNIPPET_REQUEST;
+}
+impl crate::Shaped for BatchGetCodeSnippetResponse {
+    const SHAPE: &'static crate::Shape = &shapes::BATCH_GET_CODE_SNIPPET_RESPONSE;
 }
 impl crate::Shaped for BatchGetFindingDetailsRequest {
     const SHAPE: &'static crate::Shape = &shapes::BATCH_GET_FINDING_DETAILS_REQUEST;
@@ -3394,11 +5840,107 @@ impl crate::Shaped for BatchGetFreeTrialInfoRequest {
 impl crate::Shaped for BatchGetFreeTrialInfoResponse {
     const SHAPE: &'static crate::Shape = &shapes::BATCH_GET_FREE_TRIAL_INFO_RESPONSE;
 }
+impl crate::Shaped for BatchGetMemberEc2DeepInspectionStatusRequest {
+    const SHAPE: &'static crate::Shape = &shapes::BATCH_GET_MEMBER_EC2_DEEP_INSPECTION_STATUS_REQUEST;
+}
+impl crate::Shaped for BatchGetMemberEc2DeepInspectionStatusResponse {
+    const SHAPE: &'static crate::Shape = &shapes::BATCH_GET_MEMBER_EC2_DEEP_INSPECTION_STATUS_RESPONSE;
+}
+impl crate::Shaped for BatchUpdateMemberEc2DeepInspectionStatusRequest {
+    const SHAPE: &'static crate::Shape = &shapes::BATCH_UPDATE_MEMBER_EC2_DEEP_INSPECTION_STATUS_REQUEST;
+}
+impl crate::Shaped for BatchUpdateMemberEc2DeepInspectionStatusResponse {
+    const SHAPE: &'static crate::Shape = &shapes::BATCH_UPDATE_MEMBER_EC2_DEEP_INSPECTION_STATUS_RESPONSE;
+}
+impl crate::Shaped for CancelFindingsReportRequest {
+    const SHAPE: &'static crate::Shape = &shapes::CANCEL_FINDINGS_REPORT_REQUEST;
+}
+impl crate::Shaped for CancelFindingsReportResponse {
+    const SHAPE: &'static crate::Shape = &shapes::CANCEL_FINDINGS_REPORT_RESPONSE;
+}
+impl crate::Shaped for CancelSbomExportRequest {
+    const SHAPE: &'static crate::Shape = &shapes::CANCEL_SBOM_EXPORT_REQUEST;
+}
+impl crate::Shaped for CancelSbomExportResponse {
+    const SHAPE: &'static crate::Shape = &shapes::CANCEL_SBOM_EXPORT_RESPONSE;
+}
+impl crate::Shaped for CisCheckAggregation {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_CHECK_AGGREGATION;
+}
+impl crate::Shaped for CisDateFilter {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_DATE_FILTER;
+}
+impl crate::Shaped for CisFindingStatusFilter {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_FINDING_STATUS_FILTER;
+}
+impl crate::Shaped for CisNumberFilter {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_NUMBER_FILTER;
+}
+impl crate::Shaped for CisResultStatusFilter {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_RESULT_STATUS_FILTER;
+}
+impl crate::Shaped for CisScan {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_SCAN;
+}
+impl crate::Shaped for CisScanConfiguration {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_SCAN_CONFIGURATION;
+}
+impl crate::Shaped for CisScanResultDetails {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_SCAN_RESULT_DETAILS;
+}
+impl crate::Shaped for CisScanResultDetailsFilterCriteria {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_SCAN_RESULT_DETAILS_FILTER_CRITERIA;
+}
+impl crate::Shaped for CisScanResultsAggregatedByChecksFilterCriteria {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_SCAN_RESULTS_AGGREGATED_BY_CHECKS_FILTER_CRITERIA;
+}
+impl crate::Shaped for CisScanResultsAggregatedByTargetResourceFilterCriteria {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_SCAN_RESULTS_AGGREGATED_BY_TARGET_RESOURCE_FILTER_CRITERIA;
+}
+impl crate::Shaped for CisScanStatusFilter {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_SCAN_STATUS_FILTER;
+}
+impl crate::Shaped for CisSecurityLevelFilter {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_SECURITY_LEVEL_FILTER;
+}
+impl crate::Shaped for CisSessionMessage {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_SESSION_MESSAGE;
+}
+impl crate::Shaped for CisStringFilter {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_STRING_FILTER;
+}
+impl crate::Shaped for CisTargetResourceAggregation {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_TARGET_RESOURCE_AGGREGATION;
+}
+impl crate::Shaped for CisTargetStatusFilter {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_TARGET_STATUS_FILTER;
+}
+impl crate::Shaped for CisTargetStatusReasonFilter {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_TARGET_STATUS_REASON_FILTER;
+}
+impl crate::Shaped for CisTargets {
+    const SHAPE: &'static crate::Shape = &shapes::CIS_TARGETS;
+}
 impl crate::Shaped for CisaData {
     const SHAPE: &'static crate::Shape = &shapes::CISA_DATA;
 }
+impl crate::Shaped for ClusterDetails {
+    const SHAPE: &'static crate::Shape = &shapes::CLUSTER_DETAILS;
+}
+impl crate::Shaped for ClusterForImageFilterCriteria {
+    const SHAPE: &'static crate::Shape = &shapes::CLUSTER_FOR_IMAGE_FILTER_CRITERIA;
+}
+impl crate::Shaped for ClusterInformation {
+    const SHAPE: &'static crate::Shape = &shapes::CLUSTER_INFORMATION;
+}
+impl crate::Shaped for ClusterMetadata {
+    const SHAPE: &'static crate::Shape = &shapes::CLUSTER_METADATA;
+}
 impl crate::Shaped for CodeFilePath {
     const SHAPE: &'static crate::Shape = &shapes::CODE_FILE_PATH;
+}
+impl crate::Shaped for CodeLine {
+    const SHAPE: &'static crate::Shape = &shapes::CODE_LINE;
 }
 impl crate::Shaped for CodeRepositoryAggregation {
     const SHAPE: &'static crate::Shape = &shapes::CODE_REPOSITORY_AGGREGATION;
@@ -3415,11 +5957,59 @@ impl crate::Shaped for CodeRepositoryMetadata {
 impl crate::Shaped for CodeRepositoryOnDemandScan {
     const SHAPE: &'static crate::Shape = &shapes::CODE_REPOSITORY_ON_DEMAND_SCAN;
 }
+impl crate::Shaped for CodeSecurityIntegrationSummary {
+    const SHAPE: &'static crate::Shape = &shapes::CODE_SECURITY_INTEGRATION_SUMMARY;
+}
+impl crate::Shaped for CodeSecurityResource {
+    const SHAPE: &'static crate::Shape = &shapes::CODE_SECURITY_RESOURCE;
+}
+impl crate::Shaped for CodeSecurityScanConfiguration {
+    const SHAPE: &'static crate::Shape = &shapes::CODE_SECURITY_SCAN_CONFIGURATION;
+}
+impl crate::Shaped for CodeSecurityScanConfigurationAssociationSummary {
+    const SHAPE: &'static crate::Shape = &shapes::CODE_SECURITY_SCAN_CONFIGURATION_ASSOCIATION_SUMMARY;
+}
+impl crate::Shaped for CodeSecurityScanConfigurationSummary {
+    const SHAPE: &'static crate::Shape = &shapes::CODE_SECURITY_SCAN_CONFIGURATION_SUMMARY;
+}
+impl crate::Shaped for CodeSnippetError {
+    const SHAPE: &'static crate::Shape = &shapes::CODE_SNIPPET_ERROR;
+}
+impl crate::Shaped for CodeSnippetResult {
+    const SHAPE: &'static crate::Shape = &shapes::CODE_SNIPPET_RESULT;
+}
 impl crate::Shaped for CodeVulnerabilityDetails {
     const SHAPE: &'static crate::Shape = &shapes::CODE_VULNERABILITY_DETAILS;
 }
+impl crate::Shaped for ComputePlatform {
+    const SHAPE: &'static crate::Shape = &shapes::COMPUTE_PLATFORM;
+}
 impl crate::Shaped for ConflictException {
     const SHAPE: &'static crate::Shape = &shapes::CONFLICT_EXCEPTION;
+}
+impl crate::Shaped for Connector {
+    const SHAPE: &'static crate::Shape = &shapes::CONNECTOR;
+}
+impl crate::Shaped for ConnectorArnFilter {
+    const SHAPE: &'static crate::Shape = &shapes::CONNECTOR_ARN_FILTER;
+}
+impl crate::Shaped for ConnectorContainerImageScanConfiguration {
+    const SHAPE: &'static crate::Shape = &shapes::CONNECTOR_CONTAINER_IMAGE_SCAN_CONFIGURATION;
+}
+impl crate::Shaped for ConnectorFilterCriteria {
+    const SHAPE: &'static crate::Shape = &shapes::CONNECTOR_FILTER_CRITERIA;
+}
+impl crate::Shaped for ConnectorHealth {
+    const SHAPE: &'static crate::Shape = &shapes::CONNECTOR_HEALTH;
+}
+impl crate::Shaped for ConnectorScanConfiguration {
+    const SHAPE: &'static crate::Shape = &shapes::CONNECTOR_SCAN_CONFIGURATION;
+}
+impl crate::Shaped for ConnectorScanConfigurationItem {
+    const SHAPE: &'static crate::Shape = &shapes::CONNECTOR_SCAN_CONFIGURATION_ITEM;
+}
+impl crate::Shaped for ConnectorTypeFilter {
+    const SHAPE: &'static crate::Shape = &shapes::CONNECTOR_TYPE_FILTER;
 }
 impl crate::Shaped for ContainerImageAggregation {
     const SHAPE: &'static crate::Shape = &shapes::CONTAINER_IMAGE_AGGREGATION;
@@ -3435,6 +6025,9 @@ impl crate::Shaped for ContainerRegistryMetadata {
 }
 impl crate::Shaped for ContainerRepositoryMetadata {
     const SHAPE: &'static crate::Shape = &shapes::CONTAINER_REPOSITORY_METADATA;
+}
+impl crate::Shaped for ContinuousIntegrationScanConfiguration {
+    const SHAPE: &'static crate::Shape = &shapes::CONTINUOUS_INTEGRATION_SCAN_CONFIGURATION;
 }
 impl crate::Shaped for Counts {
     const SHAPE: &'static crate::Shape = &shapes::COUNTS;
@@ -3457,11 +6050,56 @@ impl crate::Shaped for CoverageStringFilter {
 impl crate::Shaped for CoveredResource {
     const SHAPE: &'static crate::Shape = &shapes::COVERED_RESOURCE;
 }
+impl crate::Shaped for CreateCisScanConfigurationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::CREATE_CIS_SCAN_CONFIGURATION_REQUEST;
+}
+impl crate::Shaped for CreateCisScanConfigurationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::CREATE_CIS_SCAN_CONFIGURATION_RESPONSE;
+}
+impl crate::Shaped for CreateCisTargets {
+    const SHAPE: &'static crate::Shape = &shapes::CREATE_CIS_TARGETS;
+}
+impl crate::Shaped for CreateCodeSecurityIntegrationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::CREATE_CODE_SECURITY_INTEGRATION_REQUEST;
+}
+impl crate::Shaped for CreateCodeSecurityIntegrationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::CREATE_CODE_SECURITY_INTEGRATION_RESPONSE;
+}
+impl crate::Shaped for CreateCodeSecurityScanConfigurationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::CREATE_CODE_SECURITY_SCAN_CONFIGURATION_REQUEST;
+}
+impl crate::Shaped for CreateCodeSecurityScanConfigurationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::CREATE_CODE_SECURITY_SCAN_CONFIGURATION_RESPONSE;
+}
+impl crate::Shaped for CreateConnectorRequest {
+    const SHAPE: &'static crate::Shape = &shapes::CREATE_CONNECTOR_REQUEST;
+}
+impl crate::Shaped for CreateConnectorResponse {
+    const SHAPE: &'static crate::Shape = &shapes::CREATE_CONNECTOR_RESPONSE;
+}
 impl crate::Shaped for CreateFilterRequest {
     const SHAPE: &'static crate::Shape = &shapes::CREATE_FILTER_REQUEST;
 }
 impl crate::Shaped for CreateFilterResponse {
     const SHAPE: &'static crate::Shape = &shapes::CREATE_FILTER_RESPONSE;
+}
+impl crate::Shaped for CreateFindingsReportRequest {
+    const SHAPE: &'static crate::Shape = &shapes::CREATE_FINDINGS_REPORT_REQUEST;
+}
+impl crate::Shaped for CreateFindingsReportResponse {
+    const SHAPE: &'static crate::Shape = &shapes::CREATE_FINDINGS_REPORT_RESPONSE;
+}
+impl crate::Shaped for CreateGitLabSelfManagedIntegrationDetail {
+    const SHAPE: &'static crate::Shape = &shapes::CREATE_GIT_LAB_SELF_MANAGED_INTEGRATION_DETAIL;
+}
+impl crate::Shaped for CreateIntegrationDetail {
+    const SHAPE: &'static crate::Shape = &shapes::CREATE_INTEGRATION_DETAIL;
+}
+impl crate::Shaped for CreateSbomExportRequest {
+    const SHAPE: &'static crate::Shape = &shapes::CREATE_SBOM_EXPORT_REQUEST;
+}
+impl crate::Shaped for CreateSbomExportResponse {
+    const SHAPE: &'static crate::Shape = &shapes::CREATE_SBOM_EXPORT_RESPONSE;
 }
 impl crate::Shaped for Cvss2 {
     const SHAPE: &'static crate::Shape = &shapes::CVSS2;
@@ -3481,6 +6119,9 @@ impl crate::Shaped for CvssScoreAdjustment {
 impl crate::Shaped for CvssScoreDetails {
     const SHAPE: &'static crate::Shape = &shapes::CVSS_SCORE_DETAILS;
 }
+impl crate::Shaped for DailySchedule {
+    const SHAPE: &'static crate::Shape = &shapes::DAILY_SCHEDULE;
+}
 impl crate::Shaped for DateFilter {
     const SHAPE: &'static crate::Shape = &shapes::DATE_FILTER;
 }
@@ -3489,6 +6130,30 @@ impl crate::Shaped for DelegatedAdmin {
 }
 impl crate::Shaped for DelegatedAdminAccount {
     const SHAPE: &'static crate::Shape = &shapes::DELEGATED_ADMIN_ACCOUNT;
+}
+impl crate::Shaped for DeleteCisScanConfigurationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::DELETE_CIS_SCAN_CONFIGURATION_REQUEST;
+}
+impl crate::Shaped for DeleteCisScanConfigurationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::DELETE_CIS_SCAN_CONFIGURATION_RESPONSE;
+}
+impl crate::Shaped for DeleteCodeSecurityIntegrationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::DELETE_CODE_SECURITY_INTEGRATION_REQUEST;
+}
+impl crate::Shaped for DeleteCodeSecurityIntegrationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::DELETE_CODE_SECURITY_INTEGRATION_RESPONSE;
+}
+impl crate::Shaped for DeleteCodeSecurityScanConfigurationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::DELETE_CODE_SECURITY_SCAN_CONFIGURATION_REQUEST;
+}
+impl crate::Shaped for DeleteCodeSecurityScanConfigurationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::DELETE_CODE_SECURITY_SCAN_CONFIGURATION_RESPONSE;
+}
+impl crate::Shaped for DeleteConnectorRequest {
+    const SHAPE: &'static crate::Shape = &shapes::DELETE_CONNECTOR_REQUEST;
+}
+impl crate::Shaped for DeleteConnectorResponse {
+    const SHAPE: &'static crate::Shape = &shapes::DELETE_CONNECTOR_RESPONSE;
 }
 impl crate::Shaped for DeleteFilterRequest {
     const SHAPE: &'static crate::Shape = &shapes::DELETE_FILTER_REQUEST;
@@ -3502,11 +6167,29 @@ impl crate::Shaped for DescribeOrganizationConfigurationRequest {
 impl crate::Shaped for DescribeOrganizationConfigurationResponse {
     const SHAPE: &'static crate::Shape = &shapes::DESCRIBE_ORGANIZATION_CONFIGURATION_RESPONSE;
 }
+impl crate::Shaped for Destination {
+    const SHAPE: &'static crate::Shape = &shapes::DESTINATION;
+}
+impl crate::Shaped for DisableDelegatedAdminAccountRequest {
+    const SHAPE: &'static crate::Shape = &shapes::DISABLE_DELEGATED_ADMIN_ACCOUNT_REQUEST;
+}
+impl crate::Shaped for DisableDelegatedAdminAccountResponse {
+    const SHAPE: &'static crate::Shape = &shapes::DISABLE_DELEGATED_ADMIN_ACCOUNT_RESPONSE;
+}
 impl crate::Shaped for DisableRequest {
     const SHAPE: &'static crate::Shape = &shapes::DISABLE_REQUEST;
 }
 impl crate::Shaped for DisableResponse {
     const SHAPE: &'static crate::Shape = &shapes::DISABLE_RESPONSE;
+}
+impl crate::Shaped for DisassociateConfigurationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::DISASSOCIATE_CONFIGURATION_REQUEST;
+}
+impl crate::Shaped for DisassociateMemberRequest {
+    const SHAPE: &'static crate::Shape = &shapes::DISASSOCIATE_MEMBER_REQUEST;
+}
+impl crate::Shaped for DisassociateMemberResponse {
+    const SHAPE: &'static crate::Shape = &shapes::DISASSOCIATE_MEMBER_RESPONSE;
 }
 impl crate::Shaped for Ec2Configuration {
     const SHAPE: &'static crate::Shape = &shapes::EC2_CONFIGURATION;
@@ -3541,6 +6224,12 @@ impl crate::Shaped for EcrRepositoryMetadata {
 impl crate::Shaped for EcrRescanDurationState {
     const SHAPE: &'static crate::Shape = &shapes::ECR_RESCAN_DURATION_STATE;
 }
+impl crate::Shaped for EnableDelegatedAdminAccountRequest {
+    const SHAPE: &'static crate::Shape = &shapes::ENABLE_DELEGATED_ADMIN_ACCOUNT_REQUEST;
+}
+impl crate::Shaped for EnableDelegatedAdminAccountResponse {
+    const SHAPE: &'static crate::Shape = &shapes::ENABLE_DELEGATED_ADMIN_ACCOUNT_RESPONSE;
+}
 impl crate::Shaped for EnableRequest {
     const SHAPE: &'static crate::Shape = &shapes::ENABLE_REQUEST;
 }
@@ -3564,6 +6253,12 @@ impl crate::Shaped for ExploitabilityDetails {
 }
 impl crate::Shaped for FailedAccount {
     const SHAPE: &'static crate::Shape = &shapes::FAILED_ACCOUNT;
+}
+impl crate::Shaped for FailedAssociationResult {
+    const SHAPE: &'static crate::Shape = &shapes::FAILED_ASSOCIATION_RESULT;
+}
+impl crate::Shaped for FailedMemberAccountEc2DeepInspectionStatusState {
+    const SHAPE: &'static crate::Shape = &shapes::FAILED_MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS_STATE;
 }
 impl crate::Shaped for Filter {
     const SHAPE: &'static crate::Shape = &shapes::FILTER;
@@ -3595,6 +6290,60 @@ impl crate::Shaped for FreeTrialInfo {
 impl crate::Shaped for FreeTrialInfoError {
     const SHAPE: &'static crate::Shape = &shapes::FREE_TRIAL_INFO_ERROR;
 }
+impl crate::Shaped for GcpCapabilityScope {
+    const SHAPE: &'static crate::Shape = &shapes::GCP_CAPABILITY_SCOPE;
+}
+impl crate::Shaped for GcpCapabilityScopeInput {
+    const SHAPE: &'static crate::Shape = &shapes::GCP_CAPABILITY_SCOPE_INPUT;
+}
+impl crate::Shaped for GcpProviderDetailCreate {
+    const SHAPE: &'static crate::Shape = &shapes::GCP_PROVIDER_DETAIL_CREATE;
+}
+impl crate::Shaped for GcpProviderDetailUpdate {
+    const SHAPE: &'static crate::Shape = &shapes::GCP_PROVIDER_DETAIL_UPDATE;
+}
+impl crate::Shaped for GcpScopeConfiguration {
+    const SHAPE: &'static crate::Shape = &shapes::GCP_SCOPE_CONFIGURATION;
+}
+impl crate::Shaped for GcpScopeConfigurationInput {
+    const SHAPE: &'static crate::Shape = &shapes::GCP_SCOPE_CONFIGURATION_INPUT;
+}
+impl crate::Shaped for GetCisScanReportRequest {
+    const SHAPE: &'static crate::Shape = &shapes::GET_CIS_SCAN_REPORT_REQUEST;
+}
+impl crate::Shaped for GetCisScanReportResponse {
+    const SHAPE: &'static crate::Shape = &shapes::GET_CIS_SCAN_REPORT_RESPONSE;
+}
+impl crate::Shaped for GetCisScanResultDetailsRequest {
+    const SHAPE: &'static crate::Shape = &shapes::GET_CIS_SCAN_RESULT_DETAILS_REQUEST;
+}
+impl crate::Shaped for GetCisScanResultDetailsResponse {
+    const SHAPE: &'static crate::Shape = &shapes::GET_CIS_SCAN_RESULT_DETAILS_RESPONSE;
+}
+impl crate::Shaped for GetClustersForImageRequest {
+    const SHAPE: &'static crate::Shape = &shapes::GET_CLUSTERS_FOR_IMAGE_REQUEST;
+}
+impl crate::Shaped for GetClustersForImageResponse {
+    const SHAPE: &'static crate::Shape = &shapes::GET_CLUSTERS_FOR_IMAGE_RESPONSE;
+}
+impl crate::Shaped for GetCodeSecurityIntegrationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::GET_CODE_SECURITY_INTEGRATION_REQUEST;
+}
+impl crate::Shaped for GetCodeSecurityIntegrationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::GET_CODE_SECURITY_INTEGRATION_RESPONSE;
+}
+impl crate::Shaped for GetCodeSecurityScanConfigurationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::GET_CODE_SECURITY_SCAN_CONFIGURATION_REQUEST;
+}
+impl crate::Shaped for GetCodeSecurityScanConfigurationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::GET_CODE_SECURITY_SCAN_CONFIGURATION_RESPONSE;
+}
+impl crate::Shaped for GetCodeSecurityScanRequest {
+    const SHAPE: &'static crate::Shape = &shapes::GET_CODE_SECURITY_SCAN_REQUEST;
+}
+impl crate::Shaped for GetCodeSecurityScanResponse {
+    const SHAPE: &'static crate::Shape = &shapes::GET_CODE_SECURITY_SCAN_RESPONSE;
+}
 impl crate::Shaped for GetConfigurationRequest {
     const SHAPE: &'static crate::Shape = &shapes::GET_CONFIGURATION_REQUEST;
 }
@@ -3606,6 +6355,42 @@ impl crate::Shaped for GetDelegatedAdminAccountRequest {
 }
 impl crate::Shaped for GetDelegatedAdminAccountResponse {
     const SHAPE: &'static crate::Shape = &shapes::GET_DELEGATED_ADMIN_ACCOUNT_RESPONSE;
+}
+impl crate::Shaped for GetEc2DeepInspectionConfigurationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::GET_EC2_DEEP_INSPECTION_CONFIGURATION_REQUEST;
+}
+impl crate::Shaped for GetEc2DeepInspectionConfigurationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::GET_EC2_DEEP_INSPECTION_CONFIGURATION_RESPONSE;
+}
+impl crate::Shaped for GetEncryptionKeyRequest {
+    const SHAPE: &'static crate::Shape = &shapes::GET_ENCRYPTION_KEY_REQUEST;
+}
+impl crate::Shaped for GetEncryptionKeyResponse {
+    const SHAPE: &'static crate::Shape = &shapes::GET_ENCRYPTION_KEY_RESPONSE;
+}
+impl crate::Shaped for GetFindingsReportStatusRequest {
+    const SHAPE: &'static crate::Shape = &shapes::GET_FINDINGS_REPORT_STATUS_REQUEST;
+}
+impl crate::Shaped for GetFindingsReportStatusResponse {
+    const SHAPE: &'static crate::Shape = &shapes::GET_FINDINGS_REPORT_STATUS_RESPONSE;
+}
+impl crate::Shaped for GetMemberRequest {
+    const SHAPE: &'static crate::Shape = &shapes::GET_MEMBER_REQUEST;
+}
+impl crate::Shaped for GetMemberResponse {
+    const SHAPE: &'static crate::Shape = &shapes::GET_MEMBER_RESPONSE;
+}
+impl crate::Shaped for GetOnDemandScanStatusRequest {
+    const SHAPE: &'static crate::Shape = &shapes::GET_ON_DEMAND_SCAN_STATUS_REQUEST;
+}
+impl crate::Shaped for GetOnDemandScanStatusResponse {
+    const SHAPE: &'static crate::Shape = &shapes::GET_ON_DEMAND_SCAN_STATUS_RESPONSE;
+}
+impl crate::Shaped for GetSbomExportRequest {
+    const SHAPE: &'static crate::Shape = &shapes::GET_SBOM_EXPORT_REQUEST;
+}
+impl crate::Shaped for GetSbomExportResponse {
+    const SHAPE: &'static crate::Shape = &shapes::GET_SBOM_EXPORT_RESPONSE;
 }
 impl crate::Shaped for Image {
     const SHAPE: &'static crate::Shape = &shapes::IMAGE;
@@ -3645,6 +6430,66 @@ impl crate::Shaped for ListAccountPermissionsRequest {
 }
 impl crate::Shaped for ListAccountPermissionsResponse {
     const SHAPE: &'static crate::Shape = &shapes::LIST_ACCOUNT_PERMISSIONS_RESPONSE;
+}
+impl crate::Shaped for ListCisScanConfigurationsFilterCriteria {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CIS_SCAN_CONFIGURATIONS_FILTER_CRITERIA;
+}
+impl crate::Shaped for ListCisScanConfigurationsRequest {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CIS_SCAN_CONFIGURATIONS_REQUEST;
+}
+impl crate::Shaped for ListCisScanConfigurationsResponse {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CIS_SCAN_CONFIGURATIONS_RESPONSE;
+}
+impl crate::Shaped for ListCisScanResultsAggregatedByChecksRequest {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CIS_SCAN_RESULTS_AGGREGATED_BY_CHECKS_REQUEST;
+}
+impl crate::Shaped for ListCisScanResultsAggregatedByChecksResponse {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CIS_SCAN_RESULTS_AGGREGATED_BY_CHECKS_RESPONSE;
+}
+impl crate::Shaped for ListCisScanResultsAggregatedByTargetResourceRequest {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CIS_SCAN_RESULTS_AGGREGATED_BY_TARGET_RESOURCE_REQUEST;
+}
+impl crate::Shaped for ListCisScanResultsAggregatedByTargetResourceResponse {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CIS_SCAN_RESULTS_AGGREGATED_BY_TARGET_RESOURCE_RESPONSE;
+}
+impl crate::Shaped for ListCisScansFilterCriteria {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CIS_SCANS_FILTER_CRITERIA;
+}
+impl crate::Shaped for ListCisScansRequest {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CIS_SCANS_REQUEST;
+}
+impl crate::Shaped for ListCisScansResponse {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CIS_SCANS_RESPONSE;
+}
+impl crate::Shaped for ListCodeSecurityIntegrationsRequest {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CODE_SECURITY_INTEGRATIONS_REQUEST;
+}
+impl crate::Shaped for ListCodeSecurityIntegrationsResponse {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CODE_SECURITY_INTEGRATIONS_RESPONSE;
+}
+impl crate::Shaped for ListCodeSecurityScanConfigurationAssociationsRequest {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CODE_SECURITY_SCAN_CONFIGURATION_ASSOCIATIONS_REQUEST;
+}
+impl crate::Shaped for ListCodeSecurityScanConfigurationAssociationsResponse {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CODE_SECURITY_SCAN_CONFIGURATION_ASSOCIATIONS_RESPONSE;
+}
+impl crate::Shaped for ListCodeSecurityScanConfigurationsRequest {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CODE_SECURITY_SCAN_CONFIGURATIONS_REQUEST;
+}
+impl crate::Shaped for ListCodeSecurityScanConfigurationsResponse {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CODE_SECURITY_SCAN_CONFIGURATIONS_RESPONSE;
+}
+impl crate::Shaped for ListConnectorScanConfigurationsRequest {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CONNECTOR_SCAN_CONFIGURATIONS_REQUEST;
+}
+impl crate::Shaped for ListConnectorScanConfigurationsResponse {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CONNECTOR_SCAN_CONFIGURATIONS_RESPONSE;
+}
+impl crate::Shaped for ListConnectorsRequest {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CONNECTORS_REQUEST;
+}
+impl crate::Shaped for ListConnectorsResponse {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_CONNECTORS_RESPONSE;
 }
 impl crate::Shaped for ListCoverageRequest {
     const SHAPE: &'static crate::Shape = &shapes::LIST_COVERAGE_REQUEST;
@@ -3688,6 +6533,12 @@ impl crate::Shaped for ListMembersRequest {
 impl crate::Shaped for ListMembersResponse {
     const SHAPE: &'static crate::Shape = &shapes::LIST_MEMBERS_RESPONSE;
 }
+impl crate::Shaped for ListOnDemandScansRequest {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_ON_DEMAND_SCANS_REQUEST;
+}
+impl crate::Shaped for ListOnDemandScansResponse {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_ON_DEMAND_SCANS_RESPONSE;
+}
 impl crate::Shaped for ListTagsForResourceRequest {
     const SHAPE: &'static crate::Shape = &shapes::LIST_TAGS_FOR_RESOURCE_REQUEST;
 }
@@ -3712,6 +6563,15 @@ impl crate::Shaped for MapFilter {
 impl crate::Shaped for Member {
     const SHAPE: &'static crate::Shape = &shapes::MEMBER;
 }
+impl crate::Shaped for MemberAccountEc2DeepInspectionStatus {
+    const SHAPE: &'static crate::Shape = &shapes::MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS;
+}
+impl crate::Shaped for MemberAccountEc2DeepInspectionStatusState {
+    const SHAPE: &'static crate::Shape = &shapes::MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS_STATE;
+}
+impl crate::Shaped for MonthlySchedule {
+    const SHAPE: &'static crate::Shape = &shapes::MONTHLY_SCHEDULE;
+}
 impl crate::Shaped for NetworkPath {
     const SHAPE: &'static crate::Shape = &shapes::NETWORK_PATH;
 }
@@ -3720,6 +6580,12 @@ impl crate::Shaped for NetworkReachabilityDetails {
 }
 impl crate::Shaped for NumberFilter {
     const SHAPE: &'static crate::Shape = &shapes::NUMBER_FILTER;
+}
+impl crate::Shaped for OnDemandScan {
+    const SHAPE: &'static crate::Shape = &shapes::ON_DEMAND_SCAN;
+}
+impl crate::Shaped for OneTimeSchedule {
+    const SHAPE: &'static crate::Shape = &shapes::ONE_TIME_SCHEDULE;
 }
 impl crate::Shaped for PackageAggregation {
     const SHAPE: &'static crate::Shape = &shapes::PACKAGE_AGGREGATION;
@@ -3732,6 +6598,9 @@ impl crate::Shaped for PackageFilter {
 }
 impl crate::Shaped for PackageVulnerabilityDetails {
     const SHAPE: &'static crate::Shape = &shapes::PACKAGE_VULNERABILITY_DETAILS;
+}
+impl crate::Shaped for PeriodicScanConfiguration {
+    const SHAPE: &'static crate::Shape = &shapes::PERIODIC_SCAN_CONFIGURATION;
 }
 impl crate::Shaped for Permission {
     const SHAPE: &'static crate::Shape = &shapes::PERMISSION;
@@ -3751,6 +6620,15 @@ impl crate::Shaped for ProjectContinuousIntegrationScanConfiguration {
 impl crate::Shaped for ProjectPeriodicScanConfiguration {
     const SHAPE: &'static crate::Shape = &shapes::PROJECT_PERIODIC_SCAN_CONFIGURATION;
 }
+impl crate::Shaped for ProviderDetailCreate {
+    const SHAPE: &'static crate::Shape = &shapes::PROVIDER_DETAIL_CREATE;
+}
+impl crate::Shaped for ProviderDetailUpdate {
+    const SHAPE: &'static crate::Shape = &shapes::PROVIDER_DETAIL_UPDATE;
+}
+impl crate::Shaped for ProviderFilter {
+    const SHAPE: &'static crate::Shape = &shapes::PROVIDER_FILTER;
+}
 impl crate::Shaped for Recommendation {
     const SHAPE: &'static crate::Shape = &shapes::RECOMMENDATION;
 }
@@ -3763,11 +6641,23 @@ impl crate::Shaped for RepositoryAggregation {
 impl crate::Shaped for RepositoryAggregationResponse {
     const SHAPE: &'static crate::Shape = &shapes::REPOSITORY_AGGREGATION_RESPONSE;
 }
+impl crate::Shaped for ResetEncryptionKeyRequest {
+    const SHAPE: &'static crate::Shape = &shapes::RESET_ENCRYPTION_KEY_REQUEST;
+}
+impl crate::Shaped for ResetEncryptionKeyResponse {
+    const SHAPE: &'static crate::Shape = &shapes::RESET_ENCRYPTION_KEY_RESPONSE;
+}
 impl crate::Shaped for Resource {
     const SHAPE: &'static crate::Shape = &shapes::RESOURCE;
 }
 impl crate::Shaped for ResourceDetails {
     const SHAPE: &'static crate::Shape = &shapes::RESOURCE_DETAILS;
+}
+impl crate::Shaped for ResourceFilterCriteria {
+    const SHAPE: &'static crate::Shape = &shapes::RESOURCE_FILTER_CRITERIA;
+}
+impl crate::Shaped for ResourceMapFilter {
+    const SHAPE: &'static crate::Shape = &shapes::RESOURCE_MAP_FILTER;
 }
 impl crate::Shaped for ResourceNotFoundException {
     const SHAPE: &'static crate::Shape = &shapes::RESOURCE_NOT_FOUND_EXCEPTION;
@@ -3781,8 +6671,23 @@ impl crate::Shaped for ResourceState {
 impl crate::Shaped for ResourceStatus {
     const SHAPE: &'static crate::Shape = &shapes::RESOURCE_STATUS;
 }
+impl crate::Shaped for ResourceStringFilter {
+    const SHAPE: &'static crate::Shape = &shapes::RESOURCE_STRING_FILTER;
+}
 impl crate::Shaped for ScanStatus {
     const SHAPE: &'static crate::Shape = &shapes::SCAN_STATUS;
+}
+impl crate::Shaped for Schedule {
+    const SHAPE: &'static crate::Shape = &shapes::SCHEDULE;
+}
+impl crate::Shaped for ScopeConfiguration {
+    const SHAPE: &'static crate::Shape = &shapes::SCOPE_CONFIGURATION;
+}
+impl crate::Shaped for ScopeConfigurationInput {
+    const SHAPE: &'static crate::Shape = &shapes::SCOPE_CONFIGURATION_INPUT;
+}
+impl crate::Shaped for ScopeSettings {
+    const SHAPE: &'static crate::Shape = &shapes::SCOPE_SETTINGS;
 }
 impl crate::Shaped for SearchVulnerabilitiesFilterCriteria {
     const SHAPE: &'static crate::Shape = &shapes::SEARCH_VULNERABILITIES_FILTER_CRITERIA;
@@ -3792,6 +6697,18 @@ impl crate::Shaped for SearchVulnerabilitiesRequest {
 }
 impl crate::Shaped for SearchVulnerabilitiesResponse {
     const SHAPE: &'static crate::Shape = &shapes::SEARCH_VULNERABILITIES_RESPONSE;
+}
+impl crate::Shaped for SendCisSessionHealthRequest {
+    const SHAPE: &'static crate::Shape = &shapes::SEND_CIS_SESSION_HEALTH_REQUEST;
+}
+impl crate::Shaped for SendCisSessionHealthResponse {
+    const SHAPE: &'static crate::Shape = &shapes::SEND_CIS_SESSION_HEALTH_RESPONSE;
+}
+impl crate::Shaped for SendCisSessionTelemetryRequest {
+    const SHAPE: &'static crate::Shape = &shapes::SEND_CIS_SESSION_TELEMETRY_REQUEST;
+}
+impl crate::Shaped for SendCisSessionTelemetryResponse {
+    const SHAPE: &'static crate::Shape = &shapes::SEND_CIS_SESSION_TELEMETRY_RESPONSE;
 }
 impl crate::Shaped for ServerlessFunction {
     const SHAPE: &'static crate::Shape = &shapes::SERVERLESS_FUNCTION;
@@ -3814,14 +6731,59 @@ impl crate::Shaped for SeverityCounts {
 impl crate::Shaped for SortCriteria {
     const SHAPE: &'static crate::Shape = &shapes::SORT_CRITERIA;
 }
+impl crate::Shaped for StartCisSessionMessage {
+    const SHAPE: &'static crate::Shape = &shapes::START_CIS_SESSION_MESSAGE;
+}
+impl crate::Shaped for StartCisSessionRequest {
+    const SHAPE: &'static crate::Shape = &shapes::START_CIS_SESSION_REQUEST;
+}
+impl crate::Shaped for StartCisSessionResponse {
+    const SHAPE: &'static crate::Shape = &shapes::START_CIS_SESSION_RESPONSE;
+}
+impl crate::Shaped for StartCodeSecurityScanRequest {
+    const SHAPE: &'static crate::Shape = &shapes::START_CODE_SECURITY_SCAN_REQUEST;
+}
+impl crate::Shaped for StartCodeSecurityScanResponse {
+    const SHAPE: &'static crate::Shape = &shapes::START_CODE_SECURITY_SCAN_RESPONSE;
+}
+impl crate::Shaped for StartOnDemandScanRequest {
+    const SHAPE: &'static crate::Shape = &shapes::START_ON_DEMAND_SCAN_REQUEST;
+}
+impl crate::Shaped for StartOnDemandScanResponse {
+    const SHAPE: &'static crate::Shape = &shapes::START_ON_DEMAND_SCAN_RESPONSE;
+}
 impl crate::Shaped for State {
     const SHAPE: &'static crate::Shape = &shapes::STATE;
+}
+impl crate::Shaped for StatusCounts {
+    const SHAPE: &'static crate::Shape = &shapes::STATUS_COUNTS;
 }
 impl crate::Shaped for Step {
     const SHAPE: &'static crate::Shape = &shapes::STEP;
 }
+impl crate::Shaped for StopCisMessageProgress {
+    const SHAPE: &'static crate::Shape = &shapes::STOP_CIS_MESSAGE_PROGRESS;
+}
+impl crate::Shaped for StopCisSessionMessage {
+    const SHAPE: &'static crate::Shape = &shapes::STOP_CIS_SESSION_MESSAGE;
+}
+impl crate::Shaped for StopCisSessionRequest {
+    const SHAPE: &'static crate::Shape = &shapes::STOP_CIS_SESSION_REQUEST;
+}
+impl crate::Shaped for StopCisSessionResponse {
+    const SHAPE: &'static crate::Shape = &shapes::STOP_CIS_SESSION_RESPONSE;
+}
 impl crate::Shaped for StringFilter {
     const SHAPE: &'static crate::Shape = &shapes::STRING_FILTER;
+}
+impl crate::Shaped for SuccessfulAssociationResult {
+    const SHAPE: &'static crate::Shape = &shapes::SUCCESSFUL_ASSOCIATION_RESULT;
+}
+impl crate::Shaped for SuggestedFix {
+    const SHAPE: &'static crate::Shape = &shapes::SUGGESTED_FIX;
+}
+impl crate::Shaped for TagFilter {
+    const SHAPE: &'static crate::Shape = &shapes::TAG_FILTER;
 }
 impl crate::Shaped for TagResourceRequest {
     const SHAPE: &'static crate::Shape = &shapes::TAG_RESOURCE_REQUEST;
@@ -3831,6 +6793,9 @@ impl crate::Shaped for TagResourceResponse {
 }
 impl crate::Shaped for ThrottlingException {
     const SHAPE: &'static crate::Shape = &shapes::THROTTLING_EXCEPTION;
+}
+impl crate::Shaped for Time {
+    const SHAPE: &'static crate::Shape = &shapes::TIME;
 }
 impl crate::Shaped for TitleAggregation {
     const SHAPE: &'static crate::Shape = &shapes::TITLE_AGGREGATION;
@@ -3844,6 +6809,27 @@ impl crate::Shaped for UntagResourceRequest {
 impl crate::Shaped for UntagResourceResponse {
     const SHAPE: &'static crate::Shape = &shapes::UNTAG_RESOURCE_RESPONSE;
 }
+impl crate::Shaped for UpdateCisScanConfigurationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_CIS_SCAN_CONFIGURATION_REQUEST;
+}
+impl crate::Shaped for UpdateCisScanConfigurationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_CIS_SCAN_CONFIGURATION_RESPONSE;
+}
+impl crate::Shaped for UpdateCisTargets {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_CIS_TARGETS;
+}
+impl crate::Shaped for UpdateCodeSecurityIntegrationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_CODE_SECURITY_INTEGRATION_REQUEST;
+}
+impl crate::Shaped for UpdateCodeSecurityIntegrationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_CODE_SECURITY_INTEGRATION_RESPONSE;
+}
+impl crate::Shaped for UpdateCodeSecurityScanConfigurationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_CODE_SECURITY_SCAN_CONFIGURATION_REQUEST;
+}
+impl crate::Shaped for UpdateCodeSecurityScanConfigurationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_CODE_SECURITY_SCAN_CONFIGURATION_RESPONSE;
+}
 impl crate::Shaped for UpdateConfigurationInheritance {
     const SHAPE: &'static crate::Shape = &shapes::UPDATE_CONFIGURATION_INHERITANCE;
 }
@@ -3853,11 +6839,56 @@ impl crate::Shaped for UpdateConfigurationRequest {
 impl crate::Shaped for UpdateConfigurationResponse {
     const SHAPE: &'static crate::Shape = &shapes::UPDATE_CONFIGURATION_RESPONSE;
 }
+impl crate::Shaped for UpdateConnectorRequest {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_CONNECTOR_REQUEST;
+}
+impl crate::Shaped for UpdateConnectorResponse {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_CONNECTOR_RESPONSE;
+}
+impl crate::Shaped for UpdateConnectorScanConfigurationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_CONNECTOR_SCAN_CONFIGURATION_REQUEST;
+}
+impl crate::Shaped for UpdateConnectorScanConfigurationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_CONNECTOR_SCAN_CONFIGURATION_RESPONSE;
+}
+impl crate::Shaped for UpdateEc2DeepInspectionConfigurationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_EC2_DEEP_INSPECTION_CONFIGURATION_REQUEST;
+}
+impl crate::Shaped for UpdateEc2DeepInspectionConfigurationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_EC2_DEEP_INSPECTION_CONFIGURATION_RESPONSE;
+}
+impl crate::Shaped for UpdateEncryptionKeyRequest {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_ENCRYPTION_KEY_REQUEST;
+}
+impl crate::Shaped for UpdateEncryptionKeyResponse {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_ENCRYPTION_KEY_RESPONSE;
+}
 impl crate::Shaped for UpdateFilterRequest {
     const SHAPE: &'static crate::Shape = &shapes::UPDATE_FILTER_REQUEST;
 }
 impl crate::Shaped for UpdateFilterResponse {
     const SHAPE: &'static crate::Shape = &shapes::UPDATE_FILTER_RESPONSE;
+}
+impl crate::Shaped for UpdateGitHubIntegrationDetail {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_GIT_HUB_INTEGRATION_DETAIL;
+}
+impl crate::Shaped for UpdateGitLabSelfManagedIntegrationDetail {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_GIT_LAB_SELF_MANAGED_INTEGRATION_DETAIL;
+}
+impl crate::Shaped for UpdateIntegrationDetails {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_INTEGRATION_DETAILS;
+}
+impl crate::Shaped for UpdateOrgEc2DeepInspectionConfigurationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_ORG_EC2_DEEP_INSPECTION_CONFIGURATION_REQUEST;
+}
+impl crate::Shaped for UpdateOrgEc2DeepInspectionConfigurationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_ORG_EC2_DEEP_INSPECTION_CONFIGURATION_RESPONSE;
+}
+impl crate::Shaped for UpdateOrganizationConfigurationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_ORGANIZATION_CONFIGURATION_REQUEST;
+}
+impl crate::Shaped for UpdateOrganizationConfigurationResponse {
+    const SHAPE: &'static crate::Shape = &shapes::UPDATE_ORGANIZATION_CONFIGURATION_RESPONSE;
 }
 impl crate::Shaped for Usage {
     const SHAPE: &'static crate::Shape = &shapes::USAGE;
@@ -3892,6 +6923,9 @@ impl crate::Shaped for Vulnerability {
 impl crate::Shaped for VulnerablePackage {
     const SHAPE: &'static crate::Shape = &shapes::VULNERABLE_PACKAGE;
 }
+impl crate::Shaped for WeeklySchedule {
+    const SHAPE: &'static crate::Shape = &shapes::WEEKLY_SCHEDULE;
+}
 
 mod shapes {
     use crate::{Member, Shape};
@@ -3924,6 +6958,7 @@ mod shapes {
         ],
     );
     pub(super) static ACCOUNT_ID: Shape = Shape::string("AccountId").min(12.0).max(12.0).pattern("\\d{12}");
+    pub(super) static ACCOUNT_ID_FILTER_LIST: Shape = Shape::list("AccountIdFilterList", &CIS_STRING_FILTER, "member").min(1.0).max(10.0);
     pub(super) static ACCOUNT_ID_SET: Shape = Shape::list("AccountIdSet", &ACCOUNT_ID, "member").min(0.0).max(100.0);
     pub(super) static ACCOUNT_LIST: Shape = Shape::list("AccountList", &ACCOUNT, "member");
     pub(super) static ACCOUNT_SORT_BY: Shape = Shape::enumeration("AccountSortBy", &["CRITICAL", "HIGH", "ALL"]);
@@ -4080,6 +7115,21 @@ mod shapes {
     pub(super) static ARCHITECTURE: Shape = Shape::enumeration("Architecture", &["X86_64", "ARM64"]);
     pub(super) static ARCHITECTURE_LIST: Shape = Shape::list("ArchitectureList", &ARCHITECTURE, "member").min(1.0).max(1.0);
     pub(super) static ARN: Shape = Shape::string("Arn").min(1.0).max(1011.0);
+    pub(super) static ASSOCIATE_CONFIGURATION_REQUEST: Shape = Shape::structure(
+        "AssociateConfigurationRequest",
+        &[Member::required("scanConfigurationArn", &SCAN_CONFIGURATION_ARN), Member::required("resource", &CODE_SECURITY_RESOURCE)],
+    );
+    pub(super) static ASSOCIATE_CONFIGURATION_REQUEST_LIST: Shape =
+        Shape::list("AssociateConfigurationRequestList", &ASSOCIATE_CONFIGURATION_REQUEST, "member").min(1.0).max(25.0);
+    pub(super) static ASSOCIATE_MEMBER_REQUEST: Shape =
+        Shape::structure("AssociateMemberRequest", &[Member::required("accountId", &ACCOUNT_ID)]);
+    pub(super) static ASSOCIATE_MEMBER_RESPONSE: Shape =
+        Shape::structure("AssociateMemberResponse", &[Member::required("accountId", &ACCOUNT_ID)]);
+    pub(super) static ASSOCIATION_RESULT_STATUS_CODE: Shape = Shape::enumeration(
+        "AssociationResultStatusCode",
+        &["INTERNAL_ERROR", "ACCESS_DENIED", "SCAN_CONFIGURATION_NOT_FOUND", "INVALID_INPUT", "RESOURCE_NOT_FOUND", "QUOTA_EXCEEDED"],
+    );
+    pub(super) static ASSOCIATION_RESULT_STATUS_MESSAGE: Shape = Shape::string("AssociationResultStatusMessage").min(1.0);
     pub(super) static ATIG_DATA: Shape = Shape::structure(
         "AtigData",
         &[
@@ -4089,6 +7139,7 @@ mod shapes {
             Member::optional("ttps", &TTPS),
         ],
     );
+    pub(super) static AUTHORIZATION_URL: Shape = Shape::string("AuthorizationUrl");
     pub(super) static AUTO_ENABLE: Shape = Shape::structure(
         "AutoEnable",
         &[
@@ -4100,6 +7151,19 @@ mod shapes {
             Member::optional("ami", &BOOLEAN),
         ],
     );
+    pub(super) static AWS_CONFIG_CONNECTOR_ARN: Shape = Shape::string("AwsConfigConnectorArn")
+        .min(1.0)
+        .max(512.0)
+        .pattern("arn:([^:]+):config:([^:]+):([^:]+):connector/([^/]+)/([^/]+)/([^/:\\s]+)");
+    pub(super) static AWS_CONFIG_CONNECTOR_ARN_COMPARISON: Shape = Shape::enumeration("AwsConfigConnectorArnComparison", &["EQUALS"]);
+    pub(super) static AWS_CONFIG_CONNECTOR_ARN_FILTER: Shape = Shape::structure(
+        "AwsConfigConnectorArnFilter",
+        &[Member::required("comparison", &AWS_CONFIG_CONNECTOR_ARN_COMPARISON), Member::required("value", &AWS_CONFIG_CONNECTOR_ARN)],
+    );
+    pub(super) static AWS_CONFIG_CONNECTOR_ARN_FILTER_LIST: Shape =
+        Shape::list("AwsConfigConnectorArnFilterList", &AWS_CONFIG_CONNECTOR_ARN_FILTER, "member").min(0.0).max(1.0);
+    pub(super) static AWS_CONFIG_CONNECTOR_ARN_LIST: Shape =
+        Shape::list("AwsConfigConnectorArnList", &AWS_CONFIG_CONNECTOR_ARN, "member").min(1.0).max(10.0);
     pub(super) static AWS_EC2_INSTANCE_DETAILS: Shape = Shape::structure(
         "AwsEc2InstanceDetails",
         &[
@@ -4159,6 +7223,34 @@ mod shapes {
         ],
     );
     pub(super) static AWS_ECR_CONTAINER_SORT_BY: Shape = Shape::enumeration("AwsEcrContainerSortBy", &["CRITICAL", "HIGH", "ALL"]);
+    pub(super) static AWS_ECS_METADATA_DETAILS: Shape = Shape::structure(
+        "AwsEcsMetadataDetails",
+        &[
+            Member::required("detailsGroup", &AWS_ECS_METADATA_DETAILS_DETAILS_GROUP_STRING),
+            Member::required("taskDefinitionArn", &AWS_ECS_METADATA_DETAILS_TASK_DEFINITION_ARN_STRING),
+        ],
+    );
+    pub(super) static AWS_ECS_METADATA_DETAILS_DETAILS_GROUP_STRING: Shape =
+        Shape::string("AwsEcsMetadataDetailsDetailsGroupString").min(1.0).max(256.0);
+    pub(super) static AWS_ECS_METADATA_DETAILS_TASK_DEFINITION_ARN_STRING: Shape =
+        Shape::string("AwsEcsMetadataDetailsTaskDefinitionArnString").min(1.0).max(2048.0);
+    pub(super) static AWS_EKS_METADATA_DETAILS: Shape = Shape::structure(
+        "AwsEksMetadataDetails",
+        &[
+            Member::optional("namespace", &AWS_EKS_METADATA_DETAILS_NAMESPACE_STRING),
+            Member::optional("workloadInfoList", &AWS_EKS_WORKLOAD_INFO_LIST),
+        ],
+    );
+    pub(super) static AWS_EKS_METADATA_DETAILS_NAMESPACE_STRING: Shape =
+        Shape::string("AwsEksMetadataDetailsNamespaceString").min(1.0).max(256.0);
+    pub(super) static AWS_EKS_WORKLOAD_INFO: Shape = Shape::structure(
+        "AwsEksWorkloadInfo",
+        &[Member::required("name", &AWS_EKS_WORKLOAD_INFO_NAME_STRING), Member::required("type", &AWS_EKS_WORKLOAD_INFO_TYPE_STRING)],
+    );
+    pub(super) static AWS_EKS_WORKLOAD_INFO_LIST: Shape =
+        Shape::list("AwsEksWorkloadInfoList", &AWS_EKS_WORKLOAD_INFO, "member").min(0.0).max(100.0);
+    pub(super) static AWS_EKS_WORKLOAD_INFO_NAME_STRING: Shape = Shape::string("AwsEksWorkloadInfoNameString").min(1.0).max(256.0);
+    pub(super) static AWS_EKS_WORKLOAD_INFO_TYPE_STRING: Shape = Shape::string("AwsEksWorkloadInfoTypeString").min(1.0).max(256.0);
     pub(super) static AWS_LAMBDA_FUNCTION_DETAILS: Shape = Shape::structure(
         "AwsLambdaFunctionDetails",
         &[
@@ -4174,12 +7266,79 @@ mod shapes {
             Member::optional("lastModifiedAt", &TIMESTAMP),
         ],
     );
+    pub(super) static AZURE_PROVIDER_DETAIL_CREATE: Shape = Shape::structure(
+        "AzureProviderDetailCreate",
+        &[
+            Member::required("awsConfigConnectorArn", &AWS_CONFIG_CONNECTOR_ARN),
+            Member::required("scopeConfiguration", &AZURE_SCOPE_CONFIGURATION_INPUT),
+            Member::required("azureRegions", &AZURE_REGION_LIST),
+            Member::optional("autoInstallVMScanner", &BOOLEAN),
+        ],
+    );
+    pub(super) static AZURE_PROVIDER_DETAIL_UPDATE: Shape = Shape::structure(
+        "AzureProviderDetailUpdate",
+        &[
+            Member::optional("azureRegions", &AZURE_REGION_LIST),
+            Member::optional("scopeConfiguration", &AZURE_SCOPE_CONFIGURATION_INPUT),
+            Member::optional("autoInstallVMScanner", &BOOLEAN),
+        ],
+    );
+    pub(super) static AZURE_REGION: Shape = Shape::string("AzureRegion").min(1.0).max(64.0).pattern("[a-zA-Z0-9-]+");
+    pub(super) static AZURE_REGION_LIST: Shape = Shape::list("AzureRegionList", &AZURE_REGION, "member").min(1.0).max(100.0);
+    pub(super) static AZURE_SCOPE_CONFIGURATION: Shape = Shape::structure(
+        "AzureScopeConfiguration",
+        &[
+            Member::optional("vmScanning", &SCOPE_CONFIGURATION),
+            Member::optional("containerImageScanning", &SCOPE_CONFIGURATION),
+            Member::optional("serverlessScanning", &SCOPE_CONFIGURATION),
+        ],
+    );
+    pub(super) static AZURE_SCOPE_CONFIGURATION_INPUT: Shape = Shape::structure(
+        "AzureScopeConfigurationInput",
+        &[
+            Member::optional("vmScanning", &SCOPE_CONFIGURATION_INPUT),
+            Member::optional("containerImageScanning", &SCOPE_CONFIGURATION_INPUT),
+            Member::optional("serverlessScanning", &SCOPE_CONFIGURATION_INPUT),
+        ],
+    );
     pub(super) static BAD_REQUEST_EXCEPTION: Shape = Shape::structure("BadRequestException", &[Member::required("message", &STRING)]);
+    pub(super) static BATCH_ASSOCIATE_CODE_SECURITY_SCAN_CONFIGURATION_REQUEST: Shape = Shape::structure(
+        "BatchAssociateCodeSecurityScanConfigurationRequest",
+        &[Member::required("associateConfigurationRequests", &ASSOCIATE_CONFIGURATION_REQUEST_LIST)],
+    );
+    pub(super) static BATCH_ASSOCIATE_CODE_SECURITY_SCAN_CONFIGURATION_RESPONSE: Shape = Shape::structure(
+        "BatchAssociateCodeSecurityScanConfigurationResponse",
+        &[
+            Member::optional("failedAssociations", &FAILED_ASSOCIATION_RESULT_LIST),
+            Member::optional("successfulAssociations", &SUCCESSFUL_ASSOCIATION_RESULT_LIST),
+        ],
+    );
+    pub(super) static BATCH_DISASSOCIATE_CODE_SECURITY_SCAN_CONFIGURATION_REQUEST: Shape = Shape::structure(
+        "BatchDisassociateCodeSecurityScanConfigurationRequest",
+        &[Member::required("disassociateConfigurationRequests", &DISASSOCIATE_CONFIGURATION_REQUEST_LIST)],
+    );
+    pub(super) static BATCH_DISASSOCIATE_CODE_SECURITY_SCAN_CONFIGURATION_RESPONSE: Shape = Shape::structure(
+        "BatchDisassociateCodeSecurityScanConfigurationResponse",
+        &[
+            Member::optional("failedAssociations", &FAILED_ASSOCIATION_RESULT_LIST),
+            Member::optional("successfulAssociations", &SUCCESSFUL_ASSOCIATION_RESULT_LIST),
+        ],
+    );
     pub(super) static BATCH_GET_ACCOUNT_STATUS_REQUEST: Shape =
         Shape::structure("BatchGetAccountStatusRequest", &[Member::optional("accountIds", &ACCOUNT_ID_SET)]);
     pub(super) static BATCH_GET_ACCOUNT_STATUS_RESPONSE: Shape = Shape::structure(
         "BatchGetAccountStatusResponse",
         &[Member::required("accounts", &ACCOUNT_STATE_LIST), Member::optional("failedAccounts", &FAILED_ACCOUNT_LIST)],
+    );
+    pub(super) static BATCH_GET_CODE_SNIPPET_REQUEST: Shape = Shape::structure(
+        "BatchGetCodeSnippetRequest",
+        &[Member::required("findingArns", &BATCH_GET_CODE_SNIPPET_REQUEST_FINDING_ARNS_LIST)],
+    );
+    pub(super) static BATCH_GET_CODE_SNIPPET_REQUEST_FINDING_ARNS_LIST: Shape =
+        Shape::list("BatchGetCodeSnippetRequestFindingArnsList", &FINDING_ARN, "member").min(1.0).max(10.0);
+    pub(super) static BATCH_GET_CODE_SNIPPET_RESPONSE: Shape = Shape::structure(
+        "BatchGetCodeSnippetResponse",
+        &[Member::optional("codeSnippetResults", &CODE_SNIPPET_RESULT_LIST), Member::optional("errors", &CODE_SNIPPET_ERROR_LIST)],
     );
     pub(super) static BATCH_GET_FINDING_DETAILS_REQUEST: Shape =
         Shape::structure("BatchGetFindingDetailsRequest", &[Member::required("findingArns", &FINDING_ARN_LIST)]);
@@ -4197,7 +7356,254 @@ mod shapes {
         "BatchGetFreeTrialInfoResponse",
         &[Member::required("accounts", &FREE_TRIAL_ACCOUNT_INFO_LIST), Member::required("failedAccounts", &FREE_TRIAL_INFO_ERROR_LIST)],
     );
+    pub(super) static BATCH_GET_MEMBER_EC2_DEEP_INSPECTION_STATUS_REQUEST: Shape =
+        Shape::structure("BatchGetMemberEc2DeepInspectionStatusRequest", &[Member::optional("accountIds", &ACCOUNT_ID_SET)]);
+    pub(super) static BATCH_GET_MEMBER_EC2_DEEP_INSPECTION_STATUS_RESPONSE: Shape = Shape::structure(
+        "BatchGetMemberEc2DeepInspectionStatusResponse",
+        &[
+            Member::optional("accountIds", &MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS_STATE_LIST),
+            Member::optional("failedAccountIds", &FAILED_MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS_STATE_LIST),
+        ],
+    );
+    pub(super) static BATCH_UPDATE_MEMBER_EC2_DEEP_INSPECTION_STATUS_REQUEST: Shape = Shape::structure(
+        "BatchUpdateMemberEc2DeepInspectionStatusRequest",
+        &[Member::required("accountIds", &MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS_LIST)],
+    );
+    pub(super) static BATCH_UPDATE_MEMBER_EC2_DEEP_INSPECTION_STATUS_RESPONSE: Shape = Shape::structure(
+        "BatchUpdateMemberEc2DeepInspectionStatusResponse",
+        &[
+            Member::optional("accountIds", &MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS_STATE_LIST),
+            Member::optional("failedAccountIds", &FAILED_MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS_STATE_LIST),
+        ],
+    );
+    pub(super) static BENCHMARK_PROFILE: Shape = Shape::string("BenchmarkProfile").min(0.0).max(128.0);
+    pub(super) static BENCHMARK_VERSION: Shape = Shape::string("BenchmarkVersion").min(0.0).max(8.0);
     pub(super) static BOOLEAN: Shape = Shape::boolean("Boolean");
+    pub(super) static CANCEL_FINDINGS_REPORT_REQUEST: Shape =
+        Shape::structure("CancelFindingsReportRequest", &[Member::required("reportId", &REPORT_ID)]);
+    pub(super) static CANCEL_FINDINGS_REPORT_RESPONSE: Shape =
+        Shape::structure("CancelFindingsReportResponse", &[Member::required("reportId", &REPORT_ID)]);
+    pub(super) static CANCEL_SBOM_EXPORT_REQUEST: Shape =
+        Shape::structure("CancelSbomExportRequest", &[Member::required("reportId", &REPORT_ID)]);
+    pub(super) static CANCEL_SBOM_EXPORT_RESPONSE: Shape =
+        Shape::structure("CancelSbomExportResponse", &[Member::optional("reportId", &REPORT_ID)]);
+    pub(super) static CHECK_COUNT: Shape = Shape::integer("CheckCount").min(0.0).max(65536.0);
+    pub(super) static CHECK_ID_FILTER_LIST: Shape = Shape::list("CheckIdFilterList", &CIS_STRING_FILTER, "member").min(1.0).max(10.0);
+    pub(super) static CIS_ACCOUNT_ID_LIST: Shape = Shape::list("CisAccountIdList", &ACCOUNT_ID, "member").min(1.0).max(10000.0);
+    pub(super) static CIS_CHECK_AGGREGATION: Shape = Shape::structure(
+        "CisCheckAggregation",
+        &[
+            Member::required("scanArn", &CIS_SCAN_ARN),
+            Member::optional("checkId", &STRING),
+            Member::optional("title", &STRING),
+            Member::optional("checkDescription", &STRING),
+            Member::optional("level", &CIS_SECURITY_LEVEL),
+            Member::optional("accountId", &ACCOUNT_ID),
+            Member::optional("statusCounts", &STATUS_COUNTS),
+            Member::optional("platform", &STRING),
+        ],
+    );
+    pub(super) static CIS_CHECK_AGGREGATION_LIST: Shape =
+        Shape::list("CisCheckAggregationList", &CIS_CHECK_AGGREGATION, "member").min(1.0).max(1000.0);
+    pub(super) static CIS_DATE_FILTER: Shape = Shape::structure(
+        "CisDateFilter",
+        &[Member::optional("earliestScanStartTime", &TIMESTAMP), Member::optional("latestScanStartTime", &TIMESTAMP)],
+    );
+    pub(super) static CIS_FINDING_ARN: Shape = Shape::string("CisFindingArn").pattern("arn:aws(-gov|-cn)?:inspector2:[-.a-z0-9]{0,20}:\\d{12}:owner/\\d{12}/cis-finding/[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}");
+    pub(super) static CIS_FINDING_ARN_FILTER_LIST: Shape =
+        Shape::list("CisFindingArnFilterList", &CIS_STRING_FILTER, "member").min(1.0).max(10.0);
+    pub(super) static CIS_FINDING_STATUS: Shape = Shape::enumeration("CisFindingStatus", &["PASSED", "FAILED", "SKIPPED"]);
+    pub(super) static CIS_FINDING_STATUS_COMPARISON: Shape = Shape::enumeration("CisFindingStatusComparison", &["EQUALS"]);
+    pub(super) static CIS_FINDING_STATUS_FILTER: Shape = Shape::structure(
+        "CisFindingStatusFilter",
+        &[Member::required("comparison", &CIS_FINDING_STATUS_COMPARISON), Member::required("value", &CIS_FINDING_STATUS)],
+    );
+    pub(super) static CIS_FINDING_STATUS_FILTER_LIST: Shape =
+        Shape::list("CisFindingStatusFilterList", &CIS_FINDING_STATUS_FILTER, "member").min(1.0).max(10.0);
+    pub(super) static CIS_NUMBER_FILTER: Shape =
+        Shape::structure("CisNumberFilter", &[Member::optional("upperInclusive", &INTEGER), Member::optional("lowerInclusive", &INTEGER)]);
+    pub(super) static CIS_NUMBER_FILTER_LIST: Shape = Shape::list("CisNumberFilterList", &CIS_NUMBER_FILTER, "member").min(1.0).max(10.0);
+    pub(super) static CIS_OWNER_ID: Shape = Shape::string("CisOwnerId").pattern("\\d{12}|o-[a-z0-9]{10,32}");
+    pub(super) static CIS_REPORT_FORMAT: Shape = Shape::enumeration("CisReportFormat", &["PDF", "CSV"]);
+    pub(super) static CIS_REPORT_STATUS: Shape = Shape::enumeration("CisReportStatus", &["SUCCEEDED", "FAILED", "IN_PROGRESS"]);
+    pub(super) static CIS_RESULT_STATUS: Shape = Shape::enumeration("CisResultStatus", &["PASSED", "FAILED", "SKIPPED"]);
+    pub(super) static CIS_RESULT_STATUS_COMPARISON: Shape = Shape::enumeration("CisResultStatusComparison", &["EQUALS"]);
+    pub(super) static CIS_RESULT_STATUS_FILTER: Shape = Shape::structure(
+        "CisResultStatusFilter",
+        &[Member::required("comparison", &CIS_RESULT_STATUS_COMPARISON), Member::required("value", &CIS_RESULT_STATUS)],
+    );
+    pub(super) static CIS_RESULT_STATUS_FILTER_LIST: Shape =
+        Shape::list("CisResultStatusFilterList", &CIS_RESULT_STATUS_FILTER, "member").min(1.0).max(10.0);
+    pub(super) static CIS_RULE_DETAILS: Shape = Shape::blob("CisRuleDetails").min(0.0).max(1000.0);
+    pub(super) static CIS_RULE_STATUS: Shape =
+        Shape::enumeration("CisRuleStatus", &["FAILED", "PASSED", "NOT_EVALUATED", "INFORMATIONAL", "UNKNOWN", "NOT_APPLICABLE", "ERROR"]);
+    pub(super) static CIS_SCAN: Shape = Shape::structure(
+        "CisScan",
+        &[
+            Member::required("scanArn", &CIS_SCAN_ARN),
+            Member::required("scanConfigurationArn", &CIS_SCAN_CONFIGURATION_ARN),
+            Member::optional("status", &CIS_SCAN_STATUS),
+            Member::optional("scanName", &CIS_SCAN_NAME),
+            Member::optional("scanDate", &TIMESTAMP),
+            Member::optional("failedChecks", &INTEGER),
+            Member::optional("totalChecks", &INTEGER),
+            Member::optional("targets", &CIS_TARGETS),
+            Member::optional("scheduledBy", &STRING),
+            Member::optional("securityLevel", &CIS_SECURITY_LEVEL),
+        ],
+    );
+    pub(super) static CIS_SCAN_ARN: Shape = Shape::string("CisScanArn").pattern("arn:aws(-us-gov|-cn)?:inspector2:[-.a-z0-9]{0,20}:\\d{12}:owner/(\\d{12}|o-[a-z0-9]{10,32})/cis-scan/[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}");
+    pub(super) static CIS_SCAN_ARN_FILTER_LIST: Shape =
+        Shape::list("CisScanArnFilterList", &CIS_STRING_FILTER, "member").min(1.0).max(10.0);
+    pub(super) static CIS_SCAN_CONFIGURATION: Shape = Shape::structure(
+        "CisScanConfiguration",
+        &[
+            Member::required("scanConfigurationArn", &CIS_SCAN_CONFIGURATION_ARN),
+            Member::optional("ownerId", &CIS_OWNER_ID),
+            Member::optional("scanName", &CIS_SCAN_NAME),
+            Member::optional("securityLevel", &CIS_SECURITY_LEVEL),
+            Member::optional("schedule", &SCHEDULE),
+            Member::optional("targets", &CIS_TARGETS),
+            Member::optional("tags", &CIS_TAG_MAP),
+        ],
+    );
+    pub(super) static CIS_SCAN_CONFIGURATION_ARN: Shape = Shape::string("CisScanConfigurationArn").pattern("arn:aws(-us-gov|-cn)?:inspector2:[a-z]{2}(-gov)?-[a-z]+-[0-9]{1}:[0-9]{12}:owner/(o-[a-z0-9]+|[0-9]{12})/cis-configuration/[0-9a-fA-F-]+");
+    pub(super) static CIS_SCAN_CONFIGURATION_ARN_FILTER_LIST: Shape =
+        Shape::list("CisScanConfigurationArnFilterList", &CIS_STRING_FILTER, "member").min(1.0).max(10.0);
+    pub(super) static CIS_SCAN_CONFIGURATION_LIST: Shape =
+        Shape::list("CisScanConfigurationList", &CIS_SCAN_CONFIGURATION, "member").min(0.0).max(100.0);
+    pub(super) static CIS_SCAN_CONFIGURATIONS_SORT_BY: Shape =
+        Shape::enumeration("CisScanConfigurationsSortBy", &["SCAN_NAME", "SCAN_CONFIGURATION_ARN"]);
+    pub(super) static CIS_SCAN_DATE_FILTER_LIST: Shape = Shape::list("CisScanDateFilterList", &CIS_DATE_FILTER, "member").min(1.0).max(1.0);
+    pub(super) static CIS_SCAN_LIST: Shape = Shape::list("CisScanList", &CIS_SCAN, "member").min(0.0).max(50.0);
+    pub(super) static CIS_SCAN_NAME: Shape = Shape::string("CisScanName").min(1.0).max(128.0);
+    pub(super) static CIS_SCAN_NAME_FILTER_LIST: Shape =
+        Shape::list("CisScanNameFilterList", &CIS_STRING_FILTER, "member").min(1.0).max(10.0);
+    pub(super) static CIS_SCAN_RESULT_DETAILS: Shape = Shape::structure(
+        "CisScanResultDetails",
+        &[
+            Member::required("scanArn", &CIS_SCAN_ARN),
+            Member::optional("accountId", &ACCOUNT_ID),
+            Member::optional("targetResourceId", &RESOURCE_ID),
+            Member::optional("platform", &STRING),
+            Member::optional("status", &CIS_FINDING_STATUS),
+            Member::optional("statusReason", &STRING),
+            Member::optional("checkId", &STRING),
+            Member::optional("title", &STRING),
+            Member::optional("checkDescription", &STRING),
+            Member::optional("remediation", &STRING),
+            Member::optional("level", &CIS_SECURITY_LEVEL),
+            Member::optional("findingArn", &CIS_FINDING_ARN),
+        ],
+    );
+    pub(super) static CIS_SCAN_RESULT_DETAILS_FILTER_CRITERIA: Shape = Shape::structure(
+        "CisScanResultDetailsFilterCriteria",
+        &[
+            Member::optional("findingStatusFilters", &CIS_FINDING_STATUS_FILTER_LIST),
+            Member::optional("checkIdFilters", &CHECK_ID_FILTER_LIST),
+            Member::optional("titleFilters", &TITLE_FILTER_LIST),
+            Member::optional("securityLevelFilters", &CIS_SECURITY_LEVEL_FILTER_LIST),
+            Member::optional("findingArnFilters", &CIS_FINDING_ARN_FILTER_LIST),
+        ],
+    );
+    pub(super) static CIS_SCAN_RESULT_DETAILS_LIST: Shape =
+        Shape::list("CisScanResultDetailsList", &CIS_SCAN_RESULT_DETAILS, "member").min(1.0).max(1000.0);
+    pub(super) static CIS_SCAN_RESULT_DETAILS_SORT_BY: Shape = Shape::enumeration("CisScanResultDetailsSortBy", &["CHECK_ID", "STATUS"]);
+    pub(super) static CIS_SCAN_RESULTS_AGGREGATED_BY_CHECKS_FILTER_CRITERIA: Shape = Shape::structure(
+        "CisScanResultsAggregatedByChecksFilterCriteria",
+        &[
+            Member::optional("accountIdFilters", &ONE_ACCOUNT_ID_FILTER_LIST),
+            Member::optional("checkIdFilters", &CHECK_ID_FILTER_LIST),
+            Member::optional("titleFilters", &TITLE_FILTER_LIST),
+            Member::optional("platformFilters", &PLATFORM_FILTER_LIST),
+            Member::optional("failedResourcesFilters", &CIS_NUMBER_FILTER_LIST),
+            Member::optional("securityLevelFilters", &CIS_SECURITY_LEVEL_FILTER_LIST),
+        ],
+    );
+    pub(super) static CIS_SCAN_RESULTS_AGGREGATED_BY_CHECKS_SORT_BY: Shape =
+        Shape::enumeration("CisScanResultsAggregatedByChecksSortBy", &["CHECK_ID", "TITLE", "PLATFORM", "FAILED_COUNTS", "SECURITY_LEVEL"]);
+    pub(super) static CIS_SCAN_RESULTS_AGGREGATED_BY_TARGET_RESOURCE_FILTER_CRITERIA: Shape = Shape::structure(
+        "CisScanResultsAggregatedByTargetResourceFilterCriteria",
+        &[
+            Member::optional("accountIdFilters", &ACCOUNT_ID_FILTER_LIST),
+            Member::optional("statusFilters", &CIS_RESULT_STATUS_FILTER_LIST),
+            Member::optional("checkIdFilters", &CHECK_ID_FILTER_LIST),
+            Member::optional("targetResourceIdFilters", &RESOURCE_ID_FILTER_LIST),
+            Member::optional("targetResourceTagFilters", &RESOURCE_TAG_FILTER_LIST),
+            Member::optional("platformFilters", &PLATFORM_FILTER_LIST),
+            Member::optional("targetStatusFilters", &TARGET_STATUS_FILTER_LIST),
+            Member::optional("targetStatusReasonFilters", &TARGET_STATUS_REASON_FILTER_LIST),
+            Member::optional("failedChecksFilters", &CIS_NUMBER_FILTER_LIST),
+        ],
+    );
+    pub(super) static CIS_SCAN_RESULTS_AGGREGATED_BY_TARGET_RESOURCE_SORT_BY: Shape = Shape::enumeration(
+        "CisScanResultsAggregatedByTargetResourceSortBy",
+        &["RESOURCE_ID", "FAILED_COUNTS", "ACCOUNT_ID", "PLATFORM", "TARGET_STATUS", "TARGET_STATUS_REASON"],
+    );
+    pub(super) static CIS_SCAN_RESULTS_MAX_RESULTS: Shape = Shape::integer("CisScanResultsMaxResults").min(1.0).max(100.0);
+    pub(super) static CIS_SCAN_STATUS: Shape = Shape::enumeration("CisScanStatus", &["FAILED", "COMPLETED", "CANCELLED", "IN_PROGRESS"]);
+    pub(super) static CIS_SCAN_STATUS_COMPARISON: Shape = Shape::enumeration("CisScanStatusComparison", &["EQUALS"]);
+    pub(super) static CIS_SCAN_STATUS_FILTER: Shape = Shape::structure(
+        "CisScanStatusFilter",
+        &[Member::required("comparison", &CIS_SCAN_STATUS_COMPARISON), Member::required("value", &CIS_SCAN_STATUS)],
+    );
+    pub(super) static CIS_SCAN_STATUS_FILTER_LIST: Shape =
+        Shape::list("CisScanStatusFilterList", &CIS_SCAN_STATUS_FILTER, "member").min(1.0).max(10.0);
+    pub(super) static CIS_SCHEDULED_BY_FILTER_LIST: Shape =
+        Shape::list("CisScheduledByFilterList", &CIS_STRING_FILTER, "member").min(1.0).max(10.0);
+    pub(super) static CIS_SECURITY_LEVEL: Shape = Shape::enumeration("CisSecurityLevel", &["LEVEL_1", "LEVEL_2"]);
+    pub(super) static CIS_SECURITY_LEVEL_COMPARISON: Shape = Shape::enumeration("CisSecurityLevelComparison", &["EQUALS"]);
+    pub(super) static CIS_SECURITY_LEVEL_FILTER: Shape = Shape::structure(
+        "CisSecurityLevelFilter",
+        &[Member::required("comparison", &CIS_SECURITY_LEVEL_COMPARISON), Member::required("value", &CIS_SECURITY_LEVEL)],
+    );
+    pub(super) static CIS_SECURITY_LEVEL_FILTER_LIST: Shape =
+        Shape::list("CisSecurityLevelFilterList", &CIS_SECURITY_LEVEL_FILTER, "member").min(1.0).max(10.0);
+    pub(super) static CIS_SESSION_MESSAGE: Shape = Shape::structure(
+        "CisSessionMessage",
+        &[
+            Member::required("ruleId", &RULE_ID),
+            Member::required("status", &CIS_RULE_STATUS),
+            Member::required("cisRuleDetails", &CIS_RULE_DETAILS),
+        ],
+    );
+    pub(super) static CIS_SESSION_MESSAGES: Shape = Shape::list("CisSessionMessages", &CIS_SESSION_MESSAGE, "member").min(1.0).max(150.0);
+    pub(super) static CIS_SORT_ORDER: Shape = Shape::enumeration("CisSortOrder", &["ASC", "DESC"]);
+    pub(super) static CIS_STRING_COMPARISON: Shape = Shape::enumeration("CisStringComparison", &["EQUALS", "PREFIX", "NOT_EQUALS"]);
+    pub(super) static CIS_STRING_FILTER: Shape =
+        Shape::structure("CisStringFilter", &[Member::required("comparison", &CIS_STRING_COMPARISON), Member::required("value", &STRING)]);
+    pub(super) static CIS_TAG_MAP: Shape = Shape::map("CisTagMap", &MAP_KEY, &MAP_VALUE);
+    pub(super) static CIS_TARGET_RESOURCE_AGGREGATION: Shape = Shape::structure(
+        "CisTargetResourceAggregation",
+        &[
+            Member::required("scanArn", &CIS_SCAN_ARN),
+            Member::optional("targetResourceId", &RESOURCE_ID),
+            Member::optional("accountId", &ACCOUNT_ID),
+            Member::optional("targetResourceTags", &TARGET_RESOURCE_TAGS),
+            Member::optional("statusCounts", &STATUS_COUNTS),
+            Member::optional("platform", &STRING),
+            Member::optional("targetStatus", &CIS_TARGET_STATUS),
+            Member::optional("targetStatusReason", &CIS_TARGET_STATUS_REASON),
+        ],
+    );
+    pub(super) static CIS_TARGET_RESOURCE_AGGREGATION_LIST: Shape =
+        Shape::list("CisTargetResourceAggregationList", &CIS_TARGET_RESOURCE_AGGREGATION, "member").min(1.0).max(1000.0);
+    pub(super) static CIS_TARGET_STATUS: Shape = Shape::enumeration("CisTargetStatus", &["TIMED_OUT", "CANCELLED", "COMPLETED"]);
+    pub(super) static CIS_TARGET_STATUS_COMPARISON: Shape = Shape::enumeration("CisTargetStatusComparison", &["EQUALS"]);
+    pub(super) static CIS_TARGET_STATUS_FILTER: Shape = Shape::structure(
+        "CisTargetStatusFilter",
+        &[Member::required("comparison", &CIS_TARGET_STATUS_COMPARISON), Member::required("value", &CIS_TARGET_STATUS)],
+    );
+    pub(super) static CIS_TARGET_STATUS_REASON: Shape =
+        Shape::enumeration("CisTargetStatusReason", &["SCAN_IN_PROGRESS", "UNSUPPORTED_OS", "SSM_UNMANAGED"]);
+    pub(super) static CIS_TARGET_STATUS_REASON_FILTER: Shape = Shape::structure(
+        "CisTargetStatusReasonFilter",
+        &[Member::required("comparison", &CIS_TARGET_STATUS_COMPARISON), Member::required("value", &CIS_TARGET_STATUS_REASON)],
+    );
+    pub(super) static CIS_TARGETS: Shape = Shape::structure(
+        "CisTargets",
+        &[Member::optional("accountIds", &CIS_ACCOUNT_ID_LIST), Member::optional("targetResourceTags", &TARGET_RESOURCE_TAGS)],
+    );
     pub(super) static CISA_ACTION: Shape = Shape::string("CisaAction").min(0.0);
     pub(super) static CISA_DATA: Shape = Shape::structure(
         "CisaData",
@@ -4214,6 +7620,44 @@ mod shapes {
     pub(super) static CLOUD_SECURITY_GROUP_ID_LIST: Shape =
         Shape::list("CloudSecurityGroupIdList", &NON_EMPTY_STRING, "member").min(0.0).max(5.0);
     pub(super) static CLOUD_SUBNET_ID_LIST: Shape = Shape::list("CloudSubnetIdList", &NON_EMPTY_STRING, "member").min(0.0).max(16.0);
+    pub(super) static CLUSTER_DETAILS: Shape = Shape::structure(
+        "ClusterDetails",
+        &[
+            Member::required("lastInUse", &TIMESTAMP),
+            Member::optional("runningUnitCount", &LONG),
+            Member::optional("stoppedUnitCount", &LONG),
+            Member::required("clusterMetadata", &CLUSTER_METADATA),
+        ],
+    );
+    pub(super) static CLUSTER_FOR_IMAGE_FILTER_CRITERIA: Shape = Shape::structure(
+        "ClusterForImageFilterCriteria",
+        &[Member::required("resourceId", &CLUSTER_FOR_IMAGE_FILTER_CRITERIA_RESOURCE_ID_STRING)],
+    );
+    pub(super) static CLUSTER_FOR_IMAGE_FILTER_CRITERIA_RESOURCE_ID_STRING: Shape =
+        Shape::string("ClusterForImageFilterCriteriaResourceIdString")
+            .pattern("arn:.*:ecr:.*:\\d{12}:repository\\/[a-zA-Z0-9._\\/-]+(\\/sha256:[a-z0-9]{64})?");
+    pub(super) static CLUSTER_INFORMATION: Shape = Shape::structure(
+        "ClusterInformation",
+        &[
+            Member::required("clusterArn", &CLUSTER_INFORMATION_CLUSTER_ARN_STRING),
+            Member::optional("clusterDetails", &CLUSTER_INFORMATION_CLUSTER_DETAILS_LIST),
+        ],
+    );
+    pub(super) static CLUSTER_INFORMATION_CLUSTER_ARN_STRING: Shape = Shape::string("ClusterInformationClusterArnString")
+        .min(1.0)
+        .max(2048.0)
+        .pattern("arn:aws(?:-[a-z0-9-]+)?:(?:ecs|eks):[a-z0-9-]+:[0-9]{12}:cluster/[a-zA-Z0-9_-]+");
+    pub(super) static CLUSTER_INFORMATION_CLUSTER_DETAILS_LIST: Shape =
+        Shape::list("ClusterInformationClusterDetailsList", &CLUSTER_DETAILS, "member").min(1.0).max(100.0);
+    pub(super) static CLUSTER_INFORMATION_LIST: Shape =
+        Shape::list("ClusterInformationList", &CLUSTER_INFORMATION, "member").min(1.0).max(100.0);
+    pub(super) static CLUSTER_METADATA: Shape = Shape::union(
+        "ClusterMetadata",
+        &[
+            Member::optional("awsEcsMetadataDetails", &AWS_ECS_METADATA_DETAILS),
+            Member::optional("awsEksMetadataDetails", &AWS_EKS_METADATA_DETAILS),
+        ],
+    );
     pub(super) static CODE_FILE_PATH: Shape = Shape::structure(
         "CodeFilePath",
         &[
@@ -4223,6 +7667,10 @@ mod shapes {
             Member::required("endLine", &INTEGER),
         ],
     );
+    pub(super) static CODE_LINE: Shape =
+        Shape::structure("CodeLine", &[Member::required("content", &CODE_LINE_CONTENT_STRING), Member::required("lineNumber", &INTEGER)]);
+    pub(super) static CODE_LINE_CONTENT_STRING: Shape = Shape::string("CodeLineContentString").min(0.0).max(240.0);
+    pub(super) static CODE_LINE_LIST: Shape = Shape::list("CodeLineList", &CODE_LINE, "member").min(1.0).max(20.0);
     pub(super) static CODE_REPOSITORY_AGGREGATION: Shape = Shape::structure(
         "CodeRepositoryAggregation",
         &[
@@ -4285,6 +7733,74 @@ mod shapes {
     pub(super) static CODE_REPOSITORY_PROVIDER_TYPE: Shape =
         Shape::enumeration("CodeRepositoryProviderType", &["GITHUB", "GITLAB_SELF_MANAGED"]);
     pub(super) static CODE_REPOSITORY_SORT_BY: Shape = Shape::enumeration("CodeRepositorySortBy", &["CRITICAL", "HIGH", "ALL"]);
+    pub(super) static CODE_SCAN_STATUS: Shape = Shape::enumeration("CodeScanStatus", &["IN_PROGRESS", "SUCCESSFUL", "FAILED", "SKIPPED"]);
+    pub(super) static CODE_SECURITY_CLIENT_TOKEN: Shape = Shape::string("CodeSecurityClientToken").min(1.0).max(64.0).pattern("[\\S]+");
+    pub(super) static CODE_SECURITY_INTEGRATION_ARN: Shape = Shape::string("CodeSecurityIntegrationArn")
+        .pattern("arn:(aws[a-zA-Z-]*)?:inspector2:[a-z]{2}(-gov)?-[a-z]+-\\d{1}:\\d{12}:codesecurity-integration/[a-f0-9-]{36}");
+    pub(super) static CODE_SECURITY_INTEGRATION_SUMMARY: Shape = Shape::structure(
+        "CodeSecurityIntegrationSummary",
+        &[
+            Member::required("integrationArn", &CODE_SECURITY_INTEGRATION_ARN),
+            Member::required("name", &INTEGRATION_NAME),
+            Member::required("type", &INTEGRATION_TYPE),
+            Member::required("status", &INTEGRATION_STATUS),
+            Member::required("statusReason", &STRING),
+            Member::required("createdOn", &TIMESTAMP),
+            Member::required("lastUpdateOn", &TIMESTAMP),
+        ],
+    );
+    pub(super) static CODE_SECURITY_RESOURCE: Shape = Shape::union("CodeSecurityResource", &[Member::optional("projectId", &PROJECT_ID)]);
+    pub(super) static CODE_SECURITY_SCAN_CONFIGURATION: Shape = Shape::structure(
+        "CodeSecurityScanConfiguration",
+        &[
+            Member::optional("periodicScanConfiguration", &PERIODIC_SCAN_CONFIGURATION),
+            Member::optional("continuousIntegrationScanConfiguration", &CONTINUOUS_INTEGRATION_SCAN_CONFIGURATION),
+            Member::required("ruleSetCategories", &RULE_SET_CATEGORIES),
+        ],
+    );
+    pub(super) static CODE_SECURITY_SCAN_CONFIGURATION_ASSOCIATION_SUMMARIES: Shape =
+        Shape::list("CodeSecurityScanConfigurationAssociationSummaries", &CODE_SECURITY_SCAN_CONFIGURATION_ASSOCIATION_SUMMARY, "member");
+    pub(super) static CODE_SECURITY_SCAN_CONFIGURATION_ASSOCIATION_SUMMARY: Shape =
+        Shape::structure("CodeSecurityScanConfigurationAssociationSummary", &[Member::optional("resource", &CODE_SECURITY_RESOURCE)]);
+    pub(super) static CODE_SECURITY_SCAN_CONFIGURATION_SUMMARIES: Shape =
+        Shape::list("CodeSecurityScanConfigurationSummaries", &CODE_SECURITY_SCAN_CONFIGURATION_SUMMARY, "member");
+    pub(super) static CODE_SECURITY_SCAN_CONFIGURATION_SUMMARY: Shape = Shape::structure(
+        "CodeSecurityScanConfigurationSummary",
+        &[
+            Member::required("scanConfigurationArn", &SCAN_CONFIGURATION_ARN),
+            Member::required("name", &SCAN_CONFIGURATION_NAME),
+            Member::required("ownerAccountId", &OWNER_ID),
+            Member::optional("periodicScanFrequency", &PERIODIC_SCAN_FREQUENCY),
+            Member::optional("frequencyExpression", &FREQUENCY_EXPRESSION),
+            Member::optional("continuousIntegrationScanSupportedEvents", &CONTINUOUS_INTEGRATION_SCAN_SUPPORTED_EVENTS),
+            Member::required("ruleSetCategories", &RULE_SET_CATEGORIES),
+            Member::optional("scopeSettings", &SCOPE_SETTINGS),
+        ],
+    );
+    pub(super) static CODE_SECURITY_UUID: Shape =
+        Shape::string("CodeSecurityUuid").pattern("[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}");
+    pub(super) static CODE_SNIPPET_ERROR: Shape = Shape::structure(
+        "CodeSnippetError",
+        &[
+            Member::required("findingArn", &FINDING_ARN),
+            Member::required("errorCode", &CODE_SNIPPET_ERROR_CODE),
+            Member::required("errorMessage", &NON_EMPTY_STRING),
+        ],
+    );
+    pub(super) static CODE_SNIPPET_ERROR_CODE: Shape =
+        Shape::enumeration("CodeSnippetErrorCode", &["INTERNAL_ERROR", "ACCESS_DENIED", "CODE_SNIPPET_NOT_FOUND", "INVALID_INPUT"]);
+    pub(super) static CODE_SNIPPET_ERROR_LIST: Shape = Shape::list("CodeSnippetErrorList", &CODE_SNIPPET_ERROR, "member");
+    pub(super) static CODE_SNIPPET_RESULT: Shape = Shape::structure(
+        "CodeSnippetResult",
+        &[
+            Member::optional("findingArn", &FINDING_ARN),
+            Member::optional("startLine", &INTEGER),
+            Member::optional("endLine", &INTEGER),
+            Member::optional("codeSnippet", &CODE_LINE_LIST),
+            Member::optional("suggestedFixes", &SUGGESTED_FIXES),
+        ],
+    );
+    pub(super) static CODE_SNIPPET_RESULT_LIST: Shape = Shape::list("CodeSnippetResultList", &CODE_SNIPPET_RESULT, "member");
     pub(super) static CODE_VULNERABILITY_DETAILS: Shape = Shape::structure(
         "CodeVulnerabilityDetails",
         &[
@@ -4302,10 +7818,108 @@ mod shapes {
     pub(super) static COMPONENT: Shape = Shape::string("Component");
     pub(super) static COMPONENT_ARN: Shape = Shape::string("ComponentArn");
     pub(super) static COMPONENT_TYPE: Shape = Shape::string("ComponentType");
+    pub(super) static COMPUTE_PLATFORM: Shape = Shape::structure(
+        "ComputePlatform",
+        &[Member::optional("vendor", &VENDOR), Member::optional("product", &PRODUCT), Member::optional("version", &PLATFORM_VERSION)],
+    );
+    pub(super) static CONFIGURATION_LEVEL: Shape = Shape::enumeration("ConfigurationLevel", &["ORGANIZATION", "ACCOUNT"]);
     pub(super) static CONFLICT_EXCEPTION: Shape = Shape::structure(
         "ConflictException",
         &[Member::required("message", &STRING), Member::required("resourceId", &STRING), Member::required("resourceType", &STRING)],
     );
+    pub(super) static CONNECTOR: Shape = Shape::structure(
+        "Connector",
+        &[
+            Member::required("connectorArn", &CONNECTOR_ARN),
+            Member::optional("name", &CONNECTOR_NAME),
+            Member::optional("description", &CONNECTOR_DESCRIPTION),
+            Member::required("provider", &CONNECTOR_CLOUD_PROVIDER),
+            Member::optional("enablementStatus", &ENABLEMENT_STATUS),
+            Member::optional("enablementStatusReason", &STRING),
+            Member::optional("health", &CONNECTOR_HEALTH),
+            Member::required("createdAt", &SYNTHETIC_TIMESTAMP_DATE_TIME),
+            Member::required("updatedAt", &SYNTHETIC_TIMESTAMP_DATE_TIME),
+            Member::optional("azureRegions", &AZURE_REGION_LIST),
+            Member::optional("awsConfigConnectorArn", &AWS_CONFIG_CONNECTOR_ARN),
+            Member::optional("scopeConfiguration", &AZURE_SCOPE_CONFIGURATION),
+            Member::optional("tags", &CONNECTOR_TAG_MAP),
+            Member::optional("autoInstallVMScanner", &BOOLEAN),
+            Member::optional("gcpRegions", &GCP_REGION_LIST),
+            Member::optional("gcpScopeConfiguration", &GCP_SCOPE_CONFIGURATION),
+        ],
+    );
+    pub(super) static CONNECTOR_ARN: Shape = Shape::string("ConnectorArn")
+        .min(1.0)
+        .max(256.0)
+        .pattern("arn:aws(-[a-z]+)*:inspector2:[a-z0-9-]+:[0-9]{12}:connector/([a-f0-9-]+|aws-service-connector/.+/[a-f0-9-]+)");
+    pub(super) static CONNECTOR_ARN_COMPARISON: Shape = Shape::enumeration("ConnectorArnComparison", &["EQUALS"]);
+    pub(super) static CONNECTOR_ARN_FILTER: Shape = Shape::structure(
+        "ConnectorArnFilter",
+        &[Member::required("comparison", &CONNECTOR_ARN_COMPARISON), Member::required("value", &CONNECTOR_ARN)],
+    );
+    pub(super) static CONNECTOR_ARN_FILTER_LIST: Shape =
+        Shape::list("ConnectorArnFilterList", &CONNECTOR_ARN_FILTER, "member").min(0.0).max(25.0);
+    pub(super) static CONNECTOR_ARN_LIST: Shape = Shape::list("ConnectorArnList", &CONNECTOR_ARN, "member");
+    pub(super) static CONNECTOR_CLOUD_PROVIDER: Shape = Shape::enumeration("ConnectorCloudProvider", &["AZURE", "GCP"]);
+    pub(super) static CONNECTOR_CONTAINER_IMAGE_SCAN_CONFIGURATION: Shape = Shape::structure(
+        "ConnectorContainerImageScanConfiguration",
+        &[
+            Member::optional("pushDuration", &CONTAINER_IMAGE_RESCAN_DURATION),
+            Member::optional("pullDuration", &CONTAINER_IMAGE_PULL_DATE_RESCAN_DURATION),
+        ],
+    );
+    pub(super) static CONNECTOR_DESCRIPTION: Shape = Shape::string("ConnectorDescription").min(0.0).max(200.0).pattern("[^\\p{C}]*");
+    pub(super) static CONNECTOR_FILTER_CRITERIA: Shape = Shape::structure(
+        "ConnectorFilterCriteria",
+        &[
+            Member::optional("connectorArns", &CONNECTOR_ARN_FILTER_LIST),
+            Member::optional("accounts", &STRING_FILTER_LIST),
+            Member::optional("awsConfigConnectorArns", &AWS_CONFIG_CONNECTOR_ARN_FILTER_LIST),
+            Member::optional("connectorType", &CONNECTOR_TYPE_FILTER_LIST),
+            Member::optional("provider", &PROVIDER_FILTER_LIST),
+        ],
+    );
+    pub(super) static CONNECTOR_HEALTH: Shape = Shape::structure(
+        "ConnectorHealth",
+        &[
+            Member::required("connectorStatus", &CONNECTOR_HEALTH_STATUS),
+            Member::required("lastCheckedAt", &SYNTHETIC_TIMESTAMP_DATE_TIME),
+            Member::optional("message", &STRING),
+        ],
+    );
+    pub(super) static CONNECTOR_HEALTH_STATUS: Shape = Shape::enumeration(
+        "ConnectorHealthStatus",
+        &["CONNECTED", "DEGRADED", "FAILED_TO_CONNECT", "PENDING_AUTHORIZATION", "PENDING_CONFIGURATION", "UNKNOWN"],
+    );
+    pub(super) static CONNECTOR_LIST: Shape = Shape::list("ConnectorList", &CONNECTOR, "member");
+    pub(super) static CONNECTOR_NAME: Shape = Shape::string("ConnectorName").min(1.0).max(50.0).pattern("[\\p{L}\\p{N}_-]+");
+    pub(super) static CONNECTOR_NEXT_TOKEN: Shape = Shape::string("ConnectorNextToken").min(1.0).max(1024.0);
+    pub(super) static CONNECTOR_SCAN_CONFIGURATION: Shape = Shape::structure(
+        "ConnectorScanConfiguration",
+        &[Member::optional("containerImageScanning", &CONNECTOR_CONTAINER_IMAGE_SCAN_CONFIGURATION)],
+    );
+    pub(super) static CONNECTOR_SCAN_CONFIGURATION_ITEM: Shape = Shape::structure(
+        "ConnectorScanConfigurationItem",
+        &[
+            Member::required("awsConfigConnectorArn", &AWS_CONFIG_CONNECTOR_ARN),
+            Member::required("connectorArns", &CONNECTOR_ARN_LIST),
+            Member::required("scanConfiguration", &CONNECTOR_SCAN_CONFIGURATION),
+        ],
+    );
+    pub(super) static CONNECTOR_SCAN_CONFIGURATION_ITEM_LIST: Shape =
+        Shape::list("ConnectorScanConfigurationItemList", &CONNECTOR_SCAN_CONFIGURATION_ITEM, "member");
+    pub(super) static CONNECTOR_TAG_KEY: Shape =
+        Shape::string("ConnectorTagKey").min(1.0).max(128.0).pattern("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*");
+    pub(super) static CONNECTOR_TAG_MAP: Shape = Shape::map("ConnectorTagMap", &CONNECTOR_TAG_KEY, &CONNECTOR_TAG_VALUE).min(0.0).max(50.0);
+    pub(super) static CONNECTOR_TAG_VALUE: Shape = Shape::string("ConnectorTagValue").min(0.0).max(256.0);
+    pub(super) static CONNECTOR_TYPE: Shape = Shape::enumeration("ConnectorType", &["CUSTOMER_MANAGED", "SERVICE_LINKED"]);
+    pub(super) static CONNECTOR_TYPE_COMPARISON: Shape = Shape::enumeration("ConnectorTypeComparison", &["EQUALS"]);
+    pub(super) static CONNECTOR_TYPE_FILTER: Shape = Shape::structure(
+        "ConnectorTypeFilter",
+        &[Member::required("comparison", &CONNECTOR_TYPE_COMPARISON), Member::required("value", &CONNECTOR_TYPE)],
+    );
+    pub(super) static CONNECTOR_TYPE_FILTER_LIST: Shape =
+        Shape::list("ConnectorTypeFilterList", &CONNECTOR_TYPE_FILTER, "member").min(0.0).max(1.0);
     pub(super) static CONTAINER_IMAGE_AGGREGATION: Shape = Shape::structure(
         "ContainerImageAggregation",
         &[
@@ -4357,13 +7971,27 @@ mod shapes {
             Member::optional("inUseCount", &LONG),
         ],
     );
+    pub(super) static CONTAINER_IMAGE_PULL_DATE_RESCAN_DURATION: Shape = Shape::enumeration(
+        "ContainerImagePullDateRescanDuration",
+        &["DAYS_3", "DAYS_7", "DAYS_14", "DAYS_30", "DAYS_60", "DAYS_90", "DAYS_180"],
+    );
+    pub(super) static CONTAINER_IMAGE_RESCAN_DURATION: Shape = Shape::enumeration(
+        "ContainerImageRescanDuration",
+        &["LIFETIME", "DAYS_3", "DAYS_7", "DAYS_30", "DAYS_180", "DAYS_14", "DAYS_60", "DAYS_90"],
+    );
     pub(super) static CONTAINER_IMAGE_SORT_BY: Shape = Shape::enumeration("ContainerImageSortBy", &["CRITICAL", "HIGH", "ALL"]);
     pub(super) static CONTAINER_REGISTRY_METADATA: Shape =
         Shape::structure("ContainerRegistryMetadata", &[Member::optional("name", &STRING)]);
     pub(super) static CONTAINER_REPOSITORY_METADATA: Shape =
         Shape::structure("ContainerRepositoryMetadata", &[Member::optional("name", &STRING), Member::optional("scanFrequency", &STRING)]);
+    pub(super) static CONTINUOUS_INTEGRATION_SCAN_CONFIGURATION: Shape = Shape::structure(
+        "ContinuousIntegrationScanConfiguration",
+        &[Member::required("supportedEvents", &CONTINUOUS_INTEGRATION_SCAN_SUPPORTED_EVENTS)],
+    );
     pub(super) static CONTINUOUS_INTEGRATION_SCAN_EVENT: Shape =
         Shape::enumeration("ContinuousIntegrationScanEvent", &["PULL_REQUEST", "PUSH"]);
+    pub(super) static CONTINUOUS_INTEGRATION_SCAN_SUPPORTED_EVENTS: Shape =
+        Shape::list("ContinuousIntegrationScanSupportedEvents", &CONTINUOUS_INTEGRATION_SCAN_EVENT, "member").min(1.0).max(2.0);
     pub(super) static COUNTS: Shape =
         Shape::structure("Counts", &[Member::optional("count", &AGG_COUNTS), Member::optional("groupKey", &GROUP_KEY)]);
     pub(super) static COUNTS_LIST: Shape = Shape::list("CountsList", &COUNTS, "member").min(1.0).max(5.0);
@@ -4473,6 +8101,66 @@ mod shapes {
         ],
     );
     pub(super) static COVERED_RESOURCES: Shape = Shape::list("CoveredResources", &COVERED_RESOURCE, "member");
+    pub(super) static CREATE_CIS_SCAN_CONFIGURATION_REQUEST: Shape = Shape::structure(
+        "CreateCisScanConfigurationRequest",
+        &[
+            Member::required("scanName", &CIS_SCAN_NAME),
+            Member::required("securityLevel", &CIS_SECURITY_LEVEL),
+            Member::required("schedule", &SCHEDULE),
+            Member::required("targets", &CREATE_CIS_TARGETS),
+            Member::optional("tags", &CIS_TAG_MAP),
+        ],
+    );
+    pub(super) static CREATE_CIS_SCAN_CONFIGURATION_RESPONSE: Shape =
+        Shape::structure("CreateCisScanConfigurationResponse", &[Member::optional("scanConfigurationArn", &CIS_SCAN_CONFIGURATION_ARN)]);
+    pub(super) static CREATE_CIS_TARGETS: Shape = Shape::structure(
+        "CreateCisTargets",
+        &[Member::required("accountIds", &TARGET_ACCOUNT_LIST), Member::required("targetResourceTags", &TARGET_RESOURCE_TAGS)],
+    );
+    pub(super) static CREATE_CODE_SECURITY_INTEGRATION_REQUEST: Shape = Shape::structure(
+        "CreateCodeSecurityIntegrationRequest",
+        &[
+            Member::required("name", &INTEGRATION_NAME),
+            Member::required("type", &INTEGRATION_TYPE),
+            Member::optional("details", &CREATE_INTEGRATION_DETAIL),
+            Member::optional("tags", &TAG_MAP),
+        ],
+    );
+    pub(super) static CREATE_CODE_SECURITY_INTEGRATION_RESPONSE: Shape = Shape::structure(
+        "CreateCodeSecurityIntegrationResponse",
+        &[
+            Member::required("integrationArn", &CODE_SECURITY_INTEGRATION_ARN),
+            Member::required("status", &INTEGRATION_STATUS),
+            Member::optional("authorizationUrl", &AUTHORIZATION_URL),
+        ],
+    );
+    pub(super) static CREATE_CODE_SECURITY_SCAN_CONFIGURATION_REQUEST: Shape = Shape::structure(
+        "CreateCodeSecurityScanConfigurationRequest",
+        &[
+            Member::required("name", &SCAN_CONFIGURATION_NAME),
+            Member::required("level", &CONFIGURATION_LEVEL),
+            Member::required("configuration", &CODE_SECURITY_SCAN_CONFIGURATION),
+            Member::optional("scopeSettings", &SCOPE_SETTINGS),
+            Member::optional("tags", &TAG_MAP),
+        ],
+    );
+    pub(super) static CREATE_CODE_SECURITY_SCAN_CONFIGURATION_RESPONSE: Shape = Shape::structure(
+        "CreateCodeSecurityScanConfigurationResponse",
+        &[Member::required("scanConfigurationArn", &SCAN_CONFIGURATION_ARN)],
+    );
+    pub(super) static CREATE_CONNECTOR_REQUEST: Shape = Shape::structure(
+        "CreateConnectorRequest",
+        &[
+            Member::optional("clientToken", &STRING),
+            Member::required("name", &CONNECTOR_NAME),
+            Member::required("provider", &CONNECTOR_CLOUD_PROVIDER),
+            Member::optional("description", &CONNECTOR_DESCRIPTION),
+            Member::required("providerDetail", &PROVIDER_DETAIL_CREATE),
+            Member::optional("tags", &CONNECTOR_TAG_MAP),
+        ],
+    );
+    pub(super) static CREATE_CONNECTOR_RESPONSE: Shape =
+        Shape::structure("CreateConnectorResponse", &[Member::required("connectorArn", &CONNECTOR_ARN)]);
     pub(super) static CREATE_FILTER_REQUEST: Shape = Shape::structure(
         "CreateFilterRequest",
         &[
@@ -4485,6 +8173,32 @@ mod shapes {
         ],
     );
     pub(super) static CREATE_FILTER_RESPONSE: Shape = Shape::structure("CreateFilterResponse", &[Member::required("arn", &FILTER_ARN)]);
+    pub(super) static CREATE_FINDINGS_REPORT_REQUEST: Shape = Shape::structure(
+        "CreateFindingsReportRequest",
+        &[
+            Member::optional("filterCriteria", &FILTER_CRITERIA),
+            Member::required("reportFormat", &REPORT_FORMAT),
+            Member::required("s3Destination", &DESTINATION),
+        ],
+    );
+    pub(super) static CREATE_FINDINGS_REPORT_RESPONSE: Shape =
+        Shape::structure("CreateFindingsReportResponse", &[Member::optional("reportId", &REPORT_ID)]);
+    pub(super) static CREATE_GIT_LAB_SELF_MANAGED_INTEGRATION_DETAIL: Shape = Shape::structure(
+        "CreateGitLabSelfManagedIntegrationDetail",
+        &[Member::required("instanceUrl", &INSTANCE_URL), Member::required("accessToken", &GIT_LAB_ACCESS_TOKEN)],
+    );
+    pub(super) static CREATE_INTEGRATION_DETAIL: Shape =
+        Shape::union("CreateIntegrationDetail", &[Member::optional("gitlabSelfManaged", &CREATE_GIT_LAB_SELF_MANAGED_INTEGRATION_DETAIL)]);
+    pub(super) static CREATE_SBOM_EXPORT_REQUEST: Shape = Shape::structure(
+        "CreateSbomExportRequest",
+        &[
+            Member::optional("resourceFilterCriteria", &RESOURCE_FILTER_CRITERIA),
+            Member::required("reportFormat", &SBOM_REPORT_FORMAT),
+            Member::required("s3Destination", &DESTINATION),
+        ],
+    );
+    pub(super) static CREATE_SBOM_EXPORT_RESPONSE: Shape =
+        Shape::structure("CreateSbomExportResponse", &[Member::optional("reportId", &REPORT_ID)]);
     pub(super) static CURRENCY: Shape = Shape::enumeration("Currency", &["USD"]);
     pub(super) static CVSS2: Shape = Shape::structure(
         "Cvss2",
@@ -4529,10 +8243,13 @@ mod shapes {
     pub(super) static CWE: Shape = Shape::string("Cwe").min(0.0);
     pub(super) static CWE_LIST: Shape = Shape::list("CweList", &NON_EMPTY_STRING, "member").min(1.0).max(10.0);
     pub(super) static CWES: Shape = Shape::list("Cwes", &CWE, "member").min(0.0);
+    pub(super) static DAILY_SCHEDULE: Shape = Shape::structure("DailySchedule", &[Member::required("startTime", &TIME)]);
     pub(super) static DATE_FILTER: Shape =
         Shape::structure("DateFilter", &[Member::optional("startInclusive", &TIMESTAMP), Member::optional("endInclusive", &TIMESTAMP)]);
     pub(super) static DATE_FILTER_LIST: Shape = Shape::list("DateFilterList", &DATE_FILTER, "member").min(1.0).max(10.0);
     pub(super) static DATE_TIME_TIMESTAMP: Shape = Shape::timestamp("DateTimeTimestamp");
+    pub(super) static DAY: Shape = Shape::enumeration("Day", &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]);
+    pub(super) static DAYS_LIST: Shape = Shape::list("DaysList", &DAY, "member").min(1.0).max(7.0);
     pub(super) static DELEGATED_ADMIN: Shape = Shape::structure(
         "DelegatedAdmin",
         &[Member::optional("accountId", &ACCOUNT_ID), Member::optional("relationshipStatus", &RELATIONSHIP_STATUS)],
@@ -4544,6 +8261,25 @@ mod shapes {
     pub(super) static DELEGATED_ADMIN_ACCOUNT_LIST: Shape =
         Shape::list("DelegatedAdminAccountList", &DELEGATED_ADMIN_ACCOUNT, "member").min(0.0).max(5.0);
     pub(super) static DELEGATED_ADMIN_STATUS: Shape = Shape::enumeration("DelegatedAdminStatus", &["ENABLED", "DISABLE_IN_PROGRESS"]);
+    pub(super) static DELETE_CIS_SCAN_CONFIGURATION_REQUEST: Shape =
+        Shape::structure("DeleteCisScanConfigurationRequest", &[Member::required("scanConfigurationArn", &CIS_SCAN_CONFIGURATION_ARN)]);
+    pub(super) static DELETE_CIS_SCAN_CONFIGURATION_RESPONSE: Shape =
+        Shape::structure("DeleteCisScanConfigurationResponse", &[Member::required("scanConfigurationArn", &CIS_SCAN_CONFIGURATION_ARN)]);
+    pub(super) static DELETE_CODE_SECURITY_INTEGRATION_REQUEST: Shape =
+        Shape::structure("DeleteCodeSecurityIntegrationRequest", &[Member::required("integrationArn", &CODE_SECURITY_INTEGRATION_ARN)]);
+    pub(super) static DELETE_CODE_SECURITY_INTEGRATION_RESPONSE: Shape =
+        Shape::structure("DeleteCodeSecurityIntegrationResponse", &[Member::optional("integrationArn", &CODE_SECURITY_INTEGRATION_ARN)]);
+    pub(super) static DELETE_CODE_SECURITY_SCAN_CONFIGURATION_REQUEST: Shape = Shape::structure(
+        "DeleteCodeSecurityScanConfigurationRequest",
+        &[Member::required("scanConfigurationArn", &SCAN_CONFIGURATION_ARN)],
+    );
+    pub(super) static DELETE_CODE_SECURITY_SCAN_CONFIGURATION_RESPONSE: Shape = Shape::structure(
+        "DeleteCodeSecurityScanConfigurationResponse",
+        &[Member::optional("scanConfigurationArn", &SCAN_CONFIGURATION_ARN)],
+    );
+    pub(super) static DELETE_CONNECTOR_REQUEST: Shape =
+        Shape::structure("DeleteConnectorRequest", &[Member::required("connectorArn", &CONNECTOR_ARN)]);
+    pub(super) static DELETE_CONNECTOR_RESPONSE: Shape = Shape::structure("DeleteConnectorResponse", &[]);
     pub(super) static DELETE_FILTER_REQUEST: Shape = Shape::structure("DeleteFilterRequest", &[Member::required("arn", &FILTER_ARN)]);
     pub(super) static DELETE_FILTER_RESPONSE: Shape = Shape::structure("DeleteFilterResponse", &[Member::required("arn", &FILTER_ARN)]);
     pub(super) static DESCRIBE_ORGANIZATION_CONFIGURATION_REQUEST: Shape =
@@ -4552,8 +8288,21 @@ mod shapes {
         "DescribeOrganizationConfigurationResponse",
         &[Member::optional("autoEnable", &AUTO_ENABLE), Member::optional("maxAccountLimitReached", &BOOLEAN)],
     );
+    pub(super) static DESTINATION: Shape = Shape::structure(
+        "Destination",
+        &[
+            Member::required("bucketName", &STRING),
+            Member::optional("keyPrefix", &STRING),
+            Member::required("kmsKeyArn", &STRING),
+            Member::optional("expectedBucketOwner", &ACCOUNT_ID),
+        ],
+    );
     pub(super) static DETECTION_PLATFORMS: Shape = Shape::list("DetectionPlatforms", &NON_EMPTY_STRING, "member").min(0.0).max(100.0);
     pub(super) static DETECTOR_TAG_LIST: Shape = Shape::list("DetectorTagList", &NON_EMPTY_STRING, "member").min(1.0).max(10.0);
+    pub(super) static DISABLE_DELEGATED_ADMIN_ACCOUNT_REQUEST: Shape =
+        Shape::structure("DisableDelegatedAdminAccountRequest", &[Member::required("delegatedAdminAccountId", &ACCOUNT_ID)]);
+    pub(super) static DISABLE_DELEGATED_ADMIN_ACCOUNT_RESPONSE: Shape =
+        Shape::structure("DisableDelegatedAdminAccountResponse", &[Member::required("delegatedAdminAccountId", &ACCOUNT_ID)]);
     pub(super) static DISABLE_REQUEST: Shape = Shape::structure(
         "DisableRequest",
         &[Member::optional("accountIds", &ACCOUNT_ID_SET), Member::optional("resourceTypes", &DISABLE_RESOURCE_TYPE_LIST)],
@@ -4564,6 +8313,16 @@ mod shapes {
         "DisableResponse",
         &[Member::required("accounts", &ACCOUNT_LIST), Member::optional("failedAccounts", &FAILED_ACCOUNT_LIST)],
     );
+    pub(super) static DISASSOCIATE_CONFIGURATION_REQUEST: Shape = Shape::structure(
+        "DisassociateConfigurationRequest",
+        &[Member::required("scanConfigurationArn", &SCAN_CONFIGURATION_ARN), Member::required("resource", &CODE_SECURITY_RESOURCE)],
+    );
+    pub(super) static DISASSOCIATE_CONFIGURATION_REQUEST_LIST: Shape =
+        Shape::list("DisassociateConfigurationRequestList", &DISASSOCIATE_CONFIGURATION_REQUEST, "member").min(1.0).max(25.0);
+    pub(super) static DISASSOCIATE_MEMBER_REQUEST: Shape =
+        Shape::structure("DisassociateMemberRequest", &[Member::required("accountId", &ACCOUNT_ID)]);
+    pub(super) static DISASSOCIATE_MEMBER_RESPONSE: Shape =
+        Shape::structure("DisassociateMemberResponse", &[Member::required("accountId", &ACCOUNT_ID)]);
     pub(super) static DOUBLE: Shape = Shape::double("Double");
     pub(super) static EC2_CONFIGURATION: Shape = Shape::structure(
         "Ec2Configuration",
@@ -4573,6 +8332,8 @@ mod shapes {
         "Ec2ConfigurationState",
         &[Member::optional("scanModeState", &EC2_SCAN_MODE_STATE), Member::optional("vmScannerState", &VM_SCANNER_STATE)],
     );
+    pub(super) static EC2_DEEP_INSPECTION_STATUS: Shape =
+        Shape::enumeration("Ec2DeepInspectionStatus", &["ACTIVATED", "DEACTIVATED", "PENDING", "FAILED"]);
     pub(super) static EC2_INSTANCE_AGGREGATION: Shape = Shape::structure(
         "Ec2InstanceAggregation",
         &[
@@ -4649,6 +8410,12 @@ mod shapes {
     );
     pub(super) static ECR_RESCAN_DURATION_STATUS: Shape = Shape::enumeration("EcrRescanDurationStatus", &["SUCCESS", "PENDING", "FAILED"]);
     pub(super) static ECR_SCAN_FREQUENCY: Shape = Shape::enumeration("EcrScanFrequency", &["MANUAL", "SCAN_ON_PUSH", "CONTINUOUS_SCAN"]);
+    pub(super) static ENABLE_DELEGATED_ADMIN_ACCOUNT_REQUEST: Shape = Shape::structure(
+        "EnableDelegatedAdminAccountRequest",
+        &[Member::required("delegatedAdminAccountId", &ACCOUNT_ID), Member::optional("clientToken", &CLIENT_TOKEN)],
+    );
+    pub(super) static ENABLE_DELEGATED_ADMIN_ACCOUNT_RESPONSE: Shape =
+        Shape::structure("EnableDelegatedAdminAccountResponse", &[Member::required("delegatedAdminAccountId", &ACCOUNT_ID)]);
     pub(super) static ENABLE_REQUEST: Shape = Shape::structure(
         "EnableRequest",
         &[
@@ -4662,6 +8429,19 @@ mod shapes {
     pub(super) static ENABLE_RESPONSE: Shape = Shape::structure(
         "EnableResponse",
         &[Member::required("accounts", &ACCOUNT_LIST), Member::optional("failedAccounts", &FAILED_ACCOUNT_LIST)],
+    );
+    pub(super) static ENABLEMENT_STATUS: Shape = Shape::enumeration(
+        "EnablementStatus",
+        &[
+            "ENABLED",
+            "PENDING_ENABLEMENT",
+            "FAILED_TO_ENABLE",
+            "PENDING_UPDATE",
+            "FAILED_TO_UPDATE",
+            "PENDING_DELETION",
+            "DELETED",
+            "FAILED_TO_DELETE",
+        ],
     );
     pub(super) static EPSS: Shape = Shape::structure("Epss", &[Member::optional("score", &EPSS_SCORE)]);
     pub(super) static EPSS_DETAILS: Shape = Shape::structure("EpssDetails", &[Member::optional("score", &EPSS_SCORE_VALUE)]);
@@ -4689,6 +8469,7 @@ mod shapes {
             "BLOCKED_BY_ORGANIZATION_POLICY",
         ],
     );
+    pub(super) static ERROR_MESSAGE: Shape = Shape::string("ErrorMessage");
     pub(super) static EVIDENCE: Shape = Shape::structure(
         "Evidence",
         &[
@@ -4708,6 +8489,8 @@ mod shapes {
         Shape::structure("ExploitObserved", &[Member::optional("lastSeen", &LAST_SEEN), Member::optional("firstSeen", &FIRST_SEEN)]);
     pub(super) static EXPLOITABILITY_DETAILS: Shape =
         Shape::structure("ExploitabilityDetails", &[Member::optional("lastKnownExploitAt", &DATE_TIME_TIMESTAMP)]);
+    pub(super) static EXTERNAL_REPORT_STATUS: Shape =
+        Shape::enumeration("ExternalReportStatus", &["SUCCEEDED", "IN_PROGRESS", "CANCELLED", "FAILED"]);
     pub(super) static FAILED_ACCOUNT: Shape = Shape::structure(
         "FailedAccount",
         &[
@@ -4719,6 +8502,32 @@ mod shapes {
         ],
     );
     pub(super) static FAILED_ACCOUNT_LIST: Shape = Shape::list("FailedAccountList", &FAILED_ACCOUNT, "member").min(0.0).max(100.0);
+    pub(super) static FAILED_ASSOCIATION_RESULT: Shape = Shape::structure(
+        "FailedAssociationResult",
+        &[
+            Member::optional("scanConfigurationArn", &SCAN_CONFIGURATION_ARN),
+            Member::optional("resource", &CODE_SECURITY_RESOURCE),
+            Member::optional("statusCode", &ASSOCIATION_RESULT_STATUS_CODE),
+            Member::optional("statusMessage", &ASSOCIATION_RESULT_STATUS_MESSAGE),
+        ],
+    );
+    pub(super) static FAILED_ASSOCIATION_RESULT_LIST: Shape =
+        Shape::list("FailedAssociationResultList", &FAILED_ASSOCIATION_RESULT, "member");
+    pub(super) static FAILED_MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS_STATE: Shape = Shape::structure(
+        "FailedMemberAccountEc2DeepInspectionStatusState",
+        &[
+            Member::required("accountId", &ACCOUNT_ID),
+            Member::optional("ec2ScanStatus", &STATUS),
+            Member::optional("errorMessage", &NON_EMPTY_STRING),
+        ],
+    );
+    pub(super) static FAILED_MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS_STATE_LIST: Shape = Shape::list(
+        "FailedMemberAccountEc2DeepInspectionStatusStateList",
+        &FAILED_MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS_STATE,
+        "member",
+    )
+    .min(0.0)
+    .max(100.0);
     pub(super) static FILE_PATH: Shape = Shape::string("FilePath").min(1.0).max(1024.0);
     pub(super) static FILTER: Shape = Shape::structure(
         "Filter",
@@ -4940,6 +8749,151 @@ mod shapes {
     );
     pub(super) static FREQUENCY_EXPRESSION: Shape = Shape::string("FrequencyExpression").min(1.0).max(256.0);
     pub(super) static FUNCTION_NAME: Shape = Shape::string("FunctionName").pattern("[a-zA-Z0-9-_\\.]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?");
+    pub(super) static GCP_CAPABILITY_SCOPE: Shape = Shape::structure(
+        "GcpCapabilityScope",
+        &[
+            Member::required("scopeType", &SCOPE_TYPE),
+            Member::optional("scopeValues", &GCP_SCOPE_VALUE_LIST),
+            Member::optional("state", &SCOPE_STATE),
+            Member::optional("stateReason", &STRING),
+        ],
+    );
+    pub(super) static GCP_CAPABILITY_SCOPE_INPUT: Shape = Shape::structure(
+        "GcpCapabilityScopeInput",
+        &[Member::required("scopeType", &SCOPE_TYPE), Member::optional("scopeValues", &GCP_SCOPE_VALUE_LIST)],
+    );
+    pub(super) static GCP_PROVIDER_DETAIL_CREATE: Shape = Shape::structure(
+        "GcpProviderDetailCreate",
+        &[
+            Member::required("awsConfigConnectorArn", &AWS_CONFIG_CONNECTOR_ARN),
+            Member::required("scopeConfiguration", &GCP_SCOPE_CONFIGURATION_INPUT),
+            Member::required("gcpRegions", &GCP_REGION_LIST),
+            Member::optional("autoInstallVMScanner", &BOOLEAN),
+        ],
+    );
+    pub(super) static GCP_PROVIDER_DETAIL_UPDATE: Shape = Shape::structure(
+        "GcpProviderDetailUpdate",
+        &[
+            Member::optional("gcpRegions", &GCP_REGION_LIST),
+            Member::optional("scopeConfiguration", &GCP_SCOPE_CONFIGURATION_INPUT),
+            Member::optional("autoInstallVMScanner", &BOOLEAN),
+        ],
+    );
+    pub(super) static GCP_REGION: Shape = Shape::string("GcpRegion").min(1.0).max(64.0).pattern("(ALL|[a-z][a-z0-9-]*)");
+    pub(super) static GCP_REGION_LIST: Shape = Shape::list("GcpRegionList", &GCP_REGION, "member").min(1.0).max(256.0);
+    pub(super) static GCP_SCOPE_CONFIGURATION: Shape = Shape::structure(
+        "GcpScopeConfiguration",
+        &[
+            Member::optional("vmScanning", &GCP_CAPABILITY_SCOPE),
+            Member::optional("containerImageScanning", &GCP_CAPABILITY_SCOPE),
+            Member::optional("serverlessScanning", &GCP_CAPABILITY_SCOPE),
+        ],
+    );
+    pub(super) static GCP_SCOPE_CONFIGURATION_INPUT: Shape = Shape::structure(
+        "GcpScopeConfigurationInput",
+        &[
+            Member::optional("vmScanning", &GCP_CAPABILITY_SCOPE_INPUT),
+            Member::optional("containerImageScanning", &GCP_CAPABILITY_SCOPE_INPUT),
+            Member::optional("serverlessScanning", &GCP_CAPABILITY_SCOPE_INPUT),
+        ],
+    );
+    pub(super) static GCP_SCOPE_VALUE: Shape =
+        Shape::string("GcpScopeValue").min(6.0).max(30.0).pattern("([a-z][a-z0-9-]{4,28}[a-z0-9]|[0-9]{6,30})");
+    pub(super) static GCP_SCOPE_VALUE_LIST: Shape = Shape::list("GcpScopeValueList", &GCP_SCOPE_VALUE, "member").min(0.0).max(100.0);
+    pub(super) static GET_CIS_SCAN_REPORT_REQUEST: Shape = Shape::structure(
+        "GetCisScanReportRequest",
+        &[
+            Member::required("scanArn", &CIS_SCAN_ARN),
+            Member::optional("targetAccounts", &REPORT_TARGET_ACCOUNTS),
+            Member::optional("reportFormat", &CIS_REPORT_FORMAT),
+        ],
+    );
+    pub(super) static GET_CIS_SCAN_REPORT_RESPONSE: Shape =
+        Shape::structure("GetCisScanReportResponse", &[Member::optional("url", &STRING), Member::optional("status", &CIS_REPORT_STATUS)]);
+    pub(super) static GET_CIS_SCAN_RESULT_DETAILS_MAX_RESULTS: Shape =
+        Shape::integer("GetCisScanResultDetailsMaxResults").min(1.0).max(1000.0);
+    pub(super) static GET_CIS_SCAN_RESULT_DETAILS_REQUEST: Shape = Shape::structure(
+        "GetCisScanResultDetailsRequest",
+        &[
+            Member::required("scanArn", &CIS_SCAN_ARN),
+            Member::required("targetResourceId", &RESOURCE_ID),
+            Member::required("accountId", &ACCOUNT_ID),
+            Member::optional("filterCriteria", &CIS_SCAN_RESULT_DETAILS_FILTER_CRITERIA),
+            Member::optional("sortBy", &CIS_SCAN_RESULT_DETAILS_SORT_BY),
+            Member::optional("sortOrder", &CIS_SORT_ORDER),
+            Member::optional("nextToken", &NEXT_TOKEN),
+            Member::optional("maxResults", &GET_CIS_SCAN_RESULT_DETAILS_MAX_RESULTS),
+        ],
+    );
+    pub(super) static GET_CIS_SCAN_RESULT_DETAILS_RESPONSE: Shape = Shape::structure(
+        "GetCisScanResultDetailsResponse",
+        &[Member::optional("scanResultDetails", &CIS_SCAN_RESULT_DETAILS_LIST), Member::optional("nextToken", &NEXT_TOKEN)],
+    );
+    pub(super) static GET_CLUSTERS_FOR_IMAGE_NEXT_TOKEN: Shape = Shape::string("GetClustersForImageNextToken").min(1.0).max(3000.0);
+    pub(super) static GET_CLUSTERS_FOR_IMAGE_REQUEST: Shape = Shape::structure(
+        "GetClustersForImageRequest",
+        &[
+            Member::required("filter", &CLUSTER_FOR_IMAGE_FILTER_CRITERIA),
+            Member::optional("maxResults", &GET_CLUSTERS_FOR_IMAGE_REQUEST_MAX_RESULTS_INTEGER),
+            Member::optional("nextToken", &GET_CLUSTERS_FOR_IMAGE_NEXT_TOKEN),
+        ],
+    );
+    pub(super) static GET_CLUSTERS_FOR_IMAGE_REQUEST_MAX_RESULTS_INTEGER: Shape =
+        Shape::integer("GetClustersForImageRequestMaxResultsInteger").min(1.0).max(100.0);
+    pub(super) static GET_CLUSTERS_FOR_IMAGE_RESPONSE: Shape = Shape::structure(
+        "GetClustersForImageResponse",
+        &[Member::required("cluster", &CLUSTER_INFORMATION_LIST), Member::optional("nextToken", &GET_CLUSTERS_FOR_IMAGE_NEXT_TOKEN)],
+    );
+    pub(super) static GET_CODE_SECURITY_INTEGRATION_REQUEST: Shape = Shape::structure(
+        "GetCodeSecurityIntegrationRequest",
+        &[Member::required("integrationArn", &CODE_SECURITY_INTEGRATION_ARN), Member::optional("tags", &TAG_MAP)],
+    );
+    pub(super) static GET_CODE_SECURITY_INTEGRATION_RESPONSE: Shape = Shape::structure(
+        "GetCodeSecurityIntegrationResponse",
+        &[
+            Member::required("integrationArn", &CODE_SECURITY_INTEGRATION_ARN),
+            Member::required("name", &INTEGRATION_NAME),
+            Member::required("type", &INTEGRATION_TYPE),
+            Member::required("status", &INTEGRATION_STATUS),
+            Member::required("statusReason", &STRING),
+            Member::required("createdOn", &TIMESTAMP),
+            Member::required("lastUpdateOn", &TIMESTAMP),
+            Member::optional("authorizationUrl", &AUTHORIZATION_URL),
+            Member::optional("tags", &TAG_MAP),
+        ],
+    );
+    pub(super) static GET_CODE_SECURITY_SCAN_CONFIGURATION_REQUEST: Shape =
+        Shape::structure("GetCodeSecurityScanConfigurationRequest", &[Member::required("scanConfigurationArn", &SCAN_CONFIGURATION_ARN)]);
+    pub(super) static GET_CODE_SECURITY_SCAN_CONFIGURATION_RESPONSE: Shape = Shape::structure(
+        "GetCodeSecurityScanConfigurationResponse",
+        &[
+            Member::optional("scanConfigurationArn", &SCAN_CONFIGURATION_ARN),
+            Member::optional("name", &SCAN_CONFIGURATION_NAME),
+            Member::optional("configuration", &CODE_SECURITY_SCAN_CONFIGURATION),
+            Member::optional("level", &CONFIGURATION_LEVEL),
+            Member::optional("scopeSettings", &SCOPE_SETTINGS),
+            Member::optional("createdAt", &TIMESTAMP),
+            Member::optional("lastUpdatedAt", &TIMESTAMP),
+            Member::optional("tags", &TAG_MAP),
+        ],
+    );
+    pub(super) static GET_CODE_SECURITY_SCAN_REQUEST: Shape = Shape::structure(
+        "GetCodeSecurityScanRequest",
+        &[Member::required("resource", &CODE_SECURITY_RESOURCE), Member::required("scanId", &CODE_SECURITY_UUID)],
+    );
+    pub(super) static GET_CODE_SECURITY_SCAN_RESPONSE: Shape = Shape::structure(
+        "GetCodeSecurityScanResponse",
+        &[
+            Member::optional("scanId", &CODE_SECURITY_UUID),
+            Member::optional("resource", &CODE_SECURITY_RESOURCE),
+            Member::optional("accountId", &STRING),
+            Member::optional("status", &CODE_SCAN_STATUS),
+            Member::optional("statusReason", &STRING),
+            Member::optional("createdAt", &TIMESTAMP),
+            Member::optional("updatedAt", &TIMESTAMP),
+            Member::optional("lastCommitId", &STRING),
+        ],
+    );
     pub(super) static GET_CONFIGURATION_REQUEST: Shape =
         Shape::structure("GetConfigurationRequest", &[Member::optional("accountId", &ACCOUNT_ID)]);
     pub(super) static GET_CONFIGURATION_RESPONSE: Shape = Shape::structure(
@@ -4953,6 +8907,79 @@ mod shapes {
     pub(super) static GET_DELEGATED_ADMIN_ACCOUNT_REQUEST: Shape = Shape::structure("GetDelegatedAdminAccountRequest", &[]);
     pub(super) static GET_DELEGATED_ADMIN_ACCOUNT_RESPONSE: Shape =
         Shape::structure("GetDelegatedAdminAccountResponse", &[Member::optional("delegatedAdmin", &DELEGATED_ADMIN)]);
+    pub(super) static GET_EC2_DEEP_INSPECTION_CONFIGURATION_REQUEST: Shape =
+        Shape::structure("GetEc2DeepInspectionConfigurationRequest", &[]);
+    pub(super) static GET_EC2_DEEP_INSPECTION_CONFIGURATION_RESPONSE: Shape = Shape::structure(
+        "GetEc2DeepInspectionConfigurationResponse",
+        &[
+            Member::optional("packagePaths", &PATH_LIST),
+            Member::optional("orgPackagePaths", &PATH_LIST),
+            Member::optional("status", &EC2_DEEP_INSPECTION_STATUS),
+            Member::optional("errorMessage", &NON_EMPTY_STRING),
+        ],
+    );
+    pub(super) static GET_ENCRYPTION_KEY_REQUEST: Shape = Shape::structure(
+        "GetEncryptionKeyRequest",
+        &[
+            Member::required("scanType", &SCAN_TYPE).query("scanType"),
+            Member::required("resourceType", &RESOURCE_TYPE).query("resourceType"),
+        ],
+    );
+    pub(super) static GET_ENCRYPTION_KEY_RESPONSE: Shape =
+        Shape::structure("GetEncryptionKeyResponse", &[Member::required("kmsKeyId", &KMS_KEY_ARN)]);
+    pub(super) static GET_FINDINGS_REPORT_STATUS_REQUEST: Shape =
+        Shape::structure("GetFindingsReportStatusRequest", &[Member::optional("reportId", &REPORT_ID)]);
+    pub(super) static GET_FINDINGS_REPORT_STATUS_RESPONSE: Shape = Shape::structure(
+        "GetFindingsReportStatusResponse",
+        &[
+            Member::optional("reportId", &REPORT_ID),
+            Member::optional("status", &EXTERNAL_REPORT_STATUS),
+            Member::optional("errorCode", &REPORTING_ERROR_CODE),
+            Member::optional("errorMessage", &ERROR_MESSAGE),
+            Member::optional("destination", &DESTINATION),
+            Member::optional("filterCriteria", &FILTER_CRITERIA),
+        ],
+    );
+    pub(super) static GET_MEMBER_REQUEST: Shape = Shape::structure("GetMemberRequest", &[Member::required("accountId", &ACCOUNT_ID)]);
+    pub(super) static GET_MEMBER_RESPONSE: Shape = Shape::structure("GetMemberResponse", &[Member::optional("member", &MEMBER)]);
+    pub(super) static GET_ON_DEMAND_SCAN_STATUS_REQUEST: Shape = Shape::structure(
+        "GetOnDemandScanStatusRequest",
+        &[
+            Member::required("resourceId", &RESOURCE_ID),
+            Member::required("scanId", &SCAN_ID),
+            Member::required("resourceType", &ON_DEMAND_RESOURCE_TYPE),
+        ],
+    );
+    pub(super) static GET_ON_DEMAND_SCAN_STATUS_RESPONSE: Shape = Shape::structure(
+        "GetOnDemandScanStatusResponse",
+        &[
+            Member::required("scanId", &SCAN_ID),
+            Member::required("resourceId", &RESOURCE_ID),
+            Member::required("resourceType", &ON_DEMAND_RESOURCE_TYPE),
+            Member::required("scanStatus", &ON_DEMAND_SCAN_STATUS),
+            Member::optional("scanStatusReason", &ON_DEMAND_SCAN_STATUS_REASON),
+            Member::required("startedAt", &SYNTHETIC_TIMESTAMP_DATE_TIME),
+            Member::optional("completedAt", &SYNTHETIC_TIMESTAMP_DATE_TIME),
+        ],
+    );
+    pub(super) static GET_SBOM_EXPORT_REQUEST: Shape =
+        Shape::structure("GetSbomExportRequest", &[Member::required("reportId", &REPORT_ID)]);
+    pub(super) static GET_SBOM_EXPORT_RESPONSE: Shape = Shape::structure(
+        "GetSbomExportResponse",
+        &[
+            Member::optional("reportId", &REPORT_ID),
+            Member::optional("format", &SBOM_REPORT_FORMAT),
+            Member::optional("status", &EXTERNAL_REPORT_STATUS),
+            Member::optional("errorCode", &REPORTING_ERROR_CODE),
+            Member::optional("errorMessage", &NON_EMPTY_STRING),
+            Member::optional("s3Destination", &DESTINATION),
+            Member::optional("filterCriteria", &RESOURCE_FILTER_CRITERIA),
+        ],
+    );
+    pub(super) static GIT_HUB_AUTH_CODE: Shape = Shape::string("GitHubAuthCode").min(1.0).max(1024.0);
+    pub(super) static GIT_HUB_INSTALLATION_ID: Shape = Shape::string("GitHubInstallationId").min(1.0).max(1024.0);
+    pub(super) static GIT_LAB_ACCESS_TOKEN: Shape = Shape::string("GitLabAccessToken");
+    pub(super) static GIT_LAB_AUTH_CODE: Shape = Shape::string("GitLabAuthCode").min(1.0).max(1024.0);
     pub(super) static GROUP_KEY: Shape = Shape::enumeration(
         "GroupKey",
         &[
@@ -5019,7 +9046,14 @@ mod shapes {
     pub(super) static INHERITANCE_MODE: Shape = Shape::enumeration("InheritanceMode", &["INHERIT_FROM_ADMIN"]);
     pub(super) static INSPECTOR_SCORE_DETAILS: Shape =
         Shape::structure("InspectorScoreDetails", &[Member::optional("adjustedCvss", &CVSS_SCORE_DETAILS)]);
+    pub(super) static INSTANCE_URL: Shape = Shape::string("InstanceUrl").pattern("https://[-a-zA-Z0-9()@:%_+.~#?&//=]{1,1024}");
     pub(super) static INTEGER: Shape = Shape::integer("Integer");
+    pub(super) static INTEGRATION_NAME: Shape = Shape::string("IntegrationName").min(1.0).max(60.0).pattern("[a-zA-Z0-9-_$:.]*");
+    pub(super) static INTEGRATION_STATUS: Shape =
+        Shape::enumeration("IntegrationStatus", &["PENDING", "IN_PROGRESS", "ACTIVE", "INACTIVE", "DISABLING"]);
+    pub(super) static INTEGRATION_SUMMARIES: Shape =
+        Shape::list("IntegrationSummaries", &CODE_SECURITY_INTEGRATION_SUMMARY, "member").min(0.0).max(100.0);
+    pub(super) static INTEGRATION_TYPE: Shape = Shape::enumeration("IntegrationType", &["GITLAB_SELF_MANAGED", "GITHUB"]);
     pub(super) static INTERNAL_SERVER_EXCEPTION: Shape = Shape::structure(
         "InternalServerException",
         &[Member::required("message", &STRING), Member::optional("retryAfterSeconds", &INTEGER).header("Retry-After")],
@@ -5031,6 +9065,7 @@ mod shapes {
     pub(super) static IP_V4_ADDRESS_LIST: Shape = Shape::list("IpV4AddressList", &IP_V4_ADDRESS, "member");
     pub(super) static IP_V6_ADDRESS: Shape = Shape::string("IpV6Address").min(1.0).max(47.0);
     pub(super) static IP_V6_ADDRESS_LIST: Shape = Shape::list("IpV6AddressList", &IP_V6_ADDRESS, "member");
+    pub(super) static KMS_KEY_ARN: Shape = Shape::string("KmsKeyArn").pattern("arn:aws(-(us-gov|cn))?:kms:([a-z0-9][-.a-z0-9]{0,62})?:[0-9]{12}?:key/(([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})|(mrk-[0-9a-zA-Z]{32}))");
     pub(super) static LAMBDA_FUNCTION_AGGREGATION: Shape = Shape::structure(
         "LambdaFunctionAggregation",
         &[
@@ -5110,6 +9145,168 @@ mod shapes {
     pub(super) static LIST_ACCOUNT_PERMISSIONS_RESPONSE: Shape = Shape::structure(
         "ListAccountPermissionsResponse",
         &[Member::required("permissions", &PERMISSIONS), Member::optional("nextToken", &NEXT_TOKEN)],
+    );
+    pub(super) static LIST_CIS_SCAN_CONFIGURATIONS_FILTER_CRITERIA: Shape = Shape::structure(
+        "ListCisScanConfigurationsFilterCriteria",
+        &[
+            Member::optional("scanNameFilters", &CIS_SCAN_NAME_FILTER_LIST),
+            Member::optional("targetResourceTagFilters", &RESOURCE_TAG_FILTER_LIST),
+            Member::optional("scanConfigurationArnFilters", &CIS_SCAN_CONFIGURATION_ARN_FILTER_LIST),
+        ],
+    );
+    pub(super) static LIST_CIS_SCAN_CONFIGURATIONS_MAX_RESULTS: Shape =
+        Shape::integer("ListCisScanConfigurationsMaxResults").min(1.0).max(100.0);
+    pub(super) static LIST_CIS_SCAN_CONFIGURATIONS_REQUEST: Shape = Shape::structure(
+        "ListCisScanConfigurationsRequest",
+        &[
+            Member::optional("filterCriteria", &LIST_CIS_SCAN_CONFIGURATIONS_FILTER_CRITERIA),
+            Member::optional("sortBy", &CIS_SCAN_CONFIGURATIONS_SORT_BY),
+            Member::optional("sortOrder", &CIS_SORT_ORDER),
+            Member::optional("nextToken", &NEXT_TOKEN),
+            Member::optional("maxResults", &LIST_CIS_SCAN_CONFIGURATIONS_MAX_RESULTS),
+        ],
+    );
+    pub(super) static LIST_CIS_SCAN_CONFIGURATIONS_RESPONSE: Shape = Shape::structure(
+        "ListCisScanConfigurationsResponse",
+        &[Member::optional("scanConfigurations", &CIS_SCAN_CONFIGURATION_LIST), Member::optional("nextToken", &NEXT_TOKEN)],
+    );
+    pub(super) static LIST_CIS_SCAN_RESULTS_AGGREGATED_BY_CHECKS_REQUEST: Shape = Shape::structure(
+        "ListCisScanResultsAggregatedByChecksRequest",
+        &[
+            Member::required("scanArn", &CIS_SCAN_ARN),
+            Member::optional("filterCriteria", &CIS_SCAN_RESULTS_AGGREGATED_BY_CHECKS_FILTER_CRITERIA),
+            Member::optional("sortBy", &CIS_SCAN_RESULTS_AGGREGATED_BY_CHECKS_SORT_BY),
+            Member::optional("sortOrder", &CIS_SORT_ORDER),
+            Member::optional("nextToken", &NEXT_TOKEN),
+            Member::optional("maxResults", &CIS_SCAN_RESULTS_MAX_RESULTS),
+        ],
+    );
+    pub(super) static LIST_CIS_SCAN_RESULTS_AGGREGATED_BY_CHECKS_RESPONSE: Shape = Shape::structure(
+        "ListCisScanResultsAggregatedByChecksResponse",
+        &[Member::optional("checkAggregations", &CIS_CHECK_AGGREGATION_LIST), Member::optional("nextToken", &NEXT_TOKEN)],
+    );
+    pub(super) static LIST_CIS_SCAN_RESULTS_AGGREGATED_BY_TARGET_RESOURCE_REQUEST: Shape = Shape::structure(
+        "ListCisScanResultsAggregatedByTargetResourceRequest",
+        &[
+            Member::required("scanArn", &CIS_SCAN_ARN),
+            Member::optional("filterCriteria", &CIS_SCAN_RESULTS_AGGREGATED_BY_TARGET_RESOURCE_FILTER_CRITERIA),
+            Member::optional("sortBy", &CIS_SCAN_RESULTS_AGGREGATED_BY_TARGET_RESOURCE_SORT_BY),
+            Member::optional("sortOrder", &CIS_SORT_ORDER),
+            Member::optional("nextToken", &NEXT_TOKEN),
+            Member::optional("maxResults", &CIS_SCAN_RESULTS_MAX_RESULTS),
+        ],
+    );
+    pub(super) static LIST_CIS_SCAN_RESULTS_AGGREGATED_BY_TARGET_RESOURCE_RESPONSE: Shape = Shape::structure(
+        "ListCisScanResultsAggregatedByTargetResourceResponse",
+        &[
+            Member::optional("targetResourceAggregations", &CIS_TARGET_RESOURCE_AGGREGATION_LIST),
+            Member::optional("nextToken", &NEXT_TOKEN),
+        ],
+    );
+    pub(super) static LIST_CIS_SCANS_DETAIL_LEVEL: Shape = Shape::enumeration("ListCisScansDetailLevel", &["ORGANIZATION", "MEMBER"]);
+    pub(super) static LIST_CIS_SCANS_FILTER_CRITERIA: Shape = Shape::structure(
+        "ListCisScansFilterCriteria",
+        &[
+            Member::optional("scanNameFilters", &CIS_SCAN_NAME_FILTER_LIST),
+            Member::optional("targetResourceTagFilters", &RESOURCE_TAG_FILTER_LIST),
+            Member::optional("targetResourceIdFilters", &RESOURCE_ID_FILTER_LIST),
+            Member::optional("scanStatusFilters", &CIS_SCAN_STATUS_FILTER_LIST),
+            Member::optional("scanAtFilters", &CIS_SCAN_DATE_FILTER_LIST),
+            Member::optional("scanConfigurationArnFilters", &CIS_SCAN_CONFIGURATION_ARN_FILTER_LIST),
+            Member::optional("scanArnFilters", &CIS_SCAN_ARN_FILTER_LIST),
+            Member::optional("scheduledByFilters", &CIS_SCHEDULED_BY_FILTER_LIST),
+            Member::optional("failedChecksFilters", &CIS_NUMBER_FILTER_LIST),
+            Member::optional("targetAccountIdFilters", &ACCOUNT_ID_FILTER_LIST),
+        ],
+    );
+    pub(super) static LIST_CIS_SCANS_MAX_RESULTS: Shape = Shape::integer("ListCisScansMaxResults").min(1.0).max(100.0);
+    pub(super) static LIST_CIS_SCANS_REQUEST: Shape = Shape::structure(
+        "ListCisScansRequest",
+        &[
+            Member::optional("filterCriteria", &LIST_CIS_SCANS_FILTER_CRITERIA),
+            Member::optional("detailLevel", &LIST_CIS_SCANS_DETAIL_LEVEL),
+            Member::optional("sortBy", &LIST_CIS_SCANS_SORT_BY),
+            Member::optional("sortOrder", &CIS_SORT_ORDER),
+            Member::optional("nextToken", &NEXT_TOKEN),
+            Member::optional("maxResults", &LIST_CIS_SCANS_MAX_RESULTS),
+        ],
+    );
+    pub(super) static LIST_CIS_SCANS_RESPONSE: Shape =
+        Shape::structure("ListCisScansResponse", &[Member::optional("scans", &CIS_SCAN_LIST), Member::optional("nextToken", &NEXT_TOKEN)]);
+    pub(super) static LIST_CIS_SCANS_SORT_BY: Shape =
+        Shape::enumeration("ListCisScansSortBy", &["STATUS", "SCHEDULED_BY", "SCAN_START_DATE", "FAILED_CHECKS"]);
+    pub(super) static LIST_CODE_SECURITY_INTEGRATIONS_REQUEST: Shape = Shape::structure(
+        "ListCodeSecurityIntegrationsRequest",
+        &[
+            Member::optional("nextToken", &STRING).query("nextToken"),
+            Member::optional("maxResults", &LIST_CODE_SECURITY_INTEGRATIONS_REQUEST_MAX_RESULTS_INTEGER).query("maxResults"),
+        ],
+    );
+    pub(super) static LIST_CODE_SECURITY_INTEGRATIONS_REQUEST_MAX_RESULTS_INTEGER: Shape =
+        Shape::integer("ListCodeSecurityIntegrationsRequestMaxResultsInteger").min(1.0).max(100.0);
+    pub(super) static LIST_CODE_SECURITY_INTEGRATIONS_RESPONSE: Shape = Shape::structure(
+        "ListCodeSecurityIntegrationsResponse",
+        &[Member::optional("integrations", &INTEGRATION_SUMMARIES), Member::optional("nextToken", &STRING)],
+    );
+    pub(super) static LIST_CODE_SECURITY_SCAN_CONFIGURATION_ASSOCIATIONS_REQUEST: Shape = Shape::structure(
+        "ListCodeSecurityScanConfigurationAssociationsRequest",
+        &[
+            Member::required("scanConfigurationArn", &SCAN_CONFIGURATION_ARN),
+            Member::optional("nextToken", &NEXT_TOKEN).query("nextToken"),
+            Member::optional("maxResults", &LIST_CODE_SECURITY_SCAN_CONFIGURATION_ASSOCIATIONS_REQUEST_MAX_RESULTS_INTEGER)
+                .query("maxResults"),
+        ],
+    );
+    pub(super) static LIST_CODE_SECURITY_SCAN_CONFIGURATION_ASSOCIATIONS_REQUEST_MAX_RESULTS_INTEGER: Shape =
+        Shape::integer("ListCodeSecurityScanConfigurationAssociationsRequestMaxResultsInteger").min(1.0).max(100.0);
+    pub(super) static LIST_CODE_SECURITY_SCAN_CONFIGURATION_ASSOCIATIONS_RESPONSE: Shape = Shape::structure(
+        "ListCodeSecurityScanConfigurationAssociationsResponse",
+        &[
+            Member::optional("associations", &CODE_SECURITY_SCAN_CONFIGURATION_ASSOCIATION_SUMMARIES),
+            Member::optional("nextToken", &NEXT_TOKEN),
+        ],
+    );
+    pub(super) static LIST_CODE_SECURITY_SCAN_CONFIGURATIONS_REQUEST: Shape = Shape::structure(
+        "ListCodeSecurityScanConfigurationsRequest",
+        &[
+            Member::optional("nextToken", &NEXT_TOKEN).query("nextToken"),
+            Member::optional("maxResults", &LIST_CODE_SECURITY_SCAN_CONFIGURATIONS_REQUEST_MAX_RESULTS_INTEGER).query("maxResults"),
+        ],
+    );
+    pub(super) static LIST_CODE_SECURITY_SCAN_CONFIGURATIONS_REQUEST_MAX_RESULTS_INTEGER: Shape =
+        Shape::integer("ListCodeSecurityScanConfigurationsRequestMaxResultsInteger").min(1.0).max(100.0);
+    pub(super) static LIST_CODE_SECURITY_SCAN_CONFIGURATIONS_RESPONSE: Shape = Shape::structure(
+        "ListCodeSecurityScanConfigurationsResponse",
+        &[Member::optional("configurations", &CODE_SECURITY_SCAN_CONFIGURATION_SUMMARIES), Member::optional("nextToken", &NEXT_TOKEN)],
+    );
+    pub(super) static LIST_CONNECTOR_SCAN_CONFIGURATIONS_MAX_RESULTS: Shape =
+        Shape::integer("ListConnectorScanConfigurationsMaxResults").min(1.0).max(50.0);
+    pub(super) static LIST_CONNECTOR_SCAN_CONFIGURATIONS_REQUEST: Shape = Shape::structure(
+        "ListConnectorScanConfigurationsRequest",
+        &[
+            Member::optional("awsConfigConnectorArns", &AWS_CONFIG_CONNECTOR_ARN_LIST),
+            Member::optional("maxResults", &LIST_CONNECTOR_SCAN_CONFIGURATIONS_MAX_RESULTS),
+            Member::optional("nextToken", &CONNECTOR_NEXT_TOKEN),
+        ],
+    );
+    pub(super) static LIST_CONNECTOR_SCAN_CONFIGURATIONS_RESPONSE: Shape = Shape::structure(
+        "ListConnectorScanConfigurationsResponse",
+        &[
+            Member::required("scanConfigurations", &CONNECTOR_SCAN_CONFIGURATION_ITEM_LIST),
+            Member::optional("nextToken", &CONNECTOR_NEXT_TOKEN),
+        ],
+    );
+    pub(super) static LIST_CONNECTORS_REQUEST: Shape = Shape::structure(
+        "ListConnectorsRequest",
+        &[
+            Member::optional("maxResults", &INTEGER),
+            Member::optional("nextToken", &CONNECTOR_NEXT_TOKEN),
+            Member::optional("filterCriteria", &CONNECTOR_FILTER_CRITERIA),
+        ],
+    );
+    pub(super) static LIST_CONNECTORS_RESPONSE: Shape = Shape::structure(
+        "ListConnectorsResponse",
+        &[Member::required("items", &CONNECTOR_LIST), Member::optional("nextToken", &CONNECTOR_NEXT_TOKEN)],
     );
     pub(super) static LIST_COVERAGE_MAX_RESULTS: Shape = Shape::integer("ListCoverageMaxResults").min(1.0).max(200.0);
     pub(super) static LIST_COVERAGE_REQUEST: Shape = Shape::structure(
@@ -5206,6 +9403,21 @@ mod shapes {
     );
     pub(super) static LIST_MEMBERS_RESPONSE: Shape =
         Shape::structure("ListMembersResponse", &[Member::optional("members", &MEMBER_LIST), Member::optional("nextToken", &NEXT_TOKEN)]);
+    pub(super) static LIST_ON_DEMAND_SCANS_REQUEST: Shape = Shape::structure(
+        "ListOnDemandScansRequest",
+        &[
+            Member::required("resourceId", &RESOURCE_ID),
+            Member::required("resourceType", &ON_DEMAND_RESOURCE_TYPE),
+            Member::optional("maxResults", &LIST_ON_DEMAND_SCANS_REQUEST_MAX_RESULTS_INTEGER),
+            Member::optional("nextToken", &ON_DEMAND_SCAN_NEXT_TOKEN),
+        ],
+    );
+    pub(super) static LIST_ON_DEMAND_SCANS_REQUEST_MAX_RESULTS_INTEGER: Shape =
+        Shape::integer("ListOnDemandScansRequestMaxResultsInteger").min(1.0).max(100.0);
+    pub(super) static LIST_ON_DEMAND_SCANS_RESPONSE: Shape = Shape::structure(
+        "ListOnDemandScansResponse",
+        &[Member::required("items", &ON_DEMAND_SCAN_LIST), Member::optional("nextToken", &ON_DEMAND_SCAN_NEXT_TOKEN)],
+    );
     pub(super) static LIST_TAGS_FOR_RESOURCE_REQUEST: Shape =
         Shape::structure("ListTagsForResourceRequest", &[Member::required("resourceArn", &ARN).label("resourceArn")]);
     pub(super) static LIST_TAGS_FOR_RESOURCE_RESPONSE: Shape =
@@ -5267,9 +9479,29 @@ mod shapes {
             Member::optional("updatedAt", &DATE_TIME_TIMESTAMP),
         ],
     );
+    pub(super) static MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS: Shape = Shape::structure(
+        "MemberAccountEc2DeepInspectionStatus",
+        &[Member::required("accountId", &ACCOUNT_ID), Member::required("activateDeepInspection", &BOOLEAN)],
+    );
+    pub(super) static MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS_LIST: Shape =
+        Shape::list("MemberAccountEc2DeepInspectionStatusList", &MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS, "member").min(0.0).max(100.0);
+    pub(super) static MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS_STATE: Shape = Shape::structure(
+        "MemberAccountEc2DeepInspectionStatusState",
+        &[
+            Member::required("accountId", &ACCOUNT_ID),
+            Member::optional("status", &EC2_DEEP_INSPECTION_STATUS),
+            Member::optional("errorMessage", &NON_EMPTY_STRING),
+        ],
+    );
+    pub(super) static MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS_STATE_LIST: Shape =
+        Shape::list("MemberAccountEc2DeepInspectionStatusStateList", &MEMBER_ACCOUNT_EC2_DEEP_INSPECTION_STATUS_STATE, "member")
+            .min(0.0)
+            .max(100.0);
     pub(super) static MEMBER_LIST: Shape = Shape::list("MemberList", &MEMBER, "member").min(0.0).max(50.0);
     pub(super) static METERING_ACCOUNT_ID: Shape = Shape::string("MeteringAccountId").pattern(".*[0-9]{12}.*");
     pub(super) static MONTHLY_COST_ESTIMATE: Shape = Shape::double("MonthlyCostEstimate").min(0.0);
+    pub(super) static MONTHLY_SCHEDULE: Shape =
+        Shape::structure("MonthlySchedule", &[Member::required("startTime", &TIME), Member::required("day", &DAY)]);
     pub(super) static NETWORK_PATH: Shape = Shape::structure("NetworkPath", &[Member::optional("steps", &STEP_LIST)]);
     pub(super) static NETWORK_PROTOCOL: Shape = Shape::enumeration("NetworkProtocol", &["TCP", "UDP"]);
     pub(super) static NETWORK_REACHABILITY_DETAILS: Shape = Shape::structure(
@@ -5286,6 +9518,36 @@ mod shapes {
     pub(super) static NUMBER_FILTER: Shape =
         Shape::structure("NumberFilter", &[Member::optional("upperInclusive", &DOUBLE), Member::optional("lowerInclusive", &DOUBLE)]);
     pub(super) static NUMBER_FILTER_LIST: Shape = Shape::list("NumberFilterList", &NUMBER_FILTER, "member").min(1.0).max(10.0);
+    pub(super) static ON_DEMAND_RESOURCE_TYPE: Shape = Shape::enumeration("OnDemandResourceType", &["AMI"]);
+    pub(super) static ON_DEMAND_SCAN: Shape = Shape::structure(
+        "OnDemandScan",
+        &[
+            Member::required("scanId", &SCAN_ID),
+            Member::required("resourceId", &RESOURCE_ID),
+            Member::required("resourceType", &ON_DEMAND_RESOURCE_TYPE),
+            Member::required("scanStatus", &ON_DEMAND_SCAN_STATUS),
+            Member::optional("scanStatusReason", &ON_DEMAND_SCAN_STATUS_REASON),
+            Member::required("startedAt", &SYNTHETIC_TIMESTAMP_DATE_TIME),
+            Member::optional("completedAt", &SYNTHETIC_TIMESTAMP_DATE_TIME),
+        ],
+    );
+    pub(super) static ON_DEMAND_SCAN_LIST: Shape = Shape::list("OnDemandScanList", &ON_DEMAND_SCAN, "member");
+    pub(super) static ON_DEMAND_SCAN_NEXT_TOKEN: Shape = Shape::string("OnDemandScanNextToken").min(1.0).max(1000000.0);
+    pub(super) static ON_DEMAND_SCAN_STATUS: Shape = Shape::enumeration("OnDemandScanStatus", &["IN_PROGRESS", "SUCCESSFUL", "FAILED"]);
+    pub(super) static ON_DEMAND_SCAN_STATUS_REASON: Shape = Shape::enumeration(
+        "OnDemandScanStatusReason",
+        &[
+            "ACCESS_DENIED",
+            "INTERNAL_ERROR",
+            "STORAGE_LIMIT_EXCEEDED",
+            "EXTRACTION_COLLECTION_TIME_LIMIT_EXCEEDED",
+            "UNSUPPORTED_OS",
+            "RESOURCE_TERMINATED",
+        ],
+    );
+    pub(super) static ONE_ACCOUNT_ID_FILTER_LIST: Shape =
+        Shape::list("OneAccountIdFilterList", &CIS_STRING_FILTER, "member").min(1.0).max(1.0);
+    pub(super) static ONE_TIME_SCHEDULE: Shape = Shape::structure("OneTimeSchedule", &[]);
     pub(super) static OPERATION: Shape =
         Shape::enumeration("Operation", &["ENABLE_SCANNING", "DISABLE_SCANNING", "ENABLE_REPOSITORY", "DISABLE_REPOSITORY"]);
     pub(super) static OWNER_ID: Shape = Shape::string("OwnerId").min(12.0).max(34.0).pattern(".*(^\\d{12}$)|(^o-[a-z0-9]{10,32}$).*");
@@ -5364,16 +9626,29 @@ mod shapes {
             Member::optional("referenceUrls", &NON_EMPTY_STRING_LIST),
         ],
     );
+    pub(super) static PATH: Shape = Shape::string("Path")
+        .min(1.0)
+        .max(512.0)
+        .pattern("(?:(?:/(?:\\.[-\\w]+|[-\\w]+(?:[. ][-\\w]+)*))+/?|[A-Za-z]:\\\\(?:[-\\w]+(?:[. ][-\\w]+)*\\\\)*[-\\w]+(?:[. ][-\\w]+)*)");
+    pub(super) static PATH_LIST: Shape = Shape::list("PathList", &PATH, "member").min(0.0).max(5.0);
+    pub(super) static PERIODIC_SCAN_CONFIGURATION: Shape = Shape::structure(
+        "PeriodicScanConfiguration",
+        &[Member::optional("frequency", &PERIODIC_SCAN_FREQUENCY), Member::optional("frequencyExpression", &FREQUENCY_EXPRESSION)],
+    );
+    pub(super) static PERIODIC_SCAN_FREQUENCY: Shape = Shape::enumeration("PeriodicScanFrequency", &["WEEKLY", "MONTHLY", "NEVER"]);
     pub(super) static PERMISSION: Shape =
         Shape::structure("Permission", &[Member::required("service", &SERVICE), Member::required("operation", &OPERATION)]);
     pub(super) static PERMISSIONS: Shape = Shape::list("Permissions", &PERMISSION, "member").min(0.0).max(1024.0);
     pub(super) static PLATFORM: Shape = Shape::string("Platform").min(1.0).max(1024.0);
+    pub(super) static PLATFORM_FILTER_LIST: Shape = Shape::list("PlatformFilterList", &CIS_STRING_FILTER, "member").min(1.0).max(10.0);
+    pub(super) static PLATFORM_VERSION: Shape = Shape::string("PlatformVersion").min(0.0).max(8.0);
     pub(super) static PORT: Shape = Shape::integer("Port").min(0.0).max(65535.0);
     pub(super) static PORT_RANGE: Shape =
         Shape::structure("PortRange", &[Member::required("begin", &PORT), Member::required("end", &PORT)]);
     pub(super) static PORT_RANGE_FILTER: Shape =
         Shape::structure("PortRangeFilter", &[Member::optional("beginInclusive", &PORT), Member::optional("endInclusive", &PORT)]);
     pub(super) static PORT_RANGE_FILTER_LIST: Shape = Shape::list("PortRangeFilterList", &PORT_RANGE_FILTER, "member").min(1.0).max(10.0);
+    pub(super) static PRODUCT: Shape = Shape::string("Product").min(0.0).max(32.0);
     pub(super) static PROJECT_CODE_SECURITY_SCAN_CONFIGURATION: Shape = Shape::structure(
         "ProjectCodeSecurityScanConfiguration",
         &[
@@ -5390,17 +9665,34 @@ mod shapes {
     );
     pub(super) static PROJECT_CONTINUOUS_INTEGRATION_SCAN_CONFIGURATION_LIST: Shape =
         Shape::list("ProjectContinuousIntegrationScanConfigurationList", &PROJECT_CONTINUOUS_INTEGRATION_SCAN_CONFIGURATION, "member");
+    pub(super) static PROJECT_ID: Shape =
+        Shape::string("ProjectId").pattern("project-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}");
     pub(super) static PROJECT_PERIODIC_SCAN_CONFIGURATION: Shape = Shape::structure(
         "ProjectPeriodicScanConfiguration",
         &[Member::optional("frequencyExpression", &FREQUENCY_EXPRESSION), Member::optional("ruleSetCategories", &RULE_SET_CATEGORIES)],
     );
     pub(super) static PROJECT_PERIODIC_SCAN_CONFIGURATION_LIST: Shape =
         Shape::list("ProjectPeriodicScanConfigurationList", &PROJECT_PERIODIC_SCAN_CONFIGURATION, "member");
+    pub(super) static PROJECT_SELECTION_SCOPE: Shape = Shape::enumeration("ProjectSelectionScope", &["ALL"]);
     pub(super) static PROVIDER: Shape = Shape::enumeration("Provider", &["AWS", "AZURE", "GCP"]);
     pub(super) static PROVIDER_ACCOUNT_ID: Shape = Shape::string("ProviderAccountId")
         .min(6.0)
         .max(36.0)
         .pattern("(\\d{12}|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|[a-z][a-z0-9-]{4,28}[a-z0-9])");
+    pub(super) static PROVIDER_COMPARISON: Shape = Shape::enumeration("ProviderComparison", &["EQUALS"]);
+    pub(super) static PROVIDER_DETAIL_CREATE: Shape = Shape::union(
+        "ProviderDetailCreate",
+        &[Member::optional("azure", &AZURE_PROVIDER_DETAIL_CREATE), Member::optional("gcp", &GCP_PROVIDER_DETAIL_CREATE)],
+    );
+    pub(super) static PROVIDER_DETAIL_UPDATE: Shape = Shape::union(
+        "ProviderDetailUpdate",
+        &[Member::optional("azure", &AZURE_PROVIDER_DETAIL_UPDATE), Member::optional("gcp", &GCP_PROVIDER_DETAIL_UPDATE)],
+    );
+    pub(super) static PROVIDER_FILTER: Shape = Shape::structure(
+        "ProviderFilter",
+        &[Member::required("comparison", &PROVIDER_COMPARISON), Member::required("value", &CONNECTOR_CLOUD_PROVIDER)],
+    );
+    pub(super) static PROVIDER_FILTER_LIST: Shape = Shape::list("ProviderFilterList", &PROVIDER_FILTER, "member").min(0.0).max(1.0);
     pub(super) static PROVIDER_ORG_ID: Shape = Shape::string("ProviderOrgId")
         .min(6.0)
         .max(36.0)
@@ -5409,6 +9701,7 @@ mod shapes {
         Shape::string("ProviderPartition").min(1.0).max(64.0).pattern("(aws(-[a-z]+)*|Azure[A-Za-z]+)");
     pub(super) static PROVIDER_REGION: Shape =
         Shape::string("ProviderRegion").min(1.0).max(64.0).pattern("([a-z]{2}(-[a-z]+)+-\\d+|[a-z][a-z0-9]+|[a-z]+-[a-z]+[0-9]+(-[a-z])?)");
+    pub(super) static REASON: Shape = Shape::string("Reason").min(0.0).max(1024.0);
     pub(super) static RECOMMENDATION: Shape =
         Shape::structure("Recommendation", &[Member::optional("text", &NON_EMPTY_STRING), Member::optional("Url", &NON_EMPTY_STRING)]);
     pub(super) static REFERENCE_URLS: Shape = Shape::list("ReferenceUrls", &NON_EMPTY_STRING, "member").min(1.0).max(10.0);
@@ -5433,6 +9726,21 @@ mod shapes {
         ],
     );
     pub(super) static REMEDIATION: Shape = Shape::structure("Remediation", &[Member::optional("recommendation", &RECOMMENDATION)]);
+    pub(super) static REPORT_FORMAT: Shape = Shape::enumeration("ReportFormat", &["CSV", "JSON"]);
+    pub(super) static REPORT_ID: Shape =
+        Shape::string("ReportId").pattern(".*\\b[a-f0-9]{8}\\b-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-\\b[a-f0-9]{12}\\b.*");
+    pub(super) static REPORT_TARGET_ACCOUNTS: Shape = Shape::list("ReportTargetAccounts", &ACCOUNT_ID, "member").min(0.0).max(1.0);
+    pub(super) static REPORTING_ERROR_CODE: Shape = Shape::enumeration(
+        "ReportingErrorCode",
+        &[
+            "INTERNAL_ERROR",
+            "INVALID_PERMISSIONS",
+            "NO_FINDINGS_FOUND",
+            "BUCKET_NOT_FOUND",
+            "INCOMPATIBLE_BUCKET_REGION",
+            "MALFORMED_KMS_KEY",
+        ],
+    );
     pub(super) static REPOSITORY_AGGREGATION: Shape = Shape::structure(
         "RepositoryAggregation",
         &[
@@ -5456,6 +9764,11 @@ mod shapes {
         ],
     );
     pub(super) static REPOSITORY_SORT_BY: Shape = Shape::enumeration("RepositorySortBy", &["CRITICAL", "HIGH", "ALL", "AFFECTED_IMAGES"]);
+    pub(super) static RESET_ENCRYPTION_KEY_REQUEST: Shape = Shape::structure(
+        "ResetEncryptionKeyRequest",
+        &[Member::required("scanType", &SCAN_TYPE), Member::required("resourceType", &RESOURCE_TYPE)],
+    );
+    pub(super) static RESET_ENCRYPTION_KEY_RESPONSE: Shape = Shape::structure("ResetEncryptionKeyResponse", &[]);
     pub(super) static RESOURCE: Shape = Shape::structure(
         "Resource",
         &[
@@ -5483,8 +9796,44 @@ mod shapes {
             Member::optional("serverlessFunction", &SERVERLESS_FUNCTION),
         ],
     );
+    pub(super) static RESOURCE_FILTER_CRITERIA: Shape = Shape::structure(
+        "ResourceFilterCriteria",
+        &[
+            Member::optional("accountId", &RESOURCE_STRING_FILTER_LIST),
+            Member::optional("resourceId", &RESOURCE_STRING_FILTER_LIST),
+            Member::optional("resourceType", &RESOURCE_STRING_FILTER_LIST),
+            Member::optional("ecrRepositoryName", &RESOURCE_STRING_FILTER_LIST),
+            Member::optional("lambdaFunctionName", &RESOURCE_STRING_FILTER_LIST),
+            Member::optional("ecrImageTags", &RESOURCE_STRING_FILTER_LIST),
+            Member::optional("ec2InstanceTags", &RESOURCE_MAP_FILTER_LIST),
+            Member::optional("lambdaFunctionTags", &RESOURCE_MAP_FILTER_LIST),
+            Member::optional("cloudProvider", &RESOURCE_STRING_FILTER_LIST),
+            Member::optional("cloudProviderAccountId", &RESOURCE_STRING_FILTER_LIST),
+            Member::optional("cloudProviderOrgId", &RESOURCE_STRING_FILTER_LIST),
+            Member::optional("cloudProviderRegion", &RESOURCE_STRING_FILTER_LIST),
+            Member::optional("cloudVmInstanceTags", &RESOURCE_MAP_FILTER_LIST),
+            Member::optional("cloudContainerImageTags", &RESOURCE_STRING_FILTER_LIST),
+            Member::optional("cloudContainerRepositoryName", &RESOURCE_STRING_FILTER_LIST),
+            Member::optional("cloudContainerRegistryName", &RESOURCE_STRING_FILTER_LIST),
+            Member::optional("cloudServerlessFunctionName", &RESOURCE_STRING_FILTER_LIST),
+            Member::optional("cloudServerlessFunctionRuntime", &RESOURCE_STRING_FILTER_LIST),
+            Member::optional("cloudServerlessFunctionTags", &RESOURCE_MAP_FILTER_LIST),
+        ],
+    );
     pub(super) static RESOURCE_ID: Shape = Shape::string("ResourceId").min(10.0).max(1024.0).pattern(".*(^arn:.*:ecr:.*:\\d{12}:repository\\/[a-zA-Z0-9._\\/-]+(\\/sha256:[a-z0-9]{64})?$)|(^i-([a-z0-9]{8}|[a-z0-9]{17}|\\\\*)$|(^arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}(-gov)?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_\\.]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?$)|(^arn:(aws[a-zA-Z-]*)?:inspector2:[a-z]{2}(-gov)?-[a-z]+-\\d{1}:\\d{12}:codesecurity-integration\\/[a-f0-9-]{36}\\/project-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}$))|(^\\/subscriptions\\/[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}\\/resourcegroups\\/[a-z0-9_\\-\\.()]+\\/providers\\/(microsoft\\.compute\\/virtualmachines\\/[a-z0-9_\\-]+|microsoft\\.web\\/sites\\/[a-z0-9_\\-]+|microsoft\\.containerregistry\\/registries\\/[a-z0-9_\\-]+(\\/repositories\\/[a-z0-9_\\-\\/]+\\/images?\\/sha256:[a-f0-9]{64})?)$).*");
+    pub(super) static RESOURCE_ID_FILTER_LIST: Shape = Shape::list("ResourceIdFilterList", &CIS_STRING_FILTER, "member").min(1.0).max(10.0);
     pub(super) static RESOURCE_LIST: Shape = Shape::list("ResourceList", &RESOURCE, "member").min(1.0).max(10.0);
+    pub(super) static RESOURCE_MAP_COMPARISON: Shape = Shape::enumeration("ResourceMapComparison", &["EQUALS"]);
+    pub(super) static RESOURCE_MAP_FILTER: Shape = Shape::structure(
+        "ResourceMapFilter",
+        &[
+            Member::required("comparison", &RESOURCE_MAP_COMPARISON),
+            Member::required("key", &NON_EMPTY_STRING),
+            Member::optional("value", &NON_EMPTY_STRING),
+        ],
+    );
+    pub(super) static RESOURCE_MAP_FILTER_LIST: Shape =
+        Shape::list("ResourceMapFilterList", &RESOURCE_MAP_FILTER, "member").min(1.0).max(10.0);
     pub(super) static RESOURCE_NOT_FOUND_EXCEPTION: Shape =
         Shape::structure("ResourceNotFoundException", &[Member::required("message", &STRING)]);
     pub(super) static RESOURCE_SCAN_METADATA: Shape = Shape::structure(
@@ -5527,6 +9876,15 @@ mod shapes {
             Member::optional("ami", &STATUS),
         ],
     );
+    pub(super) static RESOURCE_STRING_COMPARISON: Shape = Shape::enumeration("ResourceStringComparison", &["EQUALS", "NOT_EQUALS"]);
+    pub(super) static RESOURCE_STRING_FILTER: Shape = Shape::structure(
+        "ResourceStringFilter",
+        &[Member::required("comparison", &RESOURCE_STRING_COMPARISON), Member::required("value", &RESOURCE_STRING_INPUT)],
+    );
+    pub(super) static RESOURCE_STRING_FILTER_LIST: Shape =
+        Shape::list("ResourceStringFilterList", &RESOURCE_STRING_FILTER, "member").min(1.0).max(10.0);
+    pub(super) static RESOURCE_STRING_INPUT: Shape = Shape::string("ResourceStringInput").min(1.0).max(1024.0);
+    pub(super) static RESOURCE_TAG_FILTER_LIST: Shape = Shape::list("ResourceTagFilterList", &TAG_FILTER, "member").min(1.0).max(10.0);
     pub(super) static RESOURCE_TYPE: Shape = Shape::enumeration(
         "ResourceType",
         &[
@@ -5545,6 +9903,7 @@ mod shapes {
         ],
     );
     pub(super) static RISK_SCORE: Shape = Shape::integer("RiskScore");
+    pub(super) static RULE_ID: Shape = Shape::string("RuleId").min(1.0).max(500.0);
     pub(super) static RULE_SET_CATEGORIES: Shape = Shape::list("RuleSetCategories", &RULE_SET_CATEGORY, "member").min(1.0).max(3.0);
     pub(super) static RULE_SET_CATEGORY: Shape = Shape::enumeration("RuleSetCategory", &["SAST", "IAC", "SCA"]);
     pub(super) static RUNTIME: Shape = Shape::enumeration(
@@ -5584,6 +9943,11 @@ mod shapes {
             "NODEJS_20_X",
         ],
     );
+    pub(super) static SBOM_REPORT_FORMAT: Shape = Shape::enumeration("SbomReportFormat", &["CYCLONEDX_1_4", "SPDX_2_3"]);
+    pub(super) static SCAN_CONFIGURATION_ARN: Shape = Shape::string("ScanConfigurationArn").pattern("arn:(aws[a-zA-Z-]*)?:inspector2:[a-z]{2}(-gov)?-[a-z]+-\\d{1}:\\d{12}:owner/(\\d{12}|o-[a-z0-9]{10,32})/codesecurity-configuration/[a-f0-9-]{36}");
+    pub(super) static SCAN_CONFIGURATION_NAME: Shape =
+        Shape::string("ScanConfigurationName").min(1.0).max(60.0).pattern("[a-zA-Z0-9-_$:.]*");
+    pub(super) static SCAN_ID: Shape = Shape::string("ScanId").min(1.0).max(64.0).pattern("[a-z0-9]+");
     pub(super) static SCAN_MODE: Shape =
         Shape::enumeration("ScanMode", &["EC2_SSM_AGENT_BASED", "EC2_AGENTLESS", "EC2_INSPECTOR_AGENT_BASED", "VM_INSPECTOR_AGENT_BASED"]);
     pub(super) static SCAN_SOURCE: Shape = Shape::enumeration("ScanSource", &["INSTANCE_SCAN", "MACHINE_IMAGE_SCAN"]);
@@ -5638,6 +10002,35 @@ mod shapes {
         ],
     );
     pub(super) static SCAN_TYPE: Shape = Shape::enumeration("ScanType", &["NETWORK", "PACKAGE", "CODE"]);
+    pub(super) static SCHEDULE: Shape = Shape::union(
+        "Schedule",
+        &[
+            Member::optional("oneTime", &ONE_TIME_SCHEDULE),
+            Member::optional("daily", &DAILY_SCHEDULE),
+            Member::optional("weekly", &WEEKLY_SCHEDULE),
+            Member::optional("monthly", &MONTHLY_SCHEDULE),
+        ],
+    );
+    pub(super) static SCOPE_CONFIGURATION: Shape = Shape::structure(
+        "ScopeConfiguration",
+        &[
+            Member::required("scopeType", &SCOPE_TYPE),
+            Member::optional("scopeValues", &SCOPE_VALUE_LIST),
+            Member::optional("state", &SCOPE_STATE),
+            Member::optional("stateReason", &STRING),
+        ],
+    );
+    pub(super) static SCOPE_CONFIGURATION_INPUT: Shape = Shape::structure(
+        "ScopeConfigurationInput",
+        &[Member::required("scopeType", &SCOPE_TYPE), Member::optional("scopeValues", &SCOPE_VALUE_LIST)],
+    );
+    pub(super) static SCOPE_SETTINGS: Shape =
+        Shape::structure("ScopeSettings", &[Member::optional("projectSelectionScope", &PROJECT_SELECTION_SCOPE)]);
+    pub(super) static SCOPE_STATE: Shape = Shape::enumeration("ScopeState", &["ACTIVE", "PENDING", "ERROR", "DISABLED"]);
+    pub(super) static SCOPE_TYPE: Shape = Shape::enumeration("ScopeType", &["TENANT", "SUBSCRIPTION", "ORGANIZATION", "PROJECT"]);
+    pub(super) static SCOPE_VALUE: Shape =
+        Shape::string("ScopeValue").min(36.0).max(36.0).pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
+    pub(super) static SCOPE_VALUE_LIST: Shape = Shape::list("ScopeValueList", &SCOPE_VALUE, "member").min(0.0).max(100.0);
     pub(super) static SEARCH_VULNERABILITIES_FILTER_CRITERIA: Shape =
         Shape::structure("SearchVulnerabilitiesFilterCriteria", &[Member::required("vulnerabilityIds", &VULN_ID_LIST)]);
     pub(super) static SEARCH_VULNERABILITIES_REQUEST: Shape = Shape::structure(
@@ -5650,6 +10043,18 @@ mod shapes {
     );
     pub(super) static SECURITY_GROUP_ID: Shape = Shape::string("SecurityGroupId").pattern("sg-([a-z0-9]{8}|[a-z0-9]{17}|\\*)");
     pub(super) static SECURITY_GROUP_ID_LIST: Shape = Shape::list("SecurityGroupIdList", &SECURITY_GROUP_ID, "member").min(0.0).max(5.0);
+    pub(super) static SEND_CIS_SESSION_HEALTH_REQUEST: Shape =
+        Shape::structure("SendCisSessionHealthRequest", &[Member::required("scanJobId", &UUID), Member::required("sessionToken", &UUID)]);
+    pub(super) static SEND_CIS_SESSION_HEALTH_RESPONSE: Shape = Shape::structure("SendCisSessionHealthResponse", &[]);
+    pub(super) static SEND_CIS_SESSION_TELEMETRY_REQUEST: Shape = Shape::structure(
+        "SendCisSessionTelemetryRequest",
+        &[
+            Member::required("scanJobId", &UUID),
+            Member::required("sessionToken", &UUID),
+            Member::required("messages", &CIS_SESSION_MESSAGES),
+        ],
+    );
+    pub(super) static SEND_CIS_SESSION_TELEMETRY_RESPONSE: Shape = Shape::structure("SendCisSessionTelemetryResponse", &[]);
     pub(super) static SERVERLESS_FUNCTION: Shape = Shape::structure(
         "ServerlessFunction",
         &[
@@ -5758,6 +10163,31 @@ mod shapes {
     );
     pub(super) static SORT_ORDER: Shape = Shape::enumeration("SortOrder", &["ASC", "DESC"]);
     pub(super) static SOURCE_LAYER_HASH: Shape = Shape::string("SourceLayerHash").min(71.0).max(71.0).pattern("sha256:[a-z0-9]{64}");
+    pub(super) static START_CIS_SESSION_MESSAGE: Shape =
+        Shape::structure("StartCisSessionMessage", &[Member::required("sessionToken", &UUID)]);
+    pub(super) static START_CIS_SESSION_REQUEST: Shape = Shape::structure(
+        "StartCisSessionRequest",
+        &[Member::required("scanJobId", &UUID), Member::required("message", &START_CIS_SESSION_MESSAGE)],
+    );
+    pub(super) static START_CIS_SESSION_RESPONSE: Shape = Shape::structure("StartCisSessionResponse", &[]);
+    pub(super) static START_CODE_SECURITY_SCAN_REQUEST: Shape = Shape::structure(
+        "StartCodeSecurityScanRequest",
+        &[Member::optional("clientToken", &CODE_SECURITY_CLIENT_TOKEN), Member::required("resource", &CODE_SECURITY_RESOURCE)],
+    );
+    pub(super) static START_CODE_SECURITY_SCAN_RESPONSE: Shape = Shape::structure(
+        "StartCodeSecurityScanResponse",
+        &[Member::optional("scanId", &CODE_SECURITY_UUID), Member::optional("status", &CODE_SCAN_STATUS)],
+    );
+    pub(super) static START_ON_DEMAND_SCAN_REQUEST: Shape = Shape::structure(
+        "StartOnDemandScanRequest",
+        &[
+            Member::required("resourceId", &RESOURCE_ID),
+            Member::required("resourceType", &ON_DEMAND_RESOURCE_TYPE),
+            Member::optional("clientToken", &STRING),
+        ],
+    );
+    pub(super) static START_ON_DEMAND_SCAN_RESPONSE: Shape =
+        Shape::structure("StartOnDemandScanResponse", &[Member::required("scanId", &SCAN_ID)]);
     pub(super) static STATE: Shape = Shape::structure(
         "State",
         &[
@@ -5768,6 +10198,10 @@ mod shapes {
     );
     pub(super) static STATUS: Shape =
         Shape::enumeration("Status", &["ENABLING", "ENABLED", "DISABLING", "DISABLED", "SUSPENDING", "SUSPENDED"]);
+    pub(super) static STATUS_COUNTS: Shape = Shape::structure(
+        "StatusCounts",
+        &[Member::optional("failed", &INTEGER), Member::optional("skipped", &INTEGER), Member::optional("passed", &INTEGER)],
+    );
     pub(super) static STEP: Shape = Shape::structure(
         "Step",
         &[
@@ -5777,6 +10211,41 @@ mod shapes {
         ],
     );
     pub(super) static STEP_LIST: Shape = Shape::list("StepList", &STEP, "member").min(1.0).max(30.0);
+    pub(super) static STOP_CIS_MESSAGE_PROGRESS: Shape = Shape::structure(
+        "StopCisMessageProgress",
+        &[
+            Member::optional("totalChecks", &CHECK_COUNT),
+            Member::optional("successfulChecks", &CHECK_COUNT),
+            Member::optional("failedChecks", &CHECK_COUNT),
+            Member::optional("notEvaluatedChecks", &CHECK_COUNT),
+            Member::optional("unknownChecks", &CHECK_COUNT),
+            Member::optional("notApplicableChecks", &CHECK_COUNT),
+            Member::optional("informationalChecks", &CHECK_COUNT),
+            Member::optional("errorChecks", &CHECK_COUNT),
+        ],
+    );
+    pub(super) static STOP_CIS_SESSION_MESSAGE: Shape = Shape::structure(
+        "StopCisSessionMessage",
+        &[
+            Member::required("status", &STOP_CIS_SESSION_STATUS),
+            Member::optional("reason", &REASON),
+            Member::required("progress", &STOP_CIS_MESSAGE_PROGRESS),
+            Member::optional("computePlatform", &COMPUTE_PLATFORM),
+            Member::optional("benchmarkVersion", &BENCHMARK_VERSION),
+            Member::optional("benchmarkProfile", &BENCHMARK_PROFILE),
+        ],
+    );
+    pub(super) static STOP_CIS_SESSION_REQUEST: Shape = Shape::structure(
+        "StopCisSessionRequest",
+        &[
+            Member::required("scanJobId", &UUID),
+            Member::required("sessionToken", &UUID),
+            Member::required("message", &STOP_CIS_SESSION_MESSAGE),
+        ],
+    );
+    pub(super) static STOP_CIS_SESSION_RESPONSE: Shape = Shape::structure("StopCisSessionResponse", &[]);
+    pub(super) static STOP_CIS_SESSION_STATUS: Shape =
+        Shape::enumeration("StopCisSessionStatus", &["SUCCESS", "FAILED", "INTERRUPTED", "UNSUPPORTED_OS"]);
     pub(super) static STRING: Shape = Shape::string("String");
     pub(super) static STRING_COMPARISON: Shape = Shape::enumeration("StringComparison", &["EQUALS", "PREFIX", "NOT_EQUALS"]);
     pub(super) static STRING_FILTER: Shape =
@@ -5786,6 +10255,29 @@ mod shapes {
     pub(super) static STRING_LIST: Shape = Shape::list("StringList", &NON_EMPTY_STRING, "member");
     pub(super) static SUBNET_ID: Shape = Shape::string("SubnetId").pattern("subnet-([a-z0-9]{8}|[a-z0-9]{17}|\\*)");
     pub(super) static SUBNET_ID_LIST: Shape = Shape::list("SubnetIdList", &SUBNET_ID, "member").min(0.0).max(16.0);
+    pub(super) static SUCCESSFUL_ASSOCIATION_RESULT: Shape = Shape::structure(
+        "SuccessfulAssociationResult",
+        &[Member::optional("scanConfigurationArn", &SCAN_CONFIGURATION_ARN), Member::optional("resource", &CODE_SECURITY_RESOURCE)],
+    );
+    pub(super) static SUCCESSFUL_ASSOCIATION_RESULT_LIST: Shape =
+        Shape::list("SuccessfulAssociationResultList", &SUCCESSFUL_ASSOCIATION_RESULT, "member");
+    pub(super) static SUGGESTED_FIX: Shape = Shape::structure(
+        "SuggestedFix",
+        &[Member::optional("description", &SUGGESTED_FIX_DESCRIPTION_STRING), Member::optional("code", &SUGGESTED_FIX_CODE_STRING)],
+    );
+    pub(super) static SUGGESTED_FIX_CODE_STRING: Shape = Shape::string("SuggestedFixCodeString").min(1.0).max(2500.0);
+    pub(super) static SUGGESTED_FIX_DESCRIPTION_STRING: Shape = Shape::string("SuggestedFixDescriptionString").min(1.0).max(1000.0);
+    pub(super) static SUGGESTED_FIXES: Shape = Shape::list("SuggestedFixes", &SUGGESTED_FIX, "member").min(1.0).max(5.0);
+    pub(super) static SYNTHETIC_TIMESTAMP_DATE_TIME: Shape = Shape::timestamp("SyntheticTimestamp_date_time");
+    pub(super) static TAG_COMPARISON: Shape = Shape::enumeration("TagComparison", &["EQUALS"]);
+    pub(super) static TAG_FILTER: Shape = Shape::structure(
+        "TagFilter",
+        &[
+            Member::required("comparison", &TAG_COMPARISON),
+            Member::required("key", &NON_EMPTY_STRING),
+            Member::required("value", &NON_EMPTY_STRING),
+        ],
+    );
     pub(super) static TAG_KEY: Shape = Shape::string("TagKey").min(1.0).max(128.0).pattern("(?!aws:)[a-zA-Z+-=._:/]+");
     pub(super) static TAG_KEY_LIST: Shape = Shape::list("TagKeyList", &TAG_KEY, "member").min(0.0).max(50.0);
     pub(super) static TAG_LIST: Shape = Shape::list("TagList", &STRING, "member");
@@ -5795,13 +10287,29 @@ mod shapes {
         &[Member::required("resourceArn", &ARN).label("resourceArn"), Member::required("tags", &TAG_MAP)],
     );
     pub(super) static TAG_RESOURCE_RESPONSE: Shape = Shape::structure("TagResourceResponse", &[]);
+    pub(super) static TAG_VALUE_LIST: Shape = Shape::list("TagValueList", &TARGET_RESOURCE_TAGS_VALUE, "member").min(1.0).max(5.0);
     pub(super) static TARGET: Shape = Shape::string("Target").min(0.0).max(50.0);
+    pub(super) static TARGET_ACCOUNT: Shape = Shape::string("TargetAccount").pattern("\\d{12}|ALL_ACCOUNTS|SELF");
+    pub(super) static TARGET_ACCOUNT_LIST: Shape = Shape::list("TargetAccountList", &TARGET_ACCOUNT, "member").min(1.0).max(10000.0);
+    pub(super) static TARGET_RESOURCE_TAGS: Shape =
+        Shape::map("TargetResourceTags", &TARGET_RESOURCE_TAGS_KEY, &TAG_VALUE_LIST).min(1.0).max(5.0);
+    pub(super) static TARGET_RESOURCE_TAGS_KEY: Shape =
+        Shape::string("TargetResourceTagsKey").min(1.0).max(128.0).pattern("[\\p{L}\\p{Z}\\p{N}_.:/=\\-@]*");
+    pub(super) static TARGET_RESOURCE_TAGS_VALUE: Shape = Shape::string("TargetResourceTagsValue").min(1.0).max(256.0);
+    pub(super) static TARGET_STATUS_FILTER_LIST: Shape =
+        Shape::list("TargetStatusFilterList", &CIS_TARGET_STATUS_FILTER, "member").min(1.0).max(10.0);
+    pub(super) static TARGET_STATUS_REASON_FILTER_LIST: Shape =
+        Shape::list("TargetStatusReasonFilterList", &CIS_TARGET_STATUS_REASON_FILTER, "member").min(1.0).max(10.0);
     pub(super) static TARGETS: Shape = Shape::list("Targets", &TARGET, "member").min(0.0);
     pub(super) static THROTTLING_EXCEPTION: Shape = Shape::structure(
         "ThrottlingException",
         &[Member::required("message", &STRING), Member::optional("retryAfterSeconds", &INTEGER).header("Retry-After")],
     );
+    pub(super) static TIME: Shape =
+        Shape::structure("Time", &[Member::required("timeOfDay", &TIME_OF_DAY), Member::required("timezone", &TIMEZONE)]);
+    pub(super) static TIME_OF_DAY: Shape = Shape::string("TimeOfDay").pattern("([0-1]?[0-9]|2[0-3]):[0-5][0-9]");
     pub(super) static TIMESTAMP: Shape = Shape::timestamp("Timestamp");
+    pub(super) static TIMEZONE: Shape = Shape::string("Timezone").min(1.0).max(50.0);
     pub(super) static TITLE_AGGREGATION: Shape = Shape::structure(
         "TitleAggregation",
         &[
@@ -5822,16 +10330,53 @@ mod shapes {
             Member::optional("severityCounts", &SEVERITY_COUNTS),
         ],
     );
+    pub(super) static TITLE_FILTER_LIST: Shape = Shape::list("TitleFilterList", &CIS_STRING_FILTER, "member").min(1.0).max(10.0);
     pub(super) static TITLE_SORT_BY: Shape = Shape::enumeration("TitleSortBy", &["CRITICAL", "HIGH", "ALL"]);
     pub(super) static TOOL: Shape = Shape::string("Tool").min(0.0);
     pub(super) static TOOLS: Shape = Shape::list("Tools", &TOOL, "member");
     pub(super) static TTP: Shape = Shape::string("Ttp").min(0.0).max(30.0);
     pub(super) static TTPS: Shape = Shape::list("Ttps", &TTP, "member").min(0.0);
+    pub(super) static UUID: Shape = Shape::string("UUID").pattern("[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}");
     pub(super) static UNTAG_RESOURCE_REQUEST: Shape = Shape::structure(
         "UntagResourceRequest",
         &[Member::required("resourceArn", &ARN).label("resourceArn"), Member::required("tagKeys", &TAG_KEY_LIST).query("tagKeys")],
     );
     pub(super) static UNTAG_RESOURCE_RESPONSE: Shape = Shape::structure("UntagResourceResponse", &[]);
+    pub(super) static UPDATE_CIS_SCAN_CONFIGURATION_REQUEST: Shape = Shape::structure(
+        "UpdateCisScanConfigurationRequest",
+        &[
+            Member::required("scanConfigurationArn", &CIS_SCAN_CONFIGURATION_ARN),
+            Member::optional("scanName", &CIS_SCAN_NAME),
+            Member::optional("securityLevel", &CIS_SECURITY_LEVEL),
+            Member::optional("schedule", &SCHEDULE),
+            Member::optional("targets", &UPDATE_CIS_TARGETS),
+        ],
+    );
+    pub(super) static UPDATE_CIS_SCAN_CONFIGURATION_RESPONSE: Shape =
+        Shape::structure("UpdateCisScanConfigurationResponse", &[Member::required("scanConfigurationArn", &CIS_SCAN_CONFIGURATION_ARN)]);
+    pub(super) static UPDATE_CIS_TARGETS: Shape = Shape::structure(
+        "UpdateCisTargets",
+        &[Member::optional("accountIds", &TARGET_ACCOUNT_LIST), Member::optional("targetResourceTags", &TARGET_RESOURCE_TAGS)],
+    );
+    pub(super) static UPDATE_CODE_SECURITY_INTEGRATION_REQUEST: Shape = Shape::structure(
+        "UpdateCodeSecurityIntegrationRequest",
+        &[Member::required("integrationArn", &CODE_SECURITY_INTEGRATION_ARN), Member::required("details", &UPDATE_INTEGRATION_DETAILS)],
+    );
+    pub(super) static UPDATE_CODE_SECURITY_INTEGRATION_RESPONSE: Shape = Shape::structure(
+        "UpdateCodeSecurityIntegrationResponse",
+        &[Member::required("integrationArn", &CODE_SECURITY_INTEGRATION_ARN), Member::required("status", &INTEGRATION_STATUS)],
+    );
+    pub(super) static UPDATE_CODE_SECURITY_SCAN_CONFIGURATION_REQUEST: Shape = Shape::structure(
+        "UpdateCodeSecurityScanConfigurationRequest",
+        &[
+            Member::required("scanConfigurationArn", &SCAN_CONFIGURATION_ARN),
+            Member::required("configuration", &CODE_SECURITY_SCAN_CONFIGURATION),
+        ],
+    );
+    pub(super) static UPDATE_CODE_SECURITY_SCAN_CONFIGURATION_RESPONSE: Shape = Shape::structure(
+        "UpdateCodeSecurityScanConfigurationResponse",
+        &[Member::optional("scanConfigurationArn", &SCAN_CONFIGURATION_ARN)],
+    );
     pub(super) static UPDATE_CONFIGURATION_INHERITANCE: Shape = Shape::structure(
         "UpdateConfigurationInheritance",
         &[
@@ -5851,6 +10396,47 @@ mod shapes {
         ],
     );
     pub(super) static UPDATE_CONFIGURATION_RESPONSE: Shape = Shape::structure("UpdateConfigurationResponse", &[]);
+    pub(super) static UPDATE_CONNECTOR_REQUEST: Shape = Shape::structure(
+        "UpdateConnectorRequest",
+        &[
+            Member::required("connectorArn", &CONNECTOR_ARN),
+            Member::optional("description", &CONNECTOR_DESCRIPTION),
+            Member::optional("providerDetail", &PROVIDER_DETAIL_UPDATE),
+        ],
+    );
+    pub(super) static UPDATE_CONNECTOR_RESPONSE: Shape =
+        Shape::structure("UpdateConnectorResponse", &[Member::optional("connectorArn", &CONNECTOR_ARN)]);
+    pub(super) static UPDATE_CONNECTOR_SCAN_CONFIGURATION_REQUEST: Shape = Shape::structure(
+        "UpdateConnectorScanConfigurationRequest",
+        &[
+            Member::required("awsConfigConnectorArn", &AWS_CONFIG_CONNECTOR_ARN),
+            Member::required("scanConfiguration", &CONNECTOR_SCAN_CONFIGURATION),
+        ],
+    );
+    pub(super) static UPDATE_CONNECTOR_SCAN_CONFIGURATION_RESPONSE: Shape =
+        Shape::structure("UpdateConnectorScanConfigurationResponse", &[]);
+    pub(super) static UPDATE_EC2_DEEP_INSPECTION_CONFIGURATION_REQUEST: Shape = Shape::structure(
+        "UpdateEc2DeepInspectionConfigurationRequest",
+        &[Member::optional("activateDeepInspection", &BOOLEAN), Member::optional("packagePaths", &PATH_LIST)],
+    );
+    pub(super) static UPDATE_EC2_DEEP_INSPECTION_CONFIGURATION_RESPONSE: Shape = Shape::structure(
+        "UpdateEc2DeepInspectionConfigurationResponse",
+        &[
+            Member::optional("packagePaths", &PATH_LIST),
+            Member::optional("orgPackagePaths", &PATH_LIST),
+            Member::optional("status", &EC2_DEEP_INSPECTION_STATUS),
+            Member::optional("errorMessage", &NON_EMPTY_STRING),
+        ],
+    );
+    pub(super) static UPDATE_ENCRYPTION_KEY_REQUEST: Shape = Shape::structure(
+        "UpdateEncryptionKeyRequest",
+        &[
+            Member::required("kmsKeyId", &KMS_KEY_ARN),
+            Member::required("scanType", &SCAN_TYPE),
+            Member::required("resourceType", &RESOURCE_TYPE),
+        ],
+    );
+    pub(super) static UPDATE_ENCRYPTION_KEY_RESPONSE: Shape = Shape::structure("UpdateEncryptionKeyResponse", &[]);
     pub(super) static UPDATE_FILTER_REQUEST: Shape = Shape::structure(
         "UpdateFilterRequest",
         &[
@@ -5863,6 +10449,27 @@ mod shapes {
         ],
     );
     pub(super) static UPDATE_FILTER_RESPONSE: Shape = Shape::structure("UpdateFilterResponse", &[Member::required("arn", &FILTER_ARN)]);
+    pub(super) static UPDATE_GIT_HUB_INTEGRATION_DETAIL: Shape = Shape::structure(
+        "UpdateGitHubIntegrationDetail",
+        &[Member::required("code", &GIT_HUB_AUTH_CODE), Member::required("installationId", &GIT_HUB_INSTALLATION_ID)],
+    );
+    pub(super) static UPDATE_GIT_LAB_SELF_MANAGED_INTEGRATION_DETAIL: Shape =
+        Shape::structure("UpdateGitLabSelfManagedIntegrationDetail", &[Member::required("authCode", &GIT_LAB_AUTH_CODE)]);
+    pub(super) static UPDATE_INTEGRATION_DETAILS: Shape = Shape::union(
+        "UpdateIntegrationDetails",
+        &[
+            Member::optional("gitlabSelfManaged", &UPDATE_GIT_LAB_SELF_MANAGED_INTEGRATION_DETAIL),
+            Member::optional("github", &UPDATE_GIT_HUB_INTEGRATION_DETAIL),
+        ],
+    );
+    pub(super) static UPDATE_ORG_EC2_DEEP_INSPECTION_CONFIGURATION_REQUEST: Shape =
+        Shape::structure("UpdateOrgEc2DeepInspectionConfigurationRequest", &[Member::required("orgPackagePaths", &PATH_LIST)]);
+    pub(super) static UPDATE_ORG_EC2_DEEP_INSPECTION_CONFIGURATION_RESPONSE: Shape =
+        Shape::structure("UpdateOrgEc2DeepInspectionConfigurationResponse", &[]);
+    pub(super) static UPDATE_ORGANIZATION_CONFIGURATION_REQUEST: Shape =
+        Shape::structure("UpdateOrganizationConfigurationRequest", &[Member::required("autoEnable", &AUTO_ENABLE)]);
+    pub(super) static UPDATE_ORGANIZATION_CONFIGURATION_RESPONSE: Shape =
+        Shape::structure("UpdateOrganizationConfigurationResponse", &[Member::required("autoEnable", &AUTO_ENABLE)]);
     pub(super) static USAGE: Shape = Shape::structure(
         "Usage",
         &[
@@ -5926,6 +10533,7 @@ mod shapes {
     pub(super) static VALIDATION_EXCEPTION_FIELDS: Shape = Shape::list("ValidationExceptionFields", &VALIDATION_EXCEPTION_FIELD, "member");
     pub(super) static VALIDATION_EXCEPTION_REASON: Shape =
         Shape::enumeration("ValidationExceptionReason", &["CANNOT_PARSE", "FIELD_VALIDATION_FAILED", "OTHER"]);
+    pub(super) static VENDOR: Shape = Shape::string("Vendor").min(0.0).max(16.0);
     pub(super) static VENDOR_CREATED_AT: Shape = Shape::timestamp("VendorCreatedAt");
     pub(super) static VENDOR_SEVERITY: Shape = Shape::string("VendorSeverity").min(1.0).max(64.0);
     pub(super) static VENDOR_UPDATED_AT: Shape = Shape::timestamp("VendorUpdatedAt");
@@ -6050,4 +10658,6 @@ mod shapes {
     );
     pub(super) static VULNERABLE_PACKAGE_LIST: Shape = Shape::list("VulnerablePackageList", &VULNERABLE_PACKAGE, "member");
     pub(super) static VULNERABLE_PACKAGE_REMEDIATION: Shape = Shape::string("VulnerablePackageRemediation").min(1.0).max(1024.0);
+    pub(super) static WEEKLY_SCHEDULE: Shape =
+        Shape::structure("WeeklySchedule", &[Member::required("startTime", &TIME), Member::required("days", &DAYS_LIST)]);
 }
