@@ -56,7 +56,7 @@ fn line(cells: [String; COLUMNS.len()]) -> String {
 }
 
 /// A field that a spreadsheet reads as text: one that it would take for a formula begins with an apostrophe.
-fn field(text: &str) -> String {
+pub(crate) fn field(text: &str) -> String {
     let mut text = printable(text).into_owned();
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         text.insert(0, '\'');

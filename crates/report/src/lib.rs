@@ -9,6 +9,7 @@ mod escape;
 pub mod events;
 mod explain;
 mod exposure;
+mod findings_csv;
 mod fixes;
 mod gitlab;
 pub mod inspector;
@@ -28,6 +29,7 @@ pub use explain::{advisory_text, explain};
 pub use exposure::{
     exposure_difference_json, exposure_difference_table, exposure_is_partial, exposure_json, exposure_svg, exposure_table, exposure_verdict,
 };
+pub use findings_csv::{findings_csv_heading, findings_csv_line};
 pub use fixes::{Fix, fixes};
 pub use gitlab::gitlab;
 pub use json::scan_json;

@@ -70,7 +70,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     watch(settings, arguments, &core, &scope, &mut reconcilers, &told)?;
 
     let token = api_token(&remote::token_file(&state)).map_err(io)?;
-    let front = Arc::new(Front::new(Arc::clone(&core), keys, token_key));
+    let front = Arc::new(Front::new(Arc::clone(&core), keys, token_key).with_exports(state.join("exports")));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io)?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {

@@ -2,7 +2,7 @@
 
 use lestrade_findings::{Assessment, Counts, Criteria, GroupBy, Page, QueryError, ResourceEntry, Sort};
 use lestrade_matching::IndexError;
-use lestrade_model::{Scope, Timestamp};
+use lestrade_model::{Hash, Inventory, Scope, Timestamp};
 use lestrade_store::{Document, StoreError};
 use std::sync::Arc;
 
@@ -64,6 +64,9 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// When the estate cannot be read.
     fn resources(&self, scopes: &[Scope], visit: &mut dyn FnMut(&ResourceEntry)) -> Result<(), BackendError>;
+
+    /// An inventory by its hash; none when it cannot be read.
+    fn inventory(&self, id: &Hash) -> Option<Arc<Inventory>>;
 
     /// What is known of a vulnerability, found somewhere or not.
     ///

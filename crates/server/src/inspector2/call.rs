@@ -7,6 +7,7 @@ use super::pages::PageKey;
 use lestrade_model::{Hash, Scope, Timestamp};
 use lestrade_store::Document;
 use serde::{Serialize, de::DeserializeOwned};
+use std::path::Path;
 
 /// The key of a document of which a scope has one.
 const ONLY: &str = "only";
@@ -17,6 +18,8 @@ pub(super) struct Call<'a> {
     pub(super) principal: &'a Principal,
     pub(super) pages: &'a PageKey,
     pub(super) now: Timestamp,
+    /// Where reports are written; none when they are not.
+    pub(super) exports: Option<&'a Path>,
 }
 
 /// How a listing is to be cut.

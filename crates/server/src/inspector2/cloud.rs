@@ -3,12 +3,10 @@
 use super::call::Call;
 use super::failure::{Failure, not_found};
 use lestrade_wire::inspector2::{
-    CancelFindingsReportRequest, CancelFindingsReportResponse, CancelSbomExportRequest, CancelSbomExportResponse, DeleteConnectorRequest,
-    DeleteConnectorResponse, GetClustersForImageRequest, GetClustersForImageResponse, GetEncryptionKeyRequest, GetEncryptionKeyResponse,
-    GetFindingsReportStatusRequest, GetFindingsReportStatusResponse, GetSbomExportRequest, GetSbomExportResponse,
-    ListConnectorScanConfigurationsRequest, ListConnectorScanConfigurationsResponse, ListConnectorsRequest, ListConnectorsResponse,
-    ListOnDemandScansRequest, ListOnDemandScansResponse, ResetEncryptionKeyRequest, ResetEncryptionKeyResponse, UpdateConnectorRequest,
-    UpdateConnectorResponse, UpdateConnectorScanConfigurationRequest, UpdateConnectorScanConfigurationResponse,
+    DeleteConnectorRequest, DeleteConnectorResponse, GetClustersForImageRequest, GetClustersForImageResponse, GetEncryptionKeyRequest,
+    GetEncryptionKeyResponse, ListConnectorScanConfigurationsRequest, ListConnectorScanConfigurationsResponse, ListConnectorsRequest,
+    ListConnectorsResponse, ListOnDemandScansRequest, ListOnDemandScansResponse, ResetEncryptionKeyRequest, ResetEncryptionKeyResponse,
+    UpdateConnectorRequest, UpdateConnectorResponse, UpdateConnectorScanConfigurationRequest, UpdateConnectorScanConfigurationResponse,
 };
 
 pub(super) fn list_connectors(_: &Call<'_>, _: ListConnectorsRequest) -> Result<ListConnectorsResponse, Failure> {
@@ -58,23 +56,4 @@ pub(super) fn get_encryption_key(_: &Call<'_>, _: GetEncryptionKeyRequest) -> Re
 /// No customer key is set, so none has to be taken back.
 pub(super) fn reset_encryption_key(_: &Call<'_>, _: ResetEncryptionKeyRequest) -> Result<ResetEncryptionKeyResponse, Failure> {
     Ok(ResetEncryptionKeyResponse {})
-}
-
-pub(super) fn get_findings_report_status(
-    _: &Call<'_>,
-    _: GetFindingsReportStatusRequest,
-) -> Result<GetFindingsReportStatusResponse, Failure> {
-    Err(not_found("There is no such report."))
-}
-
-pub(super) fn cancel_findings_report(_: &Call<'_>, _: CancelFindingsReportRequest) -> Result<CancelFindingsReportResponse, Failure> {
-    Err(not_found("There is no such report."))
-}
-
-pub(super) fn get_sbom_export(_: &Call<'_>, _: GetSbomExportRequest) -> Result<GetSbomExportResponse, Failure> {
-    Err(not_found("There is no such report."))
-}
-
-pub(super) fn cancel_sbom_export(_: &Call<'_>, _: CancelSbomExportRequest) -> Result<CancelSbomExportResponse, Failure> {
-    Err(not_found("There is no such report."))
 }

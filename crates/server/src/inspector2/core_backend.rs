@@ -3,8 +3,10 @@
 use super::backend::{AggregateRow, Backend, BackendError};
 use super::filters::suppressions;
 use crate::Core;
-use lestrade_findings::{Assessment, Criteria, GroupBy, Page, PageRequest, ResourceEntry, Sort, Suppression, aggregate, assess, list};
-use lestrade_model::{Scope, Timestamp};
+use lestrade_findings::{
+    Assessment, Criteria, GroupBy, InventorySource, Page, PageRequest, ResourceEntry, Sort, Suppression, aggregate, assess, list,
+};
+use lestrade_model::{Hash, Inventory, Scope, Timestamp};
 use lestrade_store::Document;
 use lestrade_wire::inspector2::Error;
 use std::sync::Arc;
@@ -42,6 +44,10 @@ impl Backend for Core {
         let ids = scopes.iter().flat_map(|scope| world.resources_in(scope));
         ids.filter_map(|id| world.resource(id)).for_each(visit);
         Ok(())
+    }
+
+    fn inventory(&self, id: &Hash) -> Option<Arc<Inventory>> {
+        InventorySource::inventory(self, id)
     }
 
     fn assessment(&self, id: &str) -> Result<Option<Arc<Assessment>>, BackendError> {

@@ -8,8 +8,8 @@ use lestrade_model::{Coverage, ImageDetails, Resource, ResourceDetails, Resource
 use lestrade_wire::inspector2::{
     Counts, CoverageDateFilter, CoverageFilterCriteria, CoverageMapFilter, CoverageResourceType, CoverageStringComparison,
     CoverageStringFilter, CoveredResource, Ec2Metadata, Ec2Platform, EcrContainerImageMetadata, GroupKey, ListCoverageRequest,
-    ListCoverageResponse, ListCoverageStatisticsRequest, ListCoverageStatisticsResponse, ResourceScanMetadata, ScanStatus, ScanStatusCode,
-    ScanStatusReason, ScanType,
+    ListCoverageResponse, ListCoverageStatisticsRequest, ListCoverageStatisticsResponse, ResourceFilterCriteria, ResourceScanMetadata,
+    ScanStatus, ScanStatusCode, ScanStatusReason, ScanType,
 };
 use lestrade_wire::{EpochSeconds, Kind, Shaped};
 use serde_json::Value;
@@ -50,6 +50,13 @@ pub(super) fn list_coverage_statistics(
     let counts = groups.into_iter().map(|(group, count)| Counts { count: Some(count), group_key: Some(GroupKey::from(group.as_str())) });
     let counts_by_group = input.group_by.is_some().then(|| counts.collect());
     Ok(ListCoverageStatisticsResponse { counts_by_group, total_counts: total, next_token: None })
+}
+
+/// Which resources a filter of resources admits: those of which any look meets it. Its members are those of the filter of
+/// coverage, under the same names.
+pub(super) fn resource_filter(criteria: Option<&ResourceFilterCriteria>) -> Result<impl Fn(&ResourceEntry) -> bool + use<>, Failure> {
+    let filter = Filter::new(Some(serde_json::from_value(serde_json::to_value(criteria.cloned().unwrap_or_default())?)?))?;
+    Ok(move |entry: &ResourceEntry| rows(entry).any(|row| filter.admits(&row)))
 }
 
 /// One kind of look at one resource.

@@ -7,8 +7,8 @@ use super::call::Call;
 use super::failure::{Failure, unsupported};
 use super::keys::Role;
 use super::{
-    account, aggregations, cis, cloud, code, configuration, coverage, deep_inspection, filters, findings, members, organization, tags,
-    usage, vulnerabilities,
+    account, aggregations, cis, cloud, code, configuration, coverage, deep_inspection, exports, filters, findings, members, organization,
+    tags, usage, vulnerabilities,
 };
 use lestrade_wire::inspector2::{self as wire, AccessDeniedException, Api, Error, InternalServerException};
 use lestrade_wire::rest_json::{self, Route};
@@ -41,7 +41,6 @@ const NO_CONNECTORS: &str = "Connectors to other clouds are not supported here."
 const NO_CLUSTERS: &str = "Clusters are not watched here, so no image is known to run in one.";
 const NO_ON_DEMAND: &str = "Machine images are not scanned on demand here; `lestrade scan rootfs` scans a mounted disk.";
 const NO_KMS: &str = "Findings are not encrypted with customer keys here; the state folder is encrypted by whoever owns its disk.";
-const NO_EXPORTS: &str = "Reports are not written to buckets here; `lestrade scan` writes them to files.";
 const BY_KEYS: &str = "Accounts belong together as the keys say that were issued for them.";
 const SETTING: &str = "What is scanned is configured where Lestrade runs; this setting is kept for clients that manage it.";
 
@@ -57,15 +56,15 @@ pub(super) fn visit<V: Visitor>(operation: Api, visitor: V) -> V::Out {
         Api::BatchGetFreeTrialInfo => visitor.real(usage::batch_get_free_trial_info),
         Api::BatchGetMemberEc2DeepInspectionStatus => visitor.kept(deep_inspection::batch_get_member_status, SETTING),
         Api::BatchUpdateMemberEc2DeepInspectionStatus => visitor.kept(deep_inspection::batch_update_member_status, SETTING),
-        Api::CancelFindingsReport => visitor.empty(cloud::cancel_findings_report, NO_EXPORTS),
-        Api::CancelSbomExport => visitor.empty(cloud::cancel_sbom_export, NO_EXPORTS),
+        Api::CancelFindingsReport => visitor.real(exports::cancel_findings_report),
+        Api::CancelSbomExport => visitor.real(exports::cancel_sbom_export),
         Api::CreateCisScanConfiguration => visitor.refused::<wire::CreateCisScanConfigurationRequest>(NO_CIS),
         Api::CreateCodeSecurityIntegration => visitor.refused::<wire::CreateCodeSecurityIntegrationRequest>(NO_CODE),
         Api::CreateCodeSecurityScanConfiguration => visitor.refused::<wire::CreateCodeSecurityScanConfigurationRequest>(NO_CODE),
         Api::CreateConnector => visitor.refused::<wire::CreateConnectorRequest>(NO_CONNECTORS),
         Api::CreateFilter => visitor.real(filters::create_filter),
-        Api::CreateFindingsReport => visitor.refused::<wire::CreateFindingsReportRequest>(NO_EXPORTS),
-        Api::CreateSbomExport => visitor.refused::<wire::CreateSbomExportRequest>(NO_EXPORTS),
+        Api::CreateFindingsReport => visitor.real(exports::create_findings_report),
+        Api::CreateSbomExport => visitor.real(exports::create_sbom_export),
         Api::DeleteCisScanConfiguration => visitor.empty(cis::delete_scan_configuration, NO_CIS),
         Api::DeleteCodeSecurityIntegration => visitor.empty(code::delete_integration, NO_CODE),
         Api::DeleteCodeSecurityScanConfiguration => visitor.empty(code::delete_scan_configuration, NO_CODE),
@@ -87,10 +86,10 @@ pub(super) fn visit<V: Visitor>(operation: Api, visitor: V) -> V::Out {
         Api::GetDelegatedAdminAccount => visitor.real(organization::get_delegated_admin_account),
         Api::GetEc2DeepInspectionConfiguration => visitor.real(deep_inspection::get_configuration),
         Api::GetEncryptionKey => visitor.empty(cloud::get_encryption_key, NO_KMS),
-        Api::GetFindingsReportStatus => visitor.empty(cloud::get_findings_report_status, NO_EXPORTS),
+        Api::GetFindingsReportStatus => visitor.real(exports::get_findings_report_status),
         Api::GetMember => visitor.real(members::get_member),
         Api::GetOnDemandScanStatus => visitor.refused::<wire::GetOnDemandScanStatusRequest>(NO_ON_DEMAND),
-        Api::GetSbomExport => visitor.empty(cloud::get_sbom_export, NO_EXPORTS),
+        Api::GetSbomExport => visitor.real(exports::get_sbom_export),
         Api::ListAccountPermissions => visitor.real(account::list_account_permissions),
         Api::ListCisScanConfigurations => visitor.empty(cis::list_scan_configurations, NO_CIS),
         Api::ListCisScanResultsAggregatedByChecks => visitor.empty(cis::list_results_by_checks, NO_CIS),

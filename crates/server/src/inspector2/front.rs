@@ -14,6 +14,7 @@ use axum::response::Response;
 use lestrade_wire::inspector2::Api;
 use lestrade_wire::sigv4::{Claim, Denial, Expected};
 use lestrade_wire::{HttpRequest, HttpResponse, Service, rest_json};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
@@ -32,12 +33,19 @@ pub struct Front<B> {
     pages: PageKey,
     /// Held by operations that change something: each reads, decides and writes as one.
     writes: Mutex<()>,
+    exports: Option<PathBuf>,
 }
 
 impl<B: Backend> Front<B> {
     /// A front before a backend, for the holders of some keys. `page_key`, 32 random bytes, authenticates page tokens.
     pub fn new(backend: Arc<B>, keys: impl KeyStore, page_key: [u8; 32]) -> Self {
-        Self { backend, keys: Box::new(keys), pages: PageKey::new(page_key), writes: Mutex::new(()) }
+        Self { backend, keys: Box::new(keys), pages: PageKey::new(page_key), writes: Mutex::new(()), exports: None }
+    }
+
+    /// Reports and bills of materials are written to this folder, in which each bucket is a folder.
+    #[must_use]
+    pub fn with_exports(self, folder: PathBuf) -> Self {
+        Self { exports: Some(folder), ..self }
     }
 
     /// The holder of the key that the headers name. Asked before the body is read: strangers send none.
@@ -54,7 +62,7 @@ impl<B: Backend> Front<B> {
             tracing::warn!(principal = %principal.arn(), reason = denial.code, "a request with a known key was not let in");
             return denied(&denial);
         }
-        let call = Call { backend: &*self.backend, principal, pages: &self.pages, now };
+        let call = Call { backend: &*self.backend, principal, pages: &self.pages, now, exports: self.exports.as_deref() };
         let writing = rest_json::route::<Api>(&request.method, &request.path).is_some_and(|route| writes(route.operation));
         let _turn = writing.then(|| self.writes.lock().unwrap_or_else(PoisonError::into_inner));
         dispatch(&call, request)

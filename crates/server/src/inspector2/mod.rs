@@ -17,6 +17,7 @@ mod coverage;
 mod criteria;
 mod deep_inspection;
 mod dispatch;
+mod exports;
 mod failure;
 mod filters;
 mod finding;

@@ -140,6 +140,13 @@ refused("ResourceNotFoundException", 404, admin.get_delegated_admin_account)
 assert admin.list_usage_totals()["totals"][0]["usage"][0]["total"] == 1.0
 admin.batch_get_free_trial_info(accountIds=["111122223333", "999999999999"])
 
+# Reports and bills of materials.
+bucket = {"bucketName": "reports", "kmsKeyArn": "arn:aws:kms:eu-west-1:111122223333:key/00000000-0000-4000-8000-000000000000"}
+report = admin.create_findings_report(reportFormat="CSV", s3Destination=bucket)["reportId"]
+assert admin.get_findings_report_status(reportId=report)["status"] == "SUCCEEDED"
+export = admin.create_sbom_export(reportFormat="CYCLONEDX_1_4", s3Destination=bucket)["reportId"]
+assert admin.get_sbom_export(reportId=export)["status"] == "SUCCEEDED"
+
 # Errors, as the clients name them.
 error = refused("ValidationException", 400, client("AKIDADMIN", parameter_validation=False).list_findings, maxResults=101)
 assert error["reason"] == "FIELD_VALIDATION_FAILED" and error["fields"][0]["name"] == "maxResults", error

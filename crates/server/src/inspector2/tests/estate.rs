@@ -141,7 +141,7 @@ fn coverage_says_what_is_looked_at() {
 #[test]
 fn sparse_and_strange_findings_conform_too() {
     let lab = Lab::new();
-    let records = lab._folder.path().join("strange.json");
+    let records = lab.folder.path().join("strange.json");
     let long = "ä".repeat(5000);
     let debian = |package: &str| {
         json!({"package": {"ecosystem": "Debian:12", "name": package},

@@ -1,6 +1,7 @@
 //! Signed requests against a front before a real core, without a network.
 
 mod estate;
+mod exports;
 mod front;
 mod reference;
 mod state;
@@ -34,7 +35,7 @@ struct Lab {
     front: Front<Core>,
     core: Arc<Core>,
     clock: Arc<TestClock>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// Every success is what the model says, but for what the service itself does otherwise.
@@ -128,7 +129,8 @@ impl Lab {
         core.observe(image("444455556666", "api", 'c', &[("is-odd", "1.0.0")])).unwrap();
         core.observe(image("777788889999", "secret", 'd', &both)).unwrap();
         let keys = HashMap::from([key("admin", Role::Administrator), key("reader", Role::Reader)]);
-        Self { front: Front::new(core.clone(), keys, [9; 32]), core, clock, _folder: folder }
+        let front = Front::new(core.clone(), keys, [9; 32]).with_exports(folder.path().join("exports"));
+        Self { front, core, clock, folder }
     }
 
     fn signed(&self, key: &str, method: &str, target: &str, body: &str) -> HttpRequest {

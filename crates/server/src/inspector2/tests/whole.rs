@@ -9,7 +9,7 @@ use lestrade_wire::{Kind, Place, Request, Shape};
 /// A value of a shape with its required members alone; texts are tried until one matches the pattern.
 fn value(shape: &'static Shape) -> Value {
     const TEXTS: [&str; 22] = [
-        "x",
+        "reports",
         "111122223333",
         "12345678",
         "00000000-0000-4000-8000-000000000000",
