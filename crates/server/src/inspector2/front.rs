@@ -3,7 +3,9 @@
 use super::backend::Backend;
 use super::call::Call;
 use super::dispatch::{dispatch, writes};
+use super::identity;
 use super::keys::{Key, KeyStore};
+use super::limits::{Rates, Replays};
 use super::pages::PageKey;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -11,18 +13,23 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use lestrade_wire::inspector2::Api;
+use lestrade_wire::inspector2::{Api, Error, ThrottlingException};
 use lestrade_wire::sigv4::{Claim, Denial, Expected};
 use lestrade_wire::{HttpRequest, HttpResponse, Service, rest_json};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 /// The largest body.
 const BODY: usize = 10 << 20;
 /// The most that all headers together may have.
 const HEADERS: usize = 32 << 10;
+/// The longest path and query together.
+const TARGET: usize = 8 << 10;
+/// How many requests are worked on at once.
+const AT_ONCE: usize = 64;
 /// How long a body may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(30);
 
@@ -34,12 +41,24 @@ pub struct Front<B> {
     /// Held by operations that change something: each reads, decides and writes as one.
     writes: Mutex<()>,
     exports: Option<PathBuf>,
+    rates: Rates,
+    replays: Replays,
+    places: Arc<Semaphore>,
 }
 
 impl<B: Backend> Front<B> {
     /// A front before a backend, for the holders of some keys. `page_key`, 32 random bytes, authenticates page tokens.
     pub fn new(backend: Arc<B>, keys: impl KeyStore, page_key: [u8; 32]) -> Self {
-        Self { backend, keys: Box::new(keys), pages: PageKey::new(page_key), writes: Mutex::new(()), exports: None }
+        Self {
+            backend,
+            keys: Box::new(keys),
+            pages: PageKey::new(page_key),
+            writes: Mutex::new(()),
+            exports: None,
+            rates: Rates::default(),
+            replays: Replays::default(),
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+        }
     }
 
     /// Reports and bills of materials are written to this folder, in which each bucket is a folder.
@@ -53,17 +72,38 @@ impl<B: Backend> Front<B> {
         self.keys.find(Claim::read(request)?.access_key()).ok_or_else(Denial::unknown_key)
     }
 
+    /// Whether the key that the headers name may ask now.
+    fn admits(&self, request: &HttpRequest) -> bool {
+        Claim::read(request).is_ok_and(|claim| self.rates.admit(claim.access_key(), self.backend.now()))
+    }
+
+    /// Who the request comes from, verified.
+    fn verify(&self, key: &Key, request: &HttpRequest, service: &str, changes: bool) -> Result<(), Denial> {
+        let now = self.backend.now();
+        let expected = Expected { region: &key.principal.scope.region, service, unsigned_payload: false };
+        let claim = Claim::read(request)?;
+        claim.verify(&key.secret, &expected, now)?;
+        match changes && !self.replays.admit(claim.signature(), now) {
+            true => Err(Denial::used()),
+            false => Ok(()),
+        }
+    }
+
     /// Verifies the request and answers it. Blocks.
     pub(super) fn answer(&self, key: &Key, request: &HttpRequest) -> HttpResponse {
         let principal = &key.principal;
-        let expected = Expected { region: &principal.scope.region, service: Api::SIGNING_NAME, unsigned_payload: false };
-        let now = self.backend.now();
-        if let Err(denial) = Claim::read(request).and_then(|claim| claim.verify(&key.secret, &expected, now)) {
-            tracing::warn!(principal = %principal.arn(), reason = denial.code, "a request with a known key was not let in");
-            return denied(&denial);
-        }
-        let call = Call { backend: &*self.backend, principal, pages: &self.pages, now, exports: self.exports.as_deref() };
+        let sts = identity::is_asked(request);
+        let service = if sts { identity::SIGNING_NAME } else { Api::SIGNING_NAME };
         let writing = rest_json::route::<Api>(&request.method, &request.path).is_some_and(|route| writes(route.operation));
+        if let Err(denial) = self.verify(key, request, service, writing) {
+            tracing::warn!(principal = %principal.arn(), reason = denial.code, "a request with a known key was not let in");
+            return denied(request, &denial);
+        }
+        if sts {
+            return identity::answer(principal, request);
+        }
+        let call =
+            Call { backend: &*self.backend, principal, pages: &self.pages, now: self.backend.now(), exports: self.exports.as_deref() };
         let _turn = writing.then(|| self.writes.lock().unwrap_or_else(PoisonError::into_inner));
         dispatch(&call, request)
     }
@@ -82,15 +122,17 @@ async fn handle<B: Backend>(State(front): State<Arc<Front<B>>>, request: Request
     respond(answer, &id)
 }
 
-async fn receive<B: Backend>(front: Arc<Front<B>>, parts: Parts, body: Body) -> HttpResponse {
+pub(super) async fn receive<B: Backend>(front: Arc<Front<B>>, parts: Parts, body: Body) -> HttpResponse {
     let mut request = match head(&parts) {
         Ok(request) => request,
         Err(refusal) => return refusal,
     };
     let key = match front.holder(&request) {
         Ok(key) => key,
-        Err(denial) => return denied(&denial),
+        Err(denial) => return denied(&request, &denial),
     };
+    let place = Arc::clone(&front.places).try_acquire_owned();
+    let (Ok(_place), true) = (place, front.admits(&request)) else { return throttled(&request) };
     let too_large = || rest_json::refusal(413, "RequestEntityTooLargeException", "The request is larger than 10 MiB.");
     let announced = request.header("content-length").and_then(|length| length.parse::<u64>().ok());
     if announced.is_some_and(|length| length > BODY as u64) {
@@ -110,6 +152,9 @@ async fn receive<B: Backend>(front: Arc<Front<B>>, parts: Parts, body: Body) -> 
 
 /// The request without its body.
 fn head(parts: &Parts) -> Result<HttpRequest, HttpResponse> {
+    if parts.uri.path().len() + parts.uri.query().unwrap_or_default().len() > TARGET {
+        return Err(rest_json::refusal(414, "RequestURITooLongException", "The path and query are longer than 8 KiB."));
+    }
     let size: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size > HEADERS {
         return Err(rest_json::refusal(431, "RequestHeaderSectionTooLargeException", "The headers are larger than 32 KiB."));
@@ -128,8 +173,20 @@ fn head(parts: &Parts) -> Result<HttpRequest, HttpResponse> {
     })
 }
 
-fn denied(denial: &Denial) -> HttpResponse {
+fn denied(request: &HttpRequest, denial: &Denial) -> HttpResponse {
+    if identity::is_asked(request) {
+        return identity::denied(denial);
+    }
     rest_json::refusal(Denial::STATUS, denial.code, &denial.message)
+}
+
+fn throttled(request: &HttpRequest) -> HttpResponse {
+    let message = "Rate exceeded";
+    if identity::is_asked(request) {
+        return identity::error(429, "Throttling", message);
+    }
+    let error = ThrottlingException { message: message.to_owned(), retry_after_seconds: Some(1) };
+    rest_json::failure(&Error::from(error)).unwrap_or_else(|_| rest_json::refusal(429, "ThrottlingException", message))
 }
 
 fn respond(answer: HttpResponse, id: &str) -> Response {

@@ -198,6 +198,18 @@ for operation in admin.meta.service_model.operation_names:
 assert called == len(admin.meta.service_model.operation_names) >= 75, called
 
 
+# Who am I? Clients ask before anything else, and read errors of this protocol as XML.
+def sts(key, secret):
+    return boto3.client("sts", endpoint_url=ENDPOINT, region_name=REGION, aws_access_key_id=key, aws_secret_access_key=secret)
+
+
+identity = sts("AKIDADMIN", "secret of AKIDADMIN").get_caller_identity()
+assert (identity["Account"], identity["Arn"]) == ("111122223333", "arn:aws:iam::111122223333:user/AKIDADMIN"), identity
+refused("SignatureDoesNotMatch", 403, sts("AKIDADMIN", "another").get_caller_identity)
+refused("InvalidClientTokenId", 403, sts("AKIDSTRANGER", "x").get_caller_identity)
+refused("InvalidAction", 400, sts("AKIDADMIN", "secret of AKIDADMIN").get_session_token)
+
+
 # Limits.
 def raw(headers, length):
     request = AWSRequest(method="POST", url=f"{ENDPOINT}/findings/list", data=b"", headers=headers)

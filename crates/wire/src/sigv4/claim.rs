@@ -36,6 +36,12 @@ impl Denial {
         Self { code: "InvalidSignatureException", message: message.into() }
     }
 
+    /// For a signature that was used before, where that is not allowed.
+    #[must_use]
+    pub fn used() -> Self {
+        Self::invalid("Signature was used before; a request that changes something must be signed anew.")
+    }
+
     /// For an access key that nobody was given.
     #[must_use]
     pub fn unknown_key() -> Self {
@@ -108,6 +114,12 @@ impl<'a> Claim<'a> {
     #[must_use]
     pub const fn access_key(&self) -> &'a str {
         self.access_key
+    }
+
+    /// The signature, as it was sent.
+    #[must_use]
+    pub const fn signature(&self) -> &'a str {
+        self.signature
     }
 
     /// Whether the request comes from the holder of `secret`, was made for us, now, and arrived as it was sent.

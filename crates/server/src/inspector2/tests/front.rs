@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::inspector2::dispatch::writes;
+use crate::inspector2::front::receive;
 
 #[test]
 fn a_reader_changes_nothing() {
@@ -28,4 +29,55 @@ fn no_body_makes_a_fault() {
         }
     }
     assert_eq!(lab.send("admin", "POST", "/nothing", "{}").header("x-amzn-errortype"), Some("UnknownOperationException"));
+}
+
+/// Only what changes something is refused later: reading again harms nobody.
+#[test]
+fn a_request_that_changes_something_is_not_replayed() {
+    let lab = Lab::new();
+    let send = |request: &HttpRequest| lab.front.answer(&lab.front.holder(request).unwrap(), request);
+    let create = lab.signed("admin", "POST", "/filters/create", r#"{"name":"x","action":"NONE","filterCriteria":{}}"#);
+    assert_eq!(send(&create).status, 200);
+    lab.clock.0.fetch_add(60_000, Ordering::Relaxed);
+    let again = send(&create);
+    assert_eq!((again.status, again.header("x-amzn-errortype")), (403, Some("InvalidSignatureException")));
+    assert_eq!(lab.ask("/filters/list", json!({}))["filters"].as_array().unwrap().len(), 1);
+    let list = lab.signed("admin", "POST", "/findings/list", "{}");
+    assert_eq!(send(&list).status, 200);
+    lab.clock.0.fetch_add(60_000, Ordering::Relaxed);
+    assert_eq!(send(&list).status, 200);
+}
+
+async fn over_http(lab: &Lab, request: HttpRequest) -> HttpResponse {
+    let target = format!("{}?{}", request.path, request.query);
+    let mut builder = axum::http::Request::builder().method(request.method.as_str()).uri(target);
+    for (name, value) in &request.headers {
+        builder = builder.header(name, value);
+    }
+    let (parts, body) = builder.body(axum::body::Body::from(request.body)).unwrap().into_parts();
+    receive(Arc::clone(&lab.front), parts, body).await
+}
+
+#[tokio::test]
+async fn a_key_that_asks_too_much_is_told_to_wait() {
+    let lab = Lab::new();
+    let ask = |key: &str| over_http(&lab, lab.signed(key, "POST", "/filters/list", "{}"));
+    let mut answers = Vec::new();
+    for _ in 0..401 {
+        answers.push(ask("reader").await);
+    }
+    let last = answers.pop().unwrap();
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    let told = (last.status, last.header("x-amzn-errortype"), last.header("retry-after"));
+    assert_eq!(told, (429, Some("ThrottlingException"), Some("1")));
+    assert_eq!(ask("admin").await.status, 200, "others are not made to wait");
+    lab.clock.0.fetch_add(1000, Ordering::Relaxed);
+    assert_eq!(ask("reader").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_target_that_is_too_long_is_refused() {
+    let lab = Lab::new();
+    let request = lab.signed("reader", "GET", &format!("/tags/{}", "x".repeat(9000)), "");
+    assert_eq!(over_http(&lab, request).await.status, 414);
 }

@@ -32,7 +32,7 @@ impl Clock for TestClock {
 
 /// A front, its state and what time it is there.
 struct Lab {
-    front: Front<Core>,
+    front: Arc<Front<Core>>,
     core: Arc<Core>,
     clock: Arc<TestClock>,
     folder: tempfile::TempDir,
@@ -129,7 +129,7 @@ impl Lab {
         core.observe(image("444455556666", "api", 'c', &[("is-odd", "1.0.0")])).unwrap();
         core.observe(image("777788889999", "secret", 'd', &both)).unwrap();
         let keys = HashMap::from([key("admin", Role::Administrator), key("reader", Role::Reader)]);
-        let front = Front::new(core.clone(), keys, [9; 32]).with_exports(folder.path().join("exports"));
+        let front = Arc::new(Front::new(core.clone(), keys, [9; 32]).with_exports(folder.path().join("exports")));
         Self { front, core, clock, folder }
     }
 
