@@ -139,7 +139,7 @@ pub(super) fn dispatch(call: &Call<'_>, request: &HttpRequest) -> HttpResponse {
     let Some(route) = rest_json::route::<Api>(&request.method, &request.path) else {
         return rest_json::refusal(404, "UnknownOperationException", "There is no such operation.");
     };
-    if writes(route.operation) && call.principal.role != Role::Administrator {
+    if call.principal.role < needs(route.operation) {
         return failed(&denied(call, route.operation).into());
     }
     visit(route.operation, Run { call, request, route: &route })
@@ -149,6 +149,30 @@ pub(super) fn dispatch(call: &Call<'_>, request: &HttpRequest) -> HttpResponse {
 pub(super) fn writes(operation: Api) -> bool {
     let reads = ["Get", "List", "Describe", "Search", "BatchGet"];
     !reads.iter().any(|verb| operation.name().starts_with(verb))
+}
+
+/// The least role that may ask for an operation.
+pub(super) fn needs(operation: Api) -> Role {
+    match operation {
+        reading if !writes(reading) => Role::Viewer,
+        Api::CancelFindingsReport
+        | Api::CancelSbomExport
+        | Api::CreateFilter
+        | Api::CreateFindingsReport
+        | Api::CreateSbomExport
+        | Api::DeleteFilter
+        | Api::TagResource
+        | Api::UntagResource
+        | Api::UpdateFilter => Role::Triager,
+        Api::AssociateMember
+        | Api::BatchUpdateMemberEc2DeepInspectionStatus
+        | Api::DisableDelegatedAdminAccount
+        | Api::DisassociateMember
+        | Api::EnableDelegatedAdminAccount
+        | Api::UpdateOrgEc2DeepInspectionConfiguration
+        | Api::UpdateOrganizationConfiguration => Role::Administrator,
+        _ => Role::Operator,
+    }
 }
 
 /// Runs a request.

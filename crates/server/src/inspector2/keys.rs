@@ -4,13 +4,39 @@ use lestrade_model::Scope;
 use lestrade_wire::sigv4::SecretKey;
 use std::collections::HashMap;
 
-/// What a holder of a key may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a holder of a key may do; each may do what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Read.
-    Reader,
-    /// Read, and change filters, tags and settings.
+    Viewer,
+    /// Keep and change filters, so suppress findings; tag; have reports written.
+    Triager,
+    /// Change what is scanned and how.
+    Operator,
+    /// Change who belongs together.
     Administrator,
+}
+
+impl Role {
+    /// All of them, the least first.
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Triager, Self::Operator, Self::Administrator];
+
+    /// The role as it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Triager => "triager",
+            Self::Operator => "operator",
+            Self::Administrator => "admin",
+        }
+    }
+
+    /// The role that is written so, if any.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
 }
 
 /// The holder of a key.

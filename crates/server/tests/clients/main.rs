@@ -87,7 +87,7 @@ async fn boto3_and_the_aws_cli_work_with_an_endpoint_and_keys_alone() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let keys = HashMap::from([key("AKIDADMIN", Role::Administrator), key("AKIDREADER", Role::Reader)]);
+    let keys = HashMap::from([key("AKIDADMIN", Role::Administrator), key("AKIDREADER", Role::Viewer)]);
     let front = Arc::new(Front::new(Arc::new(core(folder.path())), keys, [9; 32]).with_exports(folder.path().join("exports")));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());

@@ -128,7 +128,7 @@ impl Lab {
         core.observe(image("111122223333", "api", 'b', &both)).unwrap();
         core.observe(image("444455556666", "api", 'c', &[("is-odd", "1.0.0")])).unwrap();
         core.observe(image("777788889999", "secret", 'd', &both)).unwrap();
-        let keys = HashMap::from([key("admin", Role::Administrator), key("reader", Role::Reader)]);
+        let keys = HashMap::from(Role::ALL.map(|role| key(role.as_str(), role)));
         let front = Arc::new(Front::new(core.clone(), keys, [9; 32]).with_exports(folder.path().join("exports")));
         Self { front, core, clock, folder }
     }

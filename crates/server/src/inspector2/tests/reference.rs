@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::inspector2::call::Call;
-use crate::inspector2::dispatch::{Visitor, visit, writes};
+use crate::inspector2::dispatch::{Visitor, needs, visit};
 use crate::inspector2::failure::Failure;
 use lestrade_wire::Request;
 use std::collections::BTreeMap;
@@ -40,8 +40,8 @@ fn page() -> String {
         let (depth, why) = visit(operation, Describe);
         *counts.entry(depth).or_default() += 1;
         let binding = operation.binding();
-        let changes = if writes(operation) { "yes" } else { "" };
-        writeln!(rows, "| {} | `{} {}` | {depth} | {changes} | {why} |", operation.name(), binding.method, binding.uri).unwrap();
+        let role = needs(operation).as_str();
+        writeln!(rows, "| {} | `{} {}` | {depth} | {role} | {why} |", operation.name(), binding.method, binding.uri).unwrap();
     }
     let count = |depth: &str| counts.get(depth).copied().unwrap_or_default();
     format!(
@@ -53,8 +53,9 @@ fn page() -> String {
          | kept | {} | what is set is kept and told again; nothing acts on it |\n\
          | empty | {} | answers truly that there is none: an empty list, or `ResourceNotFoundException` |\n\
          | refused | {} | a valid request is refused with `ValidationException`, reason `OTHER` |\n\n\
-         Operations that change something are for administrators; others get `AccessDeniedException`.\n\n\
-         | operation | request | here | changes | why |\n|---|---|---|---|---|\n{rows}\n\
+         Each needs a role; `viewer`, `triager`, `operator` and `admin` may do what those before them may. Others get\n\
+         `AccessDeniedException`.\n\n\
+         | operation | request | here | role | why |\n|---|---|---|---|---|\n{rows}\n\
          Generated from the code by the test `the_reference_page_is_what_the_code_says`; with `LESTRADE_WRITE_DOCS=1` it writes this\n\
          page.\n",
         Api::ALL.len(),

@@ -32,7 +32,7 @@ fn filters_are_tagged_by_their_arn_in_the_path() {
     let rule = json!({"name": "n", "action": "NONE", "filterCriteria": {}});
     let arn = lab.ask("/filters/create", rule)["arn"].as_str().unwrap().to_owned();
     let path = format!("/tags/{}", lestrade_wire::uri::encode(&arn));
-    let tags = || serde_json::from_slice::<Value>(&lab.send("reader", "GET", &path, "").body).unwrap();
+    let tags = || serde_json::from_slice::<Value>(&lab.send("viewer", "GET", &path, "").body).unwrap();
     assert_eq!(tags(), json!({"tags": {}}));
     lab.ask(&path, json!({"tags": {"a": "1", "b": "2", "c": "3"}}));
     assert_eq!(lab.send("admin", "DELETE", &format!("{path}?tagKeys=a&tagKeys=b"), "").status, 200);
