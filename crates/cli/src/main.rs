@@ -56,6 +56,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Completions { shell } => commands::manual::completions(shell),
         Command::Man => commands::manual::page(),
         Command::Db(db) => commands::db::run(&settings, speech, &db.what),
+        Command::Keys(keys) => commands::keys::run(&settings, &keys.what),
         Command::Serve(serve) => commands::serve::run(&settings, &serve),
         Command::Config(config) => commands::config::run(&settings, &config.what),
     }

@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Db(Db),
     /// Never stops watching.
     Serve(Serve),
+    /// Keys with which AWS's clients ask the server: give out, look at, revoke.
+    Keys(Keys),
     /// The configuration in force.
     Config(ConfigArgs),
     /// Prints a script that completes commands in a shell.
@@ -310,6 +312,34 @@ pub(crate) enum DbWhat {
     Search {
         /// The text, in any case.
         text: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keys {
+    #[command(subcommand)]
+    pub(crate) what: KeysWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysWhat {
+    /// Gives out a key, and prints it for the shell. The secret is shown this once.
+    Create {
+        /// Its holder's name.
+        name: String,
+        /// What the holder may do: viewer, triager, operator, admin.
+        #[arg(long, value_name = "ROLE", default_value = "viewer")]
+        role: String,
+        /// The account that the key is for; without it the configured one.
+        #[arg(long, value_name = "ACCOUNT")]
+        account: Option<String>,
+    },
+    /// The keys that were given out, without their secrets.
+    List,
+    /// Revokes a key, at once.
+    Revoke {
+        /// Its id.
+        id: String,
     },
 }
 

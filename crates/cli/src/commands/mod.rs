@@ -11,6 +11,7 @@ mod feeds;
 mod gates;
 mod generations;
 mod judgement;
+pub(crate) mod keys;
 mod lookup;
 pub(crate) mod manual;
 mod render;

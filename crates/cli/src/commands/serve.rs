@@ -54,7 +54,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     let core = Arc::new(Core::open(store, library, Arc::new(SystemClock), token_key).map_err(|error| server_failure(&error))?);
     core.enforce_suppressions(std::slice::from_ref(&scope))
         .map_err(|error| Failure::new("E0321", Exit::Input, "a stored filter cannot be read").cause(error))?;
-    let keys = keys(&state.join("aws-credentials"), &scope).map_err(io)?;
+    let keys = (keys(&state.join("aws-credentials"), &scope).map_err(io)?, super::keys::key_file(&state).map_err(io)?);
 
     let mut reconcilers = Reconcilers::default();
     let hub = Arc::new(Hub::new(Arc::clone(&core), what_is_sent(settings, &scope)));
@@ -132,7 +132,7 @@ fn loopback(text: &str) -> Result<SocketAddr, Failure> {
         .try_("--set listen=127.0.0.1:8780      # and a TLS proxy in front of it"))
 }
 
-fn scope(settings: &Settings) -> Result<Scope, Failure> {
+pub(crate) fn scope(settings: &Settings) -> Result<Scope, Failure> {
     let text = |name| settings.text(name).unwrap_or_default();
     Scope::new(text("partition"), text("account"), text("region")).map_err(|error| Failure::new("E0213", Exit::Usage, error.to_string()))
 }
@@ -186,7 +186,7 @@ fn api_token(path: &Path) -> std::io::Result<String> {
 }
 
 /// 32 random bytes that stay the same from start to start.
-fn secret_bytes(path: &Path) -> std::io::Result<[u8; 32]> {
+pub(crate) fn secret_bytes(path: &Path) -> std::io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     match File::open(path) {
         Ok(mut file) => file.read_exact(&mut bytes)?,

@@ -98,6 +98,11 @@ impl Serving {
         Ok(Self { server, endpoint, credentials })
     }
 
+    /// Where it listens.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
     /// Ends the server as a power cut would.
     pub(crate) fn kill(mut self) {
         self.server.kill();

@@ -7,6 +7,7 @@ mod exposure;
 mod feeds;
 mod formats;
 mod hostile;
+mod keys;
 mod lab;
 mod matching;
 mod rules;

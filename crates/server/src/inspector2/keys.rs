@@ -92,3 +92,10 @@ impl KeyStore for HashMap<String, Key> {
         self.get(access_key).cloned()
     }
 }
+
+/// The keys of the first, then those of the second.
+impl<A: KeyStore, B: KeyStore> KeyStore for (A, B) {
+    fn find(&self, access_key: &str) -> Option<Key> {
+        self.0.find(access_key).or_else(|| self.1.find(access_key))
+    }
+}

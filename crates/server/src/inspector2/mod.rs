@@ -24,6 +24,7 @@ mod finding;
 mod findings;
 mod front;
 mod identity;
+mod key_file;
 mod keys;
 mod limits;
 mod members;
@@ -37,6 +38,7 @@ pub use backend::{AggregateRow, Backend, BackendError};
 pub use criteria::criteria;
 pub use filters::suppressions;
 pub use front::{Front, router};
+pub use key_file::{IssuedKey, KeyFile, KeyFileError};
 pub use keys::{Key, KeyStore, Principal, Role};
 
 #[cfg(test)]

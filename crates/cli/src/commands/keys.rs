@@ -1,0 +1,60 @@
+//! `lestrade keys`: who may ask the server in AWS's words.
+
+use super::serve::{scope, secret_bytes};
+use crate::args::KeysWhat;
+use crate::clock::SystemClock;
+use crate::config::Settings;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+use lestrade_model::{Clock, Scope};
+use lestrade_report::printable;
+use lestrade_server::inspector2::{KeyFile, KeyFileError, Role};
+use std::fmt::Write;
+use std::path::Path;
+
+/// The keys of a state folder.
+pub(crate) fn key_file(state: &Path) -> std::io::Result<KeyFile> {
+    Ok(KeyFile::new(state.join("keys.json"), secret_bytes(&state.join("keys.secret"))?))
+}
+
+pub(crate) fn run(settings: &Settings, what: &KeysWhat) -> Result<Exit, Failure> {
+    let state = settings.path("state-dir");
+    let io = |error: std::io::Error| {
+        Failure::new("E0320", Exit::Input, format!("the state in '{}' cannot be kept", state.display())).cause(error)
+    };
+    let unusable = |error: KeyFileError| Failure::new("E0325", Exit::Input, "the keys cannot be read or kept").cause(error);
+    std::fs::create_dir_all(&state).map_err(io)?;
+    let keys = key_file(&state).map_err(io)?;
+    let mut out = String::new();
+    match what {
+        KeysWhat::Create { name, role, account } => {
+            let home = scope(settings)?;
+            let account = account.as_deref().unwrap_or(&home.account);
+            let scope = Scope::new(&home.partition, account, &home.region)
+                .map_err(|error| Failure::new("E0213", Exit::Usage, error.to_string()))?;
+            let role = Role::named(role).ok_or_else(|| {
+                Failure::new("E0216", Exit::Usage, format!("'{}' is no role", printable(role))).try_("--role viewer|triager|operator|admin")
+            })?;
+            let (id, secret) = keys.create(name, role, scope, SystemClock.now()).map_err(unusable)?;
+            // Writing to a string does not fail.
+            let _ = write!(out, "export AWS_ACCESS_KEY_ID={id}\nexport AWS_SECRET_ACCESS_KEY={secret}\n");
+        }
+        KeysWhat::List => {
+            for key in keys.list().map_err(unusable)? {
+                let (name, created) = (printable(&key.name), key.created);
+                let _ = writeln!(out, "{}  {:8}  {}  {}  {created}  {name}", key.id, key.role, key.scope.account, key.scope.region);
+            }
+        }
+        KeysWhat::Revoke { id } => {
+            if !keys.revoke(id).map_err(unusable)? {
+                return Err(
+                    Failure::new("E0326", Exit::Input, format!("no key {} was given out", printable(id))).try_("lestrade keys list")
+                );
+            }
+            let _ = writeln!(out, "{} is revoked", printable(id));
+        }
+    }
+    output::write(None, &out)?;
+    Ok(Exit::Ok)
+}
