@@ -348,6 +348,9 @@ pub(crate) struct Serve {
     /// Watches this registry: `host[:port]`. May be given several times.
     #[arg(long, value_name = "HOST")]
     pub(crate) registry: Vec<String>,
+    /// Listens where others can reach it, because a proxy that speaks TLS is in front of it.
+    #[arg(long)]
+    pub(crate) behind_proxy: bool,
 }
 
 #[derive(Debug, Args)]

@@ -35,7 +35,7 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 
 pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failure> {
     start_logging();
-    let address = loopback(settings.text("listen").unwrap_or_default())?;
+    let address = listen_address(settings.text("listen").unwrap_or_default(), arguments.behind_proxy)?;
     let scope = scope(settings)?;
     let state = settings.path("state-dir");
     let io = |error: std::io::Error| {
@@ -119,17 +119,17 @@ async fn stopped() {
     tracing::info!("stopping");
 }
 
-/// An address to listen on. As long as there is no TLS, it is one of this machine alone.
-fn loopback(text: &str) -> Result<SocketAddr, Failure> {
+/// An address to listen on. As long as there is no TLS, it is one of this machine alone, unless a proxy speaks it.
+fn listen_address(text: &str, behind_proxy: bool) -> Result<SocketAddr, Failure> {
     let address = text.to_socket_addrs().ok().and_then(|mut all| all.next());
     let address = address.ok_or_else(|| {
         Failure::new("E0211", Exit::Usage, format!("'{text}' is not an address to listen on")).try_("--set listen=127.0.0.1:8780")
     })?;
-    if address.ip().is_loopback() {
+    if behind_proxy || address.ip().is_loopback() {
         return Ok(address);
     }
     Err(Failure::new("E0212", Exit::Usage, format!("{address} can be reached from elsewhere, and there is no TLS yet"))
-        .try_("--set listen=127.0.0.1:8780      # and a TLS proxy in front of it"))
+        .try_("--set listen=127.0.0.1:8780      # or --behind-proxy, with a proxy in front of it that speaks TLS"))
 }
 
 pub(crate) fn scope(settings: &Settings) -> Result<Scope, Failure> {
@@ -250,5 +250,18 @@ fn server_failure(error: &ServerError) -> Failure {
         ServerError::Advisories(error) => intelligence_failure(error),
         ServerError::Store(error) => store_failure(error),
         other => Failure::new("E0324", Exit::Input, "the state cannot be loaded").cause(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listen_address;
+
+    #[test]
+    fn what_others_can_reach_wants_a_proxy() {
+        assert!(listen_address("127.0.0.1:0", false).is_ok() && listen_address("[::1]:0", false).is_ok());
+        assert!(listen_address("0.0.0.0:0", false).is_err() && listen_address("[::]:0", false).is_err());
+        assert!(listen_address("0.0.0.0:0", true).is_ok());
+        assert!(listen_address("nowhere", true).is_err());
     }
 }
