@@ -60,7 +60,7 @@ impl Importer {
     /// When the index is corrupt.
     pub fn on_top_of<B: AsRef<[u8]>>(index: &AdvisoryIndex<B>, now: Timestamp) -> Result<Self, AdvisoriesError> {
         let mut importer = Self::new(now);
-        importer.generation = index.manifest().generation + 1;
+        importer.generation = index.manifest().generation.saturating_add(1);
         importer.feeds = index.manifest().feeds.iter().map(|feed| (feed.feed.clone(), feed.imported_at)).collect();
         for advisory in index.advisories()? {
             let advisory = advisory?;
@@ -68,6 +68,12 @@ impl Importer {
         }
         importer.exploitation = index.exploitations()?.collect::<Result<_, _>>()?;
         Ok(importer)
+    }
+
+    /// Raises the number of the generation above one that was given out.
+    pub(crate) fn numbered_after(mut self, highest: u64) -> Self {
+        self.generation = self.generation.max(highest.saturating_add(1));
+        self
     }
 
     /// Brings in every record under a path.

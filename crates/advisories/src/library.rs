@@ -3,14 +3,15 @@
 //! ```text
 //! <folder>/current           the name of the generation in force
 //! <folder>/<hash>.index      generations, by the hash of their bytes; the last three are kept
+//! <folder>/numbered          the highest number that a generation ever had
 //! ```
 //!
 //! A generation is written to a temporary file, synced, renamed to its name, and only then named in `current`, which is itself
 //! replaced by rename: a crash leaves either the old or the new one in force.
 
-use crate::AdvisoriesError;
+use crate::{AdvisoriesError, Importer};
 use lestrade_matching::{AdvisoryIndex, IndexError};
-use lestrade_model::Hash;
+use lestrade_model::{Hash, Timestamp};
 use lestrade_sys::MappedFile;
 use std::fmt;
 use std::fs::{self, File};
@@ -19,6 +20,8 @@ use std::path::{Path, PathBuf};
 
 /// The file in which updates keep how far each feed is.
 pub(crate) const FEED_MEMORY: &str = "feeds.json";
+/// The file of the highest number, which outlives generations that are removed, damaged or of another version.
+const NUMBERED: &str = "numbered";
 /// How many generations are kept.
 const KEPT: usize = 3;
 
@@ -129,6 +132,36 @@ impl Library {
         Ok(kept)
     }
 
+    /// The generation in force, if there is one, and the beginning of the next on top of it. Its number is one that none had before,
+    /// also after going back.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or the generation in force is damaged.
+    pub fn next(&self, now: Timestamp) -> Result<(Option<OpenIndex>, Importer), AdvisoriesError> {
+        let current = match self.open_current() {
+            Ok((_, index)) => Some(index),
+            Err(AdvisoriesError::NoGeneration) => None,
+            Err(error) => return Err(error),
+        };
+        let importer = match &current {
+            Some(index) => {
+                index.verify()?;
+                Importer::on_top_of(index, now)?
+            }
+            None => Importer::new(now),
+        };
+        let importer = importer.numbered_after(self.highest_number()?);
+        Ok((current, importer))
+    }
+
+    /// The highest number that a generation ever had; 0 before the first.
+    fn highest_number(&self) -> Result<u64, AdvisoriesError> {
+        // What cannot be read of the file is made up for by the generations themselves.
+        let noted = fs::read_to_string(self.folder.join(NUMBERED)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        let kept = self.generations()?.first().map_or(0, |(_, index)| index.manifest().generation);
+        Ok(kept.max(noted))
+    }
+
     /// Puts a generation in force that is kept, and forgets how far feeds were: what they bring next is judged anew.
     ///
     /// # Errors
@@ -149,9 +182,12 @@ impl Library {
     /// # Errors
     /// When it cannot be written; the one in force then stays.
     pub fn publish(&self, bytes: &[u8]) -> Result<GenerationId, AdvisoriesError> {
-        AdvisoryIndex::open(bytes)?.verify()?;
+        let index = AdvisoryIndex::open(bytes)?;
+        index.verify()?;
         fs::create_dir_all(&self.folder).map_err(AdvisoriesError::io("create", &self.folder))?;
         let id = GenerationId(Hash::of(bytes).to_string());
+        let highest = self.highest_number()?.max(index.manifest().generation);
+        self.write(&self.folder.join(NUMBERED), format!("{highest}\n").as_bytes())?;
         self.write(&self.file(&id), bytes)?;
         self.write(&self.folder.join("current"), format!("{id}\n").as_bytes())?;
         self.prune(&id);

@@ -111,25 +111,14 @@ impl<'a> Updater<'a> {
     pub fn run(mut self, feeds: &[Feed], progress: &dyn UpdateProgress) -> Result<UpdateReport, AdvisoriesError> {
         let downloads = self.library.folder().join("downloads");
         std::fs::create_dir_all(&downloads).map_err(AdvisoriesError::io("create", &downloads))?;
-        let older = match self.library.open_current() {
-            Ok((_, index)) => Some(index),
-            Err(AdvisoriesError::NoGeneration) => {
-                // Without a state there is nothing that could be as it was.
-                self.memory.clear();
-                None
-            }
-            Err(error) => return Err(error),
-        };
+        let (older, mut importer) = self.library.next(self.now)?;
+        if older.is_none() {
+            // Without a state there is nothing that could be as it was.
+            self.memory.clear();
+        }
         let results = self.fetch_all(feeds, &downloads, progress);
 
         let mut report = UpdateReport::default();
-        let mut importer = match &older {
-            Some(index) => {
-                index.verify()?;
-                Importer::on_top_of(index, self.now)?
-            }
-            None => Importer::new(self.now),
-        };
         let mut changed = false;
         for (feed, result) in feeds.iter().zip(results) {
             let outcome = match result {

@@ -17,10 +17,7 @@ fn now() -> Timestamp {
 }
 
 fn import(library: &Library, path: &Path) -> lestrade_advisories::ImportSummary {
-    let mut importer = match library.open_current() {
-        Ok((_, index)) => Importer::on_top_of(&index, now()).unwrap(),
-        Err(_) => Importer::new(now()),
-    };
+    let (_, mut importer) = library.next(now()).unwrap();
     importer.import(path).unwrap();
     let (bytes, summary) = importer.finish().unwrap();
     library.publish(&bytes).unwrap();
@@ -122,6 +119,27 @@ fn three_generations_are_kept_and_a_damaged_one_is_noticed() {
     let current = library.current().unwrap().unwrap();
     std::fs::write(folder.path().join(format!("{current}.index")), b"LESTRADX and then nothing").unwrap();
     assert!(library.open_current().is_err());
+}
+
+#[test]
+fn a_number_is_never_given_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::new(folder.path().join("db"));
+    let file = folder.path().join("r.json");
+    let publish = |number: u64| {
+        std::fs::write(&file, RECORD.replace("2.0.0", &format!("2.0.{number}"))).unwrap();
+        import(&library, &file);
+        library.open_current().unwrap().1.manifest().generation
+    };
+    assert_eq!([publish(1), publish(2), publish(3)], [1, 2, 3]);
+    library.put_in_force(&library.generations().unwrap().last().unwrap().0).unwrap();
+    assert_eq!(publish(4), 4, "after going back to 1");
+
+    for (id, _) in library.generations().unwrap() {
+        std::fs::write(library.folder().join(format!("{id}.index")), "damaged").unwrap();
+    }
+    std::fs::remove_file(library.folder().join("current")).unwrap();
+    assert_eq!(publish(5), 5, "after all generations are lost");
 }
 
 /// Real records of every feed that is laid out: all are read, and what is not is said.

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::input::unreadable;
 use crate::output::{self, Speech};
-use lestrade_advisories::{AdvisoriesError, Importer, Library};
+use lestrade_advisories::Library;
 use lestrade_model::Clock;
 use lestrade_report::printable;
 use std::fmt::Write;
@@ -35,19 +35,7 @@ fn import(library: &Library, paths: &[PathBuf]) -> Result<Exit, Failure> {
     for path in paths {
         std::fs::metadata(path).map_err(|error| unreadable(path, error))?;
     }
-    let now = SystemClock.now();
-    let older = match library.open_current() {
-        Ok((_, index)) => Some(index),
-        Err(AdvisoriesError::NoGeneration) => None,
-        Err(error) => return Err(failed(error)),
-    };
-    let mut importer = match &older {
-        Some(index) => {
-            index.verify().map_err(failed)?;
-            Importer::on_top_of(index, now).map_err(failed)?
-        }
-        None => Importer::new(now),
-    };
+    let (older, mut importer) = library.next(SystemClock.now()).map_err(failed)?;
     for path in paths {
         importer.import(path).map_err(failed)?;
     }
