@@ -24,6 +24,8 @@ pub enum Syntax {
     Csv,
     /// XML.
     Xml,
+    /// Text of a form of its own.
+    Text,
 }
 
 /// A document and where it came from.
@@ -50,8 +52,8 @@ pub struct Leftovers {
 }
 
 impl Documents {
-    /// Calls `each` with every JSON, YAML, TOML, CSV and XML document under `path`: a file, a folder, a zip or a tar of those, any
-    /// of them also compressed by gzip, bzip2, xz or Zstandard.
+    /// Calls `each` with every JSON, YAML, TOML, CSV and XML document, and the text files of trackers, under `path`: a file, a
+    /// folder, a zip or a tar of those, any of them also compressed by gzip, bzip2, xz or Zstandard.
     ///
     /// # Errors
     /// When the path cannot be read, or is an archive that is broken. Of a folder the files that can be read are.
@@ -106,6 +108,9 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), 
 }
 
 fn syntax_of(name: &str) -> Option<Syntax> {
+    if is_trackers(name) {
+        return Some(Syntax::Text);
+    }
     Some(match name.to_ascii_lowercase().rsplit_once('.')?.1 {
         "json" => Syntax::Json,
         "yaml" | "yml" => Syntax::Yaml,
@@ -114,6 +119,12 @@ fn syntax_of(name: &str) -> Option<Syntax> {
         "xml" => Syntax::Xml,
         _ => return None,
     })
+}
+
+/// Whether a file without an ending that says so is one of a tracker's: Debian's lists, and Ubuntu's files named by a CVE.
+fn is_trackers(name: &str) -> bool {
+    let base = name.rsplit(['/', '!']).next().unwrap_or_default();
+    base == "list" || base.ends_with(".list") || (base.starts_with("CVE-") && !base.contains('.'))
 }
 
 /// Reads one file; answers whether its name is one that we read.

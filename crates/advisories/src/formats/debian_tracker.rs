@@ -13,6 +13,10 @@ use std::collections::BTreeMap;
 const FEED: &str = "debian-tracker";
 
 const RELEASES: &[(&str, &str)] = &[
+    ("sarge", "3.1"),
+    ("etch", "4"),
+    ("lenny", "5"),
+    ("squeeze", "6"),
     ("wheezy", "7"),
     ("jessie", "8"),
     ("stretch", "9"),
@@ -42,6 +46,11 @@ struct Release {
     nodsa: Option<String>,
     #[serde(default)]
     nodsa_reason: Option<String>,
+}
+
+/// The number of a release by its code name.
+pub(super) fn release_number(name: &str) -> Option<&'static str> {
+    RELEASES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
 }
 
 pub(super) struct DebianTracker;
@@ -132,7 +141,7 @@ fn empty(id: &str, description: &str) -> Advisory {
 }
 
 fn affected(source: &str, release_name: &str, release: &Release) -> Option<Affected> {
-    let (_, number) = RELEASES.iter().find(|(name, _)| *name == release_name)?;
+    let number = release_number(release_name)?;
     let mut events = vec![Event::Introduced("0".into())];
     let unfixed = match (release.status.as_str(), release.fixed_version.as_deref()) {
         ("resolved", Some("0")) => return None,

@@ -3,6 +3,7 @@
 mod bottlerocket;
 mod csaf;
 mod cve5;
+mod debian_lists;
 mod debian_tracker;
 mod exploitation;
 mod friends_of_php;
@@ -13,6 +14,7 @@ mod photon;
 mod rubysec;
 mod secdb;
 mod ubuntu;
+mod uct;
 mod updateinfo;
 mod xml;
 
@@ -37,6 +39,8 @@ pub(crate) enum Parsed<'a> {
     List(Vec<Value>),
     /// Lines of values between commas.
     Lines(&'a str),
+    /// Text of a form of its own.
+    Text(&'a str),
     /// XML, by the name of its root element.
     Xml(String, &'a str),
 }
@@ -86,6 +90,8 @@ const FORMATS: &[&dyn Format] = &[
     &friends_of_php::FriendsOfPhp,
     &updateinfo::UpdateInfo,
     &oval::Oval,
+    &debian_lists::DebianLists,
+    &uct::Uct,
     // Its shape is the loosest, so it is asked last.
     &debian_tracker::DebianTracker,
 ];
@@ -100,6 +106,7 @@ pub(crate) fn read(name: &str, syntax: Syntax, text: &str) -> Brought {
     };
     let parsed = match syntax {
         Syntax::Csv => Ok(Parsed::Lines(text)),
+        Syntax::Text => Ok(Parsed::Text(text)),
         Syntax::Json => value(serde_json::from_str(text).map_err(|error| error.to_string())),
         Syntax::Yaml => value(serde_saphyr::from_str(text).map_err(|error| error.to_string())),
         Syntax::Toml => value(toml::from_str(text).map_err(|error| error.message().to_owned())),
