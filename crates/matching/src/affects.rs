@@ -43,13 +43,13 @@ pub const fn comparable(component: &Component) -> bool {
 /// The package must be the one that the entry names: same family, a release that it covers, same name (the source package's
 /// where the family's advisories name those). A version is affected when it is in any range or in the list of versions. A
 /// language package that belongs to an operating system's package is answered for by the distributor and never by its upstream.
-/// Streams of a module are packages apart, though they share a name.
+/// Streams of a module are packages apart, though they share a name, and so are the flavours of Oracle's builds.
 #[must_use]
 pub fn affects(affected: &Affected, component: &Component) -> Option<Verdict> {
     if !affected.ecosystem.covers(&component.ecosystem) || !is_named(affected, component) || component.os_owned {
         return None;
     }
-    if !same_module(affected, component) {
+    if !same_module(affected, component) || !same_flavour(affected, component) {
         return None;
     }
     let version = component.advised_version();
@@ -105,6 +105,20 @@ fn same_module(affected: &Affected, component: &Component) -> bool {
             fixes.peek().is_none() || fixes.any(|of_module| of_module == modular)
         }
     }
+}
+
+/// Whether entry and component are of one flavour of Oracle's builds. Those that are patched while they run (`.ksplice1`) and those
+/// that are certified (`_fips`) have epochs of their own: against the fix of another flavour every build would look too old.
+fn same_flavour(affected: &Affected, component: &Component) -> bool {
+    if component.ecosystem.family != Family::Oracle {
+        return true;
+    }
+    let flavour = |version: &str| [".ksplice", "_fips"].map(|flavour| version.contains(flavour));
+    let mut fixes = affected.ranges.iter().flat_map(|range| &range.events).filter_map(|event| match event {
+        Event::Fixed(version) => Some(flavour(version)),
+        _ => None,
+    });
+    fixes.all(|fix| fix == flavour(&component.version))
 }
 
 /// Whether the list of versions names this one: verbatim, and for Python also in another spelling (PEP 440 normalisation).

@@ -174,23 +174,22 @@ impl Advisory {
 
     /// The vulnerabilities that this advisory is about, by their best-known ids.
     ///
-    /// A record that is one vulnerability answers one id: the CVE among id and aliases, else a GHSA, else its own id (the
-    /// smallest of several of a kind, so that every record of an alias group answers the same). A distributor's advisory that
-    /// names no alias but several upstream ids answers each of them.
+    /// Every CVE among id and aliases: some records take several into one, and some were given those of a whole chain of aliases;
+    /// to join them would lose all but one. Without any, a distributor's advisory answers each CVE among its upstream ids, and
+    /// others answer one id: the smallest GHSA, so that every record of an alias group answers the same, or their own.
     #[must_use]
     pub fn vulnerabilities(&self) -> Vec<&str> {
-        let own = std::iter::once(self.key.id.as_str()).chain(self.aliases.iter().map(String::as_str));
-        let best = |prefix: &str| own.clone().filter(|id| id.starts_with(prefix)).min();
-        if let Some(cve) = best("CVE-") {
-            return vec![cve];
+        let own: Vec<&str> = std::iter::once(&self.key.id).chain(&self.aliases).map(String::as_str).collect();
+        let upstream: Vec<&str> = self.upstream.iter().map(String::as_str).collect();
+        for ids in [&own, &upstream] {
+            let mut cves: Vec<&str> = ids.iter().copied().filter(|id| id.starts_with("CVE-")).collect();
+            if !cves.is_empty() {
+                cves.sort_unstable();
+                cves.dedup();
+                return cves;
+            }
         }
-        let mut upstream: Vec<&str> = self.upstream.iter().map(String::as_str).filter(|id| id.starts_with("CVE-")).collect();
-        if !upstream.is_empty() {
-            upstream.sort_unstable();
-            upstream.dedup();
-            return upstream;
-        }
-        vec![best("GHSA-").unwrap_or(&self.key.id)]
+        vec![own.into_iter().filter(|id| id.starts_with("GHSA-")).min().unwrap_or(&self.key.id)]
     }
 
     /// Whether it may be matched at all: withdrawn records are history.
@@ -221,6 +220,7 @@ mod tests {
         assert_eq!(advisory("GHSA-b", &["PYSEC-1", "CVE-2024-1"], &[]).vulnerabilities(), ["CVE-2024-1"]);
         assert_eq!(advisory("PYSEC-1", &["GHSA-b"], &[]).vulnerabilities(), ["GHSA-b"]);
         assert_eq!(advisory("RUSTSEC-1", &[], &[]).vulnerabilities(), ["RUSTSEC-1"]);
+        assert_eq!(advisory("RUSTSEC-1", &["CVE-2024-2", "CVE-2024-1", "GHSA-b"], &[]).vulnerabilities(), ["CVE-2024-1", "CVE-2024-2"]);
     }
 
     #[test]

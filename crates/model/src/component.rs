@@ -1,6 +1,6 @@
 //! An installed piece of software, as matching sees it.
 
-use crate::{Ecosystem, Hash};
+use crate::{Ecosystem, Family, Hash};
 use serde::{Deserialize, Serialize};
 
 /// The source package from which a binary package was built.
@@ -77,11 +77,14 @@ impl Component {
         (source.name != self.name).then_some(source.name.as_str())
     }
 
-    /// The version that advisories of this ecosystem are compared with.
+    /// The version that advisories of this ecosystem are compared with; empty where nobody knows it.
     #[must_use]
     pub fn advised_version(&self) -> &str {
         match &self.source {
             Some(source) if self.ecosystem.family.judges_source() => &source.version,
+            // The toolchain calls itself `go1.21.3`, and what was built from a folder `(devel)`.
+            _ if self.ecosystem.family == Family::Go && self.version == "(devel)" => "",
+            _ if self.ecosystem.family == Family::Go => self.version.strip_prefix("go").unwrap_or(&self.version),
             _ => &self.version,
         }
     }

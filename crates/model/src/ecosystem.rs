@@ -145,7 +145,10 @@ impl Family {
     fn plain_release<'a>(&self, release: &'a str) -> &'a str {
         match self {
             Self::Ubuntu => release.strip_suffix(":LTS").unwrap_or(release),
-            Self::RedHat => release.strip_prefix("enterprise_linux:").map_or(release, |rest| rest.split(':').next().unwrap_or(rest)),
+            Self::RedHat => {
+                let product = release.strip_prefix("enterprise_linux:").unwrap_or(release);
+                product.split_once("::").map_or(product, |(product, _)| product)
+            }
             Self::Suse => service_pack(release),
             _ => release,
         }
@@ -293,6 +296,7 @@ mod tests {
         assert!(!eco("Ubuntu:Pro:22.04:LTS").covers(&eco("Ubuntu:22.04")));
         assert!(eco("Red Hat:enterprise_linux:9::baseos").covers(&eco("Red Hat:9")));
         assert!(!eco("Red Hat:rhel_eus:9.2::baseos").covers(&eco("Red Hat:9")));
+        assert!(eco("Red Hat:rhel_eus:9.2::baseos").covers(&eco("Red Hat:rhel_eus:9.2::appstream")));
     }
 
     #[test]

@@ -220,6 +220,10 @@ fn is_modular(ranges: &[Range]) -> bool {
 
 fn entry(record: AffectedRecord, module: Option<&str>) -> Option<Affected> {
     let package = record.package?;
+    // RustSec also tells of crates that are unmaintained, unsound or notable: none of these is a vulnerability.
+    if record.database_specific.as_ref().is_some_and(|specific| text_at(specific, "informational").is_some()) {
+        return None;
+    }
     let ecosystem: Ecosystem = package.ecosystem.parse().ok()?;
     let name = ecosystem.family.normalise(package.name.trim()).into_owned();
     let mut ranges: Vec<Range> = record.ranges.into_iter().flatten().filter_map(range).collect();
@@ -227,6 +231,9 @@ fn entry(record: AffectedRecord, module: Option<&str>) -> Option<Affected> {
         close_with(&mut ranges, &last);
     }
     let specific = record.ecosystem_specific.unwrap_or(Value::Null);
+    if let Some(custom) = specific.get("custom_ranges") {
+        use_custom(&mut ranges, custom);
+    }
     Some(Affected {
         ecosystem,
         name,
@@ -248,6 +255,19 @@ fn close_with(ranges: &mut [Range], last: &str) {
             range.events.push(Event::Fixed(version.trim().to_owned()));
         }
     }
+}
+
+/// Go's machine-made records keep versions that are none of the module's, as Go counts them, beside a range that they leave open
+/// altogether. They are those that were released; only a module without any (`v0.0.0-…`) may be of each.
+fn use_custom(ranges: &mut Vec<Range>, custom: &Value) {
+    let Ok(custom) = Vec::<RangeRecord>::deserialize(custom) else { return };
+    let begins = Event::Introduced("0".into());
+    let open = |range: &Range| range.events == [begins.clone()];
+    if ranges.iter().any(open) {
+        ranges.retain(|range| !open(range));
+        ranges.push(Range { kind: RangeKind::Semver, events: vec![begins, Event::Limit("0.0.0".into())] });
+    }
+    ranges.extend(custom.into_iter().filter_map(range));
 }
 
 /// Ranges of commits say nothing about versions.

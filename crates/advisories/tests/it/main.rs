@@ -3,6 +3,7 @@
 
 mod labels;
 mod routes;
+mod traps;
 mod update;
 
 use lestrade_advisories::{Documents, Importer, Library};
