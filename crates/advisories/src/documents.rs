@@ -121,10 +121,11 @@ fn syntax_of(name: &str) -> Option<Syntax> {
     })
 }
 
-/// Whether a file without an ending that says so is one of a tracker's: Debian's lists, and Ubuntu's files named by a CVE.
+/// Whether a file is a tracker's text by its name: Debian's lists, Ubuntu's files named by a CVE, Haskell's advisories.
 fn is_trackers(name: &str) -> bool {
     let base = name.rsplit(['/', '!']).next().unwrap_or_default();
-    base == "list" || base.ends_with(".list") || (base.starts_with("CVE-") && !base.contains('.'))
+    let is_list = base == "list" || base.ends_with(".list");
+    is_list || (base.starts_with("CVE-") && !base.contains('.')) || (base.starts_with("HSEC-") && base.ends_with(".md"))
 }
 
 /// Reads one file; answers whether its name is one that we read.

@@ -1,5 +1,6 @@
 //! The formats that feeds come in: one file for each, behind one trait. A document says by its own content which it is of.
 
+mod bodhi;
 mod bottlerocket;
 mod csaf;
 mod cve5;
@@ -7,10 +8,13 @@ mod debian_lists;
 mod debian_tracker;
 mod exploitation;
 mod friends_of_php;
+mod hsec;
+mod nodejs;
 mod nvd;
 mod osv;
 mod oval;
 mod photon;
+mod retirejs;
 mod rubysec;
 mod secdb;
 mod ubuntu;
@@ -77,6 +81,8 @@ pub(crate) trait Format: Sync {
 }
 
 const FORMATS: &[&dyn Format] = &[
+    // Their ids are no OSV records'.
+    &nodejs::NodeJs,
     &osv::Osv,
     &secdb::Secdb,
     &exploitation::Epss,
@@ -91,6 +97,9 @@ const FORMATS: &[&dyn Format] = &[
     &updateinfo::UpdateInfo,
     &oval::Oval,
     &debian_lists::DebianLists,
+    &hsec::Hsec,
+    &bodhi::Bodhi,
+    &retirejs::RetireJs,
     &uct::Uct,
     // Its shape is the loosest, so it is asked last.
     &debian_tracker::DebianTracker,
