@@ -56,14 +56,24 @@ struct State {
     uncertain: [bool; 2],
 }
 
-/// A message that is ready, and where in the lane it stands.
+/// Where in its lane a message stands that is ready.
 struct Step {
-    message: Message,
     group: u64,
     item: Item,
     happened: Timestamp,
     /// The cursor when it is the next one.
     before: Cursor,
+}
+
+/// What is ready to be sent of a lane.
+struct Gathered {
+    steps: Vec<Step>,
+    /// The message of each step.
+    messages: Vec<Message>,
+    /// Letters for messages that cannot be made.
+    put: Vec<Letter>,
+    /// The cursor behind all that was looked at.
+    end: Cursor,
 }
 
 /// What a slice of a lane came to.
@@ -170,7 +180,7 @@ impl Deliver {
         if self.window.1.is_empty() {
             return Ok(Slice::Empty);
         }
-        let (mut steps, mut put, end) = self.gather(state, start);
+        let Gathered { mut steps, mut messages, mut put, end } = self.gather(state, start);
         if steps.is_empty() {
             *state.delivery.cursor(lane) = end;
             self.settle(state, &put, &[])?;
@@ -181,6 +191,7 @@ impl Deliver {
         if let Some(bucket) = &mut self.bucket {
             match bucket.take(steps.len(), now) {
                 Ok(allowed) => {
+                    messages.truncate(allowed);
                     if let Some(first_held) = steps.drain(allowed..).next() {
                         end = first_held.before;
                     }
@@ -194,17 +205,15 @@ impl Deliver {
         }
         let first = Cursor { attempts: start.attempts + 1, ..steps[0].before };
         if !self.target.takes_key() {
-            steps[0].message.repeated = state.uncertain[usize::from(lane == Lane::Ordinary)];
+            messages[0].repeated = state.uncertain[usize::from(lane == Lane::Ordinary)];
             // Ahead of the attempt: should we not come back from it, the next one knows.
             *state.delivery.cursor(lane) = first;
             self.settle(state, &put, &[])?;
             put.clear();
         }
-        let (served, pause) = self.send(&steps, first.attempts, now, &mut put)?;
-        for step in &steps[..served] {
-            if let Some(policy) = self.plan.record.digest {
-                state.digests.sent(&step.message.event, policy, now);
-            }
+        let (served, pause) = self.send(&steps, &messages, first.attempts, now, &mut put)?;
+        if let Some(policy) = self.plan.record.digest {
+            messages[..served].iter().for_each(|message| state.digests.sent(&message.event, policy, now));
         }
         let uncertain = matches!(&pause, Some((_, true)));
         state.uncertain[usize::from(lane == Lane::Ordinary)] = uncertain;
@@ -234,11 +243,10 @@ impl Deliver {
         Ok(())
     }
 
-    /// The next messages, at most a batch of the target's; letters for those that cannot be made; and the cursor behind all that was
-    /// looked at.
-    fn gather(&mut self, state: &mut State, start: Cursor) -> (Vec<Step>, Vec<Letter>, Cursor) {
+    /// The next messages, at most a batch of the target's.
+    fn gather(&mut self, state: &mut State, start: Cursor) -> Gathered {
         let most = self.target.batch().clamp(1, self.batch());
-        let (mut steps, mut put, mut looked_at) = (Vec::new(), Vec::new(), 0);
+        let (mut steps, mut messages, mut put, mut looked_at) = (Vec::new(), Vec::new(), Vec::new(), 0);
         let mut at = Cursor { attempts: 0, ..start };
         let groups = std::mem::take(&mut self.window.1);
         'groups: for group in &groups {
@@ -254,7 +262,8 @@ impl Deliver {
                 match self.prepare(state, group, item) {
                     Prepared::Nothing => {}
                     Prepared::Message(message) => {
-                        steps.push(Step { message, group: group.id, item, happened: group.at, before });
+                        messages.push(message);
+                        steps.push(Step { group: group.id, item, happened: group.at, before });
                     }
                     Prepared::Dead(letter) => put.push(*letter),
                 }
@@ -265,7 +274,7 @@ impl Deliver {
             }
         }
         self.window.1 = groups;
-        (steps, put, at)
+        Gathered { steps, messages, put, end: at }
     }
 
     fn prepare(&mut self, state: &mut State, group: &OutboxGroup, item: Item) -> Prepared {
@@ -300,33 +309,34 @@ impl Deliver {
     fn send(
         &mut self,
         steps: &[Step],
+        messages: &[Message],
         attempts: u32,
         now: Timestamp,
         put: &mut Vec<Letter>,
     ) -> Result<(usize, Option<(Duration, bool)>), ServerError> {
-        let messages: Vec<Message> = steps.iter().map(|step| step.message.clone()).collect();
-        let mut results = self.target.deliver(&messages);
+        let mut results = self.target.deliver(messages);
         results.resize(steps.len(), Err(DeliveryError::retry("no answer")));
         let some_passed = results.iter().any(|result| matches!(result, Ok(()) | Err(DeliveryError::Refused(_))));
         let mut room = SET_ASIDE.saturating_sub(lock(&self.core.store).count_letters(self.target.name(), LetterState::Waiting)?);
-        for (index, (step, result)) in steps.iter().zip(results).enumerate() {
+        for (index, ((step, message), result)) in steps.iter().zip(messages).zip(results).enumerate() {
             let Err(error) = result else { continue };
+            let event = &message.event;
             let (asked, uncertain, refused) = facts(&error);
             let policy = self.plan.record.retry;
             let over = refused || policy.is_over(step.happened, now);
             let tried_enough = some_passed || attempts >= ATTEMPTS_IN_PLACE;
-            let pause = policy.pause(attempts, asked, &step.message.event.id);
+            let pause = policy.pause(attempts, asked, &event.id);
             let set_aside = over || (tried_enough && room > 0);
             if !set_aside {
                 tracing::info!(target_name = self.target.name(), %error, attempts, ?pause, "will be tried again");
                 return Ok((index, Some((pause, uncertain))));
             }
-            let mut note = self.note(&step.message.event, step.group, step.item, step.happened, now, error.to_string());
+            let mut note = self.note(event, step.group, step.item, step.happened, now, error.to_string());
             (note.attempts, note.uncertain) = (attempts, uncertain);
             let state = if over { LetterState::Dead } else { LetterState::Waiting };
             room -= u64::from(!over);
             let due = if over { now } else { after(now, pause) };
-            put.push(Letter { id: step.message.event.id.clone(), state, due, note });
+            put.push(Letter { id: event.id.clone(), state, due, note });
         }
         Ok((steps.len(), None))
     }
