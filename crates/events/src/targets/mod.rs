@@ -1,5 +1,6 @@
 //! One kind of target to a file.
 
+mod chat;
 pub(crate) mod email;
 pub(crate) mod jira;
 pub(crate) mod json_lines;

@@ -1,35 +1,15 @@
-//! Slack, by an incoming webhook. Slack takes no key: a message whose attempt a crash cut off is sent once more, marked as repeated.
+//! Slack, by an incoming webhook.
 
-use crate::egress::unusable;
+use super::chat;
 use crate::headline::Headline;
-use crate::http::{Http, exchange};
-use crate::{DeliveryError, Message, Sent, Surroundings, Target, TargetRecord};
-use serde::Deserialize;
+use crate::{DeliveryError, Message, Surroundings, Target, TargetRecord};
 use serde_json::{Value, json};
-use url::Url;
 
 /// The longest text of a section, by Slack's reference.
 const MAX_SECTION: usize = 2_900;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Options {
-    /// Where the webhook's URL is kept: it is itself the secret.
-    url: String,
-}
-
-struct Slack {
-    name: String,
-    url: Url,
-    http: Http,
-}
-
 pub(crate) fn open(record: &TargetRecord, surroundings: &Surroundings) -> Result<Box<dyn Target>, DeliveryError> {
-    let fault = |reason: String| unusable(&record.name, reason);
-    let options: Options = record.options()?;
-    let url = record.secret("url", &options.url, surroundings)?;
-    let url = surroundings.egress.url(url.expose()).map_err(fault)?;
-    Ok(Box::new(Slack { name: record.name.clone(), url, http: Http::new(surroundings.egress).map_err(fault)? }))
+    chat::open(record, surroundings, body)
 }
 
 /// Slack's three characters: what comes from outside makes no link and calls nobody.
@@ -56,21 +36,6 @@ fn body(message: &Message) -> Value {
         blocks.push(json!({"type": "section", "text": {"type": "mrkdwn", "text": text}}));
     }
     json!({"text": title, "attachments": [{"color": color(&headline), "fallback": title, "blocks": blocks}]})
-}
-
-impl Target for Slack {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn takes_key(&self) -> bool {
-        false
-    }
-
-    fn deliver(&mut self, messages: &[Message]) -> Vec<Sent> {
-        let post = |message: &Message| exchange(self.http.post(self.url.clone(), body(message).to_string()))?.taken();
-        messages.iter().map(post).collect()
-    }
 }
 
 #[cfg(test)]

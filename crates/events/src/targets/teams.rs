@@ -1,36 +1,15 @@
-//! Microsoft Teams, by a workflow that takes adaptive cards. It takes no key: a message whose attempt a crash cut off is sent once
-//! more, marked as repeated.
+//! Microsoft Teams, by a workflow that takes adaptive cards.
 
-use crate::egress::unusable;
+use super::chat;
 use crate::headline::{Headline, line};
-use crate::http::{Http, exchange};
-use crate::{DeliveryError, Message, Sent, Surroundings, Target, TargetRecord};
-use serde::Deserialize;
+use crate::{DeliveryError, Message, Surroundings, Target, TargetRecord};
 use serde_json::{Value, json};
-use url::Url;
 
 /// A card is refused above 28 KB: what is said stays far below.
 const MAX_VALUE: usize = 1_000;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Options {
-    /// Where the workflow's URL is kept: it holds a signature.
-    url: String,
-}
-
-struct Teams {
-    name: String,
-    url: Url,
-    http: Http,
-}
-
 pub(crate) fn open(record: &TargetRecord, surroundings: &Surroundings) -> Result<Box<dyn Target>, DeliveryError> {
-    let fault = |reason: String| unusable(&record.name, reason);
-    let options: Options = record.options()?;
-    let url = record.secret("url", &options.url, surroundings)?;
-    let url = surroundings.egress.url(url.expose()).map_err(fault)?;
-    Ok(Box::new(Teams { name: record.name.clone(), url, http: Http::new(surroundings.egress).map_err(fault)? }))
+    chat::open(record, surroundings, card)
 }
 
 /// Text blocks know a little Markdown: what comes from outside is not to use it.
@@ -71,21 +50,6 @@ fn card(message: &Message) -> Value {
             "body": body,
         },
     }]})
-}
-
-impl Target for Teams {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn takes_key(&self) -> bool {
-        false
-    }
-
-    fn deliver(&mut self, messages: &[Message]) -> Vec<Sent> {
-        let post = |message: &Message| exchange(self.http.post(self.url.clone(), card(message).to_string()))?.taken();
-        messages.iter().map(post).collect()
-    }
 }
 
 #[cfg(test)]
