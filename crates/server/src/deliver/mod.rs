@@ -45,8 +45,8 @@ pub struct Deliver {
     /// Not to be asked before.
     not_before: Timestamp,
     due: Option<Duration>,
-    /// Groups that were read and not served, of one lane.
-    window: (Lane, VecDeque<OutboxGroup>),
+    /// Groups that were read and not served, of each lane.
+    windows: [VecDeque<OutboxGroup>; 2],
 }
 
 struct State {
@@ -110,8 +110,17 @@ impl Deliver {
         }
         let bucket = plan.record.rate.map(TokenBucket::new);
         let not_before = Timestamp::from_millis(i64::MIN);
-        let window = (Lane::Urgent, VecDeque::new());
-        Ok(Self { core, plan, target, renderer: Renderer::new(home), bucket, state: None, not_before, due: None, window })
+        Ok(Self {
+            core,
+            plan,
+            target,
+            renderer: Renderer::new(home),
+            bucket,
+            state: None,
+            not_before,
+            due: None,
+            windows: Default::default(),
+        })
     }
 
     /// Reads how far the target was served, unless that is known, and goes back where somebody asked for that.
@@ -123,7 +132,7 @@ impl Deliver {
         if let Some(state) = known {
             return Ok(state);
         }
-        self.window.1.clear();
+        self.windows = Default::default();
         let mut delivery = store.delivery(self.target.name())?.unwrap_or_default();
         if let Some(done) = back {
             let from = Cursor { done, ..Cursor::default() };
@@ -177,10 +186,10 @@ impl Deliver {
     fn slice(&mut self, state: &mut State, lane: Lane) -> Result<Slice, ServerError> {
         let start = *state.delivery.cursor(lane);
         self.fill(lane, start)?;
-        if self.window.1.is_empty() {
+        if self.windows[index(lane)].is_empty() {
             return Ok(Slice::Empty);
         }
-        let Gathered { mut steps, mut messages, mut put, end } = self.gather(state, start);
+        let Gathered { mut steps, mut messages, mut put, end } = self.gather(state, lane, start);
         if steps.is_empty() {
             *state.delivery.cursor(lane) = end;
             self.settle(state, &put, &[])?;
@@ -205,7 +214,7 @@ impl Deliver {
         }
         let first = Cursor { attempts: start.attempts + 1, ..steps[0].before };
         if !self.target.takes_key() {
-            messages[0].repeated = state.uncertain[usize::from(lane == Lane::Ordinary)];
+            messages[0].repeated = state.uncertain[index(lane)];
             // Ahead of the attempt: should we not come back from it, the next one knows.
             *state.delivery.cursor(lane) = first;
             self.settle(state, &put, &[])?;
@@ -216,7 +225,7 @@ impl Deliver {
             messages[..served].iter().for_each(|message| state.digests.sent(&message.event, policy, now));
         }
         let uncertain = matches!(&pause, Some((_, true)));
-        state.uncertain[usize::from(lane == Lane::Ordinary)] = uncertain;
+        state.uncertain[index(lane)] = uncertain;
         *state.delivery.cursor(lane) = match steps.get(served) {
             Some(next) => Cursor { attempts: if served == 0 { first.attempts } else { 1 }, ..next.before },
             None => end,
@@ -232,23 +241,22 @@ impl Deliver {
 
     /// Reads the groups that come next, unless they were read already.
     fn fill(&mut self, lane: Lane, start: Cursor) -> Result<(), ServerError> {
-        let (of, groups) = &mut self.window;
+        let groups = &mut self.windows[index(lane)];
         while groups.front().is_some_and(|group| group.id <= start.done) {
             groups.pop_front();
         }
-        if *of != lane || groups.is_empty() {
-            let read = lock(&self.core.store).groups_after(lane, start.done, GROUPS)?;
-            self.window = (lane, read.into());
+        if groups.is_empty() {
+            *groups = lock(&self.core.store).groups_after(lane, start.done, GROUPS)?.into();
         }
         Ok(())
     }
 
     /// The next messages, at most a batch of the target's.
-    fn gather(&mut self, state: &mut State, start: Cursor) -> Gathered {
+    fn gather(&mut self, state: &mut State, lane: Lane, start: Cursor) -> Gathered {
         let most = self.target.batch().clamp(1, self.batch());
         let (mut steps, mut messages, mut put, mut looked_at) = (Vec::new(), Vec::new(), Vec::new(), 0);
         let mut at = Cursor { attempts: 0, ..start };
-        let groups = std::mem::take(&mut self.window.1);
+        let groups = std::mem::take(&mut self.windows[index(lane)]);
         'groups: for group in &groups {
             let last = group.fan.len();
             let within = if group.id == groups.front().map_or(0, |front| front.id) { at.within } else { 0 };
@@ -273,7 +281,7 @@ impl Deliver {
                 at = Cursor { done: group.id, ..Cursor::default() };
             }
         }
-        self.window.1 = groups;
+        self.windows[index(lane)] = groups;
         Gathered { steps, messages, put, end: at }
     }
 
@@ -423,6 +431,14 @@ enum Prepared {
     Nothing,
     Message(Message),
     Dead(Box<Letter>),
+}
+
+/// Where a lane's part stands in what is kept for each.
+const fn index(lane: Lane) -> usize {
+    match lane {
+        Lane::Urgent => 0,
+        Lane::Ordinary => 1,
+    }
 }
 
 fn after(now: Timestamp, pause: Duration) -> Timestamp {
