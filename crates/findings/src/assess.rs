@@ -67,7 +67,7 @@ fn feed_source(feed: &str) -> String {
 fn feed_rank(feed: &str) -> u8 {
     match feed {
         "osv" => 1,
-        "rubysec" | "friends-of-php" => 2,
+        "friends-of-php" | "hsec" | "nodejs-security-wg" | "retirejs" | "rubysec" => 2,
         "nvd" => 3,
         "cve" => 4,
         "starter" => 9,
@@ -192,5 +192,14 @@ mod tests {
         let both = [advisory("osv", &[V31], None), advisory("debian-tracker", &[], Some("low"))];
         let assessment = assess("CVE-2024-1", &both, None);
         assert_eq!((assessment.source.as_str(), assessment.severity), ("DEBIAN_CVE", Severity::Critical));
+    }
+
+    /// Who keeps a list of a language's packages is no distributor: its word does not go before a general database's.
+    #[test]
+    fn a_languages_list_does_not_lead() {
+        for feed in ["retirejs", "nodejs-security-wg", "hsec", "rubysec", "friends-of-php"] {
+            let both = [advisory(feed, &[], Some("low")), advisory("osv", &[], Some("high"))];
+            assert_eq!(assess("CVE-2024-1", &both, None).severity, Severity::High, "{feed}");
+        }
     }
 }
