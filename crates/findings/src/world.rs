@@ -5,7 +5,7 @@ use lestrade_matching::{Estate, ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{Component, Coverage, Hash, Resource, ResourceKey, Scope};
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A resource and what is kept of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,8 +78,9 @@ impl World {
 
     /// The resources of one scope. There is no method that answers those of all: a caller whose role spans scopes asks for each.
     #[must_use]
-    pub fn resources_in(&self, scope: &Scope) -> RoaringBitmap {
-        self.scopes.get(scope).cloned().unwrap_or_default()
+    pub fn resources_in(&self, scope: &Scope) -> &RoaringBitmap {
+        static NONE: LazyLock<RoaringBitmap> = LazyLock::new(RoaringBitmap::new);
+        self.scopes.get(scope).unwrap_or(&NONE)
     }
 
     /// The scopes that have resources.

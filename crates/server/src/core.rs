@@ -173,12 +173,8 @@ impl<'a> Draft<'a> {
     pub(crate) fn tell(&mut self, transition: Option<Transition>, fan: Fan) {
         match fan {
             Fan::Vulnerability { vulnerability, resources } => {
-                let scopes: Vec<Scope> = self.world.scopes().cloned().collect();
-                for scope in scopes {
-                    let resources = self.world.resources_in(&scope) & &resources;
-                    if resources.len() >= SUMMARY_FROM {
-                        self.push(Lane::Urgent, transition, Fan::Summary { scope, vulnerability, resources });
-                    }
+                for (scope, resources) in self.many(&resources) {
+                    self.push(Lane::Urgent, transition, Fan::Summary { scope, vulnerability, resources });
                 }
                 let lane = if self.is_urgent(vulnerability) { Lane::Urgent } else { Lane::Ordinary };
                 self.push(lane, transition, Fan::Vulnerability { vulnerability, resources });
@@ -191,6 +187,15 @@ impl<'a> Draft<'a> {
             }
             other => self.push(Lane::Ordinary, transition, other),
         }
+    }
+
+    /// The parts of some resources, by scope, that are so many that they have a summary.
+    fn many(&self, resources: &RoaringBitmap) -> Vec<(Scope, RoaringBitmap)> {
+        if resources.len() < SUMMARY_FROM {
+            return Vec::new();
+        }
+        let parts = self.world.scopes().map(|scope| (scope, self.world.resources_in(scope) & resources));
+        parts.filter(|(_, part)| part.len() >= SUMMARY_FROM).map(|(scope, part)| (scope.clone(), part)).collect()
     }
 
     /// Exploited, or critical. How far a resource can be reached is not known here yet, and the unknown counts as reachable.

@@ -226,5 +226,5 @@ fn scopes_do_not_see_each_other() {
     let only = [Lab::scope(0)];
     let found = oracle::list_all(&lab.world, &NoInventories, &only, &Criteria::default(), Sort::default(), lab.now);
     assert_eq!(found.iter().map(|f| f.resource.key.id.as_str()).collect::<Vec<_>>(), ["image-0"]);
-    assert_eq!(lab.world.resources_in(&Scope::new("aws", "333333333333", "eu-west-1").unwrap()), RoaringBitmap::new());
+    assert_eq!(lab.world.resources_in(&Scope::new("aws", "333333333333", "eu-west-1").unwrap()), &RoaringBitmap::new());
 }

@@ -244,7 +244,7 @@ fn observations_and_generations_at_once() {
     assert_eq!(core.audit(), []);
     let (_, index) = lab.library().open_current().unwrap();
     let world = core.world();
-    for resource in &world.resources_in(&scope()) {
+    for resource in world.resources_in(&scope()) {
         let mut expected = std::collections::BTreeSet::new();
         for component in world.estate.set(world.estate.set_of(resource).unwrap()) {
             expected.extend(lestrade_matching::judge_component(&index, world.estate.component(*component)).unwrap().into_keys());
