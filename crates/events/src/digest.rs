@@ -4,6 +4,7 @@
 
 use crate::Event;
 use lestrade_model::{Hash, Timestamp};
+use lestrade_report::events::{Head, own_event};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -111,47 +112,33 @@ impl Digests {
     pub fn expire(&mut self, policy: DigestPolicy, now: Timestamp) {
         self.0.retain(|_, window| window.held > 0 || window.ends(policy) > now);
     }
-
-    /// When the next summary is due.
-    #[must_use]
-    pub fn next_due(&self, policy: DigestPolicy) -> Option<Timestamp> {
-        self.0.values().filter(|window| window.held > 0).map(|window| window.ends(policy)).min()
-    }
 }
 
 impl Window {
     fn ends(&self, policy: DigestPolicy) -> Timestamp {
-        self.started.plus_millis(i64::try_from(policy.window.as_millis()).unwrap_or(i64::MAX))
+        self.started.plus(policy.window)
     }
 
     fn summary(&self, policy: DigestPolicy) -> Event {
         let started = self.started.to_string();
         let name = Hash::of_fields([self.account.as_bytes(), self.region.as_bytes(), self.vulnerability.as_bytes(), started.as_bytes()]);
         let id = name.to_string().chars().take(32).collect::<String>();
-        let whole = Timestamp::from_millis(self.last.as_millis() - self.last.as_millis().rem_euclid(1000));
         let counts = |counts: &BTreeMap<String, u64>| {
             counts.iter().map(|(word, count)| (word.clone(), json!(count))).collect::<serde_json::Map<_, Value>>()
         };
-        let body = json!({
-            "version": "0",
-            "id": id,
-            "detail-type": "Lestrade Digest",
-            "source": "lestrade",
-            "account": self.account,
-            "time": whole.to_string(),
-            "region": self.region,
-            "resources": self.named,
-            "detail": {
-                "vulnerabilityId": self.vulnerability,
-                "from": started,
-                "to": self.ends(policy).to_string(),
-                "sent": self.sent,
-                "held": self.held,
-                "statuses": counts(&self.statuses),
-                "severities": counts(&self.severities),
-                "open": self.open,
-            },
+        let detail = json!({
+            "vulnerabilityId": self.vulnerability,
+            "from": started,
+            "to": self.ends(policy).to_string(),
+            "sent": self.sent,
+            "held": self.held,
+            "statuses": counts(&self.statuses),
+            "severities": counts(&self.severities),
+            "open": self.open,
         });
+        let head = Head { id: &id, account: &self.account, region: &self.region, at: self.last };
+        let named: Vec<&str> = self.named.iter().map(String::as_str).collect();
+        let body = own_event(head, "Lestrade Digest", &named, detail);
         Event { id, revision: self.revision, body, open: self.open }
     }
 }

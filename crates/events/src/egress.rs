@@ -4,7 +4,6 @@
 //! of a private network is connected to, whatever its name resolves to at that moment, and however the address is written:
 //! the IPv6 forms that carry an IPv4 address (mapped, compatible, NAT64, 6to4) are judged by what they carry.
 
-use crate::DeliveryError;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use url::{Host, Url};
@@ -129,11 +128,6 @@ impl Resolve for CheckedResolver {
             Ok(Box::new(admitted.into_iter()) as Addrs)
         })
     }
-}
-
-/// What a target is called when it cannot be used.
-pub(crate) fn unusable(target: &str, reason: impl Into<String>) -> DeliveryError {
-    DeliveryError::Unusable { target: target.to_owned(), reason: reason.into() }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod egress;
 mod event;
 mod headline;
 pub mod http;
+mod input;
 mod pattern;
 mod record;
 mod rule;

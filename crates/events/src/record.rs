@@ -1,7 +1,6 @@
 //! A target as the rules' files declare it.
 
 use crate::digest::DigestPolicy;
-use crate::egress::unusable;
 use crate::schedule::{Rate, RetryPolicy, parse_duration};
 use crate::{DeliveryError, Secret, Surroundings};
 use serde::Deserialize;
@@ -121,7 +120,7 @@ impl TargetRecord {
     /// # Errors
     /// When an option is missing, unknown or of the wrong type.
     pub fn options<T: DeserializeOwned>(&self) -> Result<T, DeliveryError> {
-        serde_json::from_value(Value::Object(self.options.clone())).map_err(|error| unusable(&self.name, error.to_string()))
+        serde_json::from_value(Value::Object(self.options.clone())).map_err(|error| DeliveryError::unusable(&self.name, error.to_string()))
     }
 
     /// A secret that an option names.
@@ -129,6 +128,6 @@ impl TargetRecord {
     /// # Errors
     /// When there is none behind the reference.
     pub fn secret(&self, option: &str, reference: &str, surroundings: &Surroundings) -> Result<Secret, DeliveryError> {
-        surroundings.secrets.resolve(reference).map_err(|reason| unusable(&self.name, format!("{option}: {reason}")))
+        surroundings.secrets.resolve(reference).map_err(|reason| DeliveryError::unusable(&self.name, format!("{option}: {reason}")))
     }
 }

@@ -1,6 +1,7 @@
 //! Rules in files: which events, for whom, in which words; and the targets themselves. A folder is taken as a whole or not at all:
 //! one wrong rule, and none of them changes.
 
+use crate::input;
 use crate::pattern::{EventFields, Pattern, RuleSet};
 use crate::record::{Declared, TargetRecord, is_name};
 use crate::template::Template;
@@ -9,11 +10,10 @@ use lestrade_model::Hash;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The largest file, and the most of them.
-const MAX_FILE: u64 = 1 << 20;
+const MAX_FILE_KIB: u64 = 1024;
 const MAX_FILES: usize = 10_000;
 
 /// A rule.
@@ -203,19 +203,8 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, RuleError> {
     Ok(files)
 }
 
-/// The text of a file, which is a file and no larger than its bound: a pipe in the folder would keep us waiting for ever.
 fn text(file: &Path) -> Result<String, RuleError> {
-    let refuse = |reason: String| RuleError { file: file.to_owned(), reason };
-    if !std::fs::metadata(file).map_err(|error| refuse(error.to_string()))?.is_file() {
-        return Err(refuse("it is no file".into()));
-    }
-    let mut text = Vec::new();
-    let read = std::fs::File::open(file).and_then(|opened| opened.take(MAX_FILE + 1).read_to_end(&mut text));
-    read.map_err(|error| refuse(error.to_string()))?;
-    if text.len() as u64 > MAX_FILE {
-        return Err(refuse("larger than 1 MiB".into()));
-    }
-    String::from_utf8(text).map_err(|error| refuse(error.to_string()))
+    input::text(file, MAX_FILE_KIB).map_err(|reason| RuleError { file: file.to_owned(), reason })
 }
 
 fn parse(file: &Path, text: &str) -> Result<Document, RuleError> {

@@ -3,11 +3,12 @@
 //! A reference is `env:NAME` or `file:PATH`; whoever knows more places (AWS Secrets Manager) implements [`Secrets`] and hands the
 //! rest on to [`LocalSecrets`].
 
+use crate::input;
 use std::fmt;
-use std::io::Read;
+use std::path::Path;
 
 /// The largest secret.
-const MAX_SECRET: u64 = 64 << 10;
+const MAX_SECRET_KIB: u64 = 64;
 
 /// A value that is neither printed nor compared in passing.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,16 +54,8 @@ impl Secrets for LocalSecrets {
             return filled(&value).ok_or_else(|| format!("the environment variable {name} is empty"));
         }
         if let Some(path) = reference.strip_prefix("file:") {
-            let fault = |error: std::io::Error| format!("the secret in '{path}' cannot be read: {error}");
-            let file = std::fs::File::open(path).map_err(fault)?;
-            if !file.metadata().map_err(fault)?.is_file() {
-                return Err(format!("'{path}' is no file"));
-            }
-            let mut value = String::new();
-            file.take(MAX_SECRET + 1).read_to_string(&mut value).map_err(fault)?;
-            if value.len() as u64 > MAX_SECRET {
-                return Err(format!("the secret in '{path}' is larger than 64 KiB"));
-            }
+            let value = input::text(Path::new(path), MAX_SECRET_KIB);
+            let value = value.map_err(|reason| format!("the secret in '{path}' cannot be read: {reason}"))?;
             return filled(&value).ok_or_else(|| format!("'{path}' is empty"));
         }
         // What stands here may be the secret itself: it is not repeated.

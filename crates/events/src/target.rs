@@ -39,6 +39,11 @@ impl DeliveryError {
         Self::Retry { reason: reason.into(), after: None, uncertain: false }
     }
 
+    /// A target that cannot be used as it is declared.
+    pub fn unusable(target: &str, reason: impl Into<String>) -> Self {
+        Self::Unusable { target: target.to_owned(), reason: reason.into() }
+    }
+
     /// Worth another attempt, though the receiver may have it.
     pub fn unanswered(reason: impl Into<String>) -> Self {
         Self::Retry { reason: reason.into(), after: None, uncertain: true }
@@ -164,10 +169,8 @@ impl Kinds {
         let Some(open) = self.0.get(record.kind.as_str()) else {
             let known = self.names().collect::<Vec<_>>().join(", ");
             let kind = record.kind.chars().take(40).collect::<String>();
-            return Err(DeliveryError::Unusable {
-                target: record.name.clone(),
-                reason: format!("there is no kind '{kind}'; there are {known}"),
-            });
+            let reason = format!("there is no kind '{kind}'; there are {known}");
+            return Err(DeliveryError::unusable(&record.name, reason));
         };
         open(record, surroundings)
     }

@@ -51,7 +51,8 @@ pub fn csv(report: &ScanReport) -> String {
     out
 }
 
-fn line(cells: [String; COLUMNS.len()]) -> String {
+/// A line of a table.
+pub(crate) fn line<const N: usize>(cells: [String; N]) -> String {
     cells.map(|cell| field(&cell)).join(",") + "\r\n"
 }
 

@@ -17,16 +17,40 @@ enum Source {
     Lestrade,
 }
 
-fn envelope(id: &str, source: Source, detail_type: &str, scope: &Scope, at: Timestamp, resources: &[&str], detail: Value) -> Value {
-    let seconds = Timestamp::from_millis(at.as_millis() - at.as_millis().rem_euclid(1000));
+/// What every event says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// Its identity: the same state change always has the same one.
+    pub id: &'a str,
+    /// The account that it belongs to.
+    pub account: &'a str,
+    /// The region.
+    pub region: &'a str,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+impl<'a> Head<'a> {
+    const fn of(scope: &'a Scope, id: &'a str, at: Timestamp) -> Self {
+        Self { id, account: scope.account.as_str(), region: scope.region.as_str(), at }
+    }
+}
+
+/// An event under our own source: for whoever has something to tell that this catalogue's other functions have not.
+#[must_use]
+pub fn own_event(head: Head<'_>, detail_type: &str, resources: &[&str], detail: Value) -> Value {
+    envelope(head, Source::Lestrade, detail_type, resources, detail)
+}
+
+fn envelope(head: Head<'_>, source: Source, detail_type: &str, resources: &[&str], detail: Value) -> Value {
     json!({
         "version": "0",
-        "id": id,
+        "id": head.id,
         "detail-type": detail_type,
         "source": match source { Source::Inspector => "aws.inspector2", Source::Lestrade => "lestrade" },
-        "account": scope.account,
-        "time": seconds.to_string(),
-        "region": scope.region,
+        "account": head.account,
+        "time": head.at.whole_second().to_string(),
+        "region": head.region,
         "resources": resources,
         "detail": detail,
     })
@@ -36,7 +60,7 @@ fn envelope(id: &str, source: Source, detail_type: &str, scope: &Scope, at: Time
 #[must_use]
 pub fn finding_event(view: &FindingView, id: &str, at: Timestamp) -> Value {
     let key = &view.resource.key;
-    envelope(id, Source::Inspector, "Inspector2 Finding", &key.scope, at, &[&key.id], finding(view, Times::Java))
+    envelope(Head::of(&key.scope, id, at), Source::Inspector, "Inspector2 Finding", &[&key.id], finding(view, Times::Java))
 }
 
 /// An `Inspector2 Scan` event: a resource was looked at. `counts` are its open findings by severity.
@@ -62,7 +86,7 @@ pub fn scan_event(resource: &Resource, counts: &BTreeMap<Severity, u64>, initial
         detail["image-digest"] = json!(image.digest);
         detail["image-tags"] = json!(image.tags);
     }
-    envelope(id, Source::Inspector, "Inspector2 Scan", &key.scope, at, &[&key.id], detail)
+    envelope(Head::of(&key.scope, id, at), Source::Inspector, "Inspector2 Scan", &[&key.id], detail)
 }
 
 /// An `Inspector2 Coverage` event: a resource is covered otherwise than before.
@@ -85,7 +109,7 @@ pub fn coverage_event(resource: &Resource, coverage: &Coverage, id: &str, at: Ti
     if !coverage.detail.is_empty() {
         detail["remedy"] = json!(coverage.detail);
     }
-    envelope(id, Source::Inspector, "Inspector2 Coverage", &key.scope, at, &[&key.id], detail)
+    envelope(Head::of(&key.scope, id, at), Source::Inspector, "Inspector2 Coverage", &[&key.id], detail)
 }
 
 /// What moved in many resources at once.
@@ -118,12 +142,12 @@ pub fn summary_event(movement: &Movement<'_>, scope: &Scope, id: &str, at: Times
         "resourceTypes": kinds,
     });
     let named = &movement.named[..movement.named.len().min(MAX_NAMED)];
-    envelope(id, Source::Lestrade, "Lestrade Vulnerability Summary", scope, at, named, detail)
+    own_event(Head::of(scope, id, at), "Lestrade Vulnerability Summary", named, detail)
 }
 
 /// A `Lestrade Intelligence Refreshed` event: another generation is in force.
 #[must_use]
 pub fn intelligence_event(generation: &str, changed: u64, rescored: u64, scope: &Scope, id: &str, at: Timestamp) -> Value {
     let detail = json!({"generation": generation, "changed": changed, "rescored": rescored});
-    envelope(id, Source::Lestrade, "Lestrade Intelligence Refreshed", scope, at, &[], detail)
+    own_event(Head::of(scope, id, at), "Lestrade Intelligence Refreshed", &[], detail)
 }

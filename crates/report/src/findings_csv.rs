@@ -1,6 +1,6 @@
 //! Findings of an estate as CSV (RFC 4180), in columns that Inspector's reports of findings have too: a line for each finding.
 
-use crate::csv::field;
+use crate::csv::line;
 use lestrade_findings::{AffectedPackage, FindingView};
 use lestrade_model::ResourceDetails;
 
@@ -32,7 +32,7 @@ const COLUMNS: [&str; 22] = [
 /// The line of headings.
 #[must_use]
 pub fn findings_csv_heading() -> String {
-    line(&COLUMNS.map(str::to_owned))
+    line(COLUMNS.map(str::to_owned))
 }
 
 /// The line of a finding. What there are several of is joined by `, `, the packages in one order.
@@ -47,7 +47,7 @@ pub fn findings_csv_line(view: &FindingView) -> String {
     let packages = |cell: fn(&AffectedPackage) -> Option<&str>| {
         view.packages.iter().map(|package| cell(package).unwrap_or("NotAvailable")).collect::<Vec<_>>().join(", ")
     };
-    line(&[
+    line([
         key.scope.account.clone(),
         view.severity.as_str().to_owned(),
         view.fix_available.as_str().to_owned(),
@@ -71,8 +71,4 @@ pub fn findings_csv_line(view: &FindingView) -> String {
         assessment.id.clone(),
         assessment.epss.map_or_else(String::new, |epss| epss.to_string()),
     ])
-}
-
-fn line(cells: &[String; COLUMNS.len()]) -> String {
-    cells.each_ref().map(|cell| field(cell)).join(",") + "\r\n"
 }

@@ -26,6 +26,13 @@ impl Times {
     }
 }
 
+/// An instant as events write it.
+pub(crate) fn read_java(text: &str) -> Option<Timestamp> {
+    let read = jiff::fmt::strtime::parse("%a %b %d %H:%M:%S%.f UTC %Y", text).ok()?.to_datetime().ok()?;
+    let instant = read.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+    Some(Timestamp::from_millis(instant.as_millisecond()))
+}
+
 /// The longest description; Inspector cuts there too.
 const MAX_DESCRIPTION: usize = 1024;
 /// The most vulnerable packages of one finding that are written out.

@@ -2,6 +2,7 @@
 //!
 //! Everything that came from outside is escaped for where it goes: a package's name is data, never a control sequence.
 
+mod asff;
 mod csv;
 mod cyclonedx;
 mod diff;
@@ -21,6 +22,7 @@ mod scan_report;
 mod spdx;
 mod table;
 
+pub use asff::asff;
 pub use csv::csv;
 pub use cyclonedx::{CycloneDxVersion, cyclonedx, cyclonedx_vdr};
 pub use diff::{Diff, DiffEntry, diff, diff_json, diff_table};

@@ -5,6 +5,7 @@ use lestrade_events::{DeliveryError, Secrets, Sent, Surroundings, TargetRecord};
 use lestrade_model::Clock;
 use lestrade_wire::sigv4::{Credentials, SecretKey, sign};
 use lestrade_wire::{Endpoint, HttpRequest};
+use reqwest::Method;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ pub(super) struct Caller {
     clock: Arc<dyn Clock>,
 }
 
-/// Error codes that pass by themselves, and those of permissions and credentials, which an operator mends.
+/// Error codes that pass by themselves, or when credentials are renewed.
 const PASSING: [&str; 17] = [
     "Throttling",
     "ThrottlingException",
@@ -74,7 +75,7 @@ impl Caller {
         service: &'static str,
         place: &Place,
     ) -> Result<Self, DeliveryError> {
-        let fault = |reason: String| DeliveryError::Unusable { target: record.name.clone(), reason };
+        let fault = |reason: String| DeliveryError::unusable(&record.name, reason);
         let credentials = credentials(place, surroundings.secrets.as_ref()).map_err(fault)?;
         Self::new(service, place, credentials, surroundings).map_err(fault)
     }
@@ -115,16 +116,10 @@ impl Caller {
         sign(&mut request, &self.credentials, &self.region, self.service, self.clock.now());
         let url = format!("{}://{}{path}", self.endpoint.scheme, self.endpoint.authority);
         let url = url.parse().map_err(|_| DeliveryError::Refused("its address is no URL".into()))?;
-        let mut builder = self.http.post(url, String::new()).body(request.body);
-        for (name, value) in request.headers.iter().filter(|(name, _)| name != "host" && name != "content-type") {
+        let mut builder = self.http.request(Method::POST, url).body(request.body);
+        // The client itself says which host it asks: the one that is signed.
+        for (name, value) in request.headers.iter().filter(|(name, _)| name != "host") {
             builder = builder.header(name, value);
-        }
-        if let Some((_, value)) = request.headers.iter().find(|(name, _)| name == "content-type") {
-            // In place of the one that a POST has by itself: it is signed.
-            let mut one = reqwest::header::HeaderMap::new();
-            let value = value.parse().map_err(|_| DeliveryError::Refused("a header cannot be sent".into()))?;
-            one.insert(reqwest::header::CONTENT_TYPE, value);
-            builder = builder.headers(one);
         }
         exchange(builder)
     }

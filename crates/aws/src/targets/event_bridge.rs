@@ -40,7 +40,7 @@ struct EventBridge {
 pub(super) fn open(record: &TargetRecord, surroundings: &Surroundings) -> Result<Box<dyn Target>, DeliveryError> {
     let options: Options = record.options()?;
     if options.source.starts_with("aws.") {
-        return Err(DeliveryError::Unusable { target: record.name.clone(), reason: "source: 'aws.' is AWS's own".into() });
+        return Err(DeliveryError::unusable(&record.name, "source: 'aws.' is AWS's own"));
     }
     let caller = Caller::open(record, surroundings, "events", &options.place)?;
     Ok(Box::new(EventBridge { name: record.name.clone(), caller, bus: options.bus, source: options.source }))

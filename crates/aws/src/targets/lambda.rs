@@ -22,8 +22,8 @@ pub(super) fn open(record: &TargetRecord, surroundings: &Surroundings) -> Result
     let options: Options = record.options()?;
     let function = &options.function;
     if function.is_empty() || function.len() > 140 || !function.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_:$".contains(&b)) {
-        let reason = "function: a name is letters, digits, '-', '_', and ':' before an alias".into();
-        return Err(DeliveryError::Unusable { target: record.name.clone(), reason });
+        let reason = "function: a name is letters, digits, '-', '_', and ':' before an alias";
+        return Err(DeliveryError::unusable(&record.name, reason));
     }
     let path = format!("/2015-03-31/functions/{}/invocations", function.replace(':', "%3A").replace('$', "%24"));
     Ok(Box::new(Lambda { name: record.name.clone(), caller: Caller::open(record, surroundings, "lambda", &options.place)?, path }))

@@ -2,7 +2,6 @@
 //!
 //! Requests are signed by `wire` and sent under the same egress policy as every other target's.
 
-mod asff;
 mod call;
 mod event_bridge;
 mod lambda;

@@ -1,8 +1,8 @@
 //! Security Hub: `BatchImportFindings` in ASFF. A finding keeps its id, so that a repeat changes nothing; a closed one is archived.
 
-use super::asff::asff;
 use super::call::{Caller, Place, entry, pieces, taken};
 use lestrade_events::{DeliveryError, Message, Sent, Surroundings, Target, TargetRecord};
+use lestrade_report::asff;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

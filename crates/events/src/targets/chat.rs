@@ -1,7 +1,6 @@
 //! A room where people talk, reached by a URL that is itself the secret: all that Slack and Teams have in common. Neither takes a
 //! key: a message whose attempt a crash cut off is sent once more, marked as repeated.
 
-use crate::egress::unusable;
 use crate::http::{Http, exchange};
 use crate::{DeliveryError, Message, Sent, Surroundings, Target, TargetRecord};
 use serde::Deserialize;
@@ -29,7 +28,7 @@ pub(super) fn open(
     surroundings: &Surroundings,
     body: fn(&Message) -> Value,
 ) -> Result<Box<dyn Target>, DeliveryError> {
-    let fault = |reason: String| unusable(&record.name, reason);
+    let fault = |reason: String| DeliveryError::unusable(&record.name, reason);
     let options: Options = record.options()?;
     let url = record.secret("url", &options.url, surroundings)?;
     let url = surroundings.egress.url(url.expose()).map_err(fault)?;

@@ -1,7 +1,6 @@
 //! E-mail by SMTP. A message's id is a function of the event's, so that a mailbox shows a repeat as the same message; a repeat after
 //! a crash is marked besides.
 
-use crate::egress::unusable;
 use crate::headline::Headline;
 use crate::{DeliveryError, EgressPolicy, Message, Secret, Sent, Surroundings, Target, TargetRecord};
 use lettre::message::{Mailbox, header::ContentType};
@@ -58,7 +57,7 @@ struct Email {
 }
 
 pub(crate) fn open(record: &TargetRecord, surroundings: &Surroundings) -> Result<Box<dyn Target>, DeliveryError> {
-    let fault = |reason: String| unusable(&record.name, reason);
+    let fault = |reason: String| DeliveryError::unusable(&record.name, reason);
     let options: Options = record.options()?;
     let mailbox = |text: &String| text.parse::<Mailbox>().map_err(|_| fault("from, to: an address is like name@example.org".into()));
     if options.to.is_empty() || options.to.len() > MAX_RECEIVERS {

@@ -5,7 +5,6 @@
 //! note, the ticket is found again by its label. Jira's search may lag behind by seconds: within that time a crash can make a
 //! second ticket, and no other way.
 
-use crate::egress::unusable;
 use crate::headline::{Headline, line};
 use crate::http::{Answer, Http, exchange};
 use crate::{DeliveryError, Message, Notes, Secret, Sent, Surroundings, Target, TargetRecord};
@@ -98,7 +97,7 @@ impl Ticket {
 }
 
 pub(crate) fn open(record: &TargetRecord, surroundings: &Surroundings) -> Result<Box<dyn Target>, DeliveryError> {
-    let fault = |reason: String| unusable(&record.name, reason);
+    let fault = |reason: String| DeliveryError::unusable(&record.name, reason);
     let options: Options = record.options()?;
     let in_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if options.project.is_empty() || !options.project.chars().all(in_word) {

@@ -1,6 +1,5 @@
 //! Events as lines of a file: for a log shipper, and for a person.
 
-use crate::egress::unusable;
 use crate::{DeliveryError, Message, Sent, Surroundings, Target, TargetRecord};
 use serde::Deserialize;
 use std::fs::{File, OpenOptions};
@@ -31,9 +30,9 @@ struct JsonLines {
 impl JsonLines {
     /// Opens or creates the file. A line that a crash cut off is ended, so that the next one stands alone.
     fn open(name: &str, path: &Path) -> Result<Self, DeliveryError> {
-        let fault = |error: std::io::Error| unusable(name, format!("'{}': {error}", path.display()));
+        let fault = |error: std::io::Error| DeliveryError::unusable(name, format!("'{}': {error}", path.display()));
         if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
-            return Err(unusable(name, format!("'{}' is no file", path.display())));
+            return Err(DeliveryError::unusable(name, format!("'{}' is no file", path.display())));
         }
         let mut file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(fault)?;
         let mut last = [b'\n'];

@@ -2,7 +2,6 @@
 //!
 //! The incident's `dedup_key` is a function of account and vulnerability, so nothing that is repeated opens a second one.
 
-use crate::egress::unusable;
 use crate::headline::{Headline, line};
 use crate::http::{Http, exchange};
 use crate::{DeliveryError, Message, Notes, Secret, Sent, Surroundings, Target, TargetRecord};
@@ -38,7 +37,7 @@ struct PagerDuty {
 }
 
 pub(crate) fn open(record: &TargetRecord, surroundings: &Surroundings) -> Result<Box<dyn Target>, DeliveryError> {
-    let fault = |reason: String| unusable(&record.name, reason);
+    let fault = |reason: String| DeliveryError::unusable(&record.name, reason);
     let options: Options = record.options()?;
     Ok(Box::new(PagerDuty {
         name: record.name.clone(),

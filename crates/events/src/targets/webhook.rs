@@ -3,7 +3,6 @@
 //! `webhook-id` is the event's id and the same at every attempt, so a receiver that keeps ids sees each change once;
 //! `webhook-signature` is `v1,` and the base64 of HMAC-SHA-256 over `id.timestamp.body`.
 
-use crate::egress::unusable;
 use crate::http::{Http, exchange};
 use crate::{DeliveryError, Message, Secret, Sent, Surroundings, Target, TargetRecord};
 use base64::Engine;
@@ -38,7 +37,7 @@ struct Webhook {
 }
 
 pub(crate) fn open(record: &TargetRecord, surroundings: &Surroundings) -> Result<Box<dyn Target>, DeliveryError> {
-    let fault = |reason: String| unusable(&record.name, reason);
+    let fault = |reason: String| DeliveryError::unusable(&record.name, reason);
     let options: Options = record.options()?;
     let url = match options.url.split_once(':') {
         Some(("http" | "https", _)) => Secret::new(options.url),

@@ -1,6 +1,7 @@
 //! A finding in the AWS Security Finding Format 2018-10-08, as Inspector's own findings are written there, under the product ARN that
 //! an account has for itself.
 
+use crate::inspector::read_java;
 use serde_json::{Map, Value, json};
 
 /// The longest description and title.
@@ -21,16 +22,14 @@ fn cut(text: &str, most: usize) -> String {
     }
 }
 
-/// `Wed Sep 04 16:59:44.356 UTC 2024` as ISO 8601 with whole seconds.
+/// An event's time as ISO 8601 with whole seconds.
 fn iso(java: &str) -> Option<String> {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let [_, month, day, time, _, year] = java.split(' ').collect::<Vec<_>>().try_into().ok()?;
-    let month = MONTHS.iter().position(|name| *name == month)? + 1;
-    Some(format!("{year}-{month:02}-{day}T{}Z", time.split('.').next()?))
+    Some(read_java(java)?.whole_second().to_string())
 }
 
 /// The finding of an `Inspector2 Finding` event; none for any other event.
-pub(super) fn asff(event: &Value, region: &str) -> Option<Value> {
+#[must_use]
+pub fn asff(event: &Value, region: &str) -> Option<Value> {
     if text(event, "/detail-type") != "Inspector2 Finding" {
         return None;
     }
