@@ -44,7 +44,8 @@ pub struct Deliver {
     state: Option<State>,
     /// Not to be asked before.
     not_before: Timestamp,
-    due: Option<Duration>,
+    /// The next summary is not sent before: one that is not taken holds up nobody.
+    summary_not_before: Timestamp,
     /// Groups that were read and not served, of each lane.
     windows: [VecDeque<OutboxGroup>; 2],
 }
@@ -84,13 +85,14 @@ enum Slice {
     Wait(Duration),
 }
 
-fn state_name(target: &str) -> String {
+/// The cursor that asks for a target to be served again.
+fn replay_cursor(target: &str) -> String {
     format!("replay/{target}")
 }
 
 /// Has a target served again from a position of the outbox on; takes effect when the target is next looked at.
 pub(crate) fn replay(core: &Core, target: &str, after: u64) -> Result<(), ServerError> {
-    let cursors = vec![(state_name(target), after.to_le_bytes().to_vec())];
+    let cursors = vec![(replay_cursor(target), after.to_le_bytes().to_vec())];
     Ok(lock(&core.store).commit(&Change { cursors, ..Change::default() })?)
 }
 
@@ -109,7 +111,7 @@ impl Deliver {
             }
         }
         let bucket = plan.record.rate.map(TokenBucket::new);
-        let not_before = Timestamp::from_millis(i64::MIN);
+        let at_once = Timestamp::from_millis(i64::MIN);
         Ok(Self {
             core,
             plan,
@@ -117,8 +119,8 @@ impl Deliver {
             renderer: Renderer::new(home),
             bucket,
             state: None,
-            not_before,
-            due: None,
+            not_before: at_once,
+            summary_not_before: at_once,
             windows: Default::default(),
         })
     }
@@ -126,7 +128,7 @@ impl Deliver {
     /// Reads how far the target was served, unless that is known, and goes back where somebody asked for that.
     fn load(&mut self) -> Result<State, ServerError> {
         let mut store = lock(&self.core.store);
-        let asked = state_name(self.target.name());
+        let asked = replay_cursor(self.target.name());
         let back = store.cursor(&asked)?.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
         let known = self.state.take().filter(|_| back.is_none());
         if let Some(state) = known {
@@ -178,8 +180,7 @@ impl Deliver {
     }
 
     fn wait(&mut self, pause: Duration) {
-        self.not_before = self.core.now().plus_millis(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
-        self.due = Some(pause);
+        self.not_before = self.core.now().plus(pause);
     }
 
     /// Sends the next messages of a lane.
@@ -189,14 +190,13 @@ impl Deliver {
         if self.windows[index(lane)].is_empty() {
             return Ok(Slice::Empty);
         }
-        let Gathered { mut steps, mut messages, mut put, end } = self.gather(state, lane, start);
+        let Gathered { mut steps, mut messages, mut put, mut end } = self.gather(state, lane, start);
         if steps.is_empty() {
             *state.delivery.cursor(lane) = end;
             self.settle(state, &put, &[])?;
             return Ok(Slice::Served);
         }
         let now = self.core.now();
-        let mut end = end;
         if let Some(bucket) = &mut self.bucket {
             match bucket.take(steps.len(), now) {
                 Ok(allowed) => {
@@ -259,7 +259,8 @@ impl Deliver {
         let groups = std::mem::take(&mut self.windows[index(lane)]);
         'groups: for group in &groups {
             let last = group.fan.len();
-            let within = if group.id == groups.front().map_or(0, |front| front.id) { at.within } else { 0 };
+            // Of the first one what was served before; the others begin at their beginning.
+            let within = at.within;
             for (index, item) in (within..).zip(group.fan.items_from(within)) {
                 if steps.len() == most || looked_at == LOOKED_AT {
                     break 'groups;
@@ -325,6 +326,9 @@ impl Deliver {
         let mut results = self.target.deliver(messages);
         results.resize(steps.len(), Err(DeliveryError::retry("no answer")));
         let some_passed = results.iter().any(|result| matches!(result, Ok(()) | Err(DeliveryError::Refused(_))));
+        if results.iter().all(Result::is_ok) {
+            return Ok((steps.len(), None));
+        }
         let mut room = SET_ASIDE.saturating_sub(lock(&self.core.store).count_letters(self.target.name(), LetterState::Waiting)?);
         for (index, ((step, message), result)) in steps.iter().zip(messages).zip(results).enumerate() {
             let Err(error) = result else { continue };
@@ -343,7 +347,7 @@ impl Deliver {
             (note.attempts, note.uncertain) = (attempts, uncertain);
             let state = if over { LetterState::Dead } else { LetterState::Waiting };
             room -= u64::from(!over);
-            let due = if over { now } else { after(now, pause) };
+            let due = if over { now } else { now.plus(pause) };
             put.push(Letter { id: event.id.clone(), state, due, note });
         }
         Ok((steps.len(), None))
@@ -389,7 +393,7 @@ impl Deliver {
         again.note.tried = now;
         again.note.reason = error.to_string();
         again.note.uncertain |= uncertain;
-        again.due = after(now, policy.pause(again.note.attempts, asked, &letter.id));
+        again.due = now.plus(policy.pause(again.note.attempts, asked, &letter.id));
         if refused || policy.is_over(letter.note.happened, now) {
             (again.state, again.due) = (LetterState::Dead, now);
             tracing::warn!(target_name = self.target.name(), event = letter.id, %error, "given up; `lestrade targets redrive` sends it again");
@@ -401,6 +405,9 @@ impl Deliver {
     fn digest(&mut self, state: &mut State) -> Result<Slice, ServerError> {
         let Some(policy) = self.plan.record.digest else { return Ok(Slice::Empty) };
         let now = self.core.now();
+        if now < self.summary_not_before {
+            return Ok(Slice::Empty);
+        }
         state.digests.expire(policy, now);
         let Some((key, event)) = state.digests.due(policy, now) else {
             return Ok(Slice::Empty);
@@ -411,14 +418,18 @@ impl Deliver {
             return Ok(Slice::Wait(pause));
         }
         let id = event.id.clone();
+        // A summary that cannot be dated counts as of now.
+        let happened = Timestamp::parse(event.text("/time")).unwrap_or(now);
         match self.target.deliver(&[Message::plain(event)]).pop() {
             None | Some(Ok(())) => {}
             Some(Err(error)) => {
                 let (asked, _, refused) = facts(&error);
-                if !refused {
-                    return Ok(Slice::Wait(self.plan.record.retry.pause(ATTEMPTS_IN_PLACE, asked, &id)));
+                let retry = self.plan.record.retry;
+                if !refused && !retry.is_over(happened, now) {
+                    self.summary_not_before = now.plus(retry.pause(ATTEMPTS_IN_PLACE, asked, &id));
+                    return Ok(Slice::Empty);
                 }
-                tracing::error!(target_name = self.target.name(), %error, "a summary was refused");
+                tracing::error!(target_name = self.target.name(), %error, "a summary was given up");
             }
         }
         state.digests.told(&key);
@@ -441,10 +452,6 @@ const fn index(lane: Lane) -> usize {
     }
 }
 
-fn after(now: Timestamp, pause: Duration) -> Timestamp {
-    now.plus_millis(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX))
-}
-
 /// Of a failure: the pause asked for, whether the receiver may have it, whether it will never take it.
 const fn facts(error: &DeliveryError) -> (Option<Duration>, bool, bool) {
     match error {
@@ -460,11 +467,7 @@ impl Reconciler for Deliver {
     }
 
     fn reconcile(&mut self) -> Result<Outcome, ServerError> {
-        let now = self.core.now();
-        self.due = None;
-        if now < self.not_before {
-            let millis = self.not_before.as_millis().saturating_sub(now.as_millis());
-            self.due = Some(Duration::from_millis(u64::try_from(millis).unwrap_or(0)));
+        if self.due().is_some() {
             return Ok(Outcome::Unchanged);
         }
         let mut state = self.load()?;
@@ -475,6 +478,7 @@ impl Reconciler for Deliver {
     }
 
     fn due(&self) -> Option<Duration> {
-        self.due
+        let millis = self.not_before.as_millis().saturating_sub(self.core.now().as_millis());
+        u64::try_from(millis).ok().filter(|millis| *millis > 0).map(Duration::from_millis)
     }
 }

@@ -1,39 +1,30 @@
 //! What one key may ask in a time, and that no change is asked for again with a signature that somebody kept.
 
+use lestrade_events::{Rate, TokenBucket};
 use lestrade_model::{Hash, Timestamp};
 use lestrade_wire::sigv4::WINDOW_MILLIS;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Mutex, PoisonError};
 
-/// Requests of one key in a second, in the long run.
-const PER_SECOND: i64 = 200;
-/// Requests of one key at once, after a rest.
-const BURST: i64 = 400;
-const MILLIS: i64 = 1000;
+/// Requests of one key in a second, in the long run, and at once, after a rest.
+const RATE: Rate = Rate { per_second: 200.0, burst: 400.0 };
 /// How soon the same signature may come again.
-const AGAIN: i64 = 2 * MILLIS;
+const AGAIN: i64 = 2_000;
 /// How long a signature may be good after it came: it may bear a time ahead of ours, and is good after that time.
 const GOOD_FOR: i64 = 2 * WINDOW_MILLIS;
 /// Signatures that are remembered: at the rate above, more than one key makes while they are good.
 const REMEMBERED: usize = 1 << 20;
 
-/// A bucket of tokens for each key, in thousandths of a request.
+/// A bucket of tokens for each key.
 #[derive(Default)]
-pub(super) struct Rates(Mutex<HashMap<String, (i64, Timestamp)>>);
+pub(super) struct Rates(Mutex<HashMap<String, TokenBucket>>);
 
 impl Rates {
     /// Whether a key may ask now. Only keys that were given out are counted, so there are only so many.
     pub(super) fn admit(&self, key: &str, now: Timestamp) -> bool {
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (tokens, last) = buckets.entry(key.to_owned()).or_insert((BURST * MILLIS, now));
-        // A clock that jumps back gives nothing and takes nothing.
-        let elapsed = (now.as_millis() - last.as_millis()).max(0);
-        *tokens = tokens.saturating_add(elapsed.saturating_mul(PER_SECOND)).min(BURST * MILLIS);
-        *last = now;
-        let admitted = *tokens >= MILLIS;
-        *tokens -= if admitted { MILLIS } else { 0 };
-        admitted
+        buckets.entry(key.to_owned()).or_insert_with(|| TokenBucket::new(RATE)).take(1, now).is_ok()
     }
 }
 

@@ -1,8 +1,8 @@
 //! From the outbox to targets that fail, hang, refuse, are slow, and come back after a crash.
 
 use super::{HOUR, Lab, observation, record, scope};
-use lestrade_events::{DeliveryError, DigestPolicy, Message, Rate, Rules, Sent, Target, TargetRecord};
-use lestrade_server::{Core, Deliver, Observation, Plan, Reconciler};
+use lestrade_events::{DeliveryError, DigestPolicy, EgressPolicy, Kinds, LocalSecrets, Message, Rate, Rules, Sent, Target, TargetRecord};
+use lestrade_server::{Core, Deliver, Hub, HubSettings, Observation, Outcome, Plan, Prune, Reconciler};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -91,6 +91,15 @@ fn deliver(core: &Arc<Core>, sink: &Sink, record: TargetRecord) -> Deliver {
     Deliver::new(core.clone(), Plan::everything(record), Box::new(sink.clone()), scope()).unwrap()
 }
 
+/// A server that knows one critical advisory of `left-pad`, and a target that it serves.
+fn serving(sink: &Sink, record: TargetRecord) -> (Lab, Arc<Core>, Deliver) {
+    let mut lab = Lab::new();
+    lab.publish(super::record("CVE-2024-1", "left-pad", "2.0.0"));
+    let core = lab.open();
+    let served = deliver(&core, sink, record);
+    (lab, core, served)
+}
+
 fn see(core: &Core, image: &str, version: &str) {
     core.observe(observation(image, &[("left-pad", version)])).unwrap();
 }
@@ -146,11 +155,8 @@ fn a_target_that_is_new_starts_with_what_happens_from_now_on_and_can_be_told_the
 /// Every kind of event, as a receiver sees it.
 #[test]
 fn scans_coverage_and_intelligence_are_told_too() {
-    let mut lab = Lab::new();
-    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
-    let core = lab.open();
     let sink = Sink::default();
-    let mut served = deliver(&core, &sink, plain());
+    let (mut lab, core, mut served) = serving(&sink, plain());
     see(&core, "image-a", "1.0.0");
     see(&core, "image-a", "1.0.0");
     let unread = observation("image-b", &[]);
@@ -181,11 +187,8 @@ fn scans_coverage_and_intelligence_are_told_too() {
 
 #[test]
 fn what_one_receiver_refuses_becomes_a_dead_letter_and_holds_up_nobody() {
-    let mut lab = Lab::new();
-    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
-    let core = lab.open();
     let sink = Sink::default();
-    let mut served = deliver(&core, &sink, plain());
+    let (lab, core, mut served) = serving(&sink, plain());
     sink.poison("image-b", Some(DeliveryError::Refused("the receiver answered 400".into())));
     ["image-a", "image-b", "image-c"].iter().for_each(|image| see(&core, image, "1.0.0"));
     served.reconcile().unwrap();
@@ -206,11 +209,8 @@ fn what_one_receiver_refuses_becomes_a_dead_letter_and_holds_up_nobody() {
 
 #[test]
 fn what_fails_while_others_pass_is_set_aside_and_tried_again_by_itself() {
-    let mut lab = Lab::new();
-    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
-    let core = lab.open();
     let sink = Sink::default();
-    let mut served = deliver(&core, &sink, plain());
+    let (lab, core, mut served) = serving(&sink, plain());
     sink.poison("image-a", Some(DeliveryError::retry("the receiver answered 500")));
     ["image-a", "image-b"].iter().for_each(|image| see(&core, image, "1.0.0"));
     for _ in 0..12 {
@@ -226,11 +226,8 @@ fn what_fails_while_others_pass_is_set_aside_and_tried_again_by_itself() {
 
 #[test]
 fn what_was_tried_for_too_long_becomes_a_dead_letter() {
-    let mut lab = Lab::new();
-    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
-    let core = lab.open();
     let sink = Sink::default();
-    let mut served = deliver(&core, &sink, plain());
+    let (lab, core, mut served) = serving(&sink, plain());
     sink.poison("image-a", Some(DeliveryError::retry("the receiver answered 500")));
     see(&core, "image-a", "1.0.0");
     for _ in 0..8 {
@@ -244,11 +241,8 @@ fn what_was_tried_for_too_long_becomes_a_dead_letter() {
 
 #[test]
 fn a_receiver_that_is_down_is_waited_for_and_nothing_is_set_aside_beyond_a_few() {
-    let mut lab = Lab::new();
-    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
-    let core = lab.open();
     let sink = Sink::default();
-    let mut served = deliver(&core, &sink, plain());
+    let (lab, core, mut served) = serving(&sink, plain());
     sink.poison("", Some(DeliveryError::Retry { reason: "429".into(), after: Some(Duration::from_secs(60)), uncertain: false }));
     (0..60).for_each(|image| see(&core, &format!("image-{image:02}"), "1.0.0"));
     served.reconcile().unwrap();
@@ -271,11 +265,8 @@ fn a_receiver_that_is_down_is_waited_for_and_nothing_is_set_aside_beyond_a_few()
 
 #[test]
 fn parts_of_a_batch_that_failed_are_tried_again_and_the_rest_is_not() {
-    let mut lab = Lab::new();
-    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
-    let core = lab.open();
     let sink = Sink { batch: 10, ..Sink::default() };
-    let mut served = deliver(&core, &sink, plain());
+    let (lab, core, mut served) = serving(&sink, plain());
     (0..5).for_each(|image| see(&core, &format!("image-{image}"), "1.0.0"));
     sink.poison("image-2", Some(DeliveryError::retry("throttled")));
     served.reconcile().unwrap();
@@ -289,11 +280,8 @@ fn parts_of_a_batch_that_failed_are_tried_again_and_the_rest_is_not() {
 
 #[test]
 fn a_target_gets_no_more_than_its_rate() {
-    let mut lab = Lab::new();
-    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
-    let core = lab.open();
     let sink = Sink::default();
-    let mut served = deliver(&core, &sink, TargetRecord { rate: Rate::parse("5/s"), ..plain() });
+    let (lab, core, mut served) = serving(&sink, TargetRecord { rate: Rate::parse("5/s"), ..plain() });
     (0..20).for_each(|image| see(&core, &format!("image-{image:02}"), "1.0.0"));
     let mut seconds = 0;
     while sink.findings().len() < 20 {
@@ -362,12 +350,55 @@ fn people_get_a_few_and_then_one_summary_of_the_rest() {
 }
 
 #[test]
-fn what_has_moved_on_before_it_could_be_sent_is_passed_over() {
-    let mut lab = Lab::new();
-    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
-    let core = lab.open();
+fn a_summary_that_is_not_taken_holds_up_nobody() {
     let sink = Sink::default();
-    let mut served = deliver(&core, &sink, TargetRecord { every_revision: false, ..plain() });
+    let digest = Some(DigestPolicy { limit: 3, window: Duration::from_secs(3600) });
+    let (lab, core, mut served) = serving(&sink, TargetRecord { digest, ..plain() });
+    (0..9).for_each(|image| see(&core, &format!("image-{image}"), "1.0.0"));
+    served.reconcile().unwrap();
+    sink.poison("Lestrade Digest", Some(DeliveryError::retry("the receiver answered 500")));
+    lab.later(2 * HOUR);
+    served.reconcile().unwrap();
+    see(&core, "image-late", "1.0.0");
+    served.reconcile().unwrap();
+    assert!(sink.findings().contains(&"CVE-2024-1 image-late ACTIVE".to_owned()), "what happens meanwhile is sent");
+    sink.poison("", None);
+    lab.later(HOUR);
+    served.reconcile().unwrap();
+    assert!(sink.types().contains(&"Lestrade Digest".to_owned()));
+}
+
+#[test]
+fn what_every_target_has_had_is_forgotten_after_a_week() {
+    let lab = Lab::new();
+    let core = lab.open();
+    let settings = HubSettings {
+        kinds: Kinds::standard(),
+        secrets: Arc::new(LocalSecrets),
+        egress: EgressPolicy::PublicOnly,
+        home: scope(),
+        rules: None,
+        everything: vec![plain()],
+    };
+    let mut prune = Prune(Arc::new(Hub::new(core.clone(), settings)));
+    let sink = Sink::default();
+    let mut served = deliver(&core, &sink, plain());
+    (0..200).for_each(|image| see(&core, &format!("image-{image}"), "1.0.0"));
+    let kept = || core.store().history(0, 1_000).unwrap().len();
+    let all = kept();
+    lab.later(8 * 24 * HOUR);
+    assert_eq!((prune.reconcile().unwrap(), kept()), (Outcome::Unchanged, all), "a target has not had it");
+    served.reconcile().unwrap();
+    see(&core, "image-young", "1.0.0");
+    assert_eq!(prune.reconcile().unwrap(), Outcome::Changed);
+    assert_eq!(kept(), 2, "what is young stays");
+    assert_eq!(prune.reconcile().unwrap(), Outcome::Unchanged);
+}
+
+#[test]
+fn what_has_moved_on_before_it_could_be_sent_is_passed_over() {
+    let sink = Sink::default();
+    let (_lab, core, mut served) = serving(&sink, TargetRecord { every_revision: false, ..plain() });
     see(&core, "image-a", "1.0.0");
     see(&core, "image-a", "2.0.0");
     see(&core, "image-b", "1.0.0");
@@ -391,11 +422,8 @@ fn what_has_moved_on_before_it_could_be_sent_is_passed_over() {
 
 #[test]
 fn who_takes_no_key_is_told_what_may_be_a_repeat() {
-    let mut lab = Lab::new();
-    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
-    let core = lab.open();
     let sink = Sink { keyless: true, ..Sink::default() };
-    let mut served = deliver(&core, &sink, plain());
+    let (lab, core, mut served) = serving(&sink, plain());
     see(&core, "image-a", "1.0.0");
     sink.answers(vec![Err(DeliveryError::unanswered("no answer in time")), Ok(()), Err(DeliveryError::retry("no connection"))]);
     for _ in 0..4 {
