@@ -11,6 +11,7 @@ mod failure;
 mod input;
 mod output;
 mod remote;
+mod state;
 
 use args::{Cli, Command};
 use clap::Parser;

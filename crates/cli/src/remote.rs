@@ -3,20 +3,11 @@
 use crate::config::Settings;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::state::{ADDRESS, TOKEN};
 use lestrade_events::EgressPolicy;
 use lestrade_events::http::{Answer, Http, exchange};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-
-/// Where a server notes its address.
-pub(crate) fn address_file(state: &Path) -> PathBuf {
-    state.join("api-address")
-}
-
-/// Where a server keeps the token of its native API.
-pub(crate) fn token_file(state: &Path) -> PathBuf {
-    state.join("api-token")
-}
+use std::path::PathBuf;
 
 /// The server of a state folder.
 pub(crate) struct Remote {
@@ -36,7 +27,7 @@ impl Remote {
                     .try_("lestrade serve      # or --set state-dir=… of the one that runs")
             })
         };
-        let (base, token) = (read(address_file(&state))?, read(token_file(&state))?);
+        let (base, token) = (read(state.join(ADDRESS))?, read(state.join(TOKEN))?);
         let http = Http::new(EgressPolicy::AllowPrivate).map_err(|error| Failure::new("E0350", Exit::Network, error))?;
         Ok(Self { http, base, token })
     }

@@ -1,31 +1,22 @@
 //! `lestrade keys`: who may ask the server in AWS's words.
 
-use super::serve::{scope, secret_bytes};
+use super::serve::scope;
 use crate::args::KeysWhat;
 use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
+use crate::state::StateFolder;
 use lestrade_model::{Clock, Scope};
 use lestrade_report::printable;
-use lestrade_server::inspector2::{KeyFile, KeyFileError, Role};
+use lestrade_server::inspector2::{KeyFileError, Role};
 use std::fmt::Write;
-use std::path::Path;
-
-/// The keys of a state folder.
-pub(crate) fn key_file(state: &Path) -> std::io::Result<KeyFile> {
-    Ok(KeyFile::new(state.join("keys.json"), secret_bytes(&state.join("keys.secret"))?))
-}
 
 pub(crate) fn run(settings: &Settings, what: &KeysWhat) -> Result<Exit, Failure> {
-    let state = settings.path("state-dir");
-    let io = |error: std::io::Error| {
-        Failure::new("E0320", Exit::Input, format!("the state in '{}' cannot be kept", state.display())).cause(error)
-    };
     let unusable = |error: KeyFileError| Failure::new("E0325", Exit::Input, "the keys cannot be read or kept").cause(error);
-    std::fs::create_dir_all(&state).map_err(io)?;
-    let keys = key_file(&state).map_err(io)?;
+    let state = StateFolder::open(settings)?;
+    let keys = state.key_file().map_err(|error| state.failure(&error))?;
     let mut out = String::new();
     match what {
         KeysWhat::Create { name, role, account } => {

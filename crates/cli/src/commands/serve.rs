@@ -6,25 +6,22 @@ use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::{docker_auth, output, remote};
+use crate::state::{CREDENTIALS, StateFolder};
+use crate::{docker_auth, output};
 use lestrade_advisories::Library;
 use lestrade_artifact::RegistryClient;
 use lestrade_aws::targets::{self, AwsSecrets};
 use lestrade_events::{EgressPolicy, Kinds, TargetRecord};
 use lestrade_extract::DirectoryCache;
 use lestrade_model::Scope;
-use lestrade_server::inspector2::{Front, Key, Principal, Role};
+use lestrade_server::inspector2::Front;
 use lestrade_server::{
     Api, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal, WatchRegistry, serve_http,
 };
 use lestrade_store::StoreError;
-use lestrade_wire::sigv4::SecretKey;
-use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{IsTerminal, Read, Write};
+use std::io::IsTerminal;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,15 +34,12 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     start_logging();
     let address = listen_address(settings.text("listen").unwrap_or_default(), arguments.behind_proxy)?;
     let scope = scope(settings)?;
-    let state = settings.path("state-dir");
-    let io = |error: std::io::Error| {
-        Failure::new("E0320", Exit::Input, format!("the state in '{}' cannot be kept", state.display())).cause(error)
-    };
-    std::fs::create_dir_all(&state).map_err(io)?;
+    let state = StateFolder::open(settings)?;
+    let io = |error: std::io::Error| state.failure(&error);
 
     let location = settings.text("store").unwrap_or_default().to_owned();
     let store = lestrade_store::open(&location).map_err(|error| store_failure(&error))?;
-    let token_key = secret_bytes(&state.join("token.key")).map_err(io)?;
+    let token_key = state.secret_bytes("token.key").map_err(io)?;
     let library = Library::new(settings.path("db-dir"));
     if library.current().map_err(|error| intelligence_failure(&error))?.is_none() {
         // The starter set is for a first look; what watches must not call things clean by it.
@@ -54,7 +48,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     let core = Arc::new(Core::open(store, library, Arc::new(SystemClock), token_key).map_err(|error| server_failure(&error))?);
     core.enforce_suppressions(std::slice::from_ref(&scope))
         .map_err(|error| Failure::new("E0321", Exit::Input, "a stored filter cannot be read").cause(error))?;
-    let keys = (keys(&state.join("aws-credentials"), &scope).map_err(io)?, super::keys::key_file(&state).map_err(io)?);
+    let keys = (state.credentials(&scope).map_err(io)?, state.key_file().map_err(io)?);
 
     let mut reconcilers = Reconcilers::default();
     let hub = Arc::new(Hub::new(Arc::clone(&core), what_is_sent(settings, &scope)));
@@ -69,7 +63,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     reconcilers.run(RefreshIntelligence(Arc::clone(&core)), intelligence, told.clone()).map_err(io)?;
     watch(settings, arguments, &core, &scope, &mut reconcilers, &told)?;
 
-    let token = api_token(&remote::token_file(&state)).map_err(io)?;
+    let token = state.api_token().map_err(io)?;
     let front = Arc::new(Front::new(Arc::clone(&core), keys, token_key).with_exports(state.join("exports")));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io)?;
     runtime.block_on(async {
@@ -77,14 +71,14 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
             Failure::new("E0322", Exit::Input, format!("{address} cannot be listened on")).cause(error).try_("--set listen=127.0.0.1:0")
         })?;
         let bound = listener.local_addr().map_err(io)?;
-        std::fs::write(remote::address_file(&state), format!("http://{bound}\n")).map_err(io)?;
+        state.note_address(bound).map_err(io)?;
         // Whoever started us may not read what we say: that is no reason to stop.
         let _ = output::write(
             None,
             &format!(
                 "lestrade {} listens on http://{bound}\n  credentials: AWS_SHARED_CREDENTIALS_FILE={}\n  try: aws --endpoint-url http://{bound} --region {} inspector2 list-findings\n",
                 env!("CARGO_PKG_VERSION"),
-                state.join("aws-credentials").display(),
+                state.join(CREDENTIALS).display(),
                 scope.region
             ),
         );
@@ -174,66 +168,6 @@ fn what_is_sent(settings: &Settings, home: &Scope) -> HubSettings {
         rules: settings.text("rules").map(PathBuf::from),
         everything: lines.into_iter().chain(webhook).collect(),
     }
-}
-
-/// The token of the native API: made at the first start, for whoever may read the state folder.
-fn api_token(path: &Path) -> std::io::Result<String> {
-    if !path.exists() {
-        let token = format!("lestrade_{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
-        write_secret(path, token.as_bytes())?;
-    }
-    Ok(std::fs::read_to_string(path)?.trim().to_owned())
-}
-
-/// 32 random bytes that stay the same from start to start.
-pub(crate) fn secret_bytes(path: &Path) -> std::io::Result<[u8; 32]> {
-    let mut bytes = [0; 32];
-    match File::open(path) {
-        Ok(mut file) => file.read_exact(&mut bytes)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-            write_secret(path, &bytes)?;
-        }
-        Err(error) => return Err(error),
-    }
-    Ok(bytes)
-}
-
-fn write_secret(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// The keys in an AWS credentials file, which AWS's clients read as it is. On the first start one is made.
-fn keys(path: &Path, scope: &Scope) -> std::io::Result<HashMap<String, Key>> {
-    if !path.exists() {
-        let secret = uuid::Uuid::new_v4().simple().to_string() + &uuid::Uuid::new_v4().simple().to_string();
-        let id = uuid::Uuid::new_v4().simple().to_string().to_uppercase();
-        let text = format!("[default]\naws_access_key_id = AKIA{}\naws_secret_access_key = {}\n", &id[..16], &secret[..40]);
-        write_secret(path, text.as_bytes())?;
-    }
-    if std::fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
-        return Err(std::io::Error::other(format!("'{}' can be read by others; chmod 600 it", path.display())));
-    }
-    let text = std::fs::read_to_string(path)?;
-    let mut keys = HashMap::new();
-    let (mut name, mut id) = ("default".to_owned(), None);
-    for line in text.lines().map(str::trim) {
-        if let Some(section) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            (name, id) = (section.trim().to_owned(), None);
-        } else if let Some((key, value)) = line.split_once('=') {
-            match (key.trim(), &id) {
-                ("aws_access_key_id", _) => id = Some(value.trim().to_owned()),
-                ("aws_secret_access_key", Some(id)) => {
-                    let principal = Principal { name: name.clone(), scope: scope.clone(), members: vec![], role: Role::Administrator };
-                    keys.insert(id.clone(), Key { secret: SecretKey::new(value.trim().to_owned()), principal });
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(keys)
 }
 
 fn store_failure(error: &StoreError) -> Failure {

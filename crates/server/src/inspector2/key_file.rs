@@ -11,7 +11,7 @@ use lestrade_model::{Scope, Timestamp};
 use lestrade_wire::sigv4::SecretKey;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -161,7 +161,7 @@ impl KeyFile {
 }
 
 fn version(path: &Path) -> Option<(u64, i64, i64)> {
-    let metadata = File::open(path).and_then(|file| file.metadata()).ok()?;
+    let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec()))
 }
 

@@ -81,7 +81,8 @@ pub struct Key {
     pub principal: Principal,
 }
 
-/// The keys that were given out. Answers from memory: it is asked before anything else of a request is read.
+/// The keys that were given out. Answers from memory, at the most after a look whether a file changed: it is asked before anything
+/// else of a request is read.
 pub trait KeyStore: Send + Sync + 'static {
     /// The key with this id.
     fn find(&self, access_key: &str) -> Option<Key>;

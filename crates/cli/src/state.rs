@@ -1,0 +1,122 @@
+//! The state folder: the secrets of this server, and where it says that it runs.
+
+use crate::config::Settings;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use lestrade_model::Scope;
+use lestrade_server::inspector2::{Key, KeyFile, Principal, Role};
+use lestrade_wire::sigv4::SecretKey;
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// The file of the first key, as AWS's clients read it.
+pub(crate) const CREDENTIALS: &str = "aws-credentials";
+/// The file in which a server notes where it listens.
+pub(crate) const ADDRESS: &str = "api-address";
+/// The file of the native API's token.
+pub(crate) const TOKEN: &str = "api-token";
+
+/// A state folder that is there.
+pub(crate) struct StateFolder(PathBuf);
+
+impl StateFolder {
+    /// The settings' folder; one that is not there is made.
+    pub(crate) fn open(settings: &Settings) -> Result<Self, Failure> {
+        let folder = Self(settings.path("state-dir"));
+        std::fs::create_dir_all(&folder.0).map_err(|error| folder.failure(&error))?;
+        Ok(folder)
+    }
+
+    /// What a user is told when something in it cannot be read or written.
+    pub(crate) fn failure(&self, error: &std::io::Error) -> Failure {
+        Failure::new("E0320", Exit::Input, format!("the state in '{}' cannot be kept", self.0.display())).cause(error)
+    }
+
+    /// A file of it.
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// 32 random bytes that stay the same from start to start.
+    pub(crate) fn secret_bytes(&self, name: &str) -> std::io::Result<[u8; 32]> {
+        secret_bytes(&self.join(name))
+    }
+
+    /// The keys that were given out.
+    pub(crate) fn key_file(&self) -> std::io::Result<KeyFile> {
+        Ok(KeyFile::new(self.join("keys.json"), self.secret_bytes("keys.secret")?))
+    }
+
+    /// The keys in the AWS credentials file. On the first start one is made.
+    pub(crate) fn credentials(&self, scope: &Scope) -> std::io::Result<HashMap<String, Key>> {
+        credentials(&self.join(CREDENTIALS), scope)
+    }
+
+    /// The token of the native API: made at the first start, for whoever may read the folder.
+    pub(crate) fn api_token(&self) -> std::io::Result<String> {
+        let path = self.join(TOKEN);
+        if !path.exists() {
+            let token = format!("lestrade_{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+            write_secret(&path, token.as_bytes())?;
+        }
+        Ok(std::fs::read_to_string(path)?.trim().to_owned())
+    }
+
+    /// Notes where the server listens, for the commands that ask it.
+    pub(crate) fn note_address(&self, bound: SocketAddr) -> std::io::Result<()> {
+        std::fs::write(self.join(ADDRESS), format!("http://{bound}\n"))
+    }
+}
+
+fn secret_bytes(path: &Path) -> std::io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    match File::open(path) {
+        Ok(mut file) => file.read_exact(&mut bytes)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+            write_secret(path, &bytes)?;
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(bytes)
+}
+
+fn write_secret(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn credentials(path: &Path, scope: &Scope) -> std::io::Result<HashMap<String, Key>> {
+    if !path.exists() {
+        let secret = uuid::Uuid::new_v4().simple().to_string() + &uuid::Uuid::new_v4().simple().to_string();
+        let id = uuid::Uuid::new_v4().simple().to_string().to_uppercase();
+        let text = format!("[default]\naws_access_key_id = AKIA{}\naws_secret_access_key = {}\n", &id[..16], &secret[..40]);
+        write_secret(path, text.as_bytes())?;
+    }
+    if std::fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
+        return Err(std::io::Error::other(format!("'{}' can be read by others; chmod 600 it", path.display())));
+    }
+    let text = std::fs::read_to_string(path)?;
+    let mut keys = HashMap::new();
+    let (mut name, mut id) = ("default".to_owned(), None);
+    for line in text.lines().map(str::trim) {
+        if let Some(section) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            (name, id) = (section.trim().to_owned(), None);
+        } else if let Some((key, value)) = line.split_once('=') {
+            match (key.trim(), &id) {
+                ("aws_access_key_id", _) => id = Some(value.trim().to_owned()),
+                ("aws_secret_access_key", Some(id)) => {
+                    let principal = Principal { name: name.clone(), scope: scope.clone(), members: vec![], role: Role::Administrator };
+                    keys.insert(id.clone(), Key { secret: SecretKey::new(value.trim().to_owned()), principal });
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(keys)
+}
