@@ -2,17 +2,15 @@
 
 use crate::Options;
 use crate::fleet::component;
+use crate::served::host;
 use crate::table::{Table, digits, time};
 use anyhow::{Context, Result, ensure};
 use lestrade_advisories::{Importer, Library};
 use lestrade_events::{
     DigestPolicy, EgressPolicy, ForgetfulNotes, Kinds, LocalSecrets, Message, Rate, Sent, Surroundings, Target, TargetRecord,
 };
-use lestrade_model::{
-    Clock, Coverage, CoverageReason, Inventory, Manager, Occurrence, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind,
-    ScanKind, Scope, Timestamp,
-};
-use lestrade_server::{Core, Deliver, Observation, Plan, Reconciler};
+use lestrade_model::{Clock, Component, Ecosystem, Family, Manager, Occurrence, Scope, Timestamp};
+use lestrade_server::{Core, Deliver, Plan, Reconciler};
 use serde_json::json;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -84,26 +82,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let store = lestrade_store::open(folder.path().join("state.db").to_str().context("a path in UTF-8")?)?;
     let core = Arc::new(Core::open(store, library(), clock.clone(), [7; 32])?);
     let scope = Scope::new("aws", "123456789012", "eu-west-1")?;
-    let everywhere = lestrade_model::Component::new(lestrade_model::Ecosystem::of(lestrade_model::Family::Npm), "everywhere", "2.14.1");
+    let everywhere = Component::new(Ecosystem::of(Family::Npm), "everywhere", "2.14.1");
     for number in 0..options.resources {
         // A thousand images among them all, as fleets are.
         let occurrence = |path: &str| Occurrence { component: 0, path: path.into(), layer: None, arch: None, manager: Manager::Npm };
         let found = vec![(everywhere.clone(), occurrence("app/everywhere")), (component((number % 1_000, 1)), occurrence("app/own"))];
-        core.observe(Observation {
-            resource: Resource {
-                key: ResourceKey { scope: scope.clone(), kind: ResourceKind::Host, id: format!("host-{number}") },
-                details: ResourceDetails::None,
-                facts: ResourceFacts::default(),
-                tags: vec![],
-            },
-            inventory: Some(Inventory::assemble(None, found, vec![])),
-            coverage: vec![Coverage {
-                kind: ScanKind::Package,
-                reason: CoverageReason::Successful,
-                detail: String::new(),
-                last_scanned: None,
-            }],
-        })?;
+        core.observe(host(&scope, number, found))?;
     }
     let chat = Chat::default();
     let slow = TargetRecord {

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 use lestrade_advisories::Library;
 use lestrade_matching::{Manifest, build_index};
 use lestrade_model::{
-    Advisory, Clock, Coverage, CoverageReason, Inventory, Manager, Occurrence, Resource, ResourceDetails, ResourceFacts, ResourceKey,
-    ResourceKind, ScanKind, Scope, Timestamp,
+    Advisory, Clock, Component, Coverage, CoverageReason, Inventory, Manager, Occurrence, Resource, ResourceDetails, ResourceFacts,
+    ResourceKey, ResourceKind, ScanKind, Scope, Timestamp,
 };
 use lestrade_server::{Core, Observation};
 use std::sync::Arc;
@@ -38,9 +38,14 @@ fn observation(scope: &Scope, fleet: &Fleet, resource: u32) -> Observation {
         manager: Manager::Other,
     };
     let found = fleet.packages(resource).iter().map(|package| (component(*package), occurrence(package))).collect();
+    host(scope, resource, found)
+}
+
+/// A host that was seen with these components.
+pub(crate) fn host(scope: &Scope, number: u32, found: Vec<(Component, Occurrence)>) -> Observation {
     Observation {
         resource: Resource {
-            key: ResourceKey { scope: scope.clone(), kind: ResourceKind::Host, id: format!("host-{resource}") },
+            key: ResourceKey { scope: scope.clone(), kind: ResourceKind::Host, id: format!("host-{number}") },
             details: ResourceDetails::None,
             facts: ResourceFacts::default(),
             tags: vec![],

@@ -3,6 +3,7 @@
 //! A test that needs a server which is not installed fails where `LESTRADE_REQUIRE_SERVERS` is set, as in CI, and says loudly
 //! that it did nothing elsewhere.
 
+mod clock;
 mod debian;
 mod file_server;
 mod image;
@@ -12,6 +13,7 @@ mod registry;
 mod responder;
 mod sink;
 
+pub use clock::SystemClock;
 pub use debian::debian_root;
 pub use file_server::FileServer;
 pub use image::{Layer, TestImage};

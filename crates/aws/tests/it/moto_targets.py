@@ -1,28 +1,11 @@
 """Starts moto with receivers of events, prints where they are, and for each line of input what they have received."""
 
-import contextlib
 import json
-import logging
 import re
 import sys
 
-import boto3
 from botocore.validate import ParamValidator
-from moto.server import ThreadedMotoServer
-
-logging.getLogger("werkzeug").setLevel(logging.ERROR)
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-with contextlib.redirect_stdout(sys.stderr):  # it announces itself
-    server.start()
-host, port = server.get_host_and_port()
-endpoint = f"http://{host}:{port}"
-
-
-def client(service):
-    return boto3.client(
-        service, endpoint_url=endpoint, region_name="eu-west-1", aws_access_key_id="AKIDEXAMPLE", aws_secret_access_key="secret"
-    )
-
+from moto_server import client, endpoint, server
 
 sqs, sns, events, hub, secrets = (client(name) for name in ("sqs", "sns", "events", "securityhub", "secretsmanager"))
 

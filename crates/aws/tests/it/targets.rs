@@ -1,71 +1,11 @@
-//! Targets on AWS against moto, a stand-in for AWS that others wrote; payloads are checked against botocore's model.
+//! Targets; their payloads are checked against botocore's model.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
+use super::Moto;
 use lestrade_aws::targets::{AwsSecrets, kinds};
 use lestrade_events::*;
-use lestrade_model::{Clock, Timestamp};
-use lestrade_testkit::{Reply, Responder};
+use lestrade_testkit::{Reply, Responder, SystemClock};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
-use std::time::SystemTime;
-
-struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
-    }
-}
-
-/// A running moto with receivers; it ends with this value.
-struct Moto {
-    process: Child,
-    ask: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    places: Value,
-}
-
-impl Moto {
-    fn start() -> Option<Self> {
-        let installed = Command::new("python3").args(["-c", "import boto3, moto.server"]).status();
-        if !installed.is_ok_and(|status| status.success()) {
-            return None;
-        }
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/moto_targets.py");
-        let mut process = Command::new("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (ask, answers) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
-        let mut moto = Self { process, ask, answers, places: Value::Null };
-        moto.places = moto.line();
-        Some(moto)
-    }
-
-    fn line(&mut self) -> Value {
-        let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
-    }
-
-    /// What the receivers have got since they were last asked.
-    fn received(&mut self) -> Value {
-        self.ask.write_all(b"\n").unwrap();
-        self.line()
-    }
-
-    fn open(&self, kind: &str, more: Value) -> Box<dyn Target> {
-        open(kind, &self.places["endpoint"], more)
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// What the tests' environment does not have.
 struct Keys;
@@ -112,22 +52,20 @@ fn finding(number: usize, status: &str) -> Message {
 
 #[test]
 fn everything_arrives_where_it_is_sent() {
-    let Some(mut moto) = Moto::start() else {
-        lestrade_testkit::missing("python3 with moto[server] and boto3");
-        return;
-    };
+    let Some(mut moto) = Moto::start("moto_targets.py") else { return };
+    let target = |moto: &Moto, kind: &str, more: Value| open(kind, &moto.world["endpoint"], more);
     let messages: Vec<Message> = (0..10).map(|number| finding(number, "ACTIVE")).collect();
     let all_taken = |sent: Vec<Sent>| assert!(sent.iter().all(Result::is_ok) && sent.len() == 10, "{sent:?}");
-    all_taken(moto.open("sqs", json!({"queue-url": moto.places["plain"]})).deliver(&messages));
-    let mut fifo = moto.open("sqs", json!({"queue-url": moto.places["fifo"]}));
+    all_taken(target(&moto, "sqs", json!({"queue-url": moto.world["plain"]})).deliver(&messages));
+    let mut fifo = target(&moto, "sqs", json!({"queue-url": moto.world["fifo"]}));
     all_taken(fifo.deliver(&messages));
     all_taken(fifo.deliver(&messages));
-    all_taken(moto.open("sns", json!({"topic-arn": moto.places["topic"]})).deliver(&messages));
-    all_taken(moto.open("eventbridge", json!({})).deliver(&messages));
-    let mut hub = moto.open("security-hub", json!({}));
+    all_taken(target(&moto, "sns", json!({"topic-arn": moto.world["topic"]})).deliver(&messages));
+    all_taken(target(&moto, "eventbridge", json!({})).deliver(&messages));
+    let mut hub = target(&moto, "security-hub", json!({}));
     all_taken(hub.deliver(&messages));
 
-    let received = moto.received();
+    let received = moto.ask();
     let count = |name: &str| received[name].as_array().unwrap().len();
     assert_eq!((count("plain"), count("topic"), count("bus"), count("findings")), (10, 10, 10, 10));
     assert_eq!(count("fifo"), 10, "a queue that takes a key has each once");
@@ -143,7 +81,7 @@ fn everything_arrives_where_it_is_sent() {
     let mut scan = finding(1, "ACTIVE");
     scan.event.body["detail-type"] = json!("Inspector2 Scan");
     assert!(matches!(hub.deliver(&[scan])[0], Err(DeliveryError::Refused(_))));
-    let received = moto.received();
+    let received = moto.ask();
     let closed = received["findings"].as_array().unwrap().iter().filter(|finding| finding["RecordState"] == "ARCHIVED").count();
     assert_eq!((closed, &received["mistakes"]), (1, &json!([])));
 }

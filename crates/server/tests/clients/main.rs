@@ -5,22 +5,13 @@ use lestrade_advisories::{Importer, Library};
 use lestrade_model::*;
 use lestrade_server::inspector2::{Front, Key, Principal, Role, router};
 use lestrade_server::{Core, Observation};
+use lestrade_testkit::SystemClock;
 use lestrade_wire::sigv4::SecretKey;
 use serde_json::json;
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::SystemTime;
-
-struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
-    }
-}
 
 fn scope() -> Scope {
     Scope::new("aws", "111122223333", "eu-west-1").unwrap()
