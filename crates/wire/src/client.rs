@@ -1,8 +1,9 @@
 //! Calling a service.
 
 use crate::sigv4::{Credentials, sign};
-use crate::{Error, HttpRequest, Request, Service, Transport, ec2_query};
+use crate::{Error, HttpRequest, HttpResponse, Protocol, Request, Service, Transport, json, query, rest_json};
 use lestrade_model::Clock;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Where a service is reached.
@@ -58,25 +59,55 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// When no response came, the service refused, or its response is not what its model says.
     pub async fn call<R: Request>(&self, input: &R) -> Result<R::Response, Error> {
-        let binding = R::OPERATION.binding();
-        let form = ec2_query::encode(input).map_err(|error| Error::Malformed(error.to_string()))?;
-        let headers = [("host", self.endpoint.authority.as_str()), ("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
-        let mut request = HttpRequest {
-            method: binding.method.to_owned(),
-            path: binding.uri.to_owned(),
-            query: String::new(),
-            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
-            body: form.into_bytes(),
-        };
-        sign(&mut request, &self.credentials, &self.region, <R::Service as Service>::SIGNING_NAME, self.clock.now());
-        let response = self.transport.send(&self.endpoint.origin(), request).await?;
-        let body = String::from_utf8(response.body).map_err(|_| Error::Malformed("not UTF-8".to_owned()))?;
-        if response.status != binding.status {
-            return Err(ec2_query::refusal(response.status, &body).into());
-        }
-        let value = ec2_query::decode::<R>(&body).map_err(|error| Error::Malformed(error.to_string()))?;
+        let input = serde_json::to_value(input).map_err(|error| Error::Malformed(error.to_string()))?;
+        let value = self.ask(R::OPERATION, &input).await?;
         serde_json::from_value(value).map_err(|error| Error::Malformed(error.to_string()))
     }
+
+    /// Asks once for an operation by its data: members as in JSON, in and out.
+    ///
+    /// # Errors
+    /// When no response came, the service refused, or its response is not what its model says.
+    pub async fn ask<S: Service>(&self, operation: S, input: &Value) -> Result<Value, Error> {
+        let mut request = encode(operation, input)?;
+        request.headers.insert(0, ("host".to_owned(), self.endpoint.authority.clone()));
+        sign(&mut request, &self.credentials, &self.region, S::SIGNING_NAME, self.clock.now());
+        decode(operation, self.transport.send(&self.endpoint.origin(), request).await?)
+    }
+}
+
+fn encode<S: Service>(operation: S, input: &Value) -> Result<HttpRequest, Error> {
+    let binding = operation.binding();
+    let plain = |content: &str, body: Vec<u8>| HttpRequest {
+        method: binding.method.to_owned(),
+        path: binding.uri.to_owned(),
+        headers: vec![("content-type".to_owned(), content.to_owned())],
+        body,
+        ..HttpRequest::default()
+    };
+    Ok(match S::PROTOCOL {
+        Protocol::Ec2 | Protocol::Query => {
+            plain("application/x-www-form-urlencoded; charset=utf-8", query::encode(operation, input).into_bytes())
+        }
+        Protocol::Json { version, target } => {
+            let mut request = plain(&format!("application/x-amz-json-{version}"), input.to_string().into_bytes());
+            request.headers.push(("x-amz-target".to_owned(), format!("{target}.{}", operation.name())));
+            request
+        }
+        Protocol::RestJson => rest_json::ask(operation, input).ok_or_else(|| Error::Malformed("a label of the path is missing".into()))?,
+    })
+}
+
+fn decode<S: Service>(operation: S, response: HttpResponse) -> Result<Value, Error> {
+    let taken = response.status == operation.binding().status;
+    if matches!(S::PROTOCOL, Protocol::RestJson | Protocol::Json { .. }) {
+        return if taken { json::answer(operation.output(), &response) } else { Err(json::refusal(&response).into()) };
+    }
+    let body = String::from_utf8(response.body).map_err(|_| Error::Malformed("not UTF-8".to_owned()))?;
+    if !taken {
+        return Err(query::refusal(response.status, &body).into());
+    }
+    query::decode(operation, &body).map_err(|error| Error::Malformed(error.to_string()))
 }
 
 #[cfg(test)]

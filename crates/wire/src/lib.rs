@@ -11,11 +11,12 @@
 mod macros;
 
 mod client;
-mod ec2_query;
 mod error;
 mod generated;
 mod http;
+mod json;
 mod operation;
+mod query;
 pub mod rest_json;
 mod scalar;
 mod shape;
@@ -26,9 +27,9 @@ mod xml;
 
 pub use client::{Client, Endpoint};
 pub use error::{Error, Refusal};
-pub use generated::{ec2, inspector2};
+pub use generated::{ec2, ecr, elb, elbv2, inspector2, lambda, sqs, ssm, sts};
 pub use http::{HttpRequest, HttpResponse, Transport, TransportError};
-pub use operation::{Binding, Request, Service, ServiceError};
+pub use operation::{Binding, Protocol, Request, Service, ServiceError};
 pub use scalar::{Blob, EpochSeconds};
 pub use shape::{Kind, Limits, Member, Place, Shape, Shaped};
 pub use validate::{Violation, validate};

@@ -44,35 +44,41 @@ macro_rules! open_enum {
     };
 }
 
-/// The operations of a service: an enum of them, and for each input type its output and binding.
+/// The operations of a service: an enum of them, with their bindings and shapes, and for each typed input its output.
 macro_rules! service {
     (
-        signing_name: $signing:literal, version: $version:literal,
-        operations: { $($name:ident($input:ident => $output:ident) = $method:literal $uri:literal $status:literal,)+ }
+        signing_name: $signing:literal, endpoint: $endpoint:literal, version: $version:literal, protocol: $protocol:expr,
+        operations: { $($name:ident($input:ident => $output:ident) = $method:literal $uri:literal $status:literal,)* }
+        data: { $($plain:ident($asked:ident => $answered:ident) = $verb:literal $path:literal $success:literal,)* }
     ) => {
         /// The operations of the service that we use.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Api { $($name,)+ }
+        pub enum Api { $($name,)* $($plain,)* }
 
         impl crate::Service for Api {
             const SIGNING_NAME: &'static str = $signing;
+            const ENDPOINT: &'static str = $endpoint;
             const VERSION: &'static str = $version;
-            const ALL: &'static [Self] = &[$(Self::$name,)+];
+            const PROTOCOL: crate::Protocol = $protocol;
+            const ALL: &'static [Self] = &[$(Self::$name,)* $(Self::$plain,)*];
 
             fn name(self) -> &'static str {
-                match self { $(Self::$name => stringify!($name),)+ }
+                match self { $(Self::$name => stringify!($name),)* $(Self::$plain => stringify!($plain),)* }
             }
 
             fn binding(self) -> crate::Binding {
-                match self { $(Self::$name => crate::Binding { method: $method, uri: $uri, status: $status },)+ }
+                match self {
+                    $(Self::$name => crate::Binding { method: $method, uri: $uri, status: $status },)*
+                    $(Self::$plain => crate::Binding { method: $verb, uri: $path, status: $success },)*
+                }
             }
 
             fn input(self) -> &'static crate::Shape {
-                match self { $(Self::$name => <$input as crate::Shaped>::SHAPE,)+ }
+                match self { $(Self::$name => <$input as crate::Shaped>::SHAPE,)* $(Self::$plain => &shapes::$asked,)* }
             }
 
             fn output(self) -> &'static crate::Shape {
-                match self { $(Self::$name => <$output as crate::Shaped>::SHAPE,)+ }
+                match self { $(Self::$name => <$output as crate::Shaped>::SHAPE,)* $(Self::$plain => &shapes::$answered,)* }
             }
         }
 
@@ -80,7 +86,7 @@ macro_rules! service {
             type Service = Api;
             type Response = $output;
             const OPERATION: Api = Api::$name;
-        })+
+        })*
     };
 }
 

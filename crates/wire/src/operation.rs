@@ -7,8 +7,12 @@ use serde::{Serialize, de::DeserializeOwned};
 pub trait Service: Copy + Eq + 'static {
     /// What the service is called in the scope of a signature.
     const SIGNING_NAME: &'static str;
+    /// The first label of its hosts.
+    const ENDPOINT: &'static str;
     /// The version of its API.
     const VERSION: &'static str;
+    /// How it speaks.
+    const PROTOCOL: Protocol;
     /// All operations that we use.
     const ALL: &'static [Self];
 
@@ -23,6 +27,24 @@ pub trait Service: Copy + Eq + 'static {
 
     /// The shape of what is answered.
     fn output(self) -> &'static Shape;
+}
+
+/// How a service speaks, by the names that its model uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// `rest-json`: bindings to labels, query and headers; what is left is a JSON body.
+    RestJson,
+    /// `json`: a JSON body; a header names the operation.
+    Json {
+        /// `1.0` or `1.1`.
+        version: &'static str,
+        /// What stands before the operation's name.
+        target: &'static str,
+    },
+    /// `query`: a form in, XML out.
+    Query,
+    /// `ec2`: the same, with lists and names spelled otherwise.
+    Ec2,
 }
 
 /// How an operation is asked for over HTTP.

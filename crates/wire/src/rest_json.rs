@@ -1,4 +1,4 @@
-//! The `restJson1` protocol, as a server speaks it.
+//! The `restJson1` protocol, as a server speaks it; and how a client asks.
 
 use crate::{HttpRequest, HttpResponse, Kind, Member, Place, Request, Service, ServiceError, Shape, Shaped, Violation, uri, validate};
 use serde::Serialize;
@@ -39,6 +39,38 @@ fn labels(template: &'static str, path: &str) -> Option<Vec<(&'static str, Strin
             _ => return None,
         }
     }
+}
+
+/// The request of a client; none when a label of the path is missing.
+pub(crate) fn ask<S: Service>(operation: S, input: &Value) -> Option<HttpRequest> {
+    let binding = operation.binding();
+    let mut body = input.as_object().cloned().unwrap_or_default();
+    let mut path = binding.uri.to_owned();
+    let mut query = Vec::new();
+    let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    for member in operation.input().members().iter().filter(|member| member.place != Place::Body) {
+        let value = body.remove(member.name);
+        match (member.place, value) {
+            (Place::Label(name), value) => {
+                let text = value.as_ref().map(plain).filter(|text| !text.is_empty())?;
+                path = path.replace(&format!("{{{name}}}"), &uri::encode(&text));
+            }
+            (Place::Query(name), Some(Value::Array(values))) => query.extend(values.iter().map(|value| (name, plain(value)))),
+            (Place::Query(name), Some(value)) => query.push((name, plain(&value))),
+            (Place::Header(name), Some(value)) => headers.push((name.to_ascii_lowercase(), plain(&value))),
+            _ => {}
+        }
+    }
+    let mut pairs: Vec<String> = query.iter().map(|(name, value)| format!("{}={}", uri::encode(name), uri::encode(value))).collect();
+    // A fixed parameter in the model's path, such as `?find=LayerVersion`.
+    if let Some((before, fixed)) = path.clone().split_once('?') {
+        pairs.insert(0, fixed.to_owned());
+        path = before.to_owned();
+    }
+    let speaks = !matches!(binding.method, "GET" | "DELETE" | "HEAD");
+    let body = if speaks { Value::Object(body).to_string().into_bytes() } else { Vec::new() };
+    Some(HttpRequest { method: binding.method.to_owned(), path, query: pairs.join("&"), headers, body })
 }
 
 /// An input that is not what the operation asks for.

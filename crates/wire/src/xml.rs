@@ -40,6 +40,19 @@ pub(crate) fn read(shape: &Shape, document: &str) -> Result<Value, XmlError> {
     }
 }
 
+/// Reads the first element of this name within the root as `shape`.
+pub(crate) fn read_within(shape: &Shape, document: &str, element: &str) -> Result<Value, XmlError> {
+    let mut reader = Reader::from_str(document);
+    reader.config_mut().expand_empty_elements = true;
+    loop {
+        match reader.read_event()? {
+            Event::Start(start) if start.local_name().as_ref() == element => return value(&mut reader, shape),
+            Event::Eof => return Err(XmlError::Truncated),
+            _ => {}
+        }
+    }
+}
+
 /// Reads up to the end of the element whose start has just been read.
 fn value(reader: &mut Reader<&[u8]>, shape: &Shape) -> Result<Value, XmlError> {
     match shape.kind {

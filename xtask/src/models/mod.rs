@@ -10,7 +10,7 @@ mod tables;
 mod types;
 
 use anyhow::{Context, Result, bail};
-use model::Model;
+use model::{Model, Taken};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -20,17 +20,82 @@ use std::process::{Command, Stdio};
 struct Service {
     module: &'static str,
     path: &'static str,
-    /// The operations; none for all of them.
-    operations: Option<&'static [&'static str]>,
+    taken: Taken,
 }
 
 const SERVICES: &[Service] = &[
     Service {
         module: "ec2",
         path: "botocore/data/ec2/2016-11-15/service-2.json.gz",
-        operations: Some(&["DescribeInstances", "DescribeSecurityGroups"]),
+        taken: Taken::Called {
+            typed: &["DescribeInstances", "DescribeSecurityGroups"],
+            data: &[
+                "DescribeAddresses",
+                "DescribeInternetGateways",
+                "DescribeManagedPrefixLists",
+                "DescribeNetworkAcls",
+                "DescribeNetworkInterfaces",
+                "DescribeRouteTables",
+                "DescribeSubnets",
+                "DescribeTransitGatewayAttachments",
+                "DescribeTransitGatewayRouteTables",
+                "DescribeVpcBlockPublicAccessExclusions",
+                "DescribeVpcBlockPublicAccessOptions",
+                "DescribeVpcPeeringConnections",
+                "DescribeVpcs",
+                "DescribeVpnGateways",
+                "GetManagedPrefixListEntries",
+                "SearchTransitGatewayRoutes",
+            ],
+        },
     },
-    Service { module: "inspector2", path: "botocore/data/inspector2/2020-06-08/service-2.json.gz", operations: None },
+    Service {
+        module: "ecr",
+        path: "botocore/data/ecr/2015-09-21/service-2.json.gz",
+        taken: Taken::Called { typed: &["DescribeImages", "DescribeRepositories", "GetAuthorizationToken"], data: &[] },
+    },
+    Service {
+        module: "elb",
+        path: "botocore/data/elb/2012-06-01/service-2.json.gz",
+        taken: Taken::Called { typed: &[], data: &["DescribeLoadBalancers"] },
+    },
+    Service {
+        module: "elbv2",
+        path: "botocore/data/elbv2/2015-12-01/service-2.json.gz",
+        taken: Taken::Called {
+            typed: &[],
+            data: &[
+                "DescribeListeners",
+                "DescribeLoadBalancerAttributes",
+                "DescribeLoadBalancers",
+                "DescribeRules",
+                "DescribeTargetGroupAttributes",
+                "DescribeTargetGroups",
+                "DescribeTargetHealth",
+            ],
+        },
+    },
+    Service { module: "inspector2", path: "botocore/data/inspector2/2020-06-08/service-2.json.gz", taken: Taken::All },
+    Service {
+        module: "lambda",
+        path: "botocore/data/lambda/2015-03-31/service-2.json.gz",
+        taken: Taken::Called { typed: &["GetFunction", "GetLayerVersionByArn", "ListFunctions"], data: &[] },
+    },
+    Service {
+        module: "sqs",
+        path: "botocore/data/sqs/2012-11-05/service-2.json.gz",
+        taken: Taken::Called { typed: &["DeleteMessageBatch", "GetQueueUrl", "ReceiveMessage"], data: &[] },
+    },
+    Service {
+        module: "ssm",
+        path: "botocore/data/ssm/2014-11-06/service-2.json.gz",
+        taken: Taken::Called { typed: &["DescribeInstanceInformation", "ListInventoryEntries"], data: &[] },
+    },
+    Service {
+        module: "sts",
+        path: "botocore/data/sts/2011-06-15/service-2.json.gz",
+        taken: Taken::Called { typed: &["AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"], data: &[] },
+    },
 ];
 
 /// Writes the generated files, or with `check` fails where the committed ones differ.
@@ -39,7 +104,7 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
     let folder = root.join("crates/wire/src/generated");
     let mut stale = Vec::new();
     for service in SERVICES {
-        let model = Model::read(&package.model(service.path)?, service.operations).with_context(|| service.path.to_owned())?;
+        let model = Model::read(&package.model(service.path)?, service.taken).with_context(|| service.path.to_owned())?;
         let fresh = formatted(root, &generate(service, &model)?)?;
         let target = folder.join(service.module).with_extension("rs");
         if std::fs::read_to_string(&target).is_ok_and(|committed| committed == fresh) {
@@ -110,7 +175,6 @@ mod tests {
                     "errors": [{"shape": "LostException"}],
                     "documentation": "<p>Prose stays out.</p>",
                 },
-                "Other": {},
             },
             "shapes": {
                 "GetThingRequest": {"type": "structure", "required": ["thingId"], "members": {
@@ -131,12 +195,12 @@ mod tests {
                 "Unreached": {"type": "structure", "members": {}},
             },
         });
-        Model::read(&source, Some(&["GetThing"])).unwrap()
+        Model::read(&source, Taken::All).unwrap()
     }
 
     #[test]
     fn a_model_becomes_types_operations_errors_and_tables() {
-        let service = Service { module: "shop", path: "shop.json", operations: Some(&["GetThing"]) };
+        let service = Service { module: "shop", path: "shop.json", taken: Taken::All };
         let code = generate(&service, &model()).unwrap();
         for line in [
             "pub struct GetThingRequest {",
@@ -164,7 +228,7 @@ mod tests {
     fn what_the_model_lacks_is_an_error() {
         let source =
             json!({"metadata": {"protocol": "rest-json", "apiVersion": "1", "endpointPrefix": "x"}, "operations": {}, "shapes": {}});
-        assert!(Model::read(&source, Some(&["Absent"])).is_err());
-        assert!(Model::read(&json!({"metadata": {"protocol": "smoke"}}), Some(&[])).is_err());
+        assert!(Model::read(&source, Taken::Called { typed: &["Absent"], data: &[] }).is_err());
+        assert!(Model::read(&json!({"metadata": {"protocol": "smoke"}}), Taken::All).is_err());
     }
 }

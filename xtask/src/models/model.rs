@@ -1,15 +1,24 @@
 //! A service model, cut to what is used of it.
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a service speaks.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Protocol {
     /// JSON bodies, bindings to labels, query and headers.
     RestJson,
-    /// A query string in, XML out.
+    /// JSON bodies; a header names the operation.
+    Json {
+        /// `1.0` or `1.1`.
+        version: String,
+        /// What stands before the operation's name.
+        target: String,
+    },
+    /// A form in, XML out.
+    Query,
+    /// The same, as EC2 alone spells it.
     Ec2,
 }
 
@@ -18,9 +27,13 @@ pub struct Model {
     pub protocol: Protocol,
     pub api_version: String,
     pub signing_name: String,
+    /// The first label of its hosts.
+    pub endpoint: String,
     pub operations: BTreeMap<String, Operation>,
     /// Those that an operation reaches.
     pub shapes: BTreeMap<String, Shape>,
+    /// Those of them that become types; the others stay data.
+    pub typed: BTreeSet<String>,
 }
 
 /// An operation.
@@ -31,7 +44,26 @@ pub struct Operation {
     pub input: String,
     pub output: String,
     pub errors: Vec<String>,
+    /// Whether its input and output become types.
+    pub typed: bool,
 }
+
+/// What is taken of a service.
+#[derive(Clone, Copy)]
+pub enum Taken {
+    /// Every operation with its errors: we answer it.
+    All,
+    /// Operations that we call: with types, and as data alone.
+    Called {
+        /// With types.
+        typed: &'static [&'static str],
+        /// As data alone: their answers are read by somebody who reads JSON.
+        data: &'static [&'static str],
+    },
+}
+
+/// The shape of an operation that says nothing.
+const NOTHING: &str = "Nothing";
 
 /// A shape; what it may hold is read from the model's own JSON, whose keys are named in the methods.
 pub struct Shape(Value);
@@ -48,46 +80,47 @@ pub struct Member<'a> {
 }
 
 impl Model {
-    /// Reads a model and keeps the given operations, or all, and the shapes that they reach.
-    pub fn read(source: &Value, operations: Option<&[&str]>) -> Result<Self> {
+    /// Reads a model and keeps what is taken of it: operations and the shapes that they reach.
+    pub fn read(source: &Value, taken: Taken) -> Result<Self> {
         let metadata = &source["metadata"];
         let text = |key: &str| metadata[key].as_str().map(str::to_owned);
         let protocol = match metadata["protocol"].as_str() {
             Some("rest-json") => Protocol::RestJson,
             Some("ec2") => Protocol::Ec2,
+            Some("query") => Protocol::Query,
+            Some("json") => Protocol::Json {
+                version: text("jsonVersion").context("jsonVersion")?,
+                target: text("targetPrefix").context("targetPrefix")?,
+            },
             other => bail!("protocol {other:?} is not one that we generate for"),
         };
-        let all = || source["operations"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-        let operations = operations.map_or_else(all, <[&str]>::to_vec);
-        let operations: BTreeMap<String, Operation> =
-            operations.iter().map(|name| Ok(((*name).to_owned(), operation(source, name)?))).collect::<Result<_>>()?;
+        let named: Vec<(&str, bool)> = match taken {
+            Taken::All => source["operations"].as_object().into_iter().flatten().map(|(name, _)| (name.as_str(), true)).collect(),
+            Taken::Called { typed, data } => typed.iter().map(|name| (*name, true)).chain(data.iter().map(|name| (*name, false))).collect(),
+        };
+        let answered = matches!(taken, Taken::All);
+        let operations: BTreeMap<String, Operation> = named
+            .into_iter()
+            .map(|(name, typed)| Ok((name.to_owned(), operation(source, name, typed, answered)?)))
+            .collect::<Result<_>>()?;
+        let endpoint = text("endpointPrefix").context("endpointPrefix")?;
         let mut model = Self {
             protocol,
             api_version: text("apiVersion").context("apiVersion")?,
-            signing_name: text("signingName").or_else(|| text("endpointPrefix")).context("endpointPrefix")?,
+            signing_name: text("signingName").unwrap_or_else(|| endpoint.clone()),
+            endpoint,
             operations,
             shapes: BTreeMap::new(),
+            typed: BTreeSet::new(),
         };
-        model.reach(&source["shapes"])?;
+        let roots = |typed: bool| {
+            let wanted = model.operations.values().filter(move |operation| operation.typed || !typed);
+            wanted.flat_map(|o| [&o.input, &o.output].into_iter().chain(&o.errors).cloned()).collect::<Vec<_>>()
+        };
+        let (typed, all) = (roots(true), roots(false));
+        model.typed = reached(&source["shapes"], typed)?.into_keys().collect();
+        model.shapes = reached(&source["shapes"], all)?;
         Ok(model)
-    }
-
-    /// Takes over every shape that an operation reaches.
-    fn reach(&mut self, all: &Value) -> Result<()> {
-        let mut open: Vec<String> = self
-            .operations
-            .values()
-            .flat_map(|o| [&o.input, &o.output].into_iter().chain(&o.errors).cloned().collect::<Vec<_>>())
-            .collect();
-        while let Some(name) = open.pop() {
-            if self.shapes.contains_key(&name) {
-                continue;
-            }
-            let shape = Shape(all.get(&name).with_context(|| format!("no shape {name}"))?.clone());
-            open.extend(shape.neighbours().map(str::to_owned));
-            self.shapes.insert(name, shape);
-        }
-        Ok(())
     }
 
     /// The error shapes of all operations.
@@ -101,17 +134,35 @@ impl Model {
     }
 }
 
-fn operation(source: &Value, name: &str) -> Result<Operation> {
+/// Every shape that these reach, they included.
+fn reached(all: &Value, mut open: Vec<String>) -> Result<BTreeMap<String, Shape>> {
+    let mut found = BTreeMap::new();
+    while let Some(name) = open.pop() {
+        if found.contains_key(&name) {
+            continue;
+        }
+        let known = if name == NOTHING { Some(json!({"type": "structure", "members": {}})) } else { all.get(&name).cloned() };
+        let shape = Shape(known.with_context(|| format!("no shape {name}"))?);
+        open.extend(shape.neighbours().map(str::to_owned));
+        found.insert(name, shape);
+    }
+    Ok(found)
+}
+
+fn operation(source: &Value, name: &str, typed: bool, answered: bool) -> Result<Operation> {
     let operation = source["operations"].get(name).with_context(|| format!("no operation {name}"))?;
-    let shape = |key: &str| operation[key]["shape"].as_str().map(str::to_owned).with_context(|| format!("{name} has no {key}"));
+    let shape = |key: &str| operation[key]["shape"].as_str().unwrap_or(NOTHING).to_owned();
+    let errors = operation["errors"].as_array().into_iter().flatten().filter_map(|e| e["shape"].as_str().map(str::to_owned));
     let http = &operation["http"];
     Ok(Operation {
         method: http["method"].as_str().context("http.method")?.to_owned(),
         uri: http["requestUri"].as_str().context("http.requestUri")?.to_owned(),
         status: http["responseCode"].as_u64().unwrap_or(200),
-        input: shape("input")?,
-        output: shape("output")?,
-        errors: operation["errors"].as_array().into_iter().flatten().filter_map(|e| e["shape"].as_str().map(str::to_owned)).collect(),
+        input: shape("input"),
+        output: shape("output"),
+        // The errors of a service that we only call are codes to us.
+        errors: if answered { errors.collect() } else { Vec::new() },
+        typed,
     })
 }
 

@@ -15,16 +15,27 @@ pub fn emit(model: &Model, out: &mut String) -> Result<()> {
 
 fn operations(model: &Model, out: &mut String) -> Result<()> {
     let mut inputs = BTreeSet::new();
-    writeln!(out, "service! {{\nsigning_name: {:?},", model.signing_name)?;
-    writeln!(out, "version: {:?},\noperations: {{", model.api_version)?;
-    for (name, operation) in &model.operations {
-        if !inputs.insert(&operation.input) {
-            bail!("{} is the input of two operations", operation.input);
+    let protocol = match &model.protocol {
+        Protocol::RestJson => "RestJson".to_owned(),
+        Protocol::Query => "Query".to_owned(),
+        Protocol::Ec2 => "Ec2".to_owned(),
+        Protocol::Json { version, target } => format!("Json {{ version: {version:?}, target: {target:?} }}"),
+    };
+    writeln!(out, "service! {{\nsigning_name: {:?}, endpoint: {:?},", model.signing_name, model.endpoint)?;
+    writeln!(out, "version: {:?}, protocol: crate::Protocol::{protocol},", model.api_version)?;
+    for (list, typed) in [("operations", true), ("data", false)] {
+        writeln!(out, "{list}: {{")?;
+        for (name, operation) in model.operations.iter().filter(|(_, operation)| operation.typed == typed) {
+            if typed && !inputs.insert(&operation.input) {
+                bail!("{} is the input of two operations", operation.input);
+            }
+            let spell = |shape: &str| if typed { shape.to_owned() } else { names::constant(shape) };
+            let (input, output) = (spell(&operation.input), spell(&operation.output));
+            writeln!(out, "{name}({input} => {output}) = {:?} {:?} {},", operation.method, operation.uri, operation.status)?;
         }
-        let (input, output) = (&operation.input, &operation.output);
-        writeln!(out, "{name}({input} => {output}) = {:?} {:?} {},", operation.method, operation.uri, operation.status)?;
+        writeln!(out, "}}")?;
     }
-    writeln!(out, "}}\n}}\n")?;
+    writeln!(out, "}}\n")?;
     Ok(())
 }
 
@@ -45,7 +56,7 @@ fn errors(model: &Model, out: &mut String) -> Result<()> {
 
 fn shapes(model: &Model, out: &mut String) -> Result<()> {
     for (name, shape) in &model.shapes {
-        if shape.kind() == "structure" {
+        if shape.kind() == "structure" && model.typed.contains(name) {
             writeln!(out, "impl crate::Shaped for {name} {{ const SHAPE: &'static crate::Shape = &shapes::{}; }}", names::constant(name))?;
         }
     }
@@ -91,11 +102,13 @@ fn member_expression(model: &Model, member: &Member<'_>) -> String {
     let kind = if member.required { "required" } else { "optional" };
     let mut text = format!("Member::{kind}({:?}, &{})", types::key(model, member), names::constant(member.shape));
     let wire = member.location_name.unwrap_or(member.name);
-    match (model.protocol, member.location) {
+    match (&model.protocol, member.location) {
         (_, Some("uri")) => text += &format!(".label({wire:?})"),
         (_, Some("querystring")) => text += &format!(".query({wire:?})"),
         (_, Some("header")) => text += &format!(".header({wire:?})"),
-        (Protocol::RestJson, _) => {}
+        (Protocol::RestJson | Protocol::Json { .. }, _) => {}
+        (Protocol::Query, _) if wire != member.name => text += &format!(".named({wire:?}, {wire:?})"),
+        (Protocol::Query, _) => {}
         // The `ec2` protocol: a request's parameter is the query name, or else the XML name with a capital.
         (Protocol::Ec2, _) => {
             let parameter = member.query_name.map_or_else(|| names::capital(wire), str::to_owned);

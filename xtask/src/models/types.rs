@@ -16,8 +16,10 @@ pub fn is_enum(shape: &Shape) -> bool {
 
 /// Emits every type.
 pub fn emit(model: &Model, out: &mut String) -> Result<()> {
-    writeln!(out, "use serde::{{Deserialize, Serialize}};\n")?;
-    for (name, shape) in &model.shapes {
+    if !model.typed.is_empty() {
+        writeln!(out, "use serde::{{Deserialize, Serialize}};\n")?;
+    }
+    for (name, shape) in model.shapes.iter().filter(|(name, _)| model.typed.contains(*name)) {
         match shape.kind() {
             "structure" if shape.is_union() => union(model, name, shape, out)?,
             "structure" => structure(model, name, shape, out)?,
@@ -31,10 +33,8 @@ pub fn emit(model: &Model, out: &mut String) -> Result<()> {
 fn structure(model: &Model, name: &str, shape: &Shape, out: &mut String) -> Result<()> {
     let members = shape.members();
     let default = if members.iter().any(|m| m.required) { "" } else { "Default, " };
-    let (case, rename): (_, fn(&str) -> String) = match model.protocol {
-        Protocol::RestJson => ("camelCase", names::camel),
-        Protocol::Ec2 => ("PascalCase", names::pascal),
-    };
+    let capital = members.first().is_none_or(|member| key(model, member).starts_with(char::is_uppercase));
+    let (case, rename): (_, fn(&str) -> String) = if capital { ("PascalCase", names::pascal) } else { ("camelCase", names::camel) };
     writeln!(out, "#[derive(Clone, Debug, {default}PartialEq, Serialize, Deserialize)]")?;
     if members.is_empty() {
         writeln!(out, "pub struct {name} {{}}\n")?;
@@ -87,8 +87,8 @@ fn enumeration(name: &str, shape: &Shape, out: &mut String) -> Result<()> {
 
 /// The key of a member in a JSON object: the wire's own name where the wire is JSON.
 pub fn key<'a>(model: &Model, member: &Member<'a>) -> &'a str {
-    match (model.protocol, member.location) {
-        (Protocol::RestJson, None) => member.location_name.unwrap_or(member.name),
+    match (&model.protocol, member.location) {
+        (Protocol::RestJson | Protocol::Json { .. }, None) => member.location_name.unwrap_or(member.name),
         _ => member.name,
     }
 }

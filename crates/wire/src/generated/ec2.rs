@@ -901,11 +901,29 @@ Paravirtual = "paravirtual",
 } }
 
 service! {
-signing_name: "ec2",
-version: "2016-11-15",
+signing_name: "ec2", endpoint: "ec2",
+version: "2016-11-15", protocol: crate::Protocol::Ec2,
 operations: {
 DescribeInstances(DescribeInstancesRequest => DescribeInstancesResult) = "POST" "/" 200,
 DescribeSecurityGroups(DescribeSecurityGroupsRequest => DescribeSecurityGroupsResult) = "POST" "/" 200,
+}
+data: {
+DescribeAddresses(DESCRIBE_ADDRESSES_REQUEST => DESCRIBE_ADDRESSES_RESULT) = "POST" "/" 200,
+DescribeInternetGateways(DESCRIBE_INTERNET_GATEWAYS_REQUEST => DESCRIBE_INTERNET_GATEWAYS_RESULT) = "POST" "/" 200,
+DescribeManagedPrefixLists(DESCRIBE_MANAGED_PREFIX_LISTS_REQUEST => DESCRIBE_MANAGED_PREFIX_LISTS_RESULT) = "POST" "/" 200,
+DescribeNetworkAcls(DESCRIBE_NETWORK_ACLS_REQUEST => DESCRIBE_NETWORK_ACLS_RESULT) = "POST" "/" 200,
+DescribeNetworkInterfaces(DESCRIBE_NETWORK_INTERFACES_REQUEST => DESCRIBE_NETWORK_INTERFACES_RESULT) = "POST" "/" 200,
+DescribeRouteTables(DESCRIBE_ROUTE_TABLES_REQUEST => DESCRIBE_ROUTE_TABLES_RESULT) = "POST" "/" 200,
+DescribeSubnets(DESCRIBE_SUBNETS_REQUEST => DESCRIBE_SUBNETS_RESULT) = "POST" "/" 200,
+DescribeTransitGatewayAttachments(DESCRIBE_TRANSIT_GATEWAY_ATTACHMENTS_REQUEST => DESCRIBE_TRANSIT_GATEWAY_ATTACHMENTS_RESULT) = "POST" "/" 200,
+DescribeTransitGatewayRouteTables(DESCRIBE_TRANSIT_GATEWAY_ROUTE_TABLES_REQUEST => DESCRIBE_TRANSIT_GATEWAY_ROUTE_TABLES_RESULT) = "POST" "/" 200,
+DescribeVpcBlockPublicAccessExclusions(DESCRIBE_VPC_BLOCK_PUBLIC_ACCESS_EXCLUSIONS_REQUEST => DESCRIBE_VPC_BLOCK_PUBLIC_ACCESS_EXCLUSIONS_RESULT) = "POST" "/" 200,
+DescribeVpcBlockPublicAccessOptions(DESCRIBE_VPC_BLOCK_PUBLIC_ACCESS_OPTIONS_REQUEST => DESCRIBE_VPC_BLOCK_PUBLIC_ACCESS_OPTIONS_RESULT) = "POST" "/" 200,
+DescribeVpcPeeringConnections(DESCRIBE_VPC_PEERING_CONNECTIONS_REQUEST => DESCRIBE_VPC_PEERING_CONNECTIONS_RESULT) = "POST" "/" 200,
+DescribeVpcs(DESCRIBE_VPCS_REQUEST => DESCRIBE_VPCS_RESULT) = "POST" "/" 200,
+DescribeVpnGateways(DESCRIBE_VPN_GATEWAYS_REQUEST => DESCRIBE_VPN_GATEWAYS_RESULT) = "POST" "/" 200,
+GetManagedPrefixListEntries(GET_MANAGED_PREFIX_LIST_ENTRIES_REQUEST => GET_MANAGED_PREFIX_LIST_ENTRIES_RESULT) = "POST" "/" 200,
+SearchTransitGatewayRoutes(SEARCH_TRANSIT_GATEWAY_ROUTES_REQUEST => SEARCH_TRANSIT_GATEWAY_ROUTES_RESULT) = "POST" "/" 200,
 }
 }
 
@@ -1060,12 +1078,56 @@ impl crate::Shaped for UserIdGroupPair {
 mod shapes {
     use crate::{Member, Shape};
 
+    pub(super) static ADDRESS: Shape = Shape::structure(
+        "Address",
+        &[
+            Member::optional("AllocationId", &STRING).named("allocationId", "AllocationId"),
+            Member::optional("AssociationId", &STRING).named("associationId", "AssociationId"),
+            Member::optional("Domain", &DOMAIN_TYPE).named("domain", "Domain"),
+            Member::optional("NetworkInterfaceId", &STRING).named("networkInterfaceId", "NetworkInterfaceId"),
+            Member::optional("NetworkInterfaceOwnerId", &STRING).named("networkInterfaceOwnerId", "NetworkInterfaceOwnerId"),
+            Member::optional("PrivateIpAddress", &STRING).named("privateIpAddress", "PrivateIpAddress"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+            Member::optional("PublicIpv4Pool", &STRING).named("publicIpv4Pool", "PublicIpv4Pool"),
+            Member::optional("NetworkBorderGroup", &STRING).named("networkBorderGroup", "NetworkBorderGroup"),
+            Member::optional("CustomerOwnedIp", &STRING).named("customerOwnedIp", "CustomerOwnedIp"),
+            Member::optional("CustomerOwnedIpv4Pool", &STRING).named("customerOwnedIpv4Pool", "CustomerOwnedIpv4Pool"),
+            Member::optional("CarrierIp", &STRING).named("carrierIp", "CarrierIp"),
+            Member::optional("SubnetId", &STRING).named("subnetId", "SubnetId"),
+            Member::optional("ServiceManaged", &SERVICE_MANAGED).named("serviceManaged", "ServiceManaged"),
+            Member::optional("InstanceId", &STRING).named("instanceId", "InstanceId"),
+            Member::optional("PublicIp", &STRING).named("publicIp", "PublicIp"),
+        ],
+    );
+    pub(super) static ADDRESS_LIST: Shape = Shape::list("AddressList", &ADDRESS, "item");
+    pub(super) static ALLOCATION_ID: Shape = Shape::string("AllocationId");
+    pub(super) static ALLOCATION_ID_LIST: Shape = Shape::list("AllocationIdList", &ALLOCATION_ID, "AllocationId");
     pub(super) static AMD_SEV_SNP_SPECIFICATION: Shape = Shape::enumeration("AmdSevSnpSpecification", &["enabled", "disabled"]);
     pub(super) static ARCHITECTURE_VALUES: Shape =
         Shape::enumeration("ArchitectureValues", &["i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"]);
+    pub(super) static ASSOCIATED_SUBNET_LIST: Shape = Shape::list("AssociatedSubnetList", &SUBNET_ID, "item");
+    pub(super) static ATTACHMENT_ENA_SRD_SPECIFICATION: Shape = Shape::structure(
+        "AttachmentEnaSrdSpecification",
+        &[
+            Member::optional("EnaSrdEnabled", &BOOLEAN).named("enaSrdEnabled", "EnaSrdEnabled"),
+            Member::optional("EnaSrdUdpSpecification", &ATTACHMENT_ENA_SRD_UDP_SPECIFICATION)
+                .named("enaSrdUdpSpecification", "EnaSrdUdpSpecification"),
+        ],
+    );
+    pub(super) static ATTACHMENT_ENA_SRD_UDP_SPECIFICATION: Shape = Shape::structure(
+        "AttachmentEnaSrdUdpSpecification",
+        &[Member::optional("EnaSrdUdpEnabled", &BOOLEAN).named("enaSrdUdpEnabled", "EnaSrdUdpEnabled")],
+    );
     pub(super) static ATTACHMENT_STATUS: Shape =
         Shape::enumeration("AttachmentStatus", &["attaching", "attached", "detaching", "detached"]);
     pub(super) static AVAILABILITY_ZONE_ID: Shape = Shape::string("AvailabilityZoneId");
+    pub(super) static BLOCK_PUBLIC_ACCESS_MODE: Shape =
+        Shape::enumeration("BlockPublicAccessMode", &["off", "block-bidirectional", "block-ingress"]);
+    pub(super) static BLOCK_PUBLIC_ACCESS_STATES: Shape = Shape::structure(
+        "BlockPublicAccessStates",
+        &[Member::optional("InternetGatewayBlockMode", &BLOCK_PUBLIC_ACCESS_MODE)
+            .named("internetGatewayBlockMode", "InternetGatewayBlockMode")],
+    );
     pub(super) static BOOLEAN: Shape = Shape::boolean("Boolean");
     pub(super) static BOOT_MODE_VALUES: Shape = Shape::enumeration("BootModeValues", &["legacy-bios", "uefi", "uefi-preferred"]);
     pub(super) static CAPACITY_RESERVATION_PREFERENCE: Shape =
@@ -1087,6 +1149,19 @@ mod shapes {
                 .named("capacityReservationResourceGroupArn", "CapacityReservationResourceGroupArn"),
         ],
     );
+    pub(super) static CARRIER_GATEWAY_ID: Shape = Shape::string("CarrierGatewayId");
+    pub(super) static CIDR_BLOCK: Shape =
+        Shape::structure("CidrBlock", &[Member::optional("CidrBlock", &STRING).named("cidrBlock", "CidrBlock")]);
+    pub(super) static CIDR_BLOCK_SET: Shape = Shape::list("CidrBlockSet", &CIDR_BLOCK, "item");
+    pub(super) static COIP_POOL_ID: Shape = Shape::string("CoipPoolId");
+    pub(super) static CONNECTION_TRACKING_CONFIGURATION: Shape = Shape::structure(
+        "ConnectionTrackingConfiguration",
+        &[
+            Member::optional("TcpEstablishedTimeout", &INTEGER).named("tcpEstablishedTimeout", "TcpEstablishedTimeout"),
+            Member::optional("UdpStreamTimeout", &INTEGER).named("udpStreamTimeout", "UdpStreamTimeout"),
+            Member::optional("UdpTimeout", &INTEGER).named("udpTimeout", "UdpTimeout"),
+        ],
+    );
     pub(super) static CONNECTION_TRACKING_SPECIFICATION_RESPONSE: Shape = Shape::structure(
         "ConnectionTrackingSpecificationResponse",
         &[
@@ -1095,6 +1170,7 @@ mod shapes {
             Member::optional("UdpTimeout", &INTEGER).named("udpTimeout", "UdpTimeout"),
         ],
     );
+    pub(super) static CORE_NETWORK_ARN: Shape = Shape::string("CoreNetworkArn");
     pub(super) static CPU_OPTIONS: Shape = Shape::structure(
         "CpuOptions",
         &[
@@ -1106,6 +1182,17 @@ mod shapes {
         ],
     );
     pub(super) static DATE_TIME: Shape = Shape::timestamp("DateTime");
+    pub(super) static DESCRIBE_ADDRESSES_REQUEST: Shape = Shape::structure(
+        "DescribeAddressesRequest",
+        &[
+            Member::optional("PublicIps", &PUBLIC_IP_STRING_LIST).named("PublicIp", "PublicIp"),
+            Member::optional("DryRun", &BOOLEAN).named("dryRun", "DryRun"),
+            Member::optional("Filters", &FILTER_LIST).named("Filter", "Filter"),
+            Member::optional("AllocationIds", &ALLOCATION_ID_LIST).named("AllocationId", "AllocationId"),
+        ],
+    );
+    pub(super) static DESCRIBE_ADDRESSES_RESULT: Shape =
+        Shape::structure("DescribeAddressesResult", &[Member::optional("Addresses", &ADDRESS_LIST).named("addressesSet", "AddressesSet")]);
     pub(super) static DESCRIBE_INSTANCES_REQUEST: Shape = Shape::structure(
         "DescribeInstancesRequest",
         &[
@@ -1122,6 +1209,98 @@ mod shapes {
         &[
             Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
             Member::optional("Reservations", &RESERVATION_LIST).named("reservationSet", "ReservationSet"),
+        ],
+    );
+    pub(super) static DESCRIBE_INTERNET_GATEWAYS_MAX_RESULTS: Shape =
+        Shape::integer("DescribeInternetGatewaysMaxResults").min(5.0).max(1000.0);
+    pub(super) static DESCRIBE_INTERNET_GATEWAYS_REQUEST: Shape = Shape::structure(
+        "DescribeInternetGatewaysRequest",
+        &[
+            Member::optional("NextToken", &STRING),
+            Member::optional("MaxResults", &DESCRIBE_INTERNET_GATEWAYS_MAX_RESULTS),
+            Member::optional("DryRun", &BOOLEAN).named("dryRun", "DryRun"),
+            Member::optional("InternetGatewayIds", &INTERNET_GATEWAY_ID_LIST).named("internetGatewayId", "InternetGatewayId"),
+            Member::optional("Filters", &FILTER_LIST).named("Filter", "Filter"),
+        ],
+    );
+    pub(super) static DESCRIBE_INTERNET_GATEWAYS_RESULT: Shape = Shape::structure(
+        "DescribeInternetGatewaysResult",
+        &[
+            Member::optional("InternetGateways", &INTERNET_GATEWAY_LIST).named("internetGatewaySet", "InternetGatewaySet"),
+            Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
+        ],
+    );
+    pub(super) static DESCRIBE_MANAGED_PREFIX_LISTS_REQUEST: Shape = Shape::structure(
+        "DescribeManagedPrefixListsRequest",
+        &[
+            Member::optional("DryRun", &BOOLEAN),
+            Member::optional("Filters", &FILTER_LIST).named("Filter", "Filter"),
+            Member::optional("MaxResults", &PREFIX_LIST_MAX_RESULTS),
+            Member::optional("NextToken", &NEXT_TOKEN),
+            Member::optional("PrefixListIds", &VALUE_STRING_LIST).named("PrefixListId", "PrefixListId"),
+        ],
+    );
+    pub(super) static DESCRIBE_MANAGED_PREFIX_LISTS_RESULT: Shape = Shape::structure(
+        "DescribeManagedPrefixListsResult",
+        &[
+            Member::optional("NextToken", &NEXT_TOKEN).named("nextToken", "NextToken"),
+            Member::optional("PrefixLists", &MANAGED_PREFIX_LIST_SET).named("prefixListSet", "PrefixListSet"),
+        ],
+    );
+    pub(super) static DESCRIBE_NETWORK_ACLS_MAX_RESULTS: Shape = Shape::integer("DescribeNetworkAclsMaxResults").min(5.0).max(1000.0);
+    pub(super) static DESCRIBE_NETWORK_ACLS_REQUEST: Shape = Shape::structure(
+        "DescribeNetworkAclsRequest",
+        &[
+            Member::optional("NextToken", &STRING),
+            Member::optional("MaxResults", &DESCRIBE_NETWORK_ACLS_MAX_RESULTS),
+            Member::optional("DryRun", &BOOLEAN).named("dryRun", "DryRun"),
+            Member::optional("NetworkAclIds", &NETWORK_ACL_ID_STRING_LIST).named("NetworkAclId", "NetworkAclId"),
+            Member::optional("Filters", &FILTER_LIST).named("Filter", "Filter"),
+        ],
+    );
+    pub(super) static DESCRIBE_NETWORK_ACLS_RESULT: Shape = Shape::structure(
+        "DescribeNetworkAclsResult",
+        &[
+            Member::optional("NetworkAcls", &NETWORK_ACL_LIST).named("networkAclSet", "NetworkAclSet"),
+            Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
+        ],
+    );
+    pub(super) static DESCRIBE_NETWORK_INTERFACES_MAX_RESULTS: Shape =
+        Shape::integer("DescribeNetworkInterfacesMaxResults").min(5.0).max(1000.0);
+    pub(super) static DESCRIBE_NETWORK_INTERFACES_REQUEST: Shape = Shape::structure(
+        "DescribeNetworkInterfacesRequest",
+        &[
+            Member::optional("NextToken", &STRING),
+            Member::optional("MaxResults", &DESCRIBE_NETWORK_INTERFACES_MAX_RESULTS),
+            Member::optional("IncludeManagedResources", &BOOLEAN),
+            Member::optional("DryRun", &BOOLEAN).named("dryRun", "DryRun"),
+            Member::optional("NetworkInterfaceIds", &NETWORK_INTERFACE_ID_LIST).named("NetworkInterfaceId", "NetworkInterfaceId"),
+            Member::optional("Filters", &FILTER_LIST).named("filter", "Filter"),
+        ],
+    );
+    pub(super) static DESCRIBE_NETWORK_INTERFACES_RESULT: Shape = Shape::structure(
+        "DescribeNetworkInterfacesResult",
+        &[
+            Member::optional("NetworkInterfaces", &NETWORK_INTERFACE_LIST).named("networkInterfaceSet", "NetworkInterfaceSet"),
+            Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
+        ],
+    );
+    pub(super) static DESCRIBE_ROUTE_TABLES_MAX_RESULTS: Shape = Shape::integer("DescribeRouteTablesMaxResults").min(5.0).max(100.0);
+    pub(super) static DESCRIBE_ROUTE_TABLES_REQUEST: Shape = Shape::structure(
+        "DescribeRouteTablesRequest",
+        &[
+            Member::optional("NextToken", &STRING),
+            Member::optional("MaxResults", &DESCRIBE_ROUTE_TABLES_MAX_RESULTS),
+            Member::optional("DryRun", &BOOLEAN).named("dryRun", "DryRun"),
+            Member::optional("RouteTableIds", &ROUTE_TABLE_ID_STRING_LIST).named("RouteTableId", "RouteTableId"),
+            Member::optional("Filters", &FILTER_LIST).named("Filter", "Filter"),
+        ],
+    );
+    pub(super) static DESCRIBE_ROUTE_TABLES_RESULT: Shape = Shape::structure(
+        "DescribeRouteTablesResult",
+        &[
+            Member::optional("RouteTables", &ROUTE_TABLE_LIST).named("routeTableSet", "RouteTableSet"),
+            Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
         ],
     );
     pub(super) static DESCRIBE_SECURITY_GROUPS_MAX_RESULTS: Shape = Shape::integer("DescribeSecurityGroupsMaxResults").min(5.0).max(1000.0);
@@ -1143,7 +1322,140 @@ mod shapes {
             Member::optional("SecurityGroups", &SECURITY_GROUP_LIST).named("securityGroupInfo", "SecurityGroupInfo"),
         ],
     );
+    pub(super) static DESCRIBE_SUBNETS_MAX_RESULTS: Shape = Shape::integer("DescribeSubnetsMaxResults").min(5.0).max(1000.0);
+    pub(super) static DESCRIBE_SUBNETS_REQUEST: Shape = Shape::structure(
+        "DescribeSubnetsRequest",
+        &[
+            Member::optional("Filters", &FILTER_LIST).named("Filter", "Filter"),
+            Member::optional("SubnetIds", &SUBNET_ID_STRING_LIST).named("SubnetId", "SubnetId"),
+            Member::optional("NextToken", &STRING),
+            Member::optional("MaxResults", &DESCRIBE_SUBNETS_MAX_RESULTS),
+            Member::optional("DryRun", &BOOLEAN).named("dryRun", "DryRun"),
+        ],
+    );
+    pub(super) static DESCRIBE_SUBNETS_RESULT: Shape = Shape::structure(
+        "DescribeSubnetsResult",
+        &[
+            Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
+            Member::optional("Subnets", &SUBNET_LIST).named("subnetSet", "SubnetSet"),
+        ],
+    );
+    pub(super) static DESCRIBE_TRANSIT_GATEWAY_ATTACHMENTS_REQUEST: Shape = Shape::structure(
+        "DescribeTransitGatewayAttachmentsRequest",
+        &[
+            Member::optional("TransitGatewayAttachmentIds", &TRANSIT_GATEWAY_ATTACHMENT_ID_STRING_LIST),
+            Member::optional("Filters", &FILTER_LIST).named("Filter", "Filter"),
+            Member::optional("MaxResults", &TRANSIT_GATEWAY_MAX_RESULTS),
+            Member::optional("NextToken", &STRING),
+            Member::optional("DryRun", &BOOLEAN),
+        ],
+    );
+    pub(super) static DESCRIBE_TRANSIT_GATEWAY_ATTACHMENTS_RESULT: Shape = Shape::structure(
+        "DescribeTransitGatewayAttachmentsResult",
+        &[
+            Member::optional("TransitGatewayAttachments", &TRANSIT_GATEWAY_ATTACHMENT_LIST)
+                .named("transitGatewayAttachments", "TransitGatewayAttachments"),
+            Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
+        ],
+    );
+    pub(super) static DESCRIBE_TRANSIT_GATEWAY_ROUTE_TABLES_REQUEST: Shape = Shape::structure(
+        "DescribeTransitGatewayRouteTablesRequest",
+        &[
+            Member::optional("TransitGatewayRouteTableIds", &TRANSIT_GATEWAY_ROUTE_TABLE_ID_STRING_LIST),
+            Member::optional("Filters", &FILTER_LIST).named("Filter", "Filter"),
+            Member::optional("MaxResults", &TRANSIT_GATEWAY_MAX_RESULTS),
+            Member::optional("NextToken", &STRING),
+            Member::optional("DryRun", &BOOLEAN),
+        ],
+    );
+    pub(super) static DESCRIBE_TRANSIT_GATEWAY_ROUTE_TABLES_RESULT: Shape = Shape::structure(
+        "DescribeTransitGatewayRouteTablesResult",
+        &[
+            Member::optional("TransitGatewayRouteTables", &TRANSIT_GATEWAY_ROUTE_TABLE_LIST)
+                .named("transitGatewayRouteTables", "TransitGatewayRouteTables"),
+            Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
+        ],
+    );
+    pub(super) static DESCRIBE_VPC_BLOCK_PUBLIC_ACCESS_EXCLUSIONS_MAX_RESULTS: Shape =
+        Shape::integer("DescribeVpcBlockPublicAccessExclusionsMaxResults").min(5.0).max(1000.0);
+    pub(super) static DESCRIBE_VPC_BLOCK_PUBLIC_ACCESS_EXCLUSIONS_REQUEST: Shape = Shape::structure(
+        "DescribeVpcBlockPublicAccessExclusionsRequest",
+        &[
+            Member::optional("DryRun", &BOOLEAN),
+            Member::optional("Filters", &FILTER_LIST).named("Filter", "Filter"),
+            Member::optional("ExclusionIds", &VPC_BLOCK_PUBLIC_ACCESS_EXCLUSION_ID_LIST).named("ExclusionId", "ExclusionId"),
+            Member::optional("NextToken", &STRING),
+            Member::optional("MaxResults", &DESCRIBE_VPC_BLOCK_PUBLIC_ACCESS_EXCLUSIONS_MAX_RESULTS),
+        ],
+    );
+    pub(super) static DESCRIBE_VPC_BLOCK_PUBLIC_ACCESS_EXCLUSIONS_RESULT: Shape = Shape::structure(
+        "DescribeVpcBlockPublicAccessExclusionsResult",
+        &[
+            Member::optional("VpcBlockPublicAccessExclusions", &VPC_BLOCK_PUBLIC_ACCESS_EXCLUSION_LIST)
+                .named("vpcBlockPublicAccessExclusionSet", "VpcBlockPublicAccessExclusionSet"),
+            Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
+        ],
+    );
+    pub(super) static DESCRIBE_VPC_BLOCK_PUBLIC_ACCESS_OPTIONS_REQUEST: Shape =
+        Shape::structure("DescribeVpcBlockPublicAccessOptionsRequest", &[Member::optional("DryRun", &BOOLEAN)]);
+    pub(super) static DESCRIBE_VPC_BLOCK_PUBLIC_ACCESS_OPTIONS_RESULT: Shape = Shape::structure(
+        "DescribeVpcBlockPublicAccessOptionsResult",
+        &[Member::optional("VpcBlockPublicAccessOptions", &VPC_BLOCK_PUBLIC_ACCESS_OPTIONS)
+            .named("vpcBlockPublicAccessOptions", "VpcBlockPublicAccessOptions")],
+    );
+    pub(super) static DESCRIBE_VPC_PEERING_CONNECTIONS_MAX_RESULTS: Shape =
+        Shape::integer("DescribeVpcPeeringConnectionsMaxResults").min(5.0).max(1000.0);
+    pub(super) static DESCRIBE_VPC_PEERING_CONNECTIONS_REQUEST: Shape = Shape::structure(
+        "DescribeVpcPeeringConnectionsRequest",
+        &[
+            Member::optional("NextToken", &STRING),
+            Member::optional("MaxResults", &DESCRIBE_VPC_PEERING_CONNECTIONS_MAX_RESULTS),
+            Member::optional("DryRun", &BOOLEAN).named("dryRun", "DryRun"),
+            Member::optional("VpcPeeringConnectionIds", &VPC_PEERING_CONNECTION_ID_LIST)
+                .named("VpcPeeringConnectionId", "VpcPeeringConnectionId"),
+            Member::optional("Filters", &FILTER_LIST).named("Filter", "Filter"),
+        ],
+    );
+    pub(super) static DESCRIBE_VPC_PEERING_CONNECTIONS_RESULT: Shape = Shape::structure(
+        "DescribeVpcPeeringConnectionsResult",
+        &[
+            Member::optional("VpcPeeringConnections", &VPC_PEERING_CONNECTION_LIST)
+                .named("vpcPeeringConnectionSet", "VpcPeeringConnectionSet"),
+            Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
+        ],
+    );
+    pub(super) static DESCRIBE_VPCS_MAX_RESULTS: Shape = Shape::integer("DescribeVpcsMaxResults").min(5.0).max(1000.0);
+    pub(super) static DESCRIBE_VPCS_REQUEST: Shape = Shape::structure(
+        "DescribeVpcsRequest",
+        &[
+            Member::optional("Filters", &FILTER_LIST).named("Filter", "Filter"),
+            Member::optional("VpcIds", &VPC_ID_STRING_LIST).named("VpcId", "VpcId"),
+            Member::optional("NextToken", &STRING),
+            Member::optional("MaxResults", &DESCRIBE_VPCS_MAX_RESULTS),
+            Member::optional("DryRun", &BOOLEAN).named("dryRun", "DryRun"),
+        ],
+    );
+    pub(super) static DESCRIBE_VPCS_RESULT: Shape = Shape::structure(
+        "DescribeVpcsResult",
+        &[
+            Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
+            Member::optional("Vpcs", &VPC_LIST).named("vpcSet", "VpcSet"),
+        ],
+    );
+    pub(super) static DESCRIBE_VPN_GATEWAYS_REQUEST: Shape = Shape::structure(
+        "DescribeVpnGatewaysRequest",
+        &[
+            Member::optional("Filters", &FILTER_LIST).named("Filter", "Filter"),
+            Member::optional("VpnGatewayIds", &VPN_GATEWAY_ID_STRING_LIST).named("VpnGatewayId", "VpnGatewayId"),
+            Member::optional("DryRun", &BOOLEAN).named("dryRun", "DryRun"),
+        ],
+    );
+    pub(super) static DESCRIBE_VPN_GATEWAYS_RESULT: Shape = Shape::structure(
+        "DescribeVpnGatewaysResult",
+        &[Member::optional("VpnGateways", &VPN_GATEWAY_LIST).named("vpnGatewaySet", "VpnGatewaySet")],
+    );
     pub(super) static DEVICE_TYPE: Shape = Shape::enumeration("DeviceType", &["ebs", "instance-store"]);
+    pub(super) static DOMAIN_TYPE: Shape = Shape::enumeration("DomainType", &["vpc", "standard"]);
     pub(super) static EBS_INSTANCE_BLOCK_DEVICE: Shape = Shape::structure(
         "EbsInstanceBlockDevice",
         &[
@@ -1190,6 +1502,24 @@ mod shapes {
         &[Member::optional("Name", &STRING), Member::optional("Values", &VALUE_STRING_LIST).named("Value", "Value")],
     );
     pub(super) static FILTER_LIST: Shape = Shape::list("FilterList", &FILTER, "Filter");
+    pub(super) static GATEWAY_TYPE: Shape = Shape::enumeration("GatewayType", &["ipsec.1"]);
+    pub(super) static GET_MANAGED_PREFIX_LIST_ENTRIES_REQUEST: Shape = Shape::structure(
+        "GetManagedPrefixListEntriesRequest",
+        &[
+            Member::optional("DryRun", &BOOLEAN),
+            Member::required("PrefixListId", &PREFIX_LIST_RESOURCE_ID),
+            Member::optional("TargetVersion", &LONG),
+            Member::optional("MaxResults", &PREFIX_LIST_MAX_RESULTS),
+            Member::optional("NextToken", &NEXT_TOKEN),
+        ],
+    );
+    pub(super) static GET_MANAGED_PREFIX_LIST_ENTRIES_RESULT: Shape = Shape::structure(
+        "GetManagedPrefixListEntriesResult",
+        &[
+            Member::optional("Entries", &PREFIX_LIST_ENTRY_SET).named("entrySet", "EntrySet"),
+            Member::optional("NextToken", &NEXT_TOKEN).named("nextToken", "NextToken"),
+        ],
+    );
     pub(super) static GROUP_ID_STRING_LIST: Shape = Shape::list("GroupIdStringList", &SECURITY_GROUP_ID, "groupId");
     pub(super) static GROUP_IDENTIFIER: Shape = Shape::structure(
         "GroupIdentifier",
@@ -1208,6 +1538,10 @@ mod shapes {
     pub(super) static IAM_INSTANCE_PROFILE: Shape = Shape::structure(
         "IamInstanceProfile",
         &[Member::optional("Arn", &STRING).named("arn", "Arn"), Member::optional("Id", &STRING).named("id", "Id")],
+    );
+    pub(super) static ICMP_TYPE_CODE: Shape = Shape::structure(
+        "IcmpTypeCode",
+        &[Member::optional("Code", &INTEGER).named("code", "Code"), Member::optional("Type", &INTEGER).named("type", "Type")],
     );
     pub(super) static INSTANCE: Shape = Shape::structure(
         "Instance",
@@ -1463,6 +1797,31 @@ mod shapes {
         Shape::enumeration("InstanceStateName", &["pending", "running", "shutting-down", "terminated", "stopping", "stopped"]);
     pub(super) static INSTANCE_TYPE: Shape = Shape::string("InstanceType");
     pub(super) static INTEGER: Shape = Shape::integer("Integer");
+    pub(super) static INTERNET_GATEWAY: Shape = Shape::structure(
+        "InternetGateway",
+        &[
+            Member::optional("Attachments", &INTERNET_GATEWAY_ATTACHMENT_LIST).named("attachmentSet", "AttachmentSet"),
+            Member::optional("InternetGatewayId", &STRING).named("internetGatewayId", "InternetGatewayId"),
+            Member::optional("OwnerId", &STRING).named("ownerId", "OwnerId"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+        ],
+    );
+    pub(super) static INTERNET_GATEWAY_ATTACHMENT: Shape = Shape::structure(
+        "InternetGatewayAttachment",
+        &[
+            Member::optional("State", &ATTACHMENT_STATUS).named("state", "State"),
+            Member::optional("VpcId", &STRING).named("vpcId", "VpcId"),
+        ],
+    );
+    pub(super) static INTERNET_GATEWAY_ATTACHMENT_LIST: Shape =
+        Shape::list("InternetGatewayAttachmentList", &INTERNET_GATEWAY_ATTACHMENT, "item");
+    pub(super) static INTERNET_GATEWAY_BLOCK_MODE: Shape =
+        Shape::enumeration("InternetGatewayBlockMode", &["off", "block-bidirectional", "block-ingress"]);
+    pub(super) static INTERNET_GATEWAY_EXCLUSION_MODE: Shape =
+        Shape::enumeration("InternetGatewayExclusionMode", &["allow-bidirectional", "allow-egress"]);
+    pub(super) static INTERNET_GATEWAY_ID: Shape = Shape::string("InternetGatewayId");
+    pub(super) static INTERNET_GATEWAY_ID_LIST: Shape = Shape::list("InternetGatewayIdList", &INTERNET_GATEWAY_ID, "item");
+    pub(super) static INTERNET_GATEWAY_LIST: Shape = Shape::list("InternetGatewayList", &INTERNET_GATEWAY, "item");
     pub(super) static IP_PERMISSION: Shape = Shape::structure(
         "IpPermission",
         &[
@@ -1484,6 +1843,17 @@ mod shapes {
         ],
     );
     pub(super) static IP_RANGE_LIST: Shape = Shape::list("IpRangeList", &IP_RANGE, "item");
+    pub(super) static IP_SOURCE: Shape = Shape::enumeration("IpSource", &["amazon", "byoip", "none"]);
+    pub(super) static IPV4_PREFIX_SPECIFICATION: Shape =
+        Shape::structure("Ipv4PrefixSpecification", &[Member::optional("Ipv4Prefix", &STRING).named("ipv4Prefix", "Ipv4Prefix")]);
+    pub(super) static IPV4_PREFIXES_LIST: Shape = Shape::list("Ipv4PrefixesList", &IPV4_PREFIX_SPECIFICATION, "item");
+    pub(super) static IPV6_ADDRESS_ATTRIBUTE: Shape = Shape::enumeration("Ipv6AddressAttribute", &["public", "private"]);
+    pub(super) static IPV6_CIDR_BLOCK: Shape =
+        Shape::structure("Ipv6CidrBlock", &[Member::optional("Ipv6CidrBlock", &STRING).named("ipv6CidrBlock", "Ipv6CidrBlock")]);
+    pub(super) static IPV6_CIDR_BLOCK_SET: Shape = Shape::list("Ipv6CidrBlockSet", &IPV6_CIDR_BLOCK, "item");
+    pub(super) static IPV6_PREFIX_SPECIFICATION: Shape =
+        Shape::structure("Ipv6PrefixSpecification", &[Member::optional("Ipv6Prefix", &STRING).named("ipv6Prefix", "Ipv6Prefix")]);
+    pub(super) static IPV6_PREFIXES_LIST: Shape = Shape::list("Ipv6PrefixesList", &IPV6_PREFIX_SPECIFICATION, "item");
     pub(super) static IPV6_RANGE: Shape = Shape::structure(
         "Ipv6Range",
         &[
@@ -1497,6 +1867,28 @@ mod shapes {
         &[Member::optional("LicenseConfigurationArn", &STRING).named("licenseConfigurationArn", "LicenseConfigurationArn")],
     );
     pub(super) static LICENSE_LIST: Shape = Shape::list("LicenseList", &LICENSE_CONFIGURATION, "item");
+    pub(super) static LONG: Shape = Shape::integer("Long");
+    pub(super) static MANAGED_BY: Shape = Shape::enumeration("ManagedBy", &["account", "declarative-policy"]);
+    pub(super) static MANAGED_PREFIX_LIST: Shape = Shape::structure(
+        "ManagedPrefixList",
+        &[
+            Member::optional("PrefixListId", &PREFIX_LIST_RESOURCE_ID).named("prefixListId", "PrefixListId"),
+            Member::optional("AddressFamily", &STRING).named("addressFamily", "AddressFamily"),
+            Member::optional("State", &PREFIX_LIST_STATE).named("state", "State"),
+            Member::optional("StateMessage", &STRING).named("stateMessage", "StateMessage"),
+            Member::optional("PrefixListArn", &RESOURCE_ARN).named("prefixListArn", "PrefixListArn"),
+            Member::optional("PrefixListName", &STRING).named("prefixListName", "PrefixListName"),
+            Member::optional("MaxEntries", &INTEGER).named("maxEntries", "MaxEntries"),
+            Member::optional("Version", &LONG).named("version", "Version"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+            Member::optional("OwnerId", &STRING).named("ownerId", "OwnerId"),
+            Member::optional("IpamPrefixListResolverTargetId", &STRING)
+                .named("ipamPrefixListResolverTargetId", "IpamPrefixListResolverTargetId"),
+            Member::optional("IpamPrefixListResolverSyncEnabled", &BOOLEAN)
+                .named("ipamPrefixListResolverSyncEnabled", "IpamPrefixListResolverSyncEnabled"),
+        ],
+    );
+    pub(super) static MANAGED_PREFIX_LIST_SET: Shape = Shape::list("ManagedPrefixListSet", &MANAGED_PREFIX_LIST, "item");
     pub(super) static METRIC_CATEGORY_ID: Shape = Shape::string("MetricCategoryId");
     pub(super) static METRIC_CATEGORY_ID_LIST: Shape = Shape::list("MetricCategoryIdList", &METRIC_CATEGORY_ID, "item");
     pub(super) static MILLISECOND_DATE_TIME: Shape = Shape::timestamp("MillisecondDateTime");
@@ -1508,10 +1900,167 @@ mod shapes {
         ],
     );
     pub(super) static MONITORING_STATE: Shape = Shape::enumeration("MonitoringState", &["disabled", "disabling", "enabled", "pending"]);
+    pub(super) static MULTIPATH_RESILIENCE_MODE: Shape = Shape::enumeration("MultipathResilienceMode", &["always-on"]);
+    pub(super) static MULTIPATH_RESILIENCE_STATUS: Shape =
+        Shape::enumeration("MultipathResilienceStatus", &["pending", "enabled", "disabled"]);
     pub(super) static NESTED_VIRTUALIZATION_SPECIFICATION: Shape =
         Shape::enumeration("NestedVirtualizationSpecification", &["enabled", "disabled"]);
+    pub(super) static NETWORK_ACL: Shape = Shape::structure(
+        "NetworkAcl",
+        &[
+            Member::optional("Associations", &NETWORK_ACL_ASSOCIATION_LIST).named("associationSet", "AssociationSet"),
+            Member::optional("Entries", &NETWORK_ACL_ENTRY_LIST).named("entrySet", "EntrySet"),
+            Member::optional("IsDefault", &BOOLEAN).named("default", "Default"),
+            Member::optional("NetworkAclId", &STRING).named("networkAclId", "NetworkAclId"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+            Member::optional("VpcId", &STRING).named("vpcId", "VpcId"),
+            Member::optional("OwnerId", &STRING).named("ownerId", "OwnerId"),
+        ],
+    );
+    pub(super) static NETWORK_ACL_ASSOCIATION: Shape = Shape::structure(
+        "NetworkAclAssociation",
+        &[
+            Member::optional("NetworkAclAssociationId", &STRING).named("networkAclAssociationId", "NetworkAclAssociationId"),
+            Member::optional("NetworkAclId", &STRING).named("networkAclId", "NetworkAclId"),
+            Member::optional("SubnetId", &STRING).named("subnetId", "SubnetId"),
+        ],
+    );
+    pub(super) static NETWORK_ACL_ASSOCIATION_LIST: Shape = Shape::list("NetworkAclAssociationList", &NETWORK_ACL_ASSOCIATION, "item");
+    pub(super) static NETWORK_ACL_ENTRY: Shape = Shape::structure(
+        "NetworkAclEntry",
+        &[
+            Member::optional("CidrBlock", &STRING).named("cidrBlock", "CidrBlock"),
+            Member::optional("Egress", &BOOLEAN).named("egress", "Egress"),
+            Member::optional("IcmpTypeCode", &ICMP_TYPE_CODE).named("icmpTypeCode", "IcmpTypeCode"),
+            Member::optional("Ipv6CidrBlock", &STRING).named("ipv6CidrBlock", "Ipv6CidrBlock"),
+            Member::optional("PortRange", &PORT_RANGE).named("portRange", "PortRange"),
+            Member::optional("Protocol", &STRING).named("protocol", "Protocol"),
+            Member::optional("RuleAction", &RULE_ACTION).named("ruleAction", "RuleAction"),
+            Member::optional("RuleNumber", &INTEGER).named("ruleNumber", "RuleNumber"),
+        ],
+    );
+    pub(super) static NETWORK_ACL_ENTRY_LIST: Shape = Shape::list("NetworkAclEntryList", &NETWORK_ACL_ENTRY, "item");
+    pub(super) static NETWORK_ACL_ID: Shape = Shape::string("NetworkAclId");
+    pub(super) static NETWORK_ACL_ID_STRING_LIST: Shape = Shape::list("NetworkAclIdStringList", &NETWORK_ACL_ID, "item");
+    pub(super) static NETWORK_ACL_LIST: Shape = Shape::list("NetworkAclList", &NETWORK_ACL, "item");
+    pub(super) static NETWORK_INTERFACE: Shape = Shape::structure(
+        "NetworkInterface",
+        &[
+            Member::optional("Association", &NETWORK_INTERFACE_ASSOCIATION).named("association", "Association"),
+            Member::optional("Attachment", &NETWORK_INTERFACE_ATTACHMENT).named("attachment", "Attachment"),
+            Member::optional("AvailabilityZone", &STRING).named("availabilityZone", "AvailabilityZone"),
+            Member::optional("ConnectionTrackingConfiguration", &CONNECTION_TRACKING_CONFIGURATION)
+                .named("connectionTrackingConfiguration", "ConnectionTrackingConfiguration"),
+            Member::optional("Description", &STRING).named("description", "Description"),
+            Member::optional("Groups", &GROUP_IDENTIFIER_LIST).named("groupSet", "GroupSet"),
+            Member::optional("InterfaceType", &NETWORK_INTERFACE_TYPE).named("interfaceType", "InterfaceType"),
+            Member::optional("Ipv6Addresses", &NETWORK_INTERFACE_IPV6_ADDRESSES_LIST).named("ipv6AddressesSet", "Ipv6AddressesSet"),
+            Member::optional("MacAddress", &STRING).named("macAddress", "MacAddress"),
+            Member::optional("NetworkInterfaceId", &STRING).named("networkInterfaceId", "NetworkInterfaceId"),
+            Member::optional("OutpostArn", &STRING).named("outpostArn", "OutpostArn"),
+            Member::optional("OwnerId", &STRING).named("ownerId", "OwnerId"),
+            Member::optional("PrivateDnsName", &STRING).named("privateDnsName", "PrivateDnsName"),
+            Member::optional("PublicDnsName", &STRING).named("publicDnsName", "PublicDnsName"),
+            Member::optional("PublicIpDnsNameOptions", &PUBLIC_IP_DNS_NAME_OPTIONS)
+                .named("publicIpDnsNameOptions", "PublicIpDnsNameOptions"),
+            Member::optional("PrivateIpAddress", &STRING).named("privateIpAddress", "PrivateIpAddress"),
+            Member::optional("PrivateIpAddresses", &NETWORK_INTERFACE_PRIVATE_IP_ADDRESS_LIST)
+                .named("privateIpAddressesSet", "PrivateIpAddressesSet"),
+            Member::optional("Ipv4Prefixes", &IPV4_PREFIXES_LIST).named("ipv4PrefixSet", "Ipv4PrefixSet"),
+            Member::optional("Ipv6Prefixes", &IPV6_PREFIXES_LIST).named("ipv6PrefixSet", "Ipv6PrefixSet"),
+            Member::optional("RequesterId", &STRING).named("requesterId", "RequesterId"),
+            Member::optional("RequesterManaged", &BOOLEAN).named("requesterManaged", "RequesterManaged"),
+            Member::optional("SourceDestCheck", &BOOLEAN).named("sourceDestCheck", "SourceDestCheck"),
+            Member::optional("Status", &NETWORK_INTERFACE_STATUS).named("status", "Status"),
+            Member::optional("SubnetId", &STRING).named("subnetId", "SubnetId"),
+            Member::optional("TagSet", &TAG_LIST).named("tagSet", "TagSet"),
+            Member::optional("VpcId", &STRING).named("vpcId", "VpcId"),
+            Member::optional("DenyAllIgwTraffic", &BOOLEAN).named("denyAllIgwTraffic", "DenyAllIgwTraffic"),
+            Member::optional("Ipv6Native", &BOOLEAN).named("ipv6Native", "Ipv6Native"),
+            Member::optional("Ipv6Address", &STRING).named("ipv6Address", "Ipv6Address"),
+            Member::optional("Operator", &OPERATOR_RESPONSE).named("operator", "Operator"),
+            Member::optional("AssociatedSubnets", &ASSOCIATED_SUBNET_LIST).named("associatedSubnetSet", "AssociatedSubnetSet"),
+            Member::optional("AvailabilityZoneId", &STRING).named("availabilityZoneId", "AvailabilityZoneId"),
+        ],
+    );
+    pub(super) static NETWORK_INTERFACE_ASSOCIATION: Shape = Shape::structure(
+        "NetworkInterfaceAssociation",
+        &[
+            Member::optional("AllocationId", &STRING).named("allocationId", "AllocationId"),
+            Member::optional("AssociationId", &STRING).named("associationId", "AssociationId"),
+            Member::optional("IpOwnerId", &STRING).named("ipOwnerId", "IpOwnerId"),
+            Member::optional("PublicDnsName", &STRING).named("publicDnsName", "PublicDnsName"),
+            Member::optional("PublicIp", &STRING).named("publicIp", "PublicIp"),
+            Member::optional("CustomerOwnedIp", &STRING).named("customerOwnedIp", "CustomerOwnedIp"),
+            Member::optional("CarrierIp", &STRING).named("carrierIp", "CarrierIp"),
+        ],
+    );
+    pub(super) static NETWORK_INTERFACE_ATTACHMENT: Shape = Shape::structure(
+        "NetworkInterfaceAttachment",
+        &[
+            Member::optional("AttachTime", &DATE_TIME).named("attachTime", "AttachTime"),
+            Member::optional("AttachmentId", &STRING).named("attachmentId", "AttachmentId"),
+            Member::optional("DeleteOnTermination", &BOOLEAN).named("deleteOnTermination", "DeleteOnTermination"),
+            Member::optional("DeviceIndex", &INTEGER).named("deviceIndex", "DeviceIndex"),
+            Member::optional("NetworkCardIndex", &INTEGER).named("networkCardIndex", "NetworkCardIndex"),
+            Member::optional("InstanceId", &STRING).named("instanceId", "InstanceId"),
+            Member::optional("InstanceOwnerId", &STRING).named("instanceOwnerId", "InstanceOwnerId"),
+            Member::optional("Status", &ATTACHMENT_STATUS).named("status", "Status"),
+            Member::optional("EnaSrdSpecification", &ATTACHMENT_ENA_SRD_SPECIFICATION).named("enaSrdSpecification", "EnaSrdSpecification"),
+            Member::optional("EnaQueueCount", &INTEGER).named("enaQueueCount", "EnaQueueCount"),
+        ],
+    );
+    pub(super) static NETWORK_INTERFACE_ID: Shape = Shape::string("NetworkInterfaceId");
+    pub(super) static NETWORK_INTERFACE_ID_LIST: Shape = Shape::list("NetworkInterfaceIdList", &NETWORK_INTERFACE_ID, "item");
+    pub(super) static NETWORK_INTERFACE_IPV6_ADDRESS: Shape = Shape::structure(
+        "NetworkInterfaceIpv6Address",
+        &[
+            Member::optional("Ipv6Address", &STRING).named("ipv6Address", "Ipv6Address"),
+            Member::optional("PublicIpv6DnsName", &STRING).named("publicIpv6DnsName", "PublicIpv6DnsName"),
+            Member::optional("IsPrimaryIpv6", &BOOLEAN).named("isPrimaryIpv6", "IsPrimaryIpv6"),
+        ],
+    );
+    pub(super) static NETWORK_INTERFACE_IPV6_ADDRESSES_LIST: Shape =
+        Shape::list("NetworkInterfaceIpv6AddressesList", &NETWORK_INTERFACE_IPV6_ADDRESS, "item");
+    pub(super) static NETWORK_INTERFACE_LIST: Shape = Shape::list("NetworkInterfaceList", &NETWORK_INTERFACE, "item");
+    pub(super) static NETWORK_INTERFACE_PRIVATE_IP_ADDRESS: Shape = Shape::structure(
+        "NetworkInterfacePrivateIpAddress",
+        &[
+            Member::optional("Association", &NETWORK_INTERFACE_ASSOCIATION).named("association", "Association"),
+            Member::optional("Primary", &BOOLEAN).named("primary", "Primary"),
+            Member::optional("PrivateDnsName", &STRING).named("privateDnsName", "PrivateDnsName"),
+            Member::optional("PrivateIpAddress", &STRING).named("privateIpAddress", "PrivateIpAddress"),
+        ],
+    );
+    pub(super) static NETWORK_INTERFACE_PRIVATE_IP_ADDRESS_LIST: Shape =
+        Shape::list("NetworkInterfacePrivateIpAddressList", &NETWORK_INTERFACE_PRIVATE_IP_ADDRESS, "item");
     pub(super) static NETWORK_INTERFACE_STATUS: Shape =
         Shape::enumeration("NetworkInterfaceStatus", &["available", "associated", "attaching", "in-use", "detaching"]);
+    pub(super) static NETWORK_INTERFACE_TYPE: Shape = Shape::enumeration(
+        "NetworkInterfaceType",
+        &[
+            "interface",
+            "natGateway",
+            "efa",
+            "efa-only",
+            "trunk",
+            "load_balancer",
+            "network_load_balancer",
+            "vpc_endpoint",
+            "branch",
+            "transit_gateway",
+            "lambda",
+            "quicksight",
+            "global_accelerator_managed",
+            "api_gateway_managed",
+            "gateway_load_balancer",
+            "gateway_load_balancer_endpoint",
+            "iot_rules_managed",
+            "aws_codestar_connections_managed",
+        ],
+    );
+    pub(super) static NEXT_TOKEN: Shape = Shape::string("NextToken");
+    pub(super) static ODB_NETWORK_ARN: Shape = Shape::string("OdbNetworkArn");
     pub(super) static OPERATOR_RESPONSE: Shape = Shape::structure(
         "OperatorResponse",
         &[
@@ -1538,6 +2087,18 @@ mod shapes {
     pub(super) static PLACEMENT_GROUP_ID: Shape = Shape::string("PlacementGroupId");
     pub(super) static PLACEMENT_GROUP_NAME: Shape = Shape::string("PlacementGroupName");
     pub(super) static PLATFORM_VALUES: Shape = Shape::enumeration("PlatformValues", &["Windows"]);
+    pub(super) static PORT_RANGE: Shape = Shape::structure(
+        "PortRange",
+        &[Member::optional("From", &INTEGER).named("from", "From"), Member::optional("To", &INTEGER).named("to", "To")],
+    );
+    pub(super) static PREFIX_LIST_ENTRY: Shape = Shape::structure(
+        "PrefixListEntry",
+        &[
+            Member::optional("Cidr", &STRING).named("cidr", "Cidr"),
+            Member::optional("Description", &STRING).named("description", "Description"),
+        ],
+    );
+    pub(super) static PREFIX_LIST_ENTRY_SET: Shape = Shape::list("PrefixListEntrySet", &PREFIX_LIST_ENTRY, "item");
     pub(super) static PREFIX_LIST_ID: Shape = Shape::structure(
         "PrefixListId",
         &[
@@ -1546,6 +2107,35 @@ mod shapes {
         ],
     );
     pub(super) static PREFIX_LIST_ID_LIST: Shape = Shape::list("PrefixListIdList", &PREFIX_LIST_ID, "item");
+    pub(super) static PREFIX_LIST_MAX_RESULTS: Shape = Shape::integer("PrefixListMaxResults").min(1.0).max(100.0);
+    pub(super) static PREFIX_LIST_RESOURCE_ID: Shape = Shape::string("PrefixListResourceId");
+    pub(super) static PREFIX_LIST_STATE: Shape = Shape::enumeration(
+        "PrefixListState",
+        &[
+            "create-in-progress",
+            "create-complete",
+            "create-failed",
+            "modify-in-progress",
+            "modify-complete",
+            "modify-failed",
+            "restore-in-progress",
+            "restore-complete",
+            "restore-failed",
+            "delete-in-progress",
+            "delete-complete",
+            "delete-failed",
+        ],
+    );
+    pub(super) static PRIVATE_DNS_NAME_OPTIONS_ON_LAUNCH: Shape = Shape::structure(
+        "PrivateDnsNameOptionsOnLaunch",
+        &[
+            Member::optional("HostnameType", &HOSTNAME_TYPE).named("hostnameType", "HostnameType"),
+            Member::optional("EnableResourceNameDnsARecord", &BOOLEAN)
+                .named("enableResourceNameDnsARecord", "EnableResourceNameDnsARecord"),
+            Member::optional("EnableResourceNameDnsAAAARecord", &BOOLEAN)
+                .named("enableResourceNameDnsAAAARecord", "EnableResourceNameDnsAAAARecord"),
+        ],
+    );
     pub(super) static PRIVATE_DNS_NAME_OPTIONS_RESPONSE: Shape = Shape::structure(
         "PrivateDnsNameOptionsResponse",
         &[
@@ -1565,6 +2155,19 @@ mod shapes {
     );
     pub(super) static PRODUCT_CODE_LIST: Shape = Shape::list("ProductCodeList", &PRODUCT_CODE, "item");
     pub(super) static PRODUCT_CODE_VALUES: Shape = Shape::enumeration("ProductCodeValues", &["devpay", "marketplace"]);
+    pub(super) static PROPAGATING_VGW: Shape =
+        Shape::structure("PropagatingVgw", &[Member::optional("GatewayId", &STRING).named("gatewayId", "GatewayId")]);
+    pub(super) static PROPAGATING_VGW_LIST: Shape = Shape::list("PropagatingVgwList", &PROPAGATING_VGW, "item");
+    pub(super) static PUBLIC_IP_DNS_NAME_OPTIONS: Shape = Shape::structure(
+        "PublicIpDnsNameOptions",
+        &[
+            Member::optional("DnsHostnameType", &STRING).named("dnsHostnameType", "DnsHostnameType"),
+            Member::optional("PublicIpv4DnsName", &STRING).named("publicIpv4DnsName", "PublicIpv4DnsName"),
+            Member::optional("PublicIpv6DnsName", &STRING).named("publicIpv6DnsName", "PublicIpv6DnsName"),
+            Member::optional("PublicDualStackDnsName", &STRING).named("publicDualStackDnsName", "PublicDualStackDnsName"),
+        ],
+    );
+    pub(super) static PUBLIC_IP_STRING_LIST: Shape = Shape::list("PublicIpStringList", &STRING, "PublicIp");
     pub(super) static RESERVATION: Shape = Shape::structure(
         "Reservation",
         &[
@@ -1576,6 +2179,90 @@ mod shapes {
         ],
     );
     pub(super) static RESERVATION_LIST: Shape = Shape::list("ReservationList", &RESERVATION, "item");
+    pub(super) static RESOURCE_ARN: Shape = Shape::string("ResourceArn").min(1.0).max(1283.0);
+    pub(super) static ROUTE: Shape = Shape::structure(
+        "Route",
+        &[
+            Member::optional("DestinationCidrBlock", &STRING).named("destinationCidrBlock", "DestinationCidrBlock"),
+            Member::optional("DestinationIpv6CidrBlock", &STRING).named("destinationIpv6CidrBlock", "DestinationIpv6CidrBlock"),
+            Member::optional("DestinationPrefixListId", &STRING).named("destinationPrefixListId", "DestinationPrefixListId"),
+            Member::optional("EgressOnlyInternetGatewayId", &STRING).named("egressOnlyInternetGatewayId", "EgressOnlyInternetGatewayId"),
+            Member::optional("GatewayId", &STRING).named("gatewayId", "GatewayId"),
+            Member::optional("InstanceId", &STRING).named("instanceId", "InstanceId"),
+            Member::optional("InstanceOwnerId", &STRING).named("instanceOwnerId", "InstanceOwnerId"),
+            Member::optional("NatGatewayId", &STRING).named("natGatewayId", "NatGatewayId"),
+            Member::optional("TransitGatewayId", &STRING).named("transitGatewayId", "TransitGatewayId"),
+            Member::optional("LocalGatewayId", &STRING).named("localGatewayId", "LocalGatewayId"),
+            Member::optional("CarrierGatewayId", &CARRIER_GATEWAY_ID).named("carrierGatewayId", "CarrierGatewayId"),
+            Member::optional("NetworkInterfaceId", &STRING).named("networkInterfaceId", "NetworkInterfaceId"),
+            Member::optional("Origin", &ROUTE_ORIGIN).named("origin", "Origin"),
+            Member::optional("State", &ROUTE_STATE).named("state", "State"),
+            Member::optional("VpcPeeringConnectionId", &STRING).named("vpcPeeringConnectionId", "VpcPeeringConnectionId"),
+            Member::optional("CoreNetworkArn", &CORE_NETWORK_ARN).named("coreNetworkArn", "CoreNetworkArn"),
+            Member::optional("OdbNetworkArn", &ODB_NETWORK_ARN).named("odbNetworkArn", "OdbNetworkArn"),
+            Member::optional("IpAddress", &STRING).named("ipAddress", "IpAddress"),
+        ],
+    );
+    pub(super) static ROUTE_LIST: Shape = Shape::list("RouteList", &ROUTE, "item");
+    pub(super) static ROUTE_ORIGIN: Shape =
+        Shape::enumeration("RouteOrigin", &["CreateRouteTable", "CreateRoute", "EnableVgwRoutePropagation", "Advertisement"]);
+    pub(super) static ROUTE_STATE: Shape = Shape::enumeration("RouteState", &["active", "blackhole", "filtered"]);
+    pub(super) static ROUTE_TABLE: Shape = Shape::structure(
+        "RouteTable",
+        &[
+            Member::optional("Associations", &ROUTE_TABLE_ASSOCIATION_LIST).named("associationSet", "AssociationSet"),
+            Member::optional("PropagatingVgws", &PROPAGATING_VGW_LIST).named("propagatingVgwSet", "PropagatingVgwSet"),
+            Member::optional("RouteTableId", &STRING).named("routeTableId", "RouteTableId"),
+            Member::optional("Routes", &ROUTE_LIST).named("routeSet", "RouteSet"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+            Member::optional("VpcId", &STRING).named("vpcId", "VpcId"),
+            Member::optional("OwnerId", &STRING).named("ownerId", "OwnerId"),
+        ],
+    );
+    pub(super) static ROUTE_TABLE_ASSOCIATION: Shape = Shape::structure(
+        "RouteTableAssociation",
+        &[
+            Member::optional("Main", &BOOLEAN).named("main", "Main"),
+            Member::optional("RouteTableAssociationId", &STRING).named("routeTableAssociationId", "RouteTableAssociationId"),
+            Member::optional("RouteTableId", &STRING).named("routeTableId", "RouteTableId"),
+            Member::optional("SubnetId", &STRING).named("subnetId", "SubnetId"),
+            Member::optional("GatewayId", &STRING).named("gatewayId", "GatewayId"),
+            Member::optional("PublicIpv4Pool", &STRING).named("publicIpv4Pool", "PublicIpv4Pool"),
+            Member::optional("AssociationState", &ROUTE_TABLE_ASSOCIATION_STATE).named("associationState", "AssociationState"),
+        ],
+    );
+    pub(super) static ROUTE_TABLE_ASSOCIATION_LIST: Shape = Shape::list("RouteTableAssociationList", &ROUTE_TABLE_ASSOCIATION, "item");
+    pub(super) static ROUTE_TABLE_ASSOCIATION_STATE: Shape = Shape::structure(
+        "RouteTableAssociationState",
+        &[
+            Member::optional("State", &ROUTE_TABLE_ASSOCIATION_STATE_CODE).named("state", "State"),
+            Member::optional("StatusMessage", &STRING).named("statusMessage", "StatusMessage"),
+        ],
+    );
+    pub(super) static ROUTE_TABLE_ASSOCIATION_STATE_CODE: Shape =
+        Shape::enumeration("RouteTableAssociationStateCode", &["associating", "associated", "disassociating", "disassociated", "failed"]);
+    pub(super) static ROUTE_TABLE_ID: Shape = Shape::string("RouteTableId");
+    pub(super) static ROUTE_TABLE_ID_STRING_LIST: Shape = Shape::list("RouteTableIdStringList", &ROUTE_TABLE_ID, "item");
+    pub(super) static ROUTE_TABLE_LIST: Shape = Shape::list("RouteTableList", &ROUTE_TABLE, "item");
+    pub(super) static RULE_ACTION: Shape = Shape::enumeration("RuleAction", &["allow", "deny"]);
+    pub(super) static SEARCH_TRANSIT_GATEWAY_ROUTES_REQUEST: Shape = Shape::structure(
+        "SearchTransitGatewayRoutesRequest",
+        &[
+            Member::required("TransitGatewayRouteTableId", &TRANSIT_GATEWAY_ROUTE_TABLE_ID),
+            Member::required("Filters", &FILTER_LIST).named("Filter", "Filter"),
+            Member::optional("MaxResults", &TRANSIT_GATEWAY_MAX_RESULTS),
+            Member::optional("DryRun", &BOOLEAN),
+            Member::optional("NextToken", &STRING),
+        ],
+    );
+    pub(super) static SEARCH_TRANSIT_GATEWAY_ROUTES_RESULT: Shape = Shape::structure(
+        "SearchTransitGatewayRoutesResult",
+        &[
+            Member::optional("Routes", &TRANSIT_GATEWAY_ROUTE_LIST).named("routeSet", "RouteSet"),
+            Member::optional("AdditionalRoutesAvailable", &BOOLEAN).named("additionalRoutesAvailable", "AdditionalRoutesAvailable"),
+            Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
+        ],
+    );
     pub(super) static SECONDARY_INTERFACE_ID: Shape = Shape::string("SecondaryInterfaceId");
     pub(super) static SECONDARY_INTERFACE_STATUS: Shape = Shape::enumeration("SecondaryInterfaceStatus", &["available", "in-use"]);
     pub(super) static SECONDARY_INTERFACE_TYPE: Shape = Shape::enumeration("SecondaryInterfaceType", &["secondary"]);
@@ -1598,17 +2285,195 @@ mod shapes {
     pub(super) static SECURITY_GROUP_ID: Shape = Shape::string("SecurityGroupId");
     pub(super) static SECURITY_GROUP_LIST: Shape = Shape::list("SecurityGroupList", &SECURITY_GROUP, "item");
     pub(super) static SECURITY_GROUP_NAME: Shape = Shape::string("SecurityGroupName");
+    pub(super) static SERVICE_MANAGED: Shape = Shape::enumeration("ServiceManaged", &["alb", "nlb", "rnat", "rds"]);
     pub(super) static STATE_REASON: Shape = Shape::structure(
         "StateReason",
         &[Member::optional("Code", &STRING).named("code", "Code"), Member::optional("Message", &STRING).named("message", "Message")],
     );
     pub(super) static STRING: Shape = Shape::string("String");
+    pub(super) static SUBNET: Shape = Shape::structure(
+        "Subnet",
+        &[
+            Member::optional("AvailabilityZoneId", &STRING).named("availabilityZoneId", "AvailabilityZoneId"),
+            Member::optional("EnableLniAtDeviceIndex", &INTEGER).named("enableLniAtDeviceIndex", "EnableLniAtDeviceIndex"),
+            Member::optional("MapCustomerOwnedIpOnLaunch", &BOOLEAN).named("mapCustomerOwnedIpOnLaunch", "MapCustomerOwnedIpOnLaunch"),
+            Member::optional("CustomerOwnedIpv4Pool", &COIP_POOL_ID).named("customerOwnedIpv4Pool", "CustomerOwnedIpv4Pool"),
+            Member::optional("OwnerId", &STRING).named("ownerId", "OwnerId"),
+            Member::optional("AssignIpv6AddressOnCreation", &BOOLEAN).named("assignIpv6AddressOnCreation", "AssignIpv6AddressOnCreation"),
+            Member::optional("Ipv6CidrBlockAssociationSet", &SUBNET_IPV6_CIDR_BLOCK_ASSOCIATION_SET)
+                .named("ipv6CidrBlockAssociationSet", "Ipv6CidrBlockAssociationSet"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+            Member::optional("SubnetArn", &STRING).named("subnetArn", "SubnetArn"),
+            Member::optional("OutpostArn", &STRING).named("outpostArn", "OutpostArn"),
+            Member::optional("EnableDns64", &BOOLEAN).named("enableDns64", "EnableDns64"),
+            Member::optional("Ipv6Native", &BOOLEAN).named("ipv6Native", "Ipv6Native"),
+            Member::optional("PrivateDnsNameOptionsOnLaunch", &PRIVATE_DNS_NAME_OPTIONS_ON_LAUNCH)
+                .named("privateDnsNameOptionsOnLaunch", "PrivateDnsNameOptionsOnLaunch"),
+            Member::optional("BlockPublicAccessStates", &BLOCK_PUBLIC_ACCESS_STATES)
+                .named("blockPublicAccessStates", "BlockPublicAccessStates"),
+            Member::optional("Type", &STRING).named("type", "Type"),
+            Member::optional("SubnetId", &STRING).named("subnetId", "SubnetId"),
+            Member::optional("State", &SUBNET_STATE).named("state", "State"),
+            Member::optional("VpcId", &STRING).named("vpcId", "VpcId"),
+            Member::optional("CidrBlock", &STRING).named("cidrBlock", "CidrBlock"),
+            Member::optional("AvailableIpAddressCount", &INTEGER).named("availableIpAddressCount", "AvailableIpAddressCount"),
+            Member::optional("AvailabilityZone", &STRING).named("availabilityZone", "AvailabilityZone"),
+            Member::optional("DefaultForAz", &BOOLEAN).named("defaultForAz", "DefaultForAz"),
+            Member::optional("MapPublicIpOnLaunch", &BOOLEAN).named("mapPublicIpOnLaunch", "MapPublicIpOnLaunch"),
+        ],
+    );
+    pub(super) static SUBNET_CIDR_ASSOCIATION_ID: Shape = Shape::string("SubnetCidrAssociationId");
+    pub(super) static SUBNET_CIDR_BLOCK_STATE: Shape = Shape::structure(
+        "SubnetCidrBlockState",
+        &[
+            Member::optional("State", &SUBNET_CIDR_BLOCK_STATE_CODE).named("state", "State"),
+            Member::optional("StatusMessage", &STRING).named("statusMessage", "StatusMessage"),
+        ],
+    );
+    pub(super) static SUBNET_CIDR_BLOCK_STATE_CODE: Shape = Shape::enumeration(
+        "SubnetCidrBlockStateCode",
+        &["associating", "associated", "disassociating", "disassociated", "failing", "failed"],
+    );
+    pub(super) static SUBNET_ID: Shape = Shape::string("SubnetId");
+    pub(super) static SUBNET_ID_STRING_LIST: Shape = Shape::list("SubnetIdStringList", &SUBNET_ID, "SubnetId");
+    pub(super) static SUBNET_IPV6_CIDR_BLOCK_ASSOCIATION: Shape = Shape::structure(
+        "SubnetIpv6CidrBlockAssociation",
+        &[
+            Member::optional("AssociationId", &SUBNET_CIDR_ASSOCIATION_ID).named("associationId", "AssociationId"),
+            Member::optional("Ipv6CidrBlock", &STRING).named("ipv6CidrBlock", "Ipv6CidrBlock"),
+            Member::optional("Ipv6CidrBlockState", &SUBNET_CIDR_BLOCK_STATE).named("ipv6CidrBlockState", "Ipv6CidrBlockState"),
+            Member::optional("Ipv6AddressAttribute", &IPV6_ADDRESS_ATTRIBUTE).named("ipv6AddressAttribute", "Ipv6AddressAttribute"),
+            Member::optional("IpSource", &IP_SOURCE).named("ipSource", "IpSource"),
+        ],
+    );
+    pub(super) static SUBNET_IPV6_CIDR_BLOCK_ASSOCIATION_SET: Shape =
+        Shape::list("SubnetIpv6CidrBlockAssociationSet", &SUBNET_IPV6_CIDR_BLOCK_ASSOCIATION, "item");
+    pub(super) static SUBNET_LIST: Shape = Shape::list("SubnetList", &SUBNET, "item");
+    pub(super) static SUBNET_STATE: Shape =
+        Shape::enumeration("SubnetState", &["pending", "available", "unavailable", "failed", "failed-insufficient-capacity"]);
     pub(super) static TAG: Shape = Shape::structure(
         "Tag",
         &[Member::optional("Key", &STRING).named("key", "Key"), Member::optional("Value", &STRING).named("value", "Value")],
     );
     pub(super) static TAG_LIST: Shape = Shape::list("TagList", &TAG, "item");
     pub(super) static TENANCY: Shape = Shape::enumeration("Tenancy", &["default", "dedicated", "host"]);
+    pub(super) static TRANSIT_GATEWAY_ASSOCIATION_STATE: Shape =
+        Shape::enumeration("TransitGatewayAssociationState", &["associating", "associated", "disassociating", "disassociated"]);
+    pub(super) static TRANSIT_GATEWAY_ATTACHMENT: Shape = Shape::structure(
+        "TransitGatewayAttachment",
+        &[
+            Member::optional("TransitGatewayAttachmentId", &STRING).named("transitGatewayAttachmentId", "TransitGatewayAttachmentId"),
+            Member::optional("TransitGatewayId", &STRING).named("transitGatewayId", "TransitGatewayId"),
+            Member::optional("TransitGatewayOwnerId", &STRING).named("transitGatewayOwnerId", "TransitGatewayOwnerId"),
+            Member::optional("ResourceOwnerId", &STRING).named("resourceOwnerId", "ResourceOwnerId"),
+            Member::optional("ResourceType", &TRANSIT_GATEWAY_ATTACHMENT_RESOURCE_TYPE).named("resourceType", "ResourceType"),
+            Member::optional("ResourceId", &STRING).named("resourceId", "ResourceId"),
+            Member::optional("State", &TRANSIT_GATEWAY_ATTACHMENT_STATE).named("state", "State"),
+            Member::optional("Association", &TRANSIT_GATEWAY_ATTACHMENT_ASSOCIATION).named("association", "Association"),
+            Member::optional("CreationTime", &DATE_TIME).named("creationTime", "CreationTime"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+            Member::optional("NatGatewaySupport", &TRANSIT_GATEWAY_ATTACHMENT_NAT_GATEWAY_SUPPORT_STATE)
+                .named("natGatewaySupport", "NatGatewaySupport"),
+        ],
+    );
+    pub(super) static TRANSIT_GATEWAY_ATTACHMENT_ASSOCIATION: Shape = Shape::structure(
+        "TransitGatewayAttachmentAssociation",
+        &[
+            Member::optional("TransitGatewayRouteTableId", &STRING).named("transitGatewayRouteTableId", "TransitGatewayRouteTableId"),
+            Member::optional("TransitGatewayPolicyTableId", &STRING).named("transitGatewayPolicyTableId", "TransitGatewayPolicyTableId"),
+            Member::optional("State", &TRANSIT_GATEWAY_ASSOCIATION_STATE).named("state", "State"),
+        ],
+    );
+    pub(super) static TRANSIT_GATEWAY_ATTACHMENT_ID: Shape = Shape::string("TransitGatewayAttachmentId");
+    pub(super) static TRANSIT_GATEWAY_ATTACHMENT_ID_STRING_LIST: Shape =
+        Shape::list("TransitGatewayAttachmentIdStringList", &TRANSIT_GATEWAY_ATTACHMENT_ID, "member");
+    pub(super) static TRANSIT_GATEWAY_ATTACHMENT_LIST: Shape =
+        Shape::list("TransitGatewayAttachmentList", &TRANSIT_GATEWAY_ATTACHMENT, "item");
+    pub(super) static TRANSIT_GATEWAY_ATTACHMENT_NAT_GATEWAY_SUPPORT_STATE: Shape =
+        Shape::enumeration("TransitGatewayAttachmentNatGatewaySupportState", &["enabled", "disabled", "enabling", "disabling"]);
+    pub(super) static TRANSIT_GATEWAY_ATTACHMENT_RESOURCE_TYPE: Shape = Shape::enumeration(
+        "TransitGatewayAttachmentResourceType",
+        &[
+            "vpc",
+            "vpn",
+            "vpn-concentrator",
+            "direct-connect-gateway",
+            "connect",
+            "peering",
+            "tgw-peering",
+            "network-function",
+            "client-vpn",
+        ],
+    );
+    pub(super) static TRANSIT_GATEWAY_ATTACHMENT_STATE: Shape = Shape::enumeration(
+        "TransitGatewayAttachmentState",
+        &[
+            "initiating",
+            "initiatingRequest",
+            "pendingAcceptance",
+            "rollingBack",
+            "pending",
+            "available",
+            "modifying",
+            "deleting",
+            "deleted",
+            "failed",
+            "rejected",
+            "rejecting",
+            "failing",
+        ],
+    );
+    pub(super) static TRANSIT_GATEWAY_MAX_RESULTS: Shape = Shape::integer("TransitGatewayMaxResults").min(5.0).max(1000.0);
+    pub(super) static TRANSIT_GATEWAY_ROUTE: Shape = Shape::structure(
+        "TransitGatewayRoute",
+        &[
+            Member::optional("DestinationCidrBlock", &STRING).named("destinationCidrBlock", "DestinationCidrBlock"),
+            Member::optional("PrefixListId", &PREFIX_LIST_RESOURCE_ID).named("prefixListId", "PrefixListId"),
+            Member::optional("TransitGatewayRouteTableAnnouncementId", &TRANSIT_GATEWAY_ROUTE_TABLE_ANNOUNCEMENT_ID)
+                .named("transitGatewayRouteTableAnnouncementId", "TransitGatewayRouteTableAnnouncementId"),
+            Member::optional("TransitGatewayAttachments", &TRANSIT_GATEWAY_ROUTE_ATTACHMENT_LIST)
+                .named("transitGatewayAttachments", "TransitGatewayAttachments"),
+            Member::optional("Type", &TRANSIT_GATEWAY_ROUTE_TYPE).named("type", "Type"),
+            Member::optional("State", &TRANSIT_GATEWAY_ROUTE_STATE).named("state", "State"),
+        ],
+    );
+    pub(super) static TRANSIT_GATEWAY_ROUTE_ATTACHMENT: Shape = Shape::structure(
+        "TransitGatewayRouteAttachment",
+        &[
+            Member::optional("ResourceId", &STRING).named("resourceId", "ResourceId"),
+            Member::optional("TransitGatewayAttachmentId", &STRING).named("transitGatewayAttachmentId", "TransitGatewayAttachmentId"),
+            Member::optional("ResourceType", &TRANSIT_GATEWAY_ATTACHMENT_RESOURCE_TYPE).named("resourceType", "ResourceType"),
+        ],
+    );
+    pub(super) static TRANSIT_GATEWAY_ROUTE_ATTACHMENT_LIST: Shape =
+        Shape::list("TransitGatewayRouteAttachmentList", &TRANSIT_GATEWAY_ROUTE_ATTACHMENT, "item");
+    pub(super) static TRANSIT_GATEWAY_ROUTE_LIST: Shape = Shape::list("TransitGatewayRouteList", &TRANSIT_GATEWAY_ROUTE, "item");
+    pub(super) static TRANSIT_GATEWAY_ROUTE_STATE: Shape =
+        Shape::enumeration("TransitGatewayRouteState", &["pending", "active", "blackhole", "deleting", "deleted"]);
+    pub(super) static TRANSIT_GATEWAY_ROUTE_TABLE: Shape = Shape::structure(
+        "TransitGatewayRouteTable",
+        &[
+            Member::optional("TransitGatewayRouteTableId", &STRING).named("transitGatewayRouteTableId", "TransitGatewayRouteTableId"),
+            Member::optional("TransitGatewayId", &STRING).named("transitGatewayId", "TransitGatewayId"),
+            Member::optional("State", &TRANSIT_GATEWAY_ROUTE_TABLE_STATE).named("state", "State"),
+            Member::optional("DefaultAssociationRouteTable", &BOOLEAN)
+                .named("defaultAssociationRouteTable", "DefaultAssociationRouteTable"),
+            Member::optional("DefaultPropagationRouteTable", &BOOLEAN)
+                .named("defaultPropagationRouteTable", "DefaultPropagationRouteTable"),
+            Member::optional("CreationTime", &DATE_TIME).named("creationTime", "CreationTime"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+        ],
+    );
+    pub(super) static TRANSIT_GATEWAY_ROUTE_TABLE_ANNOUNCEMENT_ID: Shape = Shape::string("TransitGatewayRouteTableAnnouncementId");
+    pub(super) static TRANSIT_GATEWAY_ROUTE_TABLE_ID: Shape = Shape::string("TransitGatewayRouteTableId");
+    pub(super) static TRANSIT_GATEWAY_ROUTE_TABLE_ID_STRING_LIST: Shape =
+        Shape::list("TransitGatewayRouteTableIdStringList", &TRANSIT_GATEWAY_ROUTE_TABLE_ID, "item");
+    pub(super) static TRANSIT_GATEWAY_ROUTE_TABLE_LIST: Shape =
+        Shape::list("TransitGatewayRouteTableList", &TRANSIT_GATEWAY_ROUTE_TABLE, "item");
+    pub(super) static TRANSIT_GATEWAY_ROUTE_TABLE_STATE: Shape =
+        Shape::enumeration("TransitGatewayRouteTableState", &["pending", "available", "deleting", "deleted"]);
+    pub(super) static TRANSIT_GATEWAY_ROUTE_TYPE: Shape =
+        Shape::enumeration("TransitGatewayRouteType", &["static", "propagated", "system"]);
     pub(super) static USER_ID_GROUP_PAIR: Shape = Shape::structure(
         "UserIdGroupPair",
         &[
@@ -1624,4 +2489,247 @@ mod shapes {
     pub(super) static USER_ID_GROUP_PAIR_LIST: Shape = Shape::list("UserIdGroupPairList", &USER_ID_GROUP_PAIR, "item");
     pub(super) static VALUE_STRING_LIST: Shape = Shape::list("ValueStringList", &STRING, "item");
     pub(super) static VIRTUALIZATION_TYPE: Shape = Shape::enumeration("VirtualizationType", &["hvm", "paravirtual"]);
+    pub(super) static VPC: Shape = Shape::structure(
+        "Vpc",
+        &[
+            Member::optional("OwnerId", &STRING).named("ownerId", "OwnerId"),
+            Member::optional("InstanceTenancy", &TENANCY).named("instanceTenancy", "InstanceTenancy"),
+            Member::optional("Ipv6CidrBlockAssociationSet", &VPC_IPV6_CIDR_BLOCK_ASSOCIATION_SET)
+                .named("ipv6CidrBlockAssociationSet", "Ipv6CidrBlockAssociationSet"),
+            Member::optional("CidrBlockAssociationSet", &VPC_CIDR_BLOCK_ASSOCIATION_SET)
+                .named("cidrBlockAssociationSet", "CidrBlockAssociationSet"),
+            Member::optional("IsDefault", &BOOLEAN).named("isDefault", "IsDefault"),
+            Member::optional("EncryptionControl", &VPC_ENCRYPTION_CONTROL).named("encryptionControl", "EncryptionControl"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+            Member::optional("BlockPublicAccessStates", &BLOCK_PUBLIC_ACCESS_STATES)
+                .named("blockPublicAccessStates", "BlockPublicAccessStates"),
+            Member::optional("VpcId", &STRING).named("vpcId", "VpcId"),
+            Member::optional("State", &VPC_STATE).named("state", "State"),
+            Member::optional("CidrBlock", &STRING).named("cidrBlock", "CidrBlock"),
+            Member::optional("DhcpOptionsId", &STRING).named("dhcpOptionsId", "DhcpOptionsId"),
+        ],
+    );
+    pub(super) static VPC_ATTACHMENT: Shape = Shape::structure(
+        "VpcAttachment",
+        &[
+            Member::optional("VpcId", &STRING).named("vpcId", "VpcId"),
+            Member::optional("State", &ATTACHMENT_STATUS).named("state", "State"),
+        ],
+    );
+    pub(super) static VPC_ATTACHMENT_LIST: Shape = Shape::list("VpcAttachmentList", &VPC_ATTACHMENT, "item");
+    pub(super) static VPC_BLOCK_PUBLIC_ACCESS_EXCLUSION: Shape = Shape::structure(
+        "VpcBlockPublicAccessExclusion",
+        &[
+            Member::optional("ExclusionId", &VPC_BLOCK_PUBLIC_ACCESS_EXCLUSION_ID).named("exclusionId", "ExclusionId"),
+            Member::optional("InternetGatewayExclusionMode", &INTERNET_GATEWAY_EXCLUSION_MODE)
+                .named("internetGatewayExclusionMode", "InternetGatewayExclusionMode"),
+            Member::optional("ResourceArn", &RESOURCE_ARN).named("resourceArn", "ResourceArn"),
+            Member::optional("State", &VPC_BLOCK_PUBLIC_ACCESS_EXCLUSION_STATE).named("state", "State"),
+            Member::optional("Reason", &STRING).named("reason", "Reason"),
+            Member::optional("CreationTimestamp", &MILLISECOND_DATE_TIME).named("creationTimestamp", "CreationTimestamp"),
+            Member::optional("LastUpdateTimestamp", &MILLISECOND_DATE_TIME).named("lastUpdateTimestamp", "LastUpdateTimestamp"),
+            Member::optional("DeletionTimestamp", &MILLISECOND_DATE_TIME).named("deletionTimestamp", "DeletionTimestamp"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+        ],
+    );
+    pub(super) static VPC_BLOCK_PUBLIC_ACCESS_EXCLUSION_ID: Shape = Shape::string("VpcBlockPublicAccessExclusionId");
+    pub(super) static VPC_BLOCK_PUBLIC_ACCESS_EXCLUSION_ID_LIST: Shape =
+        Shape::list("VpcBlockPublicAccessExclusionIdList", &VPC_BLOCK_PUBLIC_ACCESS_EXCLUSION_ID, "item");
+    pub(super) static VPC_BLOCK_PUBLIC_ACCESS_EXCLUSION_LIST: Shape =
+        Shape::list("VpcBlockPublicAccessExclusionList", &VPC_BLOCK_PUBLIC_ACCESS_EXCLUSION, "item");
+    pub(super) static VPC_BLOCK_PUBLIC_ACCESS_EXCLUSION_STATE: Shape = Shape::enumeration(
+        "VpcBlockPublicAccessExclusionState",
+        &[
+            "create-in-progress",
+            "create-complete",
+            "create-failed",
+            "update-in-progress",
+            "update-complete",
+            "update-failed",
+            "delete-in-progress",
+            "delete-complete",
+            "disable-in-progress",
+            "disable-complete",
+        ],
+    );
+    pub(super) static VPC_BLOCK_PUBLIC_ACCESS_EXCLUSIONS_ALLOWED: Shape =
+        Shape::enumeration("VpcBlockPublicAccessExclusionsAllowed", &["allowed", "not-allowed"]);
+    pub(super) static VPC_BLOCK_PUBLIC_ACCESS_OPTIONS: Shape = Shape::structure(
+        "VpcBlockPublicAccessOptions",
+        &[
+            Member::optional("AwsAccountId", &STRING).named("awsAccountId", "AwsAccountId"),
+            Member::optional("AwsRegion", &STRING).named("awsRegion", "AwsRegion"),
+            Member::optional("State", &VPC_BLOCK_PUBLIC_ACCESS_STATE).named("state", "State"),
+            Member::optional("InternetGatewayBlockMode", &INTERNET_GATEWAY_BLOCK_MODE)
+                .named("internetGatewayBlockMode", "InternetGatewayBlockMode"),
+            Member::optional("Reason", &STRING).named("reason", "Reason"),
+            Member::optional("LastUpdateTimestamp", &MILLISECOND_DATE_TIME).named("lastUpdateTimestamp", "LastUpdateTimestamp"),
+            Member::optional("ManagedBy", &MANAGED_BY).named("managedBy", "ManagedBy"),
+            Member::optional("ExclusionsAllowed", &VPC_BLOCK_PUBLIC_ACCESS_EXCLUSIONS_ALLOWED)
+                .named("exclusionsAllowed", "ExclusionsAllowed"),
+        ],
+    );
+    pub(super) static VPC_BLOCK_PUBLIC_ACCESS_STATE: Shape =
+        Shape::enumeration("VpcBlockPublicAccessState", &["default-state", "update-in-progress", "update-complete"]);
+    pub(super) static VPC_CIDR_BLOCK_ASSOCIATION: Shape = Shape::structure(
+        "VpcCidrBlockAssociation",
+        &[
+            Member::optional("AssociationId", &STRING).named("associationId", "AssociationId"),
+            Member::optional("CidrBlock", &STRING).named("cidrBlock", "CidrBlock"),
+            Member::optional("CidrBlockState", &VPC_CIDR_BLOCK_STATE).named("cidrBlockState", "CidrBlockState"),
+        ],
+    );
+    pub(super) static VPC_CIDR_BLOCK_ASSOCIATION_SET: Shape =
+        Shape::list("VpcCidrBlockAssociationSet", &VPC_CIDR_BLOCK_ASSOCIATION, "item");
+    pub(super) static VPC_CIDR_BLOCK_STATE: Shape = Shape::structure(
+        "VpcCidrBlockState",
+        &[
+            Member::optional("State", &VPC_CIDR_BLOCK_STATE_CODE).named("state", "State"),
+            Member::optional("StatusMessage", &STRING).named("statusMessage", "StatusMessage"),
+        ],
+    );
+    pub(super) static VPC_CIDR_BLOCK_STATE_CODE: Shape =
+        Shape::enumeration("VpcCidrBlockStateCode", &["associating", "associated", "disassociating", "disassociated", "failing", "failed"]);
+    pub(super) static VPC_ENCRYPTION_CONTROL: Shape = Shape::structure(
+        "VpcEncryptionControl",
+        &[
+            Member::optional("VpcId", &VPC_ID).named("vpcId", "VpcId"),
+            Member::optional("VpcEncryptionControlId", &VPC_ENCRYPTION_CONTROL_ID)
+                .named("vpcEncryptionControlId", "VpcEncryptionControlId"),
+            Member::optional("Mode", &VPC_ENCRYPTION_CONTROL_MODE).named("mode", "Mode"),
+            Member::optional("State", &VPC_ENCRYPTION_CONTROL_STATE).named("state", "State"),
+            Member::optional("StateMessage", &STRING).named("stateMessage", "StateMessage"),
+            Member::optional("ResourceExclusions", &VPC_ENCRYPTION_CONTROL_EXCLUSIONS).named("resourceExclusions", "ResourceExclusions"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+        ],
+    );
+    pub(super) static VPC_ENCRYPTION_CONTROL_EXCLUSION: Shape = Shape::structure(
+        "VpcEncryptionControlExclusion",
+        &[
+            Member::optional("State", &VPC_ENCRYPTION_CONTROL_EXCLUSION_STATE).named("state", "State"),
+            Member::optional("StateMessage", &STRING).named("stateMessage", "StateMessage"),
+        ],
+    );
+    pub(super) static VPC_ENCRYPTION_CONTROL_EXCLUSION_STATE: Shape =
+        Shape::enumeration("VpcEncryptionControlExclusionState", &["enabling", "enabled", "disabling", "disabled"]);
+    pub(super) static VPC_ENCRYPTION_CONTROL_EXCLUSIONS: Shape = Shape::structure(
+        "VpcEncryptionControlExclusions",
+        &[
+            Member::optional("InternetGateway", &VPC_ENCRYPTION_CONTROL_EXCLUSION).named("internetGateway", "InternetGateway"),
+            Member::optional("EgressOnlyInternetGateway", &VPC_ENCRYPTION_CONTROL_EXCLUSION)
+                .named("egressOnlyInternetGateway", "EgressOnlyInternetGateway"),
+            Member::optional("NatGateway", &VPC_ENCRYPTION_CONTROL_EXCLUSION).named("natGateway", "NatGateway"),
+            Member::optional("VirtualPrivateGateway", &VPC_ENCRYPTION_CONTROL_EXCLUSION)
+                .named("virtualPrivateGateway", "VirtualPrivateGateway"),
+            Member::optional("VpcPeering", &VPC_ENCRYPTION_CONTROL_EXCLUSION).named("vpcPeering", "VpcPeering"),
+            Member::optional("Lambda", &VPC_ENCRYPTION_CONTROL_EXCLUSION).named("lambda", "Lambda"),
+            Member::optional("VpcLattice", &VPC_ENCRYPTION_CONTROL_EXCLUSION).named("vpcLattice", "VpcLattice"),
+            Member::optional("ElasticFileSystem", &VPC_ENCRYPTION_CONTROL_EXCLUSION).named("elasticFileSystem", "ElasticFileSystem"),
+            Member::optional("GlobalAccelerator", &VPC_ENCRYPTION_CONTROL_EXCLUSION).named("globalAccelerator", "GlobalAccelerator"),
+            Member::optional("ApiGatewayV2", &VPC_ENCRYPTION_CONTROL_EXCLUSION).named("apiGatewayV2", "ApiGatewayV2"),
+        ],
+    );
+    pub(super) static VPC_ENCRYPTION_CONTROL_ID: Shape = Shape::string("VpcEncryptionControlId");
+    pub(super) static VPC_ENCRYPTION_CONTROL_MODE: Shape = Shape::enumeration("VpcEncryptionControlMode", &["monitor", "enforce"]);
+    pub(super) static VPC_ENCRYPTION_CONTROL_STATE: Shape = Shape::enumeration(
+        "VpcEncryptionControlState",
+        &[
+            "enforce-in-progress",
+            "monitor-in-progress",
+            "enforce-failed",
+            "monitor-failed",
+            "deleting",
+            "deleted",
+            "available",
+            "creating",
+            "delete-failed",
+        ],
+    );
+    pub(super) static VPC_ID: Shape = Shape::string("VpcId");
+    pub(super) static VPC_ID_STRING_LIST: Shape = Shape::list("VpcIdStringList", &VPC_ID, "VpcId");
+    pub(super) static VPC_IPV6_CIDR_BLOCK_ASSOCIATION: Shape = Shape::structure(
+        "VpcIpv6CidrBlockAssociation",
+        &[
+            Member::optional("AssociationId", &STRING).named("associationId", "AssociationId"),
+            Member::optional("Ipv6CidrBlock", &STRING).named("ipv6CidrBlock", "Ipv6CidrBlock"),
+            Member::optional("Ipv6CidrBlockState", &VPC_CIDR_BLOCK_STATE).named("ipv6CidrBlockState", "Ipv6CidrBlockState"),
+            Member::optional("NetworkBorderGroup", &STRING).named("networkBorderGroup", "NetworkBorderGroup"),
+            Member::optional("Ipv6Pool", &STRING).named("ipv6Pool", "Ipv6Pool"),
+            Member::optional("Ipv6AddressAttribute", &IPV6_ADDRESS_ATTRIBUTE).named("ipv6AddressAttribute", "Ipv6AddressAttribute"),
+            Member::optional("IpSource", &IP_SOURCE).named("ipSource", "IpSource"),
+        ],
+    );
+    pub(super) static VPC_IPV6_CIDR_BLOCK_ASSOCIATION_SET: Shape =
+        Shape::list("VpcIpv6CidrBlockAssociationSet", &VPC_IPV6_CIDR_BLOCK_ASSOCIATION, "item");
+    pub(super) static VPC_LIST: Shape = Shape::list("VpcList", &VPC, "item");
+    pub(super) static VPC_PEERING_CONNECTION: Shape = Shape::structure(
+        "VpcPeeringConnection",
+        &[
+            Member::optional("AccepterVpcInfo", &VPC_PEERING_CONNECTION_VPC_INFO).named("accepterVpcInfo", "AccepterVpcInfo"),
+            Member::optional("ExpirationTime", &DATE_TIME).named("expirationTime", "ExpirationTime"),
+            Member::optional("RequesterVpcInfo", &VPC_PEERING_CONNECTION_VPC_INFO).named("requesterVpcInfo", "RequesterVpcInfo"),
+            Member::optional("Status", &VPC_PEERING_CONNECTION_STATE_REASON).named("status", "Status"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+            Member::optional("VpcPeeringConnectionId", &STRING).named("vpcPeeringConnectionId", "VpcPeeringConnectionId"),
+            Member::optional("MultipathResilienceStatus", &MULTIPATH_RESILIENCE_STATUS)
+                .named("multipathResilienceStatus", "MultipathResilienceStatus"),
+        ],
+    );
+    pub(super) static VPC_PEERING_CONNECTION_ID: Shape = Shape::string("VpcPeeringConnectionId");
+    pub(super) static VPC_PEERING_CONNECTION_ID_LIST: Shape = Shape::list("VpcPeeringConnectionIdList", &VPC_PEERING_CONNECTION_ID, "item");
+    pub(super) static VPC_PEERING_CONNECTION_LIST: Shape = Shape::list("VpcPeeringConnectionList", &VPC_PEERING_CONNECTION, "item");
+    pub(super) static VPC_PEERING_CONNECTION_OPTIONS_DESCRIPTION: Shape = Shape::structure(
+        "VpcPeeringConnectionOptionsDescription",
+        &[
+            Member::optional("AllowDnsResolutionFromRemoteVpc", &BOOLEAN)
+                .named("allowDnsResolutionFromRemoteVpc", "AllowDnsResolutionFromRemoteVpc"),
+            Member::optional("AllowEgressFromLocalClassicLinkToRemoteVpc", &BOOLEAN)
+                .named("allowEgressFromLocalClassicLinkToRemoteVpc", "AllowEgressFromLocalClassicLinkToRemoteVpc"),
+            Member::optional("AllowEgressFromLocalVpcToRemoteClassicLink", &BOOLEAN)
+                .named("allowEgressFromLocalVpcToRemoteClassicLink", "AllowEgressFromLocalVpcToRemoteClassicLink"),
+            Member::optional("AllowMultipathResilience", &BOOLEAN).named("allowMultipathResilience", "AllowMultipathResilience"),
+            Member::optional("MultipathResilienceMode", &MULTIPATH_RESILIENCE_MODE)
+                .named("multipathResilienceMode", "MultipathResilienceMode"),
+        ],
+    );
+    pub(super) static VPC_PEERING_CONNECTION_STATE_REASON: Shape = Shape::structure(
+        "VpcPeeringConnectionStateReason",
+        &[
+            Member::optional("Code", &VPC_PEERING_CONNECTION_STATE_REASON_CODE).named("code", "Code"),
+            Member::optional("Message", &STRING).named("message", "Message"),
+        ],
+    );
+    pub(super) static VPC_PEERING_CONNECTION_STATE_REASON_CODE: Shape = Shape::enumeration(
+        "VpcPeeringConnectionStateReasonCode",
+        &["initiating-request", "pending-acceptance", "active", "deleted", "rejected", "failed", "expired", "provisioning", "deleting"],
+    );
+    pub(super) static VPC_PEERING_CONNECTION_VPC_INFO: Shape = Shape::structure(
+        "VpcPeeringConnectionVpcInfo",
+        &[
+            Member::optional("CidrBlock", &STRING).named("cidrBlock", "CidrBlock"),
+            Member::optional("Ipv6CidrBlockSet", &IPV6_CIDR_BLOCK_SET).named("ipv6CidrBlockSet", "Ipv6CidrBlockSet"),
+            Member::optional("CidrBlockSet", &CIDR_BLOCK_SET).named("cidrBlockSet", "CidrBlockSet"),
+            Member::optional("OwnerId", &STRING).named("ownerId", "OwnerId"),
+            Member::optional("PeeringOptions", &VPC_PEERING_CONNECTION_OPTIONS_DESCRIPTION).named("peeringOptions", "PeeringOptions"),
+            Member::optional("VpcId", &STRING).named("vpcId", "VpcId"),
+            Member::optional("Region", &STRING).named("region", "Region"),
+        ],
+    );
+    pub(super) static VPC_STATE: Shape = Shape::enumeration("VpcState", &["pending", "available", "deleting"]);
+    pub(super) static VPN_GATEWAY: Shape = Shape::structure(
+        "VpnGateway",
+        &[
+            Member::optional("AmazonSideAsn", &LONG).named("amazonSideAsn", "AmazonSideAsn"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+            Member::optional("VpnGatewayId", &STRING).named("vpnGatewayId", "VpnGatewayId"),
+            Member::optional("State", &VPN_STATE).named("state", "State"),
+            Member::optional("Type", &GATEWAY_TYPE).named("type", "Type"),
+            Member::optional("AvailabilityZone", &STRING).named("availabilityZone", "AvailabilityZone"),
+            Member::optional("VpcAttachments", &VPC_ATTACHMENT_LIST).named("attachments", "Attachments"),
+        ],
+    );
+    pub(super) static VPN_GATEWAY_ID: Shape = Shape::string("VpnGatewayId");
+    pub(super) static VPN_GATEWAY_ID_STRING_LIST: Shape = Shape::list("VpnGatewayIdStringList", &VPN_GATEWAY_ID, "VpnGatewayId");
+    pub(super) static VPN_GATEWAY_LIST: Shape = Shape::list("VpnGatewayList", &VPN_GATEWAY, "item");
+    pub(super) static VPN_STATE: Shape = Shape::enumeration("VpnState", &["pending", "available", "deleting", "deleted"]);
 }

@@ -5607,8 +5607,8 @@ pub struct WeeklySchedule {
 }
 
 service! {
-signing_name: "inspector2",
-version: "2020-06-08",
+signing_name: "inspector2", endpoint: "inspector2",
+version: "2020-06-08", protocol: crate::Protocol::RestJson,
 operations: {
 AssociateMember(AssociateMemberRequest => AssociateMemberResponse) = "POST" "/members/associate" 200,
 BatchAssociateCodeSecurityScanConfiguration(BatchAssociateCodeSecurityScanConfigurationRequest => BatchAssociateCodeSecurityScanConfigurationResponse) = "POST" "/codesecurity/scan-configuration/batch/associate" 200,
@@ -5694,6 +5694,8 @@ UpdateEncryptionKey(UpdateEncryptionKeyRequest => UpdateEncryptionKeyResponse) =
 UpdateFilter(UpdateFilterRequest => UpdateFilterResponse) = "POST" "/filters/update" 200,
 UpdateOrgEc2DeepInspectionConfiguration(UpdateOrgEc2DeepInspectionConfigurationRequest => UpdateOrgEc2DeepInspectionConfigurationResponse) = "POST" "/ec2deepinspectionconfiguration/org/update" 200,
 UpdateOrganizationConfiguration(UpdateOrganizationConfigurationRequest => UpdateOrganizationConfigurationResponse) = "POST" "/organizationconfiguration/update" 200,
+}
+data: {
 }
 }
 

@@ -1,4 +1,11 @@
 //! What `cargo xtask models` wrote.
 
 pub mod ec2;
+pub mod ecr;
+pub mod elb;
+pub mod elbv2;
 pub mod inspector2;
+pub mod lambda;
+pub mod sqs;
+pub mod ssm;
+pub mod sts;
