@@ -1,7 +1,5 @@
 //! Why AWS did not tell us what we asked.
 
-use lestrade_model::Resource;
-
 /// Why a look at AWS failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -27,9 +25,20 @@ pub enum Error {
         /// Whose were asked for.
         expected: String,
     },
-    /// Instances came without an id.
-    #[error("{0} instances without an id")]
-    Nameless(usize),
+    /// Things came without what names them.
+    #[error("{count} {what} without an id")]
+    Nameless {
+        /// How many.
+        count: usize,
+        /// What.
+        what: &'static str,
+    },
+    /// Nobody is there to ask as.
+    #[error("no credentials: {0}")]
+    Credentials(String),
+    /// A document that a service hands on is not one.
+    #[error("{0}")]
+    Document(String),
     /// A client could not be made.
     #[error("no HTTPS client: {0}")]
     Https(String),
@@ -38,12 +47,14 @@ pub enum Error {
     Endpoint(String),
 }
 
-/// A view that is not complete. What it holds exists; what it does not hold may exist too.
-#[derive(Debug, thiserror::Error)]
-#[error("an incomplete view ({} resources seen): {why}", seen.len())]
-pub struct Partial {
-    /// What was seen.
-    pub seen: Vec<Resource>,
-    /// Why there may be more.
-    pub why: Error,
+impl Error {
+    /// Whether we are not let in.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        match self {
+            Self::Call { source: lestrade_wire::Error::Refused(refusal), .. } => refusal.is_denied(),
+            Self::Credentials(_) | Self::WrongAccount { .. } => true,
+            _ => false,
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The connection: HTTPS with limits on time and size.
 
 use crate::Error;
+use crate::principal::causes;
 use lestrade_wire::{HttpRequest, HttpResponse, Transport, TransportError};
 use reqwest::redirect::Policy;
 use std::time::Duration;
@@ -51,16 +52,4 @@ impl Transport for Https {
     async fn send(&self, origin: &str, request: HttpRequest) -> Result<HttpResponse, TransportError> {
         self.exchange(origin, request).await.map_err(TransportError)
     }
-}
-
-/// An error with its causes: reqwest's own text hides why.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -1,21 +1,40 @@
 //! Discovery and collection from AWS, and the targets of `events` that are its services.
 //!
-//! [`Ec2`] asks, page by page, over [`Https`]; [`discover_instances`] says what there is in the model's words. What could
-//! not be seen in full is an error that carries what was seen, never a shorter list: from absence follows that a resource is
-//! gone, and only a complete view may say that.
+//! A [`Session`] asks, as one [`Principal`] in one region, over all pages; the `discover_*` functions say what there is in the
+//! model's words, [`describe_network`] how it is connected, [`inventory_of`] what an instance told of itself, [`ChangeQueue`]
+//! what moved. What could not be seen in full is a [`Listing`] that says so, never a shorter list: from absence follows that a
+//! resource is gone, and only a complete view may say that.
 
+mod changes;
 mod discover;
-mod ec2;
+mod endpoints;
 mod error;
+mod estate;
 mod https;
+mod inventory;
+mod listing;
+mod network;
+mod principal;
+mod registry;
 mod retry;
+mod session;
 pub mod targets;
 
-pub use discover::discover_instances;
-pub use ec2::Ec2;
-pub use error::{Error, Partial};
+pub use changes::{Change, ChangeQueue, read_change};
+pub use discover::{
+    FoundImage, FunctionCode, discover_function, discover_functions, discover_images, discover_instances, discover_repositories,
+};
+pub use endpoints::Endpoints;
+pub use error::Error;
+pub use estate::{Estate, EstateSettings};
 pub use https::Https;
+pub use inventory::{ManagedInstance, inventory_of, managed_instances};
+pub use listing::Listing;
+pub use network::{DescribedNetwork, describe_network};
+pub use principal::Principal;
+pub use registry::{RegistryLogin, registry_login};
 pub use retry::Retry;
+pub use session::Session;
 
 #[cfg(test)]
 mod script;

@@ -1,6 +1,6 @@
 //! A service that answers from a script, for tests.
 
-use crate::{Ec2, Retry};
+use crate::{Endpoints, Principal, Retry, Session};
 use lestrade_model::{Clock, Timestamp};
 use lestrade_wire::sigv4::{Credentials, SecretKey};
 use lestrade_wire::{HttpRequest, HttpResponse, Transport, TransportError};
@@ -38,14 +38,18 @@ impl Transport for Script {
     }
 }
 
-pub(crate) fn ec2(script: &Script) -> Ec2<Script> {
+pub(crate) fn session(script: &Script) -> Session<Script> {
     let credentials = Credentials { access_key: "AKID".into(), secret: SecretKey::new("secret".into()), session_token: None };
-    let retry = Retry { attempts: 3, first_wait: Duration::ZERO };
-    Ec2::new(script.clone(), None, "eu-west-1", credentials, Arc::new(Still)).unwrap().retrying(retry)
+    let retry = Retry { attempts: 3, first_wait: Duration::ZERO, longest: Duration::ZERO };
+    Session::new(script.clone(), Endpoints::default(), "eu-west-1", Principal::fixed(credentials), Arc::new(Still)).retrying(retry)
 }
 
 pub(crate) fn ok(body: &str) -> HttpResponse {
     HttpResponse { status: 200, body: body.into(), ..HttpResponse::default() }
+}
+
+pub(crate) fn told(status: u16, body: &str) -> HttpResponse {
+    HttpResponse { status, body: body.into(), ..HttpResponse::default() }
 }
 
 pub(crate) fn refused(status: u16, code: &str) -> HttpResponse {

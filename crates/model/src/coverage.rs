@@ -38,6 +38,16 @@ pub enum CoverageReason {
     ResourceTerminated,
     /// Reading it failed.
     InternalError,
+    /// It does not run; what was found in it stands.
+    Ec2InstanceStopped,
+    /// Nothing in it tells us what is installed.
+    UnmanagedEc2Instance,
+    /// Its tags say that it is not to be looked at.
+    ExcludedByTag,
+    /// What it runs on is not one that we read.
+    UnsupportedRuntime,
+    /// It was not pushed, pulled or used for too long.
+    ScanEligibilityExpired,
 }
 
 impl CoverageReason {
@@ -55,6 +65,11 @@ impl CoverageReason {
             Self::AccessDenied => "ACCESS_DENIED",
             Self::ResourceTerminated => "RESOURCE_TERMINATED",
             Self::InternalError => "INTERNAL_ERROR",
+            Self::Ec2InstanceStopped => "EC2_INSTANCE_STOPPED",
+            Self::UnmanagedEc2Instance => "UNMANAGED_EC2_INSTANCE",
+            Self::ExcludedByTag => "EXCLUDED_BY_TAG",
+            Self::UnsupportedRuntime => "UNSUPPORTED_RUNTIME",
+            Self::ScanEligibilityExpired => "SCAN_ELIGIBILITY_EXPIRED",
         }
     }
 

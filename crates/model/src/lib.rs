@@ -31,7 +31,7 @@ pub use finding::{FindingArn, FindingKey, FindingStatus, FindingType, Protocol};
 pub use hash::Hash;
 pub use inventory::{Completeness, Inventory, Manager, Occurrence, OsRelease, Problem, ProblemKind};
 pub use package_url::{PackageUrl, PackageUrlError};
-pub use resource::{ImageDetails, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind};
+pub use resource::{FunctionDetails, ImageDetails, InstanceDetails, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind};
 pub use scope::{Scope, ScopeError};
 pub use severity::{Score, ScoreSource, Severity};
 pub use time::{Clock, Timestamp, TimestampError};

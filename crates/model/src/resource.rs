@@ -47,6 +47,62 @@ pub struct ImageDetails {
     pub pushed_at: Timestamp,
 }
 
+/// What is known of an instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceDetails {
+    /// The machine image that it was launched from.
+    pub image: String,
+    /// `t3.micro`.
+    pub instance_type: String,
+    /// Its VPC; empty when it is in none.
+    pub vpc: String,
+    /// Its subnet; empty when it is in none.
+    pub subnet: String,
+    /// `Linux/UNIX`, `Windows`: what it is billed as, which says nothing about releases.
+    pub platform: String,
+    /// Whether it runs; one that is stopped keeps its findings.
+    pub running: bool,
+    /// When it was launched last.
+    pub launched_at: Timestamp,
+    /// Its addresses of IPv4, public ones first.
+    pub addresses_v4: Vec<String>,
+    /// Its addresses of IPv6.
+    pub addresses_v6: Vec<String>,
+    /// The name of its key pair; empty when it has none.
+    pub key_name: String,
+    /// The ARN of its profile; empty when it has none.
+    pub profile: String,
+}
+
+/// What is known of a function.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionDetails {
+    /// Its name.
+    pub name: String,
+    /// `python3.12`; empty for a function that is an image.
+    pub runtime: String,
+    /// The digest of its code, as Lambda prints it: SHA-256 in base64.
+    pub code: String,
+    /// `$LATEST`, or a number.
+    pub version: String,
+    /// The ARNs of its layers' versions, in their order.
+    pub layers: Vec<String>,
+    /// The ARN of the role that it runs as.
+    pub role: String,
+    /// Whether it is an image and not a zip.
+    pub is_image: bool,
+    /// `x86_64`, `arm64`.
+    pub architectures: Vec<String>,
+    /// When its code or configuration last changed.
+    pub modified_at: Timestamp,
+    /// Its VPC; empty when it is in none.
+    pub vpc: String,
+    /// Its subnets there.
+    pub subnets: Vec<String>,
+    /// Its security groups there.
+    pub groups: Vec<String>,
+}
+
 /// What is known of a resource beyond its name, by kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -55,6 +111,10 @@ pub enum ResourceDetails {
     None,
     /// Of an image.
     Image(ImageDetails),
+    /// Of an instance.
+    Instance(InstanceDetails),
+    /// Of a function.
+    Function(FunctionDetails),
 }
 
 /// Facts of a resource on which the applicability of a verdict depends (the second gate), apart from its inventory.

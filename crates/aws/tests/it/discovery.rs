@@ -1,32 +1,69 @@
 //! Discovery.
 
 use super::Moto;
-use lestrade_aws::{Ec2, Https, discover_instances};
-use lestrade_model::Scope;
+use lestrade_aws::{
+    Endpoints, Https, Principal, Retry, Session, describe_network, discover_function, discover_functions, discover_images,
+    discover_instances, discover_repositories,
+};
+use lestrade_model::{ResourceDetails, Scope};
+use lestrade_reachability::{evaluate, read_descriptions};
 use lestrade_testkit::SystemClock;
 use lestrade_wire::sigv4::{Credentials, SecretKey};
 use std::sync::Arc;
+use std::time::Duration;
+
+fn session(moto: &Moto) -> Session<Https> {
+    let credentials = Credentials { access_key: "AKIDEXAMPLE".into(), secret: SecretKey::new("secret".into()), session_token: None };
+    let endpoints = Endpoints::all(moto.world["endpoint"].as_str()).unwrap();
+    let retry = Retry { attempts: 2, first_wait: Duration::from_millis(10), longest: Duration::from_millis(10) };
+    Session::new(Https::new().unwrap(), endpoints, "eu-west-1", Principal::fixed(credentials), Arc::new(SystemClock)).retrying(retry)
+}
 
 #[tokio::test]
-async fn instances_and_security_groups_are_found() {
+async fn what_moto_serves_is_found() {
     let Some(moto) = Moto::start("moto_estate.py") else { return };
-    let credentials = Credentials { access_key: "AKIDEXAMPLE".into(), secret: SecretKey::new("secret".into()), session_token: None };
-    let ec2 = Ec2::new(Https::new().unwrap(), moto.world["endpoint"].as_str(), "eu-west-1", credentials, Arc::new(SystemClock))
-        .unwrap()
-        .paging(5);
-
+    let session = session(&moto);
     let scope = Scope::new("aws", "123456789012", "eu-west-1").unwrap();
-    let found = discover_instances(&ec2, &scope).await.unwrap();
+
+    let listing = discover_instances(&session, &scope, &[]).await;
+    assert!(listing.missing.is_none());
+    let found = listing.items;
     assert_eq!(serde_json::json!(found.iter().map(|r| &r.key.id).collect::<Vec<_>>()), moto.world["instances"]);
     let name = ("Name".to_owned(), "a & b <c>".to_owned());
     assert!(found.iter().all(|resource| resource.tags.contains(&name)), "{found:?}");
+    let one = discover_instances(&session, &scope, &[found[0].key.id.clone(), "i-0000000000000dead".into()]).await;
+    assert!(one.missing.is_none() && one.items == found[..1]);
 
-    let groups = ec2.describe_security_groups().await.unwrap();
-    let group = groups.iter().find(|group| group.group_id.as_deref() == moto.world["group"].as_str()).unwrap();
-    let rules = group.ip_permissions.as_ref().unwrap();
-    assert_eq!((rules[0].from_port, rules[0].to_port, rules[0].ip_protocol.as_deref()), (Some(22), Some(22), Some("tcp")));
-    assert_eq!(rules[0].ip_ranges.as_ref().unwrap()[0].cidr_ip.as_deref(), Some("0.0.0.0/0"));
+    let repositories = discover_repositories(&session, &scope).await;
+    assert_eq!(repositories.items, ["app"]);
+    let images = discover_images(&session, &scope, "app").await;
+    assert!(images.missing.is_none());
+    assert_eq!(
+        images.items[0].resource.key.id,
+        format!("arn:aws:ecr:eu-west-1:123456789012:repository/app/{}", moto.world["image"].as_str().unwrap())
+    );
+
+    let functions = discover_functions(&session, &scope).await;
+    assert!(functions.missing.is_none(), "{:?}", functions.missing);
+    let ResourceDetails::Function(details) = &functions.items[0].details else { panic!("{functions:?}") };
+    assert_eq!((details.name.as_str(), details.runtime.as_str()), ("greet", "python3.12"));
+    let (function, code) = discover_function(&session, &scope, "greet").await.unwrap().unwrap();
+    assert_eq!((function.tags, code.is_some()), (vec![("team".to_owned(), "blue".to_owned())], true));
+    assert!(discover_function(&session, &scope, "nobody").await.unwrap().is_none());
 
     let other = Scope::new("aws", "999999999999", "eu-west-1").unwrap();
-    assert!(discover_instances(&ec2, &other).await.is_err());
+    let foreign = discover_instances(&session, &other, &[]).await;
+    assert!(foreign.missing.is_some() && foreign.items.is_empty());
+}
+
+#[tokio::test]
+async fn the_network_that_moto_serves_is_read_as_it_is() {
+    let Some(moto) = Moto::start("moto_estate.py") else { return };
+    let network = describe_network(&session(&moto)).await.unwrap();
+    let snapshot = read_descriptions(std::slice::from_ref(&network.document)).unwrap();
+    assert!(snapshot.problems.is_empty(), "{:?}", snapshot.problems);
+    let analysis = evaluate(&snapshot);
+    let open: Vec<(u16, u16)> =
+        analysis.openings.iter().filter(|open| open.instance.as_deref() == moto.world["instances"][0].as_str()).map(|o| o.ports).collect();
+    assert_eq!(open, [(22, 22)], "{:?} {:?}", network.gaps, analysis.openings);
 }

@@ -7,7 +7,7 @@ import sys
 import boto3
 from moto.server import ThreadedMotoServer
 
-logging.getLogger("werkzeug").setLevel(logging.ERROR)
+logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
 with contextlib.redirect_stdout(sys.stderr):  # it announces itself
     server.start()

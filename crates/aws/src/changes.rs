@@ -1,0 +1,242 @@
+//! What moved, by the events that AWS sends to a queue.
+//!
+//! An event names what to look at again and is never believed beyond that: it may be late, doubled, out of order or forged. What
+//! an account outside the estate sends, and what is not such an event, is passed over.
+
+use crate::{Error, Session};
+use lestrade_wire::Transport;
+use lestrade_wire::sqs::{DeleteMessageBatchRequest, DeleteMessageBatchRequestEntry, Message, ReceiveMessageRequest};
+use serde_json::Value;
+
+/// The longest event; AWS's own limit.
+const LONGEST: usize = 256 << 10;
+/// How long one call waits for an event.
+const WAIT_SECONDS: i32 = 10;
+/// How many a call brings at most.
+const MOST: i32 = 10;
+
+/// Something that has to be looked at again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// An instance: its state, its tags.
+    Instance(String),
+    /// What is installed in an instance.
+    Inventory(String),
+    /// The images of a repository.
+    Repository(String),
+    /// A function.
+    Function(String),
+    /// The network: groups, routes, addresses, load balancers.
+    Network,
+}
+
+/// What an event says is to be looked at again, with the account and region that it is about; none when it is not about
+/// anything that is watched.
+#[must_use]
+pub fn read_change(body: &str) -> Option<(String, String, Change)> {
+    if body.len() > LONGEST {
+        return None;
+    }
+    let event: Value = serde_json::from_str(body).ok()?;
+    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty() && text.len() <= 512).map(str::to_owned);
+    let account = text(&event["account"])?;
+    let region = text(&event["region"])?;
+    let detail = &event["detail"];
+    let change = match (event["source"].as_str()?, event["detail-type"].as_str()?) {
+        ("aws.ecr", "ECR Image Action") => Change::Repository(text(&detail["repository-name"])?),
+        ("aws.ec2", "EC2 Instance State-change Notification") => Change::Instance(text(&detail["instance-id"])?),
+        ("aws.ssm", "EC2 State Manager Instance Association State Change") => Change::Inventory(text(&detail["instance-id"])?),
+        ("aws.s3", "Object Created") => Change::Inventory(synchronised(detail["object"]["key"].as_str()?)?),
+        (_, "AWS API Call via CloudTrail") => call(detail)?,
+        _ => return None,
+    };
+    Some((account, region, change))
+}
+
+/// The instance whose inventory an object of a resource data sync is:
+/// `…/AWS:Application/accountid=…/region=…/resourcetype=ManagedInstanceInventory/i-1.json`.
+fn synchronised(key: &str) -> Option<String> {
+    let (_, rest) = key.split_once("AWS:Application/").or_else(|| key.split_once("AWS%3AApplication/"))?;
+    let id = rest.rsplit('/').next()?.strip_suffix(".json")?;
+    (id.starts_with("i-") || id.starts_with("mi-")).then(|| id.to_owned())
+}
+
+/// What a call that somebody made touches. Calls that only read, and those that failed, touch nothing.
+fn call(detail: &Value) -> Option<Change> {
+    let name = detail["eventName"].as_str()?;
+    let reads = ["Describe", "List", "Get", "Search"].iter().any(|verb| name.starts_with(verb));
+    if reads || detail["errorCode"].is_string() {
+        return None;
+    }
+    let asked = &detail["requestParameters"];
+    match detail["eventSource"].as_str()? {
+        "lambda.amazonaws.com" => {
+            let named = ["functionName", "resource"].iter().find_map(|key| asked[*key].as_str())?;
+            Some(Change::Function(function_name(named)?))
+        }
+        "ec2.amazonaws.com" => match name {
+            "CreateTags" | "DeleteTags" => {
+                let items = asked["resourcesSet"]["items"].as_array()?;
+                items
+                    .iter()
+                    .filter_map(|item| item["resourceId"].as_str())
+                    .find(|id| id.starts_with("i-"))
+                    .map(|id| Change::Instance(id.into()))
+            }
+            name if touches_network(name) => Some(Change::Network),
+            _ => None,
+        },
+        "elasticloadbalancing.amazonaws.com" => Some(Change::Network),
+        _ => None,
+    }
+}
+
+fn touches_network(name: &str) -> bool {
+    const WORDS: [&str; 16] = [
+        "SecurityGroup",
+        "Route",
+        "NetworkAcl",
+        "Gateway",
+        "Address",
+        "NetworkInterface",
+        "Subnet",
+        "Vpc",
+        "Vpn",
+        "PrefixList",
+        "TransitGateway",
+        "RunInstances",
+        "StartInstances",
+        "StopInstances",
+        "TerminateInstances",
+        "BlockPublicAccess",
+    ];
+    WORDS.iter().any(|word| name.contains(word))
+}
+
+/// A function's name: of a name, of an ARN, with a version or without.
+fn function_name(text: &str) -> Option<String> {
+    let name = match text.split_once(":function:") {
+        Some((_, rest)) => rest.split(':').next()?,
+        None => text.split(':').next()?,
+    };
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// A queue of events.
+pub struct ChangeQueue<T> {
+    session: Session<T>,
+    url: String,
+}
+
+/// An event of a queue.
+pub struct Received {
+    /// Its text.
+    pub body: String,
+    receipt: String,
+}
+
+impl<T: Transport + Clone> ChangeQueue<T> {
+    /// The queue at this URL.
+    pub fn new(session: Session<T>, url: &str) -> Self {
+        Self { session, url: url.to_owned() }
+    }
+
+    /// Waits some seconds for events.
+    ///
+    /// # Errors
+    /// When the queue cannot be asked.
+    pub async fn receive(&self) -> Result<Vec<Received>, Error> {
+        let request = ReceiveMessageRequest {
+            queue_url: self.url.clone(),
+            max_number_of_messages: Some(MOST),
+            wait_time_seconds: Some(WAIT_SECONDS),
+            attribute_names: None,
+            message_attribute_names: None,
+            message_system_attribute_names: None,
+            receive_request_attempt_id: None,
+            visibility_timeout: None,
+        };
+        let messages = self.session.call(&request).await?.messages.unwrap_or_default();
+        let received = |message: Message| Some(Received { body: message.body.unwrap_or_default(), receipt: message.receipt_handle? });
+        Ok(messages.into_iter().filter_map(received).collect())
+    }
+
+    /// Takes events off the queue, once what they name has been looked at. One that cannot be taken off comes again, which
+    /// does no harm.
+    ///
+    /// # Errors
+    /// When the queue cannot be asked.
+    pub async fn done(&self, received: &[Received]) -> Result<(), Error> {
+        if received.is_empty() {
+            return Ok(());
+        }
+        let entry = |(i, received): (usize, &Received)| DeleteMessageBatchRequestEntry {
+            id: i.to_string(),
+            receipt_handle: received.receipt.clone(),
+        };
+        let entries = received.iter().enumerate().map(entry).collect();
+        self.session.call(&DeleteMessageBatchRequest { queue_url: self.url.clone(), entries }).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn change(source: &str, kind: &str, detail: Value) -> Option<Change> {
+        let event = json!({"account": "111122223333", "region": "eu-west-1", "source": source, "detail-type": kind, "detail": detail});
+        read_change(&event.to_string()).map(|(_, _, change)| change)
+    }
+
+    fn called(source: &str, name: &str, parameters: Value) -> Option<Change> {
+        let detail = json!({"eventSource": format!("{source}.amazonaws.com"), "eventName": name, "requestParameters": parameters});
+        change(&format!("aws.{source}"), "AWS API Call via CloudTrail", detail)
+    }
+
+    #[test]
+    fn events_name_what_to_look_at_again() {
+        let pushed = json!({"result": "SUCCESS", "repository-name": "app", "image-digest": "sha256:0", "action-type": "PUSH"});
+        assert_eq!(change("aws.ecr", "ECR Image Action", pushed), Some(Change::Repository("app".into())));
+        let state = json!({"instance-id": "i-1", "state": "terminated"});
+        assert_eq!(change("aws.ec2", "EC2 Instance State-change Notification", state), Some(Change::Instance("i-1".into())));
+        let key = "sync/AWS:Application/accountid=1/region=eu-west-1/resourcetype=ManagedInstanceInventory/i-1.json";
+        assert_eq!(change("aws.s3", "Object Created", json!({"object": {"key": key}})), Some(Change::Inventory("i-1".into())));
+        let arn = "arn:aws:lambda:eu-west-1:1:function:f:7";
+        for (source, name, parameters, expected) in [
+            ("lambda", "UpdateFunctionCode20150331v2", json!({"functionName": arn}), Some(Change::Function("f".into()))),
+            ("lambda", "TagResource20170331v2", json!({"resource": arn}), Some(Change::Function("f".into()))),
+            ("lambda", "GetFunction20150331v2", json!({"functionName": "f"}), None),
+            ("ec2", "AuthorizeSecurityGroupIngress", json!({}), Some(Change::Network)),
+            ("ec2", "DescribeSecurityGroups", json!({}), None),
+            (
+                "ec2",
+                "CreateTags",
+                json!({"resourcesSet": {"items": [{"resourceId": "vol-1"}, {"resourceId": "i-1"}]}}),
+                Some(Change::Instance("i-1".into())),
+            ),
+            ("elasticloadbalancing", "RegisterTargets", json!({}), Some(Change::Network)),
+            ("iam", "CreateRole", json!({}), None),
+        ] {
+            assert_eq!(called(source, name, parameters), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn junk_is_passed_over() {
+        for body in ["", "null", "[]", "{}", "\u{0}", r#"{"account": 1}"#, &"x".repeat(300_000)] {
+            assert_eq!(read_change(body), None);
+        }
+        assert_eq!(change("aws.ecr", "ECR Image Action", json!({"repository-name": ""})), None);
+        assert_eq!(change("aws.s3", "Object Created", json!({"object": {"key": "AWS:Application/../../etc/passwd"}})), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_event_panics(source in ".{0,20}", kind in ".{0,20}", key in ".{0,40}") {
+            let _ = change(&source, &kind, json!({"object": {"key": key}, "eventName": key, "eventSource": source}));
+            let _ = read_change(&key);
+        }
+    }
+}
