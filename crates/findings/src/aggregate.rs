@@ -137,6 +137,17 @@ fn of_sets(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group> {
             }
         }
     }
+    for (resource, conditions) in world.estate.conditions().filter(|(resource, _)| plan.resources.contains(*resource)) {
+        for condition in &(conditions & &plan.vulnerability_set) {
+            let Some(assessment) = world.assessment(condition) else { continue };
+            let shared = match by {
+                GroupBy::Severity => vec![assessment.severity.as_str().to_owned()],
+                GroupBy::FindingType => vec![assessment.key().finding_type().as_str().to_owned()],
+                _ => resource_keys(world, resource, by),
+            };
+            shared.into_iter().for_each(|key| groups.at(key, resource, &assessment.id).add(assessment.severity, false, false, 1));
+        }
+    }
     groups.0.into_values().collect()
 }
 
@@ -174,7 +185,8 @@ fn resource_keys(world: &World, resource: ResourceId, by: GroupBy) -> Vec<String
 
 fn keys(world: &World, pair: &Pair<'_>, by: GroupBy) -> Vec<String> {
     let mut keys: Vec<String> = match by {
-        GroupBy::Account | GroupBy::Repository | GroupBy::Resource | GroupBy::FindingType => resource_keys(world, pair.resource, by),
+        GroupBy::Account | GroupBy::Repository | GroupBy::Resource => resource_keys(world, pair.resource, by),
+        GroupBy::FindingType => vec![pair.assessment.key().finding_type().as_str().to_owned()],
         GroupBy::Severity => vec![pair.assessment.severity.as_str().to_owned()],
         GroupBy::Title => vec![pair.title()],
         GroupBy::Package => pair.packages().iter().map(|package| package.component.name.clone()).collect(),

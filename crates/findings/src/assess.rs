@@ -4,7 +4,8 @@
 //! `inspectorScore`; else a v4 score, which gives the severity alone; else v2, likewise; else the distributor's word; else it is
 //! untriaged, which is a state and not a zero.
 
-use lestrade_model::{Advisory, CvssVersion, Exploitation, FixState, KnownExploited, Score, Severity, Timestamp};
+use crate::Condition;
+use lestrade_model::{Advisory, CvssVersion, Exploitation, FindingKey, FixState, KnownExploited, Protocol, Score, Severity, Timestamp};
 
 /// What is known of a vulnerability as a whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +50,44 @@ pub struct Assessment {
     pub withdrawn: bool,
     /// Whether some package has a fix, and whether some has none.
     pub any_fix: bool,
+    /// The condition that this is, where it is no vulnerability.
+    pub condition: Option<Condition>,
+}
+
+impl Assessment {
+    /// The assessment of a condition.
+    #[must_use]
+    pub fn of_condition(condition: Condition) -> Self {
+        Self {
+            severity: condition.severity,
+            why: "by the services that usually listen on these ports, and from where they are open".to_owned(),
+            summary: condition.title.clone(),
+            details: condition.description.clone(),
+            condition: Some(condition.clone()),
+            source: String::new(),
+            source_url: None,
+            withdrawn: false,
+            ..assess(&condition.name(), &[], None)
+        }
+    }
+
+    /// What makes a finding of it this one.
+    #[must_use]
+    pub fn key(&self) -> FindingKey {
+        match &self.condition {
+            Some(condition) => condition.key.clone(),
+            None => FindingKey::Package { vulnerability: self.id.clone() },
+        }
+    }
+
+    /// The protocol and the ports of an open network path.
+    #[must_use]
+    pub const fn opening(&self) -> Option<(Protocol, (u16, u16))> {
+        match &self.condition {
+            Some(Condition { key: FindingKey::Network { protocol, ports, .. }, .. }) => Some((*protocol, *ports)),
+            _ => None,
+        }
+    }
 }
 
 fn feed_source(feed: &str) -> String {
@@ -141,6 +180,7 @@ pub fn assess(id: &str, advisories: &[Advisory], exploitation: Option<&Exploitat
             affected.unfixed == FixState::Fixed
                 || affected.ranges.iter().any(|r| r.events.iter().any(|e| matches!(e, lestrade_model::Event::Fixed(_))))
         }),
+        condition: None,
     }
 }
 

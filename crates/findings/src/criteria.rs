@@ -14,6 +14,11 @@ use std::borrow::Cow;
 #[allow(missing_docs, reason = "the names are inspector2's own")]
 pub enum TextField {
     AwsAccountId,
+    ComponentId,
+    ComponentType,
+    Ec2InstanceImageId,
+    Ec2InstanceSubnetId,
+    Ec2InstanceVpcId,
     EcrImageArchitecture,
     EcrImageHash,
     EcrImageRegistry,
@@ -24,6 +29,11 @@ pub enum TextField {
     FindingStatus,
     FindingType,
     FixAvailable,
+    LambdaFunctionExecutionRoleArn,
+    LambdaFunctionLayers,
+    LambdaFunctionName,
+    LambdaFunctionRuntime,
+    NetworkProtocol,
     RelatedVulnerabilities,
     ResourceId,
     ResourceType,
@@ -53,6 +63,7 @@ pub enum DateField {
     LastObservedAt,
     UpdatedAt,
     EcrImagePushedAt,
+    LambdaFunctionLastModifiedAt,
     Absent,
 }
 
@@ -119,6 +130,9 @@ pub enum Term {
     Tag(Vec<(String, Option<String>)>),
     /// On affected packages: any of these.
     Package(Vec<PackageTest>),
+    /// On an open network path: its ports lie within any of these ranges, ends included. A path that is open beyond a range is
+    /// not in it: a rule that hides one port must not hide all of them.
+    Ports(Vec<(Option<f64>, Option<f64>)>),
 }
 
 /// Terms that must all hold.
@@ -139,9 +153,19 @@ impl TextField {
             | Self::EcrImageRegistry
             | Self::EcrImageRepositoryName
             | Self::EcrImageTags
+            | Self::Ec2InstanceImageId
+            | Self::Ec2InstanceSubnetId
+            | Self::Ec2InstanceVpcId
+            | Self::LambdaFunctionExecutionRoleArn
+            | Self::LambdaFunctionLayers
+            | Self::LambdaFunctionName
+            | Self::LambdaFunctionRuntime
             | Self::ResourceId
             | Self::ResourceType => Side::Resource,
-            Self::ExploitAvailable
+            Self::ComponentId
+            | Self::ComponentType
+            | Self::ExploitAvailable
+            | Self::NetworkProtocol
             | Self::RelatedVulnerabilities
             | Self::Severity
             | Self::VendorSeverity
@@ -159,7 +183,8 @@ impl Term {
         match self {
             Self::Text(field, _) => field.side(),
             Self::Number(NumberField::InspectorScore | NumberField::EpssScore, _) => Side::Vulnerability,
-            Self::Date(DateField::EcrImagePushedAt, _) | Self::Tag(_) => Side::Resource,
+            Self::Ports(_) => Side::Vulnerability,
+            Self::Date(DateField::EcrImagePushedAt | DateField::LambdaFunctionLastModifiedAt, _) | Self::Tag(_) => Side::Resource,
             Self::Number(..) | Self::Date(..) | Self::Package(_) => Side::Pair,
         }
     }
@@ -179,6 +204,12 @@ impl Term {
                 wanted.iter().any(|(key, value)| tags.iter().any(|(k, v)| k == key && value.as_ref().is_none_or(|value| v == value)))
             }
             Self::Package(tests) => facts.any_package(tests),
+            Self::Ports(ranges) => facts.ports().is_some_and(|(first, last)| {
+                let within = |(low, high): &(Option<f64>, Option<f64>)| {
+                    low.is_none_or(|low| f64::from(first) >= low) && high.is_none_or(|high| f64::from(last) <= high)
+                };
+                ranges.iter().any(within)
+            }),
         }
     }
 }
@@ -196,6 +227,9 @@ pub(crate) trait Attributes {
     fn date(&self, field: DateField) -> Option<Timestamp>;
     fn tags(&self) -> &[(String, String)];
     fn any_package(&self, tests: &[PackageTest]) -> bool;
+    fn ports(&self) -> Option<(u16, u16)> {
+        None
+    }
 }
 
 impl Criteria {

@@ -43,6 +43,15 @@ pub enum EpisodeBody {
         /// Vulnerabilities that it has no longer.
         closed: RoaringBitmap,
     },
+    /// A resource's conditions changed: what is wrong with it apart from its packages.
+    Condition {
+        /// Which.
+        resource: ResourceId,
+        /// Conditions that it has from now on.
+        opened: RoaringBitmap,
+        /// Conditions that it has no longer.
+        closed: RoaringBitmap,
+    },
 }
 
 /// One entry of the log.
@@ -182,15 +191,24 @@ impl EpisodeLog {
                 self.by_vulnerability.entry(vulnerability).or_default().push(SetEvent { position, at, opened, closed });
             }
             EpisodeBody::Inventory { resource, set, previous, opened, closed } => {
-                for vulnerability in &opened {
-                    self.forget_closed(resource, vulnerability);
-                }
-                for vulnerability in &closed {
-                    self.remember_closed(resource, vulnerability);
-                }
-                self.by_resource.entry(resource).or_default().push(ResourceEvent { position, at, set, previous, opened, closed });
+                self.remember(resource, ResourceEvent { position, at, set, previous, opened, closed });
+            }
+            EpisodeBody::Condition { resource, opened, closed } => {
+                // What is installed stays what it was.
+                let set = self.set_before(resource, position);
+                self.remember(resource, ResourceEvent { position, at, set, previous: None, opened, closed });
             }
         }
+    }
+
+    fn remember(&mut self, resource: ResourceId, event: ResourceEvent) {
+        for vulnerability in &event.opened {
+            self.forget_closed(resource, vulnerability);
+        }
+        for vulnerability in &event.closed {
+            self.remember_closed(resource, vulnerability);
+        }
+        self.by_resource.entry(resource).or_default().push(event);
     }
 
     fn remember_closed(&mut self, resource: ResourceId, vulnerability: VulnerabilityId) {

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod assess;
+mod condition;
 mod criteria;
 mod episodes;
 pub mod oracle;
@@ -18,6 +19,7 @@ mod world;
 
 pub use aggregate::{Counts, Group, GroupBy, aggregate};
 pub use assess::{Assessment, assess};
+pub use condition::{Condition, PathStep, condition_key};
 pub use criteria::{Criteria, DateField, NumberField, PackageTest, Side, Term, TextField, TextTest};
 pub use episodes::{
     CLOSED_RETENTION_MS, Episode, EpisodeBody, EpisodeLog, LogPosition, PairEvent, PairHistory, REOPEN_WINDOW_MS, Transition,

@@ -44,6 +44,8 @@ pub enum SortField {
     InspectorScore,
     VendorSeverity,
     EpssScore,
+    NetworkProtocol,
+    ComponentType,
     /// An attribute that no finding of ours has yet: all are equal in it.
     Absent,
 }
@@ -60,6 +62,8 @@ impl SortField {
             | Self::InspectorScore
             | Self::VendorSeverity
             | Self::EpssScore
+            | Self::NetworkProtocol
+            | Self::ComponentType
             | Self::FindingType
             | Self::Absent => Side::Vulnerability,
             Self::FirstObservedAt | Self::LastObservedAt | Self::FindingStatus => Side::Pair,
@@ -155,8 +159,11 @@ impl Sort {
     fn of_vulnerability(self, assessment: &Assessment) -> SortValue {
         match self.field {
             SortField::Severity => SortValue::Number(assessment.severity as i64),
-            SortField::VulnerabilityId => SortValue::Text(assessment.id.clone()),
-            SortField::VulnerabilitySource => SortValue::Text(assessment.source.clone()),
+            SortField::FindingType => SortValue::Text(assessment.key().finding_type().as_str().to_owned()),
+            SortField::VulnerabilityId => SortValue::text(&vulnerability_text(assessment, TextField::VulnerabilityId)),
+            SortField::VulnerabilitySource => SortValue::text(&vulnerability_text(assessment, TextField::VulnerabilitySource)),
+            SortField::NetworkProtocol => SortValue::text(&vulnerability_text(assessment, TextField::NetworkProtocol)),
+            SortField::ComponentType => SortValue::text(&vulnerability_text(assessment, TextField::ComponentType)),
             SortField::InspectorScore => SortValue::score(assessment.inspector_score),
             SortField::EpssScore => SortValue::score(assessment.epss),
             SortField::VendorSeverity => SortValue::text(&vulnerability_text(assessment, TextField::VendorSeverity)),
@@ -332,8 +339,8 @@ impl<'a> Plan<'a> {
 
     fn candidates_of_resource(&self, resource: ResourceId) -> RoaringBitmap {
         let mut found = RoaringBitmap::new();
-        if let (true, Some(open)) = (self.open, self.world.estate.vulnerabilities_of(resource)) {
-            found |= open;
+        if self.open {
+            found |= self.world.estate.vulnerabilities_of(resource).as_ref();
         }
         if let (true, Some(closed)) = (self.closed, self.world.log.closed_vulnerabilities(resource)) {
             found |= closed;
@@ -512,5 +519,8 @@ impl Attributes for OfVulnerability<'_> {
     }
     fn any_package(&self, _: &[PackageTest]) -> bool {
         false
+    }
+    fn ports(&self) -> Option<(u16, u16)> {
+        self.0.opening().map(|(_, ports)| ports)
     }
 }

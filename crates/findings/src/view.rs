@@ -1,10 +1,10 @@
 //! One finding as a person or a program is shown it, put together when it is asked for.
 
 use crate::criteria::{Attributes, DateField, NumberField, PackageTest, TextField};
-use crate::{Assessment, CLOSED_RETENTION_MS, LogPosition, PairHistory, ResourceEntry, Transition, World};
+use crate::{Assessment, CLOSED_RETENTION_MS, LogPosition, PairHistory, ResourceEntry, RiskFactors, RiskScore, Transition, World, risk};
 use lestrade_matching::{ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{
-    Component, FindingArn, FindingKey, FindingStatus, FixState, Hash, Inventory, Manager, Occurrence, Resource, ResourceDetails,
+    Component, Exposure, FindingArn, FindingKey, FindingStatus, FixState, Hash, Inventory, Manager, Occurrence, Resource, ResourceDetails,
     ResourceKind, Severity, Timestamp,
 };
 use std::borrow::Cow;
@@ -122,8 +122,24 @@ pub struct FindingView {
     pub packages: Vec<AffectedPackage>,
     /// What is known of the vulnerability.
     pub assessment: Arc<Assessment>,
+    /// From how far the resource can be reached.
+    pub exposure: Exposure,
     /// The last episode that touched it.
     pub revision: LogPosition,
+}
+
+impl FindingView {
+    /// Its risk, with what it is made of. No resource weighs less than another as long as nobody says so.
+    #[must_use]
+    pub fn risk(&self) -> RiskScore {
+        risk(&RiskFactors {
+            cvss: self.assessment.decided_by.as_ref().map(|score| score.cvss.score),
+            known_exploited: self.assessment.known_exploited.is_some(),
+            epss: self.assessment.epss,
+            exposure: self.exposure,
+            weight: 1.0,
+        })
+    }
 }
 
 /// A (resource, vulnerability), with what is asked of it worked out when it is asked.
@@ -207,7 +223,7 @@ impl<'w> Pair<'w> {
     }
 
     fn key(&self) -> FindingKey {
-        FindingKey::Package { vulnerability: self.assessment.id.clone() }
+        self.assessment.key()
     }
 
     pub(crate) fn arn(&self) -> FindingArn {
@@ -286,6 +302,9 @@ impl<'w> Pair<'w> {
 
     /// `CVE-… - a, b and 2 more`, as Inspector words it.
     pub(crate) fn title(&self) -> String {
+        if let Some(condition) = &self.assessment.condition {
+            return condition.title.clone();
+        }
         let mut names: Vec<&str> = self.packages().iter().map(|package| package.component.name.as_str()).collect();
         names.dedup();
         match names.as_slice() {
@@ -310,6 +329,7 @@ impl<'w> Pair<'w> {
             fix_available: self.fix_available(),
             packages: self.packages().to_vec(),
             assessment: Arc::clone(self.assessment),
+            exposure: self.world.exposure(self.resource),
             revision: self.history().last().map_or(0, |event| event.position),
         }
     }
@@ -345,10 +365,10 @@ pub const fn resource_type(kind: ResourceKind) -> &'static str {
 pub(crate) fn resource_text(entry: &ResourceEntry, field: TextField) -> Vec<Cow<'_, str>> {
     let key = &entry.resource.key;
     let one = |value| vec![Cow::Borrowed(value)];
-    let image = match &entry.resource.details {
-        ResourceDetails::Image(image) => Some(image),
-        _ => None,
-    };
+    let details = &entry.resource.details;
+    let image = if let ResourceDetails::Image(image) = details { Some(image) } else { None };
+    let instance = if let ResourceDetails::Instance(instance) = details { Some(instance) } else { None };
+    let function = if let ResourceDetails::Function(function) = details { Some(function) } else { None };
     match field {
         TextField::AwsAccountId => one(key.scope.account.as_str()),
         TextField::ResourceId => one(key.id.as_str()),
@@ -358,6 +378,13 @@ pub(crate) fn resource_text(entry: &ResourceEntry, field: TextField) -> Vec<Cow<
         TextField::EcrImageRegistry => image.map_or(vec![], |i| one(i.registry.as_str())),
         TextField::EcrImageRepositoryName => image.map_or(vec![], |i| one(i.repository.as_str())),
         TextField::EcrImageTags => image.map_or(vec![], |i| i.tags.iter().map(|tag| Cow::Borrowed(tag.as_str())).collect()),
+        TextField::Ec2InstanceImageId => instance.map_or(vec![], |i| one(i.image.as_str())),
+        TextField::Ec2InstanceSubnetId => instance.map_or(vec![], |i| one(i.subnet.as_str())),
+        TextField::Ec2InstanceVpcId => instance.map_or(vec![], |i| one(i.vpc.as_str())),
+        TextField::LambdaFunctionExecutionRoleArn => function.map_or(vec![], |f| one(f.role.as_str())),
+        TextField::LambdaFunctionLayers => function.map_or(vec![], |f| f.layers.iter().map(|arn| Cow::Borrowed(arn.as_str())).collect()),
+        TextField::LambdaFunctionName => function.map_or(vec![], |f| one(f.name.as_str())),
+        TextField::LambdaFunctionRuntime => function.map_or(vec![], |f| one(f.runtime.as_str())),
         _ => vec![],
     }
 }
@@ -365,6 +392,16 @@ pub(crate) fn resource_text(entry: &ResourceEntry, field: TextField) -> Vec<Cow<
 /// The attributes that depend on the vulnerability alone.
 pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> Vec<Cow<'_, str>> {
     let one = |value| vec![Cow::Borrowed(value)];
+    if let Some(condition) = &assessment.condition {
+        // A condition has what it is made of, and nothing of a vulnerability.
+        return match field {
+            TextField::Severity => one(assessment.severity.as_str()),
+            TextField::NetworkProtocol => assessment.opening().map_or(vec![], |(protocol, _)| one(protocol.as_str())),
+            TextField::ComponentId => condition.steps.iter().map(|step| Cow::Borrowed(step.id.as_str())).collect(),
+            TextField::ComponentType => condition.steps.iter().map(|step| Cow::Borrowed(step.kind.as_str())).collect(),
+            _ => vec![],
+        };
+    }
     match field {
         TextField::VulnerabilityId => one(assessment.id.as_str()),
         TextField::VulnerabilitySource => one(assessment.source.as_str()),
@@ -387,6 +424,7 @@ pub(crate) const fn vulnerability_number(assessment: &Assessment, field: NumberF
 pub(crate) const fn resource_date(entry: &ResourceEntry, field: DateField) -> Option<Timestamp> {
     match (&entry.resource.details, field) {
         (ResourceDetails::Image(image), DateField::EcrImagePushedAt) => Some(image.pushed_at),
+        (ResourceDetails::Function(function), DateField::LambdaFunctionLastModifiedAt) => Some(function.modified_at),
         _ => None,
     }
 }
@@ -397,6 +435,7 @@ impl Attributes for Pair<'_> {
             TextField::FindingArn => vec![Cow::Owned(self.arn().to_string())],
             TextField::FindingStatus => vec![Cow::Borrowed(self.status().as_str())],
             TextField::FindingType => vec![Cow::Borrowed(self.key().finding_type().as_str())],
+            TextField::FixAvailable if self.assessment.condition.is_some() => vec![],
             TextField::FixAvailable => vec![Cow::Borrowed(self.fix_available().as_str())],
             TextField::Title => vec![Cow::Owned(self.title())],
             other => {
@@ -422,6 +461,10 @@ impl Attributes for Pair<'_> {
 
     fn tags(&self) -> &[(String, String)] {
         &self.entry.resource.tags
+    }
+
+    fn ports(&self) -> Option<(u16, u16)> {
+        self.assessment.opening().map(|(_, ports)| ports)
     }
 
     fn any_package(&self, tests: &[PackageTest]) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::{Assessment, Criteria, EpisodeLog};
 use lestrade_matching::{Estate, ResourceId, Verdict, VulnerabilityId};
-use lestrade_model::{Component, Coverage, Hash, Resource, ResourceKey, Scope};
+use lestrade_model::{Component, Coverage, Exposure, Hash, Resource, ResourceKey, Scope};
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
@@ -40,6 +40,7 @@ pub struct World {
     resource_ids: HashMap<ResourceKey, ResourceId>,
     scopes: BTreeMap<Scope, RoaringBitmap>,
     assessments: HashMap<VulnerabilityId, Arc<Assessment>>,
+    exposures: HashMap<ResourceId, Exposure>,
     /// Verdicts that held once and hold no longer, kept while a closed finding may be shown.
     past_verdicts: HashMap<VulnerabilityId, Vec<(Component, Verdict)>>,
 }
@@ -99,6 +100,17 @@ impl World {
         self.assessments.get(&id)
     }
 
+    /// Sets from how far a resource can be reached. It is looked up when a score is asked for, so nothing else changes with it.
+    pub fn set_exposure(&mut self, id: ResourceId, exposure: Exposure) {
+        self.exposures.insert(id, exposure);
+    }
+
+    /// From how far a resource can be reached.
+    #[must_use]
+    pub fn exposure(&self, id: ResourceId) -> Exposure {
+        self.exposures.get(&id).copied().unwrap_or_default()
+    }
+
     /// Keeps verdicts that are about to go, so that the findings which close with them still show what was affected.
     pub fn remember_verdicts(&mut self, id: VulnerabilityId, verdicts: Vec<(Component, Verdict)>) {
         self.past_verdicts.insert(id, verdicts);
@@ -116,7 +128,7 @@ impl World {
     pub fn derived(&self) -> std::collections::BTreeSet<(ResourceId, VulnerabilityId)> {
         (0..self.resources.len())
             .filter_map(|id| u32::try_from(id).ok())
-            .flat_map(|resource| self.estate.vulnerabilities_of(resource).into_iter().flatten().map(move |v| (resource, v)))
+            .flat_map(|resource| self.estate.vulnerabilities_of(resource).iter().map(|v| (resource, v)).collect::<Vec<_>>())
             .collect()
     }
 }

@@ -11,7 +11,9 @@
 use crate::Verdict;
 use lestrade_model::{Component, Family, Hash};
 use roaring::{MultiOps, RoaringBitmap};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 /// A component's number in the estate.
 pub type ComponentId = u32;
@@ -76,6 +78,9 @@ pub struct Estate {
     vulnerabilities: Vec<String>,
     vulnerability_ids: HashMap<String, VulnerabilityId>,
     verdicts: HashMap<VulnerabilityId, BTreeMap<ComponentId, Verdict>>,
+    /// Conditions: what resources have apart from what is installed in them, and the other way round.
+    conditions: HashMap<ResourceId, RoaringBitmap>,
+    resources_in_condition: HashMap<VulnerabilityId, RoaringBitmap>,
 }
 
 fn next_id(length: usize) -> u32 {
@@ -213,6 +218,35 @@ impl Estate {
         }
     }
 
+    /// Gives a resource these conditions in place of those that it had, and answers how they changed.
+    pub fn set_conditions(&mut self, resource: ResourceId, now: RoaringBitmap) -> ResourceDelta {
+        let before = self.conditions.remove(&resource).unwrap_or_default();
+        let delta = ResourceDelta { opened: &now - &before, closed: &before - &now };
+        for condition in &delta.opened {
+            self.resources_in_condition.entry(condition).or_default().insert(resource);
+        }
+        for condition in &delta.closed {
+            if let Some(resources) = self.resources_in_condition.get_mut(&condition) {
+                resources.remove(resource);
+            }
+        }
+        if !now.is_empty() {
+            self.conditions.insert(resource, now);
+        }
+        delta
+    }
+
+    /// The conditions of a resource.
+    #[must_use]
+    pub fn conditions_of(&self, resource: ResourceId) -> Option<&RoaringBitmap> {
+        self.conditions.get(&resource)
+    }
+
+    /// The resources that have conditions, each with them.
+    pub fn conditions(&self) -> impl Iterator<Item = (ResourceId, &RoaringBitmap)> + '_ {
+        self.conditions.iter().map(|(resource, conditions)| (*resource, conditions))
+    }
+
     fn sets_with<'a>(&self, components: impl Iterator<Item = &'a ComponentId>) -> RoaringBitmap {
         union(components.map(|component| &self.component_sets[*component as usize]))
     }
@@ -226,23 +260,31 @@ impl Estate {
     /// The resources that have a vulnerability now.
     #[must_use]
     pub fn resources_with(&self, vulnerability: VulnerabilityId) -> RoaringBitmap {
+        if let Some(resources) = self.resources_in_condition.get(&vulnerability) {
+            return resources.clone();
+        }
         match self.verdicts.get(&vulnerability) {
             None => RoaringBitmap::new(),
             Some(verdicts) => self.resources_of(&self.sets_with(verdicts.keys())),
         }
     }
 
-    /// The vulnerabilities that a resource has now.
+    /// The vulnerabilities and conditions that a resource has now.
     #[must_use]
-    pub fn vulnerabilities_of(&self, resource: ResourceId) -> Option<&RoaringBitmap> {
-        let set = (*self.resource_sets.get(resource as usize)?)?;
-        Some(&self.sets[set as usize].vulnerabilities)
+    pub fn vulnerabilities_of(&self, resource: ResourceId) -> Cow<'_, RoaringBitmap> {
+        static NONE: LazyLock<RoaringBitmap> = LazyLock::new(RoaringBitmap::new);
+        let installed = self.set_of(resource).map_or(&*NONE, |set| &self.sets[set as usize].vulnerabilities);
+        match self.conditions.get(&resource) {
+            None => Cow::Borrowed(installed),
+            Some(conditions) => Cow::Owned(installed | conditions),
+        }
     }
 
     /// Whether a resource has a vulnerability now.
     #[must_use]
     pub fn has(&self, resource: ResourceId, vulnerability: VulnerabilityId) -> bool {
-        self.vulnerabilities_of(resource).is_some_and(|all| all.contains(vulnerability))
+        let installed = || self.set_of(resource).is_some_and(|set| self.sets[set as usize].vulnerabilities.contains(vulnerability));
+        installed() || self.conditions.get(&resource).is_some_and(|conditions| conditions.contains(vulnerability))
     }
 
     /// The match set of a resource.
@@ -295,9 +337,10 @@ impl Estate {
         self.verdicts.get(&vulnerability)
     }
 
-    /// Vulnerabilities that are in some component, in no order.
+    /// Vulnerabilities that are in some component and conditions that some resource has, in no order.
     pub fn present_vulnerabilities(&self) -> impl Iterator<Item = VulnerabilityId> + '_ {
-        self.verdicts.keys().copied()
+        let conditions = self.resources_in_condition.iter().filter(|(_, resources)| !resources.is_empty());
+        self.verdicts.keys().copied().chain(conditions.map(|(condition, _)| *condition))
     }
 
     /// The distinct installed versions of a package, by the name that advisories use.
@@ -347,6 +390,18 @@ mod tests {
 
     fn verdict(fix: &str) -> Verdict {
         Verdict { state: FixState::Fixed, fixed_in: Some(fix.into()), vendor_severity: None }
+    }
+
+    #[test]
+    fn conditions_stand_beside_what_is_installed() {
+        let mut estate = Estate::default();
+        let (open, _) = estate.intern_vulnerability("network/igw-1/eni-1/TCP/22-22");
+        let opened = estate.set_conditions(3, RoaringBitmap::from([open]));
+        assert_eq!((opened.opened.len(), opened.closed.len()), (1, 0));
+        assert!(estate.has(3, open) && estate.resources_with(open).contains(3) && estate.vulnerabilities_of(3).contains(open));
+        assert_eq!(estate.set_conditions(3, RoaringBitmap::from([open])), ResourceDelta::default());
+        assert_eq!(estate.set_conditions(3, RoaringBitmap::new()).closed.len(), 1);
+        assert!(!estate.has(3, open) && estate.present_vulnerabilities().next().is_none());
     }
 
     #[test]

@@ -13,6 +13,33 @@ pub enum Protocol {
     Udp,
 }
 
+impl Protocol {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        }
+    }
+
+    /// The protocol that is written so, if any.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        [Self::Tcp, Self::Udp].into_iter().find(|protocol| protocol.as_str() == text)
+    }
+
+    /// The protocol of an IP header's number; none for those that have no ports.
+    #[must_use]
+    pub const fn numbered(number: u8) -> Option<Self> {
+        match number {
+            6 => Some(Self::Tcp),
+            17 => Some(Self::Udp),
+            _ => None,
+        }
+    }
+}
+
 /// What makes a finding of a resource this one and no other. Open to all kinds from the first day; a finding's identity never
 /// depends on when or by which scan it was found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -88,10 +88,54 @@ fn services() -> &'static [Service] {
     SERVICES.get_or_init(|| toml::from_str::<Table>(include_str!("../data/severity.toml")).map(|table| table.service).unwrap_or_default())
 }
 
+/// The services that usually listen on some ports of a protocol.
+fn services_of(protocol: u8, (first, last): (u16, u16)) -> impl Iterator<Item = &'static Service> {
+    let within = move |ports: &[u16]| ports.iter().any(|port| (first..=last).contains(port));
+    services().iter().filter(move |service| within(if protocol == 6 { &service.tcp } else { &service.udp }))
+}
+
+impl SourceClass {
+    /// How bad it is that ports are open to this class.
+    #[must_use]
+    pub fn severity(self, protocol: u8, ports: (u16, u16)) -> OpeningSeverity {
+        let from_internet = matches!(self, Self::Internet | Self::LoadBalancer);
+        let of = |service: &Service| if from_internet { service.internet } else { service.other };
+        services_of(protocol, ports).map(of).max().unwrap_or(OpeningSeverity::Informational)
+    }
+
+    /// In the words of Inspector's titles.
+    #[must_use]
+    pub fn title(self, protocol: u8, ports: (u16, u16)) -> String {
+        let ports = match ports {
+            (first, last) if first == last => format!("Port {first} is"),
+            (first, last) => format!("Port range {first} - {last} is"),
+        };
+        let from = match self {
+            Self::Internet => "an Internet Gateway",
+            Self::Peer => "a VPC Peering Connection",
+            Self::Vpn => "a Virtual Private Gateway",
+            Self::Transit => "a Transit Gateway",
+            Self::LoadBalancer => "a Load Balancer",
+        };
+        format!("{ports} reachable from {from} - {}", if protocol == 6 { "TCP" } else { "UDP" })
+    }
+
+    /// The class of what comes over an edge of the network, by its id.
+    #[must_use]
+    pub fn of_edge(id: &str) -> Self {
+        match id.split('-').next() {
+            Some("igw") => Self::Internet,
+            Some("pcx") => Self::Peer,
+            Some("vgw") => Self::Vpn,
+            Some("tgw") => Self::Transit,
+            _ => Self::LoadBalancer,
+        }
+    }
+}
+
 impl Opening {
     fn services(&self) -> impl Iterator<Item = &'static Service> + '_ {
-        let within = |ports: &[u16]| ports.iter().any(|port| (self.ports.0..=self.ports.1).contains(port));
-        services().iter().filter(move |service| within(if self.protocol == 6 { &service.tcp } else { &service.udp }))
+        services_of(self.protocol, self.ports)
     }
 
     /// The best-known services of its ports.
@@ -103,9 +147,7 @@ impl Opening {
     /// How bad it is.
     #[must_use]
     pub fn severity(&self) -> OpeningSeverity {
-        let from_internet = matches!(self.class, SourceClass::Internet | SourceClass::LoadBalancer);
-        let of = |service: &Service| if from_internet { service.internet } else { service.other };
-        self.services().map(of).max().unwrap_or(OpeningSeverity::Informational)
+        self.class.severity(self.protocol, self.ports)
     }
 
     /// To how much of the world it is open.
@@ -117,18 +159,7 @@ impl Opening {
     /// In the words of Inspector's titles.
     #[must_use]
     pub fn title(&self) -> String {
-        let ports = match self.ports {
-            (first, last) if first == last => format!("Port {first} is"),
-            (first, last) => format!("Port range {first} - {last} is"),
-        };
-        let from = match self.class {
-            SourceClass::Internet => "an Internet Gateway",
-            SourceClass::Peer => "a VPC Peering Connection",
-            SourceClass::Vpn => "a Virtual Private Gateway",
-            SourceClass::Transit => "a Transit Gateway",
-            SourceClass::LoadBalancer => "a Load Balancer",
-        };
-        format!("{ports} reachable from {from} - {}", if self.protocol == 6 { "TCP" } else { "UDP" })
+        self.class.title(self.protocol, self.ports)
     }
 }
 

@@ -10,6 +10,19 @@ const MAX_TITLE: usize = 256;
 /// The most entries of a list.
 const MAX_LIST: usize = 100;
 
+const VULNERABILITY: &str = "Software and Configuration Checks/Vulnerabilities/CVE";
+const NETWORK: &str = "Software and Configuration Checks/AWS Security Best Practices/Network Reachability";
+
+/// What is open, as a connection that comes in.
+fn open_ports(details: &Value) -> Value {
+    let range = &details["openPortRange"];
+    json!({
+        "Direction": "IN",
+        "Protocol": text(details, "/protocol"),
+        "OpenPortRange": {"Begin": range["begin"], "End": range["end"]},
+    })
+}
+
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
@@ -48,14 +61,15 @@ pub fn asff(event: &Value, region: &str) -> Option<Value> {
         "LOW" => 1,
         _ => 0,
     };
-    let kind = "Software and Configuration Checks/Vulnerabilities/CVE";
+    let network = detail["networkReachabilityDetails"].is_object();
+    let kind = if network { NETWORK } else { VULNERABILITY };
     let updated = iso(text(detail, "/updatedAt"))?;
     let mut product = Map::new();
     product.insert("lestrade/FindingStatus".into(), json!(status));
     if let Some(score) = detail["inspectorScore"].as_f64() {
         product.insert("lestrade/inspectorScore".into(), json!(format!("{score:.1}")));
     }
-    Some(json!({
+    let mut finding = json!({
         "SchemaVersion": "2018-10-08",
         "Id": text(detail, "/findingArn"),
         "ProductArn": format!("arn:aws:securityhub:{region}:{account}:product/{account}/default"),
@@ -73,10 +87,15 @@ pub fn asff(event: &Value, region: &str) -> Option<Value> {
         "Remediation": {"Recommendation": {"Text": cut(text(detail, "/remediation/recommendation/text"), 512)}},
         "ProductFields": product,
         "Resources": [resource(&detail["resources"][0], region)],
-        "Vulnerabilities": [vulnerabilities(detail, vulnerability)],
         "Workflow": {"Status": "NEW"},
         "RecordState": if status == "CLOSED" { "ARCHIVED" } else { "ACTIVE" },
-    }))
+    });
+    if network {
+        finding["Network"] = open_ports(&detail["networkReachabilityDetails"]);
+    } else {
+        finding["Vulnerabilities"] = json!([vulnerabilities(detail, vulnerability)]);
+    }
+    Some(finding)
 }
 
 fn resource(resource: &Value, region: &str) -> Value {

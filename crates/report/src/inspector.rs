@@ -3,8 +3,10 @@
 //! The members are those of botocore's `inspector2` model 1.44.5; the values follow Inspector's real findings where those differ
 //! from the model. Times are epoch seconds in the API and Java's `Date.toString` with milliseconds in events.
 
-use lestrade_findings::{AffectedPackage, FindingView, FixAvailable, resource_type};
-use lestrade_model::{Component, FindingStatus, Manager, Resource, ResourceDetails, Timestamp};
+use lestrade_findings::{AffectedPackage, FindingView, FixAvailable, PathStep, resource_type};
+use lestrade_model::{
+    Component, FindingKey, FindingStatus, FunctionDetails, InstanceDetails, Manager, Resource, ResourceDetails, Timestamp,
+};
 use serde_json::{Map, Value, json};
 
 /// How times are written.
@@ -35,6 +37,10 @@ pub(crate) fn read_java(text: &str) -> Option<Timestamp> {
 
 /// The longest description; Inspector cuts there too.
 const MAX_DESCRIPTION: usize = 1024;
+/// The most layers of a function; Lambda allows as many.
+const MAX_LAYERS: usize = 5;
+/// The most steps of a network path.
+const MAX_STEPS: usize = 30;
 /// The most vulnerable packages of one finding that are written out.
 const MAX_PACKAGES: usize = 100;
 
@@ -45,12 +51,9 @@ pub fn finding(view: &FindingView, times: Times) -> Value {
     let mut out = json!({
         "awsAccountId": view.resource.key.scope.account,
         "description": description(view),
-        "exploitAvailable": if assessment.known_exploited.is_some() { "YES" } else { "NO" },
         "findingArn": view.arn.as_str(),
         "firstObservedAt": times.write(view.first_observed),
-        "fixAvailable": view.fix_available.as_str(),
         "lastObservedAt": times.write(view.last_observed),
-        "packageVulnerabilityDetails": details(view, times),
         "remediation": {"recommendation": {"text": remediation(view)}},
         "resources": [resource(&view.resource, times)],
         "severity": view.severity.as_str(),
@@ -59,6 +62,19 @@ pub fn finding(view: &FindingView, times: Times) -> Value {
         "type": view.key.finding_type().as_str(),
         "updatedAt": times.write(view.updated),
     });
+    if let Some(condition) = &assessment.condition {
+        if let FindingKey::Network { protocol, ports: (first, last), .. } = &condition.key {
+            out["networkReachabilityDetails"] = json!({
+                "networkPath": {"steps": condition.steps.iter().take(MAX_STEPS).map(step).collect::<Vec<_>>()},
+                "openPortRange": {"begin": first, "end": last},
+                "protocol": protocol.as_str(),
+            });
+        }
+        return out;
+    }
+    out["exploitAvailable"] = json!(if assessment.known_exploited.is_some() { "YES" } else { "NO" });
+    out["fixAvailable"] = json!(view.fix_available.as_str());
+    out["packageVulnerabilityDetails"] = details(view, times);
     if let (Some(score), Some(decided)) = (assessment.inspector_score, &assessment.decided_by) {
         out["inspectorScore"] = json!(score);
         out["inspectorScoreDetails"] = json!({"adjustedCvss": {
@@ -88,7 +104,14 @@ fn description(view: &FindingView) -> String {
     }
 }
 
-fn remediation(view: &FindingView) -> &'static str {
+fn step(step: &PathStep) -> Value {
+    json!({"componentId": step.id, "componentType": step.kind})
+}
+
+fn remediation(view: &FindingView) -> &str {
+    if let Some(condition) = &view.assessment.condition {
+        return &condition.remediation;
+    }
     match (view.status, view.fix_available) {
         (FindingStatus::Closed, _) | (_, FixAvailable::No) => "None Provided",
         _ => "Upgrade your installed software packages to the proposed fixed in version and release.",
@@ -193,6 +216,11 @@ pub fn resource(resource: &Resource, times: Times) -> Value {
     if !tags.is_empty() {
         out["tags"] = Value::Object(tags);
     }
+    match &resource.details {
+        ResourceDetails::Instance(instance) => out["details"] = json!({"awsEc2Instance": instance_details(instance, times)}),
+        ResourceDetails::Function(function) => out["details"] = json!({"awsLambdaFunction": function_details(function, times)}),
+        _ => {}
+    }
     if let ResourceDetails::Image(image) = &resource.details {
         let mut details = json!({
             "imageHash": image.digest,
@@ -209,6 +237,78 @@ pub fn resource(resource: &Resource, times: Times) -> Value {
     out
 }
 
+/// Members without those that are empty: what is not known is absent.
+fn known(members: Value) -> Value {
+    let Value::Object(mut members) = members else { return members };
+    members.retain(|_, value| match value {
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Null => false,
+        _ => true,
+    });
+    Value::Object(members)
+}
+
+fn instance_details(instance: &InstanceDetails, times: Times) -> Value {
+    let mut out = known(json!({
+        "type": instance.instance_type,
+        "imageId": instance.image,
+        "ipV4Addresses": instance.addresses_v4,
+        "ipV6Addresses": instance.addresses_v6,
+        "keyName": instance.key_name,
+        "iamInstanceProfileArn": instance.profile,
+        "vpcId": instance.vpc,
+        "subnetId": instance.subnet,
+    }));
+    if instance.launched_at != Timestamp::default() {
+        out["launchedAt"] = times.write(instance.launched_at);
+    }
+    out
+}
+
+/// `python3.12` as Inspector writes it: `PYTHON_3_12`.
+fn runtime(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        let digit_begins = c.is_ascii_digit() && out.ends_with(|before: char| before.is_ascii_alphabetic());
+        if digit_begins && !out.contains('_') {
+            out.push('_');
+        }
+        out.push(if matches!(c, '.' | '-') { '_' } else { c.to_ascii_uppercase() });
+    }
+    out
+}
+
+fn function_details(function: &FunctionDetails, times: Times) -> Value {
+    let upper = |list: &[String]| list.iter().map(|word| word.to_uppercase()).collect::<Vec<_>>();
+    let mut out = json!({
+        "functionName": function.name,
+        "runtime": if function.runtime.is_empty() { "UNSUPPORTED".to_owned() } else { runtime(&function.runtime) },
+        "codeSha256": function.code,
+        "version": function.version,
+        "executionRoleArn": function.role,
+    });
+    let optional = known(json!({
+        "layers": function.layers.iter().take(MAX_LAYERS).collect::<Vec<_>>(),
+        "packageType": if function.is_image { "IMAGE" } else { "ZIP" },
+        "architectures": upper(&function.architectures),
+    }));
+    if let (Value::Object(members), Some(all)) = (optional, out.as_object_mut()) {
+        all.extend(members);
+    }
+    if !function.vpc.is_empty() {
+        out["vpcConfig"] = known(json!({
+            "vpcId": function.vpc,
+            "subnetIds": function.subnets,
+            "securityGroupIds": function.groups,
+        }));
+    }
+    if function.modified_at != Timestamp::default() {
+        out["lastModifiedAt"] = times.write(function.modified_at);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +318,20 @@ mod tests {
         let at = Timestamp::parse("2024-09-04T16:59:44.356Z").unwrap();
         assert_eq!(Times::Java.write(at), "Wed Sep 04 16:59:44.356 UTC 2024");
         assert_eq!(Times::Java.write(Timestamp::parse("2024-09-04T16:59:44Z").unwrap()), "Wed Sep 04 16:59:44.000 UTC 2024");
+    }
+
+    #[test]
+    fn runtimes_are_written_as_inspector_writes_them() {
+        for (name, word) in [
+            ("python3.12", "PYTHON_3_12"),
+            ("nodejs22.x", "NODEJS_22_X"),
+            ("java8.al2", "JAVA_8_AL2"),
+            ("dotnetcore3.1", "DOTNETCORE_3_1"),
+            ("go1.x", "GO_1_X"),
+            ("", ""),
+        ] {
+            assert_eq!(runtime(name), word);
+        }
     }
 
     #[test]

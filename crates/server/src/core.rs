@@ -150,6 +150,11 @@ impl<'a> Draft<'a> {
         Self { world, change: Change::default(), last_group: *lock(&core.last_group), at }
     }
 
+    /// When what is drafted happens.
+    pub(crate) const fn at(&self) -> Timestamp {
+        self.at
+    }
+
     /// The number of a vulnerability; a new one is to be committed.
     pub(crate) fn vulnerability(&mut self, name: &str) -> VulnerabilityId {
         let (id, new) = self.world.estate.intern_vulnerability(name);

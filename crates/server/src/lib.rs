@@ -9,6 +9,7 @@ mod core;
 mod deliver;
 mod dispatch;
 mod error;
+mod exposure;
 mod http;
 mod hub;
 pub mod inspector2;

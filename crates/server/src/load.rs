@@ -2,6 +2,7 @@
 
 use crate::ServerError;
 use crate::core::{Core, assess_from, lock};
+use crate::exposure::recalled;
 use lestrade_advisories::OpenIndex;
 use lestrade_findings::{Episode, EpisodeBody, LogPosition, World};
 use lestrade_matching::{ComponentId, ResourceId, SetId, VulnerabilityId, judge_component};
@@ -42,6 +43,9 @@ impl LoadSink for Loading {
     }
     fn vulnerability(&mut self, id: VulnerabilityId, name: String) {
         let right = self.world.estate.intern_vulnerability(&name) == (id, true);
+        if let Some(condition) = recalled(&name) {
+            self.world.set_assessment(id, condition);
+        }
         self.expect("vulnerabilities", right);
     }
     fn resource(&mut self, id: ResourceId, resource: StoredResource) {
@@ -52,8 +56,15 @@ impl LoadSink for Loading {
     fn episode(&mut self, episode: Episode) {
         let right = episode.position == self.world.log.head() + 1;
         self.expect("episodes", right);
-        if let EpisodeBody::Inventory { resource, set, .. } = &episode.body {
-            self.world.estate.assign(*resource, *set);
+        match &episode.body {
+            EpisodeBody::Inventory { resource, set, .. } => {
+                self.world.estate.assign(*resource, *set);
+            }
+            EpisodeBody::Condition { resource, opened, closed } => {
+                let had = self.world.estate.conditions_of(*resource).cloned().unwrap_or_default();
+                self.world.estate.set_conditions(*resource, (had | opened) - closed);
+            }
+            EpisodeBody::Advisory { .. } => {}
         }
         let estate = &self.world.estate;
         self.world.log.append(episode, |sets| estate.resources_of(sets));

@@ -107,7 +107,7 @@ fn told(group: &OutboxGroup, view: &FindingView) -> Option<&'static str> {
 fn counts(core: &Core, resource: ResourceId) -> BTreeMap<Severity, u64> {
     let world = core.world();
     let mut counts = BTreeMap::new();
-    for vulnerability in world.estate.vulnerabilities_of(resource).into_iter().flatten() {
+    for vulnerability in world.estate.vulnerabilities_of(resource).iter() {
         if let Some(assessment) = world.assessment(vulnerability) {
             *counts.entry(assessment.severity).or_default() += 1;
         }

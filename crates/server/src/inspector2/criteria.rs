@@ -56,7 +56,7 @@ fn term(member: &Member, tests: Value) -> Result<Term, Failure> {
         "MapFilter" => Term::Tag(list::<MapFilter>(tests)?.into_iter().map(|filter| (filter.key, filter.value)).collect()),
         "PortRangeFilter" => {
             let range = |filter: &PortRangeFilter| (filter.begin_inclusive.map(f64::from), filter.end_inclusive.map(f64::from));
-            Term::Number(NumberField::Absent, list(tests)?.iter().map(range).collect())
+            Term::Ports(list(tests)?.iter().map(range).collect())
         }
         "PackageFilter" => {
             Term::Package(list::<PackageFilter>(tests)?.into_iter().map(|f| package_test(f, member)).collect::<Result<_, _>>()?)
@@ -105,6 +105,11 @@ fn package_test(filter: PackageFilter, member: &Member) -> Result<PackageTest, F
 fn text_field(name: &str) -> TextField {
     match name {
         "awsAccountId" => TextField::AwsAccountId,
+        "componentId" => TextField::ComponentId,
+        "componentType" => TextField::ComponentType,
+        "ec2InstanceImageId" => TextField::Ec2InstanceImageId,
+        "ec2InstanceSubnetId" => TextField::Ec2InstanceSubnetId,
+        "ec2InstanceVpcId" => TextField::Ec2InstanceVpcId,
         "ecrImageArchitecture" => TextField::EcrImageArchitecture,
         "ecrImageHash" => TextField::EcrImageHash,
         "ecrImageRegistry" => TextField::EcrImageRegistry,
@@ -115,6 +120,11 @@ fn text_field(name: &str) -> TextField {
         "findingStatus" => TextField::FindingStatus,
         "findingType" => TextField::FindingType,
         "fixAvailable" => TextField::FixAvailable,
+        "lambdaFunctionExecutionRoleArn" => TextField::LambdaFunctionExecutionRoleArn,
+        "lambdaFunctionLayers" => TextField::LambdaFunctionLayers,
+        "lambdaFunctionName" => TextField::LambdaFunctionName,
+        "lambdaFunctionRuntime" => TextField::LambdaFunctionRuntime,
+        "networkProtocol" => TextField::NetworkProtocol,
         "relatedVulnerabilities" => TextField::RelatedVulnerabilities,
         "resourceId" => TextField::ResourceId,
         "resourceType" => TextField::ResourceType,
@@ -141,6 +151,7 @@ fn date_field(name: &str) -> DateField {
         "lastObservedAt" => DateField::LastObservedAt,
         "updatedAt" => DateField::UpdatedAt,
         "ecrImagePushedAt" => DateField::EcrImagePushedAt,
+        "lambdaFunctionLastModifiedAt" => DateField::LambdaFunctionLastModifiedAt,
         _ => DateField::Absent,
     }
 }
@@ -164,7 +175,9 @@ pub(super) fn sort(asked: Option<&SortCriteria>) -> Sort {
         wire::SortField::InspectorScore => SortField::InspectorScore,
         wire::SortField::VendorSeverity => SortField::VendorSeverity,
         wire::SortField::EpssScore => SortField::EpssScore,
-        wire::SortField::NetworkProtocol | wire::SortField::ComponentType | wire::SortField::Unlisted(_) => SortField::Absent,
+        wire::SortField::NetworkProtocol => SortField::NetworkProtocol,
+        wire::SortField::ComponentType => SortField::ComponentType,
+        wire::SortField::Unlisted(_) => SortField::Absent,
     };
     Sort { field, descending: *sort_order == SortOrder::Desc }
 }
@@ -191,17 +204,17 @@ mod tests {
                 json!({"cloudImageDigest": [{"comparison": "PREFIX", "value": "sha256:a"}]}),
                 Term::Text(TextField::EcrImageHash, vec![TextTest::Prefix("sha256:a".into())]),
             ),
-            (json!({"ec2InstanceVpcId": [{"comparison": "EQUALS", "value": "HIGH"}]}), Term::Text(TextField::Absent, vec![high()])),
+            (
+                json!({"ec2InstanceVpcId": [{"comparison": "EQUALS", "value": "HIGH"}]}),
+                Term::Text(TextField::Ec2InstanceVpcId, vec![high()]),
+            ),
             (json!({"inspectorScore": [{"lowerInclusive": 7.0}]}), Term::Number(NumberField::InspectorScore, vec![(Some(7.0), None)])),
             (
                 json!({"firstObservedAt": [{"startInclusive": 1.5, "endInclusive": 2}]}),
                 Term::Date(DateField::FirstObservedAt, vec![(Some(Timestamp::from_millis(1500)), Some(Timestamp::from_millis(2000)))]),
             ),
             (json!({"resourceTags": [{"comparison": "EQUALS", "key": "env"}]}), Term::Tag(vec![("env".into(), None)])),
-            (
-                json!({"portRange": [{"beginInclusive": 22, "endInclusive": 22}]}),
-                Term::Number(NumberField::Absent, vec![(Some(22.0), Some(22.0))]),
-            ),
+            (json!({"portRange": [{"beginInclusive": 22, "endInclusive": 22}]}), Term::Ports(vec![(Some(22.0), Some(22.0))])),
             (
                 json!({"vulnerablePackages": [{"name": {"comparison": "EQUALS", "value": "HIGH"}}]}),
                 Term::Package(vec![PackageTest { name: Some(high()), ..PackageTest::default() }]),

@@ -12,7 +12,15 @@ const DESCRIPTION: usize = 1024;
 pub(super) fn finding(view: &FindingView) -> serde_json::Result<wire::Finding> {
     let mut value = inspector::finding(view, Times::EpochSeconds);
     prune(wire::Finding::SHAPE, &mut value);
-    serde_json::from_value(value)
+    let mut finding: wire::Finding = serde_json::from_value(value)?;
+    let functions = finding.resources.iter_mut().filter_map(|resource| resource.details.as_mut()?.aws_lambda_function.as_mut());
+    for function in functions {
+        // Newer runtimes than the model knows have a word of it all the same.
+        if let wire::Runtime::Unlisted(_) = function.runtime {
+            function.runtime = wire::Runtime::Unsupported;
+        }
+    }
+    Ok(finding)
 }
 
 /// Removes empty texts where the model does not insist: what is unknown is absent there, and nothing is empty.
