@@ -21,8 +21,11 @@ pub struct Principal(Source);
 #[derive(Clone)]
 enum Source {
     Fixed(Credentials),
-    Chain { provider: SharedCredentialsProvider, cached: Arc<Mutex<Option<(Credentials, Option<Timestamp>)>>> },
+    Chain { provider: SharedCredentialsProvider, cached: Arc<Mutex<Option<Cached>>> },
 }
+
+/// Credentials, and when they end if they do.
+type Cached = (Credentials, Option<Timestamp>);
 
 impl Principal {
     /// Keys that do not change.

@@ -94,7 +94,7 @@ impl Core {
 
 impl Draft<'_> {
     /// Gives a resource the conditions that it has now. Answers whether they are others than before.
-    fn set_conditions(&mut self, id: ResourceId, open: Option<&BTreeMap<String, (FindingKey, &Opening)>>) -> bool {
+    pub(crate) fn set_conditions(&mut self, id: ResourceId, open: Option<&BTreeMap<String, (FindingKey, &Opening)>>) -> bool {
         let mut now = RoaringBitmap::new();
         for (name, (key, opening)) in open.into_iter().flatten() {
             let condition = self.vulnerability(name);

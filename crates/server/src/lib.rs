@@ -10,6 +10,7 @@ mod deliver;
 mod dispatch;
 mod error;
 mod exposure;
+mod forget;
 mod http;
 mod hub;
 pub mod inspector2;
