@@ -6,6 +6,7 @@
 //! resource is gone, and only a complete view may say that.
 
 mod changes;
+mod code;
 mod discover;
 mod endpoints;
 mod error;
@@ -21,6 +22,7 @@ mod session;
 pub mod targets;
 
 pub use changes::{Change, ChangeQueue, read_change};
+pub use code::{download, layer_location};
 pub use discover::{
     FoundImage, FunctionCode, discover_function, discover_functions, discover_images, discover_instances, discover_repositories,
 };

@@ -84,7 +84,7 @@ pub fn aggregate(
     let plan = Plan::compile(world, inventories, scopes, criteria, world.log.head(), now);
     let by_sets = matches!(by, GroupBy::Account | GroupBy::FindingType | GroupBy::Severity | GroupBy::Repository | GroupBy::Resource)
         && criteria.of_side(Side::Pair).next().is_none()
-        && !world.suppressions.iter().any(|rule| scopes.contains(&rule.scope));
+        && !world.suppressions.iter().any(|rule| scopes.iter().any(|scope| rule.holds_in(scope, world.administrator.as_deref())));
     if by_sets { of_sets(world, &plan, by) } else { of_pairs(world, &plan, by) }
 }
 

@@ -27,6 +27,14 @@ pub struct Suppression {
     pub criteria: Criteria,
 }
 
+impl Suppression {
+    /// Whether the rule holds in a scope: in its own, and when it is the administrator's in every account of its region.
+    #[must_use]
+    pub fn holds_in(&self, scope: &Scope, administrator: Option<&str>) -> bool {
+        self.scope == *scope || (administrator == Some(self.scope.account.as_str()) && self.scope.region == scope.region)
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub struct World {
@@ -36,6 +44,8 @@ pub struct World {
     pub log: EpisodeLog,
     /// The suppression rules in force.
     pub suppressions: Vec<Suppression>,
+    /// The account whose rules hold in every account, if one's do.
+    pub administrator: Option<String>,
     resources: Vec<Option<ResourceEntry>>,
     resource_ids: HashMap<ResourceKey, ResourceId>,
     scopes: BTreeMap<Scope, RoaringBitmap>,

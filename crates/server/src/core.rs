@@ -99,6 +99,7 @@ impl Core {
             tracing::error!(%error, "a change could not be committed; the world is rebuilt from the store");
             let mut rebuilt = self.rebuilt()?;
             rebuilt.suppressions = std::mem::take(&mut world.suppressions);
+            rebuilt.administrator = world.administrator.take();
             *world = rebuilt;
             return Err(error.into());
         }

@@ -5,6 +5,7 @@
 //! documents.
 
 mod api;
+mod aws;
 mod core;
 mod deliver;
 mod dispatch;
@@ -17,12 +18,14 @@ pub mod inspector2;
 mod intelligence;
 mod inventory;
 mod load;
+mod look;
 mod notes;
 mod prune;
 mod reconcile;
 mod registry;
 
 pub use api::Api;
+pub use aws::{AwsSettings, StopAws, WatchAws, WatchedScopes};
 pub use core::Core;
 pub use deliver::{Deliver, Plan};
 pub use dispatch::Dispatch;

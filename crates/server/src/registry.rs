@@ -3,15 +3,12 @@
 //! An image is its digest and never changes, so what was read once is not read again. A sweep that could not see everything
 //! changes nothing about what it did not see.
 
+use crate::look::{is_read, package_coverage, reason_of, verdict};
 use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core, Observation, ServerError};
 use lestrade_artifact::{ArtifactError, ImageReference, Platform, RegistryClient};
 use lestrade_extract::{ScanError, ScannedImage, Scanner};
-use lestrade_findings::ResourceEntry;
-use lestrade_model::{
-    Coverage, CoverageReason, ImageDetails, Inventory, ProblemKind, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind,
-    ScanKind, Scope,
-};
+use lestrade_model::{ImageDetails, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -92,7 +89,7 @@ impl WatchRegistry {
                 (reason_of(&error), error.to_string(), None)
             }
         };
-        let coverage = Coverage { kind: ScanKind::Package, reason, detail, last_scanned: Some(self.core.now()) };
+        let coverage = package_coverage(reason, detail, self.core.now());
         Observation { resource, inventory, coverage: vec![coverage] }
     }
 
@@ -117,35 +114,6 @@ impl WatchRegistry {
         let any = !moved.is_empty();
         moved.into_iter().try_for_each(|observation| self.core.observe(observation))?;
         Ok(any)
-    }
-}
-
-/// Whether an image was read: whatever came of it, reading it again would bring the same, unless reading itself failed.
-fn is_read(entry: &ResourceEntry) -> bool {
-    entry.inventory.is_some() && entry.coverage.iter().all(|coverage| coverage.reason != CoverageReason::InternalError)
-}
-
-fn verdict(inventory: &Inventory) -> (CoverageReason, String) {
-    let of = |kind| inventory.problems.iter().find(|problem| problem.kind == kind);
-    if let Some(problem) = of(ProblemKind::Crashed) {
-        return (CoverageReason::InternalError, problem.detail.clone());
-    }
-    if let Some(problem) = of(ProblemKind::UnknownSystem) {
-        return (CoverageReason::UnsupportedOs, problem.detail.clone());
-    }
-    let detail = match inventory.problems.as_slice() {
-        [] => String::new(),
-        [one] => format!("not covered: {}: {}", one.path, one.detail),
-        [one, rest @ ..] => format!("not covered: {}: {} (and {} more)", one.path, one.detail, rest.len()),
-    };
-    (CoverageReason::Successful, detail)
-}
-
-fn reason_of(error: &ScanError) -> CoverageReason {
-    match error {
-        ScanError::Artifact(ArtifactError::Unauthorized(_)) => CoverageReason::AccessDenied,
-        ScanError::Artifact(ArtifactError::BadManifest { .. } | ArtifactError::NoPlatform { .. }) => CoverageReason::UnsupportedMediaType,
-        _ => CoverageReason::InternalError,
     }
 }
 

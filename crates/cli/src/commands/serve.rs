@@ -10,13 +10,15 @@ use crate::state::{CREDENTIALS, StateFolder};
 use crate::{docker_auth, output};
 use lestrade_advisories::Library;
 use lestrade_artifact::RegistryClient;
+use lestrade_aws::EstateSettings;
 use lestrade_aws::targets::{self, AwsSecrets};
 use lestrade_events::{EgressPolicy, Kinds, TargetRecord};
 use lestrade_extract::DirectoryCache;
 use lestrade_model::Scope;
 use lestrade_server::inspector2::Front;
 use lestrade_server::{
-    Api, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal, WatchRegistry, serve_http,
+    Api, AwsSettings, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal, StopAws, WatchAws,
+    WatchRegistry, WatchedScopes, serve_http,
 };
 use lestrade_store::StoreError;
 use std::io::IsTerminal;
@@ -46,6 +48,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
         tracing::warn!("there is no vulnerability intelligence yet: nothing is judged until `lestrade db import PATH`");
     }
     let core = Arc::new(Core::open(store, library, Arc::new(SystemClock), token_key).map_err(|error| server_failure(&error))?);
+    core.set_administrator(&scope.account);
     core.enforce_suppressions(std::slice::from_ref(&scope))
         .map_err(|error| Failure::new("E0321", Exit::Input, "a stored filter cannot be read").cause(error))?;
     let keys = (state.credentials(&scope).map_err(io)?, state.key_file().map_err(io)?);
@@ -62,9 +65,11 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     let intelligence = Duration::from_secs(settings.number("intelligence-interval"));
     reconcilers.run(RefreshIntelligence(Arc::clone(&core)), intelligence, told.clone()).map_err(io)?;
     watch(settings, arguments, &core, &scope, &mut reconcilers, &told)?;
+    let watched = WatchedScopes::default();
+    let aws = watch_aws(settings, &core, &scope, &watched, &mut reconcilers, &told)?;
 
     let token = state.api_token().map_err(io)?;
-    let front = Arc::new(Front::new(Arc::clone(&core), keys, token_key).with_exports(state.join("exports")));
+    let front = Arc::new(Front::new(Arc::clone(&core), keys, token_key).with_exports(state.join("exports")).with_estate(watched));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io)?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
@@ -84,6 +89,9 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
         );
         serve_http(listener, Arc::clone(&core), front, Some(Api::new(hub, &token)), stopped()).await.map_err(io)
     })?;
+    if let Some(aws) = aws {
+        aws.stop();
+    }
     drop(reconcilers);
     Ok(Exit::Ok)
 }
@@ -152,6 +160,42 @@ fn watch(
             .map_err(|error| Failure::new("E0702", Exit::Bug, "no thread can be started").cause(error))?;
     }
     Ok(())
+}
+
+/// Watches AWS, where it is to be watched. What it was known to look like is known again at once.
+fn watch_aws(
+    settings: &Settings,
+    core: &Arc<Core>,
+    home: &Scope,
+    watched: &WatchedScopes,
+    reconcilers: &mut Reconcilers,
+    told: &[Signal],
+) -> Result<Option<StopAws>, Failure> {
+    core.recall_networks().map_err(|error| server_failure(&error))?;
+    let required = match settings.text("aws").unwrap_or_default() {
+        "off" => return Ok(None),
+        "on" => true,
+        "auto" => false,
+        other => {
+            let what = format!("'{other}' is no way to watch AWS");
+            return Err(Failure::new("E0216", Exit::Usage, what).try_("--set aws=auto      # or on, or off"));
+        }
+    };
+    let optional = |name: &str| settings.text(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    let interval = Duration::from_secs(settings.number("aws-interval"));
+    let estate = EstateSettings {
+        regions: settings.list("aws-regions"),
+        accounts: settings.list("aws-accounts"),
+        role: settings.text("aws-role").unwrap_or_default().to_owned(),
+        external_id: optional("aws-external-id"),
+    };
+    let aws = AwsSettings { home: home.clone(), estate, queue: optional("aws-queue"), interval, required };
+    let bug = |error: std::io::Error| Failure::new("E0702", Exit::Bug, "no thread can be started").cause(error);
+    let cache = DirectoryCache::new(settings.path("cache-dir").join("layers"));
+    let scanner = Arc::new(scanner(Some(Box::new(cache)))?);
+    let (watch, stop) = WatchAws::new(Arc::clone(core), scanner, Arc::new(SystemClock), aws, watched.clone()).map_err(bug)?;
+    reconcilers.run(watch, interval, told.to_vec()).map_err(bug)?;
+    Ok(Some(stop))
 }
 
 /// What is sent where: the rules, and the two targets that settings name.

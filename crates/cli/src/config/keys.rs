@@ -46,6 +46,13 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("amazon-linux-url", Kind::Text, "https://cdn.amazonlinux.com", "Where Amazon Linux's repositories are."),
     key("auto-update", Kind::Flag, "true", "Whether a scan fetches feeds that it needs and that were never brought in."),
+    key("aws", Kind::Text, "auto", "Whether `serve` watches AWS: `auto` where there are credentials, `on`, `off`."),
+    key("aws-accounts", Kind::List, "", "Accounts besides the credentials' own that are watched, separated by commas."),
+    secret("aws-external-id", Kind::Text, "", "The external id that the role in other accounts asks for."),
+    key("aws-interval", Kind::Number(1, 86_400), "3600", "Seconds between two looks at the whole of AWS."),
+    key("aws-queue", Kind::Text, "", "The URL of the SQS queue that AWS's events come to."),
+    key("aws-regions", Kind::List, "", "The regions that are watched, separated by commas; by default that of the credentials."),
+    key("aws-role", Kind::Text, "LestradeRead", "The role that is taken on in other accounts."),
     key(
         "azurelinux-oval-url",
         Kind::Text,

@@ -55,6 +55,7 @@ impl Lab {
             .env("COLUMNS", "120")
             // Nothing is fetched from the world by a test.
             .env("LESTRADE_OFFLINE", "true")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
             .current_dir(self.folder.path());
         command
     }

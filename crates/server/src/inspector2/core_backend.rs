@@ -82,6 +82,11 @@ impl Backend for Core {
 }
 
 impl Core {
+    /// Has the rules of an account hold in every account: it administers them.
+    pub fn set_administrator(&self, account: &str) {
+        self.world_mut().administrator = Some(account.to_owned());
+    }
+
     /// Puts the suppression rules of some scopes in force, as their filters say: after the world was loaded or rebuilt.
     ///
     /// # Errors

@@ -4,15 +4,17 @@ use super::backend::Backend;
 use super::call::Call;
 use super::dispatch::{dispatch, writes};
 use super::identity;
-use super::keys::{Key, KeyStore};
+use super::keys::{Key, KeyStore, Principal};
 use super::limits::{Rates, Replays};
 use super::pages::PageKey;
+use crate::WatchedScopes;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use lestrade_model::Scope;
 use lestrade_wire::inspector2::{Api, Error, ThrottlingException};
 use lestrade_wire::sigv4::{Claim, Denial, Expected};
 use lestrade_wire::{HttpRequest, HttpResponse, Service, rest_json};
@@ -41,6 +43,7 @@ pub struct Front<B> {
     /// Held by operations that change something: each reads, decides and writes as one.
     writes: Mutex<()>,
     exports: Option<PathBuf>,
+    estate: WatchedScopes,
     rates: Rates,
     replays: Replays,
     places: Arc<Semaphore>,
@@ -55,6 +58,7 @@ impl<B: Backend> Front<B> {
             pages: PageKey::new(page_key),
             writes: Mutex::new(()),
             exports: None,
+            estate: WatchedScopes::default(),
             rates: Rates::default(),
             replays: Replays::default(),
             places: Arc::new(Semaphore::new(AT_ONCE)),
@@ -65,6 +69,27 @@ impl<B: Backend> Front<B> {
     #[must_use]
     pub fn with_exports(self, folder: PathBuf) -> Self {
         Self { exports: Some(folder), ..self }
+    }
+
+    /// The accounts that are watched are members of every holder's: their findings are seen, in the region that is asked.
+    #[must_use]
+    pub fn with_estate(self, estate: WatchedScopes) -> Self {
+        Self { estate, ..self }
+    }
+
+    /// The holder of a key, as who asks in one region: their own account there, and the watched accounts.
+    fn in_region(&self, principal: &Principal, region: &str) -> Principal {
+        let watched: Vec<Scope> = self.estate.all().into_iter().filter(|scope| scope.region == region).collect();
+        let mut principal = principal.clone();
+        if !watched.is_empty() {
+            region.clone_into(&mut principal.scope.region);
+        }
+        for scope in watched {
+            if scope != principal.scope && !principal.members.contains(&scope) {
+                principal.members.push(scope);
+            }
+        }
+        principal
     }
 
     /// The holder of the key that the headers name. Asked before the body is read: strangers send none.
@@ -78,27 +103,31 @@ impl<B: Backend> Front<B> {
     }
 
     /// Who the request comes from, verified.
-    fn verify(&self, key: &Key, request: &HttpRequest, service: &str, changes: bool) -> Result<(), Denial> {
+    fn verify(&self, key: &Key, request: &HttpRequest, service: &str, changes: bool) -> Result<Principal, Denial> {
         let now = self.backend.now();
-        let expected = Expected { region: &key.principal.scope.region, service, unsigned_payload: false };
         let claim = Claim::read(request)?;
+        let principal = self.in_region(&key.principal, claim.region());
+        let expected = Expected { region: &principal.scope.region, service, unsigned_payload: false };
         claim.verify(&key.secret, &expected, now)?;
         match changes && !self.replays.admit(claim.signature(), now) {
             true => Err(Denial::used()),
-            false => Ok(()),
+            false => Ok(principal),
         }
     }
 
     /// Verifies the request and answers it. Blocks.
     pub(super) fn answer(&self, key: &Key, request: &HttpRequest) -> HttpResponse {
-        let principal = &key.principal;
         let sts = identity::is_asked(request);
         let service = if sts { identity::SIGNING_NAME } else { Api::SIGNING_NAME };
         let writing = rest_json::route::<Api>(&request.method, &request.path).is_some_and(|route| writes(route.operation));
-        if let Err(denial) = self.verify(key, request, service, writing) {
-            tracing::warn!(principal = %principal.arn(), reason = denial.code, "a request with a known key was not let in");
-            return denied(request, &denial);
-        }
+        let principal = match self.verify(key, request, service, writing) {
+            Ok(principal) => principal,
+            Err(denial) => {
+                tracing::warn!(principal = %key.principal.arn(), reason = denial.code, "a request with a known key was not let in");
+                return denied(request, &denial);
+            }
+        };
+        let principal = &principal;
         if sts {
             return identity::answer(principal, request);
         }

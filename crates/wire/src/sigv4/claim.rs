@@ -116,6 +116,12 @@ impl<'a> Claim<'a> {
         self.access_key
     }
 
+    /// The region that the request says that it is for.
+    #[must_use]
+    pub const fn region(&self) -> &'a str {
+        self.scope.region
+    }
+
     /// The signature, as it was sent.
     #[must_use]
     pub const fn signature(&self) -> &'a str {

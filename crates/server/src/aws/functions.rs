@@ -1,0 +1,164 @@
+//! Functions: their own zips, their layers' zips, or their images.
+
+use super::{Halt, WatchAws};
+use crate::look::{is_read, package_coverage, reason_of, verdict};
+use crate::{Observation, Outcome};
+use lestrade_aws::{FunctionCode, Https, Session, discover_function, discover_functions, download, layer_location};
+use lestrade_findings::ResourceEntry;
+use lestrade_model::{CoverageReason, FunctionDetails, Inventory, Resource, ResourceDetails, ResourceKey, ResourceKind, Scope};
+use std::collections::HashSet;
+
+/// Functions with this tag and value are not looked at; Inspector's own.
+const EXCLUSION: (&str, &str) = ("InspectorExclusion", "LambdaStandardScanning");
+/// Where a function finds its layers.
+const LAYERS: &str = "opt";
+
+/// What came of reading a function's code.
+type Read = (Option<Inventory>, CoverageReason, String);
+
+impl WatchAws {
+    pub(super) fn look_at_functions(&mut self, scope: &Scope, session: &Session<Https>) -> Result<Outcome, Halt> {
+        let known = self.known(scope, ResourceKind::Function);
+        let listing = self.ask(discover_functions(session, scope))?;
+        let seen: HashSet<ResourceKey> = listing.items.iter().map(|resource| resource.key.clone()).collect();
+        let mut outcome = Outcome::Unchanged;
+        let mut failed = listing.missing;
+        for listed in listing.items {
+            // Its tags are not listed, and nothing but its code and configuration has to be fetched again when they have moved.
+            if self.core.resource(&listed.key).is_some_and(|entry| is_read(&entry) && entry.resource.details == listed.details) {
+                continue;
+            }
+            let ResourceDetails::Function(function) = &listed.details else { continue };
+            match self.look_at_function(scope, session, &function.name) {
+                Ok(Outcome::Changed) => outcome = Outcome::Changed,
+                Ok(Outcome::Unchanged) => {}
+                Err(Halt::Aws(error)) => failed = Some(error),
+                Err(halt) => return Err(halt),
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        if self.forget_absent(&known, &seen)? == Outcome::Changed {
+            outcome = Outcome::Changed;
+        }
+        Ok(outcome)
+    }
+
+    pub(super) fn look_at_function(&mut self, scope: &Scope, session: &Session<Https>, name: &str) -> Result<Outcome, Halt> {
+        let Some((resource, code)) = self.ask(discover_function(session, scope, name))?? else {
+            let mut outcome = Outcome::Unchanged;
+            let is_named = |entry: &ResourceEntry| matches!(&entry.resource.details, ResourceDetails::Function(f) if f.name == name);
+            for entry in self.known(scope, ResourceKind::Function).into_iter().filter(is_named) {
+                self.core.forget(&entry.resource.key, CoverageReason::ResourceTerminated)?;
+                outcome = Outcome::Changed;
+            }
+            return Ok(outcome);
+        };
+        if resource.tags.iter().any(|(key, value)| (key.as_str(), value.as_str()) == EXCLUSION) {
+            return self.exclude(resource);
+        }
+        let before = self.core.resource(&resource.key);
+        let ResourceDetails::Function(function) = &resource.details else { return Ok(Outcome::Unchanged) };
+        // Only its tags moved.
+        if let Some(entry) = before.filter(|entry| is_read(entry) && same_code(&entry.resource, function)) {
+            if entry.resource == resource {
+                return Ok(Outcome::Unchanged);
+            }
+            self.core.observe(Observation { resource, inventory: None, coverage: entry.coverage })?;
+            return Ok(Outcome::Changed);
+        }
+        let (inventory, reason, detail) = match code {
+            Some(FunctionCode::Zip(location)) => self.read_zips(session, function, &location)?,
+            Some(FunctionCode::Image(image)) => self.read_function_image(scope, session, &image)?,
+            None => (None, CoverageReason::AccessDenied, "Lambda does not say where its code is".to_owned()),
+        };
+        let coverage = vec![package_coverage(reason, detail, self.core.now())];
+        self.core.observe(Observation { resource, inventory, coverage })?;
+        Ok(Outcome::Changed)
+    }
+
+    /// Reads a function's zip and those of its layers. One that cannot be had leaves what was known before.
+    fn read_zips(&self, session: &Session<Https>, function: &FunctionDetails, location: &str) -> Result<Read, Halt> {
+        let mut whole = match self.read_zip(location)? {
+            Ok(inventory) => inventory,
+            Err((reason, detail)) => return Ok((None, reason, detail)),
+        };
+        for arn in &function.layers {
+            let located = self.ask(layer_location(session, arn))?;
+            let read = match located {
+                Ok(location) => self.read_zip(&location)?,
+                Err(error) if error.is_denied() => Err((CoverageReason::AccessDenied, error.to_string())),
+                Err(error) => Err((CoverageReason::InternalError, error.to_string())),
+            };
+            match read {
+                Ok(layer) => whole = joined(whole, layer, arn),
+                Err((reason, detail)) => return Ok((None, reason, format!("its layer {arn}: {detail}"))),
+            }
+        }
+        let (reason, detail) = verdict(&whole);
+        Ok((Some(whole), reason, detail))
+    }
+
+    fn read_zip(&self, location: &str) -> Result<Result<Inventory, (CoverageReason, String)>, Halt> {
+        let file = match self.ask(download(location))? {
+            Ok(file) => file,
+            Err(error) => return Ok(Err((CoverageReason::InternalError, error.to_string()))),
+        };
+        Ok(self.scanner.scan_zip_file(file.path()).map_err(|error| (reason_of(&error), error.to_string())))
+    }
+
+    fn read_function_image(&mut self, scope: &Scope, session: &Session<Https>, image: &str) -> Result<Read, Halt> {
+        let Some((repository, digest)) = parts(image) else {
+            return Ok((None, CoverageReason::UnsupportedMediaType, "its image is not named by a digest".to_owned()));
+        };
+        Ok(match self.read_image(scope, session, repository, digest)? {
+            Ok(scanned) => {
+                let (reason, detail) = verdict(&scanned.inventory);
+                (Some(scanned.inventory), reason, detail)
+            }
+            Err(error) => (None, reason_of(&error), error.to_string()),
+        })
+    }
+}
+
+/// Whether a function runs the code that is known: the digest of its own, and the versions of its layers.
+fn same_code(known: &Resource, function: &FunctionDetails) -> bool {
+    matches!(&known.details, ResourceDetails::Function(before)
+        if !before.code.is_empty() && before.code == function.code && before.layers == function.layers)
+}
+
+/// The repository and the digest of `….amazonaws.com/team/app@sha256:…`.
+fn parts(image: &str) -> Option<(&str, &str)> {
+    let (name, digest) = image.split_once('@')?;
+    let (_, repository) = name.split_once('/')?;
+    Some((repository, digest))
+}
+
+/// An inventory with that of a layer, each place of which says so.
+fn joined(whole: Inventory, layer: Inventory, arn: &str) -> Inventory {
+    let pairs = |inventory: &Inventory| -> Vec<_> {
+        let component = |index: u32| usize::try_from(index).ok().and_then(|index| inventory.components.get(index));
+        let occurrences = inventory.occurrences.iter();
+        occurrences.filter_map(|occurrence| Some((component(occurrence.component)?.clone(), occurrence.clone()))).collect()
+    };
+    let mut found = pairs(&whole);
+    found.extend(pairs(&layer).into_iter().map(|(component, mut occurrence)| {
+        occurrence.path = format!("{LAYERS}/{}", occurrence.path);
+        occurrence.layer = Some(arn.to_owned());
+        (component, occurrence)
+    }));
+    let problems = whole.problems.into_iter().chain(layer.problems).collect();
+    Inventory::assemble(whole.os.or(layer.os), found, problems)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_of_functions_are_named_by_digest() {
+        assert_eq!(parts("1.dkr.ecr.eu-west-1.amazonaws.com/team/app@sha256:0"), Some(("team/app", "sha256:0")));
+        assert_eq!(parts("1.dkr.ecr.eu-west-1.amazonaws.com/app:latest"), None);
+    }
+}

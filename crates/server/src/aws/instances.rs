@@ -1,0 +1,140 @@
+//! Instances: what they are, and what they tell of themselves through SSM.
+
+use super::{Halt, WatchAws};
+use crate::look::{package_coverage, verdict};
+use crate::{Observation, Outcome};
+use lestrade_aws::{Https, ManagedInstance, Session, discover_instances, inventory_of, managed_instances};
+use lestrade_model::{Coverage, CoverageReason, Inventory, Resource, ResourceDetails, ResourceKey, ResourceKind, ScanKind, Scope};
+use std::collections::{HashMap, HashSet};
+
+/// Instances with this tag are not looked at, whatever its value; Inspector's own.
+const EXCLUSION: &str = "InspectorEc2Exclusion";
+/// What is not covered of an instance that nobody manages, and what would help.
+const UNMANAGED: &str = "SSM does not manage it: give it the SSM agent and a role with AmazonSSMManagedInstanceCore";
+
+impl WatchAws {
+    pub(super) fn look_at_instances(&mut self, scope: &Scope, session: &Session<Https>) -> Result<Outcome, Halt> {
+        let known = self.known(scope, ResourceKind::Instance);
+        let listing = self.ask(discover_instances(session, scope, &[]))?;
+        let managed = self.ask(managed_instances(session))?;
+        let seen: HashSet<ResourceKey> = listing.items.iter().map(|resource| resource.key.clone()).collect();
+        let by_id: HashMap<&str, &ManagedInstance> = managed.items.iter().map(|instance| (instance.id.as_str(), instance)).collect();
+        let mut outcome = Outcome::Unchanged;
+        for resource in listing.items {
+            let instance = by_id.get(resource.key.id.as_str()).copied();
+            let missing = managed.missing.as_ref().map(ToString::to_string);
+            if self.take_instance(session, resource, instance, missing)? == Outcome::Changed {
+                outcome = Outcome::Changed;
+            }
+        }
+        if let Some(error) = listing.missing {
+            return Err(error.into());
+        }
+        if self.forget_absent(&known, &seen)? == Outcome::Changed {
+            outcome = Outcome::Changed;
+        }
+        match managed.missing {
+            Some(error) => Err(error.into()),
+            None => Ok(outcome),
+        }
+    }
+
+    pub(super) fn look_at_instance(&mut self, scope: &Scope, session: &Session<Https>, id: &str) -> Result<Outcome, Halt> {
+        let key = ResourceKey { scope: scope.clone(), kind: ResourceKind::Instance, id: id.to_owned() };
+        let listing = self.ask(discover_instances(session, scope, std::slice::from_ref(&key.id)))?;
+        if let Some(error) = listing.missing {
+            return Err(error.into());
+        }
+        let Some(resource) = listing.items.into_iter().find(|resource| resource.key == key) else {
+            let gone = self.core.forget(&key, CoverageReason::ResourceTerminated)?;
+            return Ok(if gone { Outcome::Changed } else { Outcome::Unchanged });
+        };
+        let managed = self.ask(managed_instances(session))?;
+        let instance = managed.items.iter().find(|instance| instance.id == key.id);
+        self.take_instance(session, resource, instance, managed.missing.map(|error| error.to_string()))
+    }
+
+    pub(super) fn look_at_inventory(&mut self, scope: &Scope, session: &Session<Https>, id: &str) -> Result<Outcome, Halt> {
+        self.look_at_instance(scope, session, id)
+    }
+
+    fn take_instance(
+        &self,
+        session: &Session<Https>,
+        resource: Resource,
+        managed: Option<&ManagedInstance>,
+        unknown: Option<String>,
+    ) -> Result<Outcome, Halt> {
+        if resource.tags.iter().any(|(key, _)| key == EXCLUSION) {
+            return self.exclude(resource);
+        }
+        let (inventory, reason, detail) = self.inventory(session, &resource, managed, unknown)?;
+        self.keep(resource, inventory, reason, detail)
+    }
+
+    /// What an instance told of itself; none where it told nothing, with the reason.
+    fn inventory(
+        &self,
+        session: &Session<Https>,
+        resource: &Resource,
+        managed: Option<&ManagedInstance>,
+        unknown: Option<String>,
+    ) -> Result<(Option<Inventory>, CoverageReason, String), Halt> {
+        let running = matches!(&resource.details, ResourceDetails::Instance(instance) if instance.running);
+        if !running {
+            return Ok((None, CoverageReason::Ec2InstanceStopped, "it does not run: what was found before stands".to_owned()));
+        }
+        let Some(managed) = managed else {
+            return Ok(match unknown {
+                Some(reason) => (None, CoverageReason::AccessDenied, format!("whether SSM manages it is not known: {reason}")),
+                None => (None, CoverageReason::UnmanagedEc2Instance, UNMANAGED.to_owned()),
+            });
+        };
+        Ok(match self.ask(inventory_of(session, managed))? {
+            Ok(Some(inventory)) => {
+                let (reason, detail) = verdict(&inventory);
+                let stale = reason == CoverageReason::Successful && !managed.online;
+                match stale {
+                    true => (Some(inventory), CoverageReason::StaleInventory, "its SSM agent does not answer any more".to_owned()),
+                    false => (Some(inventory), reason, detail),
+                }
+            }
+            Ok(None) => {
+                let remedy = "SSM has no list of its packages: associate AWS-GatherSoftwareInventory with it";
+                (None, CoverageReason::NoInventory, remedy.to_owned())
+            }
+            Err(error) if error.is_denied() => (None, CoverageReason::AccessDenied, error.to_string()),
+            Err(error) => (None, CoverageReason::InternalError, error.to_string()),
+        })
+    }
+
+    /// Keeps what was seen, beside what is known of its network.
+    fn keep(&self, resource: Resource, inventory: Option<Inventory>, reason: CoverageReason, detail: String) -> Result<Outcome, Halt> {
+        let before = self.core.resource(&resource.key);
+        let packages = package_coverage(reason, detail, self.core.now());
+        let network: Vec<Coverage> = before
+            .iter()
+            .flat_map(|entry| &entry.coverage)
+            .filter(|coverage| coverage.kind == ScanKind::Network && coverage.reason != CoverageReason::ResourceTerminated)
+            .cloned()
+            .collect();
+        let key = resource.key.clone();
+        let coverage = std::iter::once(packages).chain(network).collect();
+        self.core.observe(Observation { resource, inventory, coverage })?;
+        let changed = before.is_none_or(|before| {
+            self.core.resource(&key).is_none_or(|now| (now.inventory, now.resource) != (before.inventory, before.resource))
+        });
+        Ok(if changed { Outcome::Changed } else { Outcome::Unchanged })
+    }
+
+    /// Keeps that something is there and not to be looked at.
+    pub(super) fn exclude(&self, resource: Resource) -> Result<Outcome, Halt> {
+        let key = resource.key.clone();
+        if self.core.resource(&key).is_none() {
+            let coverage = vec![package_coverage(CoverageReason::ExcludedByTag, String::new(), self.core.now())];
+            self.core.observe(Observation { resource, inventory: None, coverage })?;
+        }
+        let changed = self.core.forget(&key, CoverageReason::ExcludedByTag)?;
+        Ok(if changed { Outcome::Changed } else { Outcome::Unchanged })
+    }
+}

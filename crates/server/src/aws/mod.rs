@@ -1,0 +1,329 @@
+//! Watches an estate on AWS: every instance, image and function of its accounts and regions, and the networks between them.
+//!
+//! A sweep looks at everything; between sweeps a queue of events says what to look at again. Either way what is there is asked
+//! for anew: an event is never believed. What could not be seen whole closes nothing.
+
+mod functions;
+mod images;
+mod instances;
+
+use crate::reconcile::{Outcome, Reconciler};
+use crate::{Core, ServerError};
+use images::Registries;
+use lestrade_aws::{Change, ChangeQueue, Error, Estate, EstateSettings, Https, Session, describe_network, read_change};
+use lestrade_extract::Scanner;
+use lestrade_findings::ResourceEntry;
+use lestrade_model::{Clock, CoverageReason, ResourceKey, ResourceKind, Scope, Timestamp};
+use std::collections::{BTreeSet, HashSet};
+use std::future::Future;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long to wait before credentials are looked for again where there were none.
+const NO_CREDENTIALS: Duration = Duration::from_mins(10);
+/// Batches of events that are taken before others get their turn.
+const BATCHES: usize = 20;
+
+/// What is watched.
+#[derive(Clone, Debug)]
+pub struct AwsSettings {
+    /// The scope of what is outside AWS. Its rules hold in every account, as those of a delegated administrator do.
+    pub home: Scope,
+    /// The accounts and regions.
+    pub estate: EstateSettings,
+    /// The URL of the queue that events come to; none leaves it to sweeps.
+    pub queue: Option<String>,
+    /// How long from sweep to sweep.
+    pub interval: Duration,
+    /// Whether it is an error that there are no credentials.
+    pub required: bool,
+}
+
+/// The accounts and regions that are watched, for whoever answers questions about them.
+#[derive(Clone, Debug, Default)]
+pub struct WatchedScopes(Arc<RwLock<Vec<Scope>>>);
+
+impl WatchedScopes {
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> Vec<Scope> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, scopes: Vec<Scope>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = scopes;
+    }
+}
+
+/// Stops what waits for AWS, so that a server that is asked to stop does.
+#[derive(Debug)]
+pub struct StopAws(watch::Sender<bool>);
+
+impl StopAws {
+    /// Stops it.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// See the module.
+pub struct WatchAws {
+    core: Arc<Core>,
+    scanner: Arc<Scanner>,
+    clock: Arc<dyn Clock>,
+    settings: AwsSettings,
+    scopes: WatchedScopes,
+    stopped: watch::Receiver<bool>,
+    runtime: tokio::runtime::Runtime,
+    estate: Option<Estate>,
+    registries: Registries,
+    swept: Option<Timestamp>,
+}
+
+/// Why a look ended before it was done.
+enum Halt {
+    /// The server stops.
+    Stopped,
+    /// AWS did not answer.
+    Aws(Error),
+    /// What it answered could not be kept.
+    Server(ServerError),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Aws(error)
+    }
+}
+
+impl From<ServerError> for Halt {
+    fn from(error: ServerError) -> Self {
+        Self::Server(error)
+    }
+}
+
+impl WatchAws {
+    /// Watches an estate. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// When no thread can wait for answers.
+    pub fn new(
+        core: Arc<Core>,
+        scanner: Arc<Scanner>,
+        clock: Arc<dyn Clock>,
+        settings: AwsSettings,
+        scopes: WatchedScopes,
+    ) -> std::io::Result<(Self, StopAws)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = watch::channel(false);
+        let registries = Registries::default();
+        let watch = Self { core, scanner, clock, settings, scopes, stopped, runtime, estate: None, registries, swept: None };
+        Ok((watch, StopAws(stop)))
+    }
+
+    /// Waits for an answer, or for the server's end.
+    fn ask<T>(&self, question: impl Future<Output = T>) -> Result<T, Halt> {
+        let mut stopped = self.stopped.clone();
+        self.runtime.block_on(async move {
+            tokio::select! {
+                answer = question => Ok(answer),
+                _ = stopped.wait_for(|stopped| *stopped) => Err(Halt::Stopped),
+            }
+        })
+    }
+
+    /// The sessions, entered at the first time. None where there are no credentials and none are asked for.
+    fn enter(&mut self) -> Result<bool, Halt> {
+        if self.estate.is_some() {
+            return Ok(true);
+        }
+        let entered = self.ask(Estate::enter(&self.settings.estate, Arc::clone(&self.clock)))?;
+        let estate = match entered {
+            Err(Error::Credentials(reason)) if !self.settings.required => {
+                tracing::info!(reason, "no AWS account is watched");
+                return Ok(false);
+            }
+            entered => entered?,
+        };
+        for (account, error) in &estate.closed {
+            tracing::warn!(account, %error, "an account cannot be entered: nothing in it is watched");
+        }
+        let scopes: Vec<Scope> = estate.sessions.iter().map(|(scope, _)| scope.clone()).collect();
+        tracing::info!(scopes = scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), "AWS is watched");
+        let regions: BTreeSet<&str> = scopes.iter().map(|scope| scope.region.as_str()).collect();
+        let home = &self.settings.home;
+        let homes = regions.into_iter().map(|region| Scope { region: region.to_owned(), ..home.clone() });
+        let ruled: BTreeSet<Scope> = homes.chain(scopes.iter().cloned()).chain([home.clone()]).collect();
+        if let Err(error) = self.core.enforce_suppressions(&ruled.into_iter().collect::<Vec<_>>()) {
+            tracing::error!(%error, "a stored filter cannot be read");
+        }
+        self.scopes.set(scopes);
+        // An account that could not be entered is tried again with the next sweep.
+        self.estate = Some(estate);
+        Ok(true)
+    }
+
+    fn sessions(&self) -> Vec<(Scope, Session<Https>)> {
+        self.estate.as_ref().map(|estate| estate.sessions.clone()).unwrap_or_default()
+    }
+
+    /// Looks at everything. What fails is told and does not keep the rest from being looked at.
+    fn sweep(&mut self) -> Result<Outcome, Halt> {
+        let mut outcome = Outcome::Unchanged;
+        let mut failed = None;
+        for (scope, session) in self.sessions() {
+            let looks: [fn(&mut Self, &Scope, &Session<Https>) -> Result<Outcome, Halt>; 4] =
+                [Self::look_at_instances, Self::look_at_network, Self::look_at_images, Self::look_at_functions];
+            for look in looks {
+                match look(self, &scope, &session) {
+                    Ok(Outcome::Changed) => outcome = Outcome::Changed,
+                    Ok(Outcome::Unchanged) => {}
+                    Err(Halt::Aws(error)) => {
+                        tracing::warn!(%scope, %error, "a part of AWS could not be looked at: what is known of it stands");
+                        failed = Some(error);
+                    }
+                    Err(halt) => return Err(halt),
+                }
+            }
+        }
+        match failed {
+            Some(error) => Err(Halt::Aws(error)),
+            None => Ok(outcome),
+        }
+    }
+
+    fn look_at_network(&mut self, scope: &Scope, session: &Session<Https>) -> Result<Outcome, Halt> {
+        let network = self.ask(describe_network(session))??;
+        for gap in &network.gaps {
+            tracing::debug!(%scope, gap, "a part of the network is not known");
+        }
+        if network.document["Vpcs"].as_array().is_none_or(Vec::is_empty) {
+            return Ok(Outcome::Unchanged);
+        }
+        Ok(self.core.describe_network(scope, &network.document, &network.gaps)?)
+    }
+
+    /// Takes events off the queue and looks at what they name.
+    fn follow(&mut self, url: &str) -> Result<Outcome, Halt> {
+        let sessions = self.sessions();
+        let Some((_, home)) = sessions.first() else { return Ok(Outcome::Unchanged) };
+        let queue = ChangeQueue::new(home.clone(), url);
+        let mut outcome = Outcome::Unchanged;
+        for _ in 0..BATCHES {
+            let received = self.ask(queue.receive())??;
+            if received.is_empty() {
+                break;
+            }
+            let mut named: BTreeSet<(usize, Change)> = BTreeSet::new();
+            for (account, region, change) in received.iter().filter_map(|event| read_change(&event.body)) {
+                let ours = sessions.iter().position(|(scope, _)| scope.account == account && scope.region == region);
+                if let Some(at) = ours {
+                    // An instance that comes, goes or moves is somewhere else in the network too.
+                    if matches!(change, Change::Instance(_)) {
+                        named.insert((at, Change::Network));
+                    }
+                    named.insert((at, change));
+                }
+            }
+            for (at, change) in named {
+                let (scope, session) = &sessions[at];
+                tracing::debug!(%scope, ?change, "looked at again");
+                let changed = match change {
+                    Change::Instance(id) => self.look_at_instance(scope, session, &id),
+                    Change::Inventory(id) => self.look_at_inventory(scope, session, &id),
+                    Change::Repository(name) => self.look_at_repository(scope, session, &name),
+                    Change::Function(name) => self.look_at_function(scope, session, &name),
+                    Change::Network => self.look_at_network(scope, session),
+                }?;
+                if changed == Outcome::Changed {
+                    outcome = Outcome::Changed;
+                }
+            }
+            // Only now: what was not looked at comes again.
+            self.ask(queue.done(&received))??;
+        }
+        Ok(outcome)
+    }
+
+    /// What is kept of the resources of a kind in a scope, without those that are gone.
+    fn known(&self, scope: &Scope, kind: ResourceKind) -> Vec<ResourceEntry> {
+        let world = self.core.world();
+        let entries = world.resources_in(scope).iter().filter_map(|id| world.resource(id));
+        let here = |entry: &&ResourceEntry| {
+            entry.resource.key.kind == kind && entry.coverage.iter().all(|coverage| coverage.reason != CoverageReason::ResourceTerminated)
+        };
+        entries.filter(here).cloned().collect()
+    }
+
+    /// Forgets the known resources that a complete view does not hold.
+    fn forget_absent(&self, known: &[ResourceEntry], seen: &HashSet<ResourceKey>) -> Result<Outcome, Halt> {
+        let mut outcome = Outcome::Unchanged;
+        for entry in known.iter().filter(|entry| !seen.contains(&entry.resource.key)) {
+            if self.core.forget(&entry.resource.key, CoverageReason::ResourceTerminated)? {
+                outcome = Outcome::Changed;
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn sweep_is_due(&self) -> bool {
+        self.until_sweep().is_zero()
+    }
+
+    fn until_sweep(&self) -> Duration {
+        let Some(swept) = self.swept else { return Duration::ZERO };
+        let since = self.clock.now().as_millis().saturating_sub(swept.as_millis());
+        // A clock that jumps back must not put the next sweep off.
+        let since = u64::try_from(since).map_or(Duration::MAX, Duration::from_millis);
+        self.settings.interval.saturating_sub(since)
+    }
+
+    fn look(&mut self) -> Result<Outcome, Halt> {
+        if !self.enter()? {
+            return Ok(Outcome::Unchanged);
+        }
+        let mut outcome = Outcome::Unchanged;
+        if self.sweep_is_due() {
+            if self.estate.as_ref().is_some_and(|estate| !estate.closed.is_empty()) && self.swept.is_some() {
+                self.estate = None;
+                self.enter()?;
+            }
+            outcome = self.sweep()?;
+            self.swept = Some(self.clock.now());
+        }
+        if let Some(url) = self.settings.queue.clone()
+            && self.follow(&url)? == Outcome::Changed
+        {
+            outcome = Outcome::Changed;
+        }
+        Ok(outcome)
+    }
+}
+
+impl Reconciler for WatchAws {
+    fn name(&self) -> &'static str {
+        "watch-aws"
+    }
+
+    fn reconcile(&mut self) -> Result<Outcome, ServerError> {
+        match self.look() {
+            Ok(outcome) => Ok(outcome),
+            Err(Halt::Stopped) => Ok(Outcome::Unchanged),
+            Err(Halt::Server(error)) => Err(error),
+            Err(Halt::Aws(error)) => Err(ServerError::Source { source_name: "AWS".to_owned(), reason: error.to_string() }),
+        }
+    }
+
+    fn due(&self) -> Option<Duration> {
+        if *self.stopped.borrow() {
+            return None;
+        }
+        Some(match (&self.estate, &self.settings.queue) {
+            (None, _) => NO_CREDENTIALS,
+            // Waiting is the queue's business.
+            (Some(_), Some(_)) => Duration::ZERO,
+            (Some(_), None) => self.until_sweep(),
+        })
+    }
+}
