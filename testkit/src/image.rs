@@ -81,6 +81,12 @@ impl TestImage {
         Ok(Self { layers, config, manifest })
     }
 
+    /// Its manifest, as a registry keeps it.
+    #[must_use]
+    pub fn manifest(&self) -> String {
+        String::from_utf8_lossy(&self.manifest).into_owned()
+    }
+
     /// The digest of its manifest.
     #[must_use]
     pub fn digest(&self) -> String {

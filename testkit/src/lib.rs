@@ -3,20 +3,24 @@
 //! A test that needs a server which is not installed fails where `LESTRADE_REQUIRE_SERVERS` is set, as in CI, and says loudly
 //! that it did nothing elsewhere.
 
+mod aws;
 mod clock;
 mod debian;
 mod file_server;
 mod image;
+mod moto;
 mod postgres;
 mod process;
 mod registry;
 mod responder;
 mod sink;
 
+pub use aws::{AwsStandIn, Filled};
 pub use clock::SystemClock;
 pub use debian::debian_root;
 pub use file_server::FileServer;
 pub use image::{Layer, TestImage};
+pub use moto::Moto;
 pub use postgres::Postgres;
 pub use process::{Server, free_port, until};
 pub use registry::Registry;

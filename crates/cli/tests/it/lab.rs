@@ -77,11 +77,18 @@ pub(crate) struct Serving {
     server: Server,
     endpoint: String,
     credentials: PathBuf,
+    log: PathBuf,
 }
 
 impl Serving {
     pub(crate) fn start(lab: &Lab, settings: &[String]) -> Result<Self> {
+        Self::start_with(lab, settings, &[])
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn start_with(lab: &Lab, settings: &[String], environment: &[(&str, String)]) -> Result<Self> {
         let mut command = lab.lestrade();
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.arg("serve").args(["--set", "listen=127.0.0.1:0", "--set", "registry-interval=1", "--set", "intelligence-interval=1"]);
         for setting in settings {
             command.args(["--set", setting]);
@@ -96,12 +103,18 @@ impl Serving {
         ensure!(endpoint.starts_with("http://127.0.0.1:"), "it listens on {first}");
         let credentials = lines.next().context("and which credentials it takes")??;
         let credentials = credentials.split_once('=').context("as a variable")?.1.into();
-        Ok(Self { server, endpoint, credentials })
+        Ok(Self { server, endpoint, credentials, log: lab.path("serve.log") })
     }
 
     /// Where it listens.
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// What it warned of so far.
+    pub(crate) fn warnings(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        log.lines().filter(|line| line.contains(" WARN ") || line.contains("ERROR ")).map(|line| format!("{line}\n")).collect()
     }
 
     /// Ends the server as a power cut would.

@@ -1,6 +1,7 @@
 //! The program as a user runs it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+mod aws;
 mod decisions;
 mod docs;
 mod exposure;

@@ -1,0 +1,317 @@
+//! `serve` with credentials and nothing else: an estate on AWS is found, read, matched and followed. moto is AWS; what moto lacks
+//! is filled over the same wire; Debian's registry holds the layers.
+
+use crate::lab::{Lab, PATIENCE, Serving, fixture, has_aws};
+use lestrade_testkit::{AwsStandIn, Layer, Moto, Registry, TestImage, missing, until};
+use serde_json::{Value, json};
+use std::path::Path;
+
+const ACCOUNT: &str = "123456789012";
+const MEMBER: &str = "222222222222";
+const REGION: &str = "eu-west-1";
+const LODASH: &str = "CVE-2021-23337";
+const OPENSSL: &str = "CVE-2024-7777";
+
+/// An advisory of AlmaLinux, and lodash's.
+fn intelligence(lab: &Lab) {
+    let record = json!({"id": "ALSA-2024:7777", "modified": "2026-01-01T00:00:00Z", "related": [], "upstream": [OPENSSL], "aliases": [OPENSSL],
+        "summary": "openssl is vulnerable",
+        "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
+        "affected": [{"package": {"ecosystem": "AlmaLinux:9", "name": "openssl-libs"},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1:3.0.7-28.el9_4"}]}]}]});
+    let file = lab.path("openssl.json");
+    std::fs::write(&file, record.to_string()).unwrap();
+    for file in [file, fixture("lodash.json")] {
+        let output = lab.run(&["db", "import", file.to_str().unwrap()]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// A zip of one package of Node.js.
+fn zip(folder: &Path, name: &str, version: &str) -> Vec<u8> {
+    let file = folder.join(format!("{name}.zip"));
+    let script = "import sys, zipfile\nwith zipfile.ZipFile(sys.argv[1], 'w') as z:\n z.writestr(sys.argv[2], sys.argv[3])";
+    let path = format!("node_modules/{name}/package.json");
+    let text = json!({"name": name, "version": version}).to_string();
+    let made = std::process::Command::new("python3").args(["-c", script]).arg(&file).args([&path, &text]).status().unwrap();
+    assert!(made.success());
+    std::fs::read(file).unwrap()
+}
+
+/// What there is.
+struct World {
+    lab: Lab,
+    moto: Moto,
+    aws: AwsStandIn,
+    registry: Registry,
+    group: String,
+    /// One that SSM manages and one that it does not, and one of another account.
+    instances: [String; 3],
+    queue: String,
+    /// The digest of the image that is there from the beginning.
+    image: String,
+}
+
+impl World {
+    /// None where something that it is built of is not installed, which is told.
+    fn build() -> Option<Self> {
+        let Some(registry) = Registry::start().unwrap() else {
+            missing("docker-registry");
+            return None;
+        };
+        let Some(mut moto) = Moto::start().unwrap() else {
+            missing("python3 with moto[server] and boto3");
+            return None;
+        };
+        if !has_aws() {
+            missing("the AWS CLI");
+            return None;
+        }
+        let aws = AwsStandIn::start(moto.endpoint()).unwrap();
+        let lab = Lab::new();
+        intelligence(&lab);
+        aws.filled().registry = registry.host();
+
+        let vpc = moto.call("ec2", "describe_vpcs", json!({})).unwrap()["Vpcs"][0]["VpcId"].clone();
+        let gateway = moto.call("ec2", "create_internet_gateway", json!({})).unwrap()["InternetGateway"]["InternetGatewayId"].clone();
+        moto.call("ec2", "attach_internet_gateway", json!({"InternetGatewayId": gateway, "VpcId": vpc})).unwrap();
+        let tables = moto.call("ec2", "describe_route_tables", json!({"Filters": [{"Name": "vpc-id", "Values": [vpc]}]})).unwrap();
+        let route =
+            json!({"RouteTableId": tables["RouteTables"][0]["RouteTableId"], "DestinationCidrBlock": "0.0.0.0/0", "GatewayId": gateway});
+        moto.call("ec2", "create_route", route).unwrap();
+        let group = moto.call("ec2", "create_security_group", json!({"GroupName": "web", "Description": "web", "VpcId": vpc})).unwrap();
+        let group = group["GroupId"].as_str().unwrap().to_owned();
+        let mut world = Self { lab, moto, aws, registry, group, instances: Default::default(), queue: String::new(), image: String::new() };
+        world.open(22);
+        world.instances = [world.launch(None, true), world.launch(None, false), world.launch(Some(MEMBER), false)];
+        let address = world.moto.call("ec2", "allocate_address", json!({"Domain": "vpc"})).unwrap();
+        let associate = json!({"AllocationId": address["AllocationId"], "InstanceId": world.instances[0]});
+        world.moto.call("ec2", "associate_address", associate).unwrap();
+        world.manage("1:3.0.7", "27.el9");
+        world.image = world.push("one", "4.17.20");
+        world.create_function();
+        world.queue =
+            world.moto.call("sqs", "create_queue", json!({"QueueName": "lestrade"})).unwrap()["QueueUrl"].as_str().unwrap().into();
+        Some(world)
+    }
+
+    /// Launches an instance, in the group that is open or in the one that is not.
+    fn launch(&mut self, account: Option<&str>, open: bool) -> String {
+        let images = self.moto.call_in(account, "ec2", "describe_images", json!({})).unwrap();
+        let mut arguments = json!({"ImageId": images["Images"][0]["ImageId"], "MinCount": 1, "MaxCount": 1,
+            "TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": "team", "Value": "blue"}]}]});
+        if open {
+            arguments["SecurityGroupIds"] = json!([self.group]);
+        }
+        let run = self.moto.call_in(account, "ec2", "run_instances", arguments).unwrap();
+        run["Instances"][0]["InstanceId"].as_str().unwrap().to_owned()
+    }
+
+    fn open(&mut self, port: u16) {
+        let rule = json!({"GroupId": self.group, "IpProtocol": "tcp", "FromPort": port, "ToPort": port, "CidrIp": "0.0.0.0/0"});
+        self.moto.call("ec2", "authorize_security_group_ingress", rule).unwrap();
+    }
+
+    /// The first instance tells SSM which openssl it has.
+    fn manage(&self, version: &str, release: &str) {
+        let id = &self.instances[0];
+        let information = json!({"InstanceId": id, "PingStatus": "Online", "PlatformName": "AlmaLinux", "PlatformVersion": "9.4"});
+        let mut entries = vec![json!({"Name": "openssl-libs", "Version": version, "Release": release, "Architecture": "x86_64",
+            "PackageId": "openssl-3.0.7-27.el9.src.rpm"})];
+        // More than a page.
+        entries.extend((0..60).map(|i| json!({"Name": format!("filler{i}"), "Version": "1", "Release": "1.el9"})));
+        self.aws.filled().managed.insert(id.clone(), (information, entries));
+    }
+
+    /// Pushes an image with a version of lodash, to the registry and to ECR.
+    fn push(&mut self, tag: &str, lodash: &str) -> String {
+        let text = json!({"name": "lodash", "version": lodash}).to_string();
+        let layer = Layer::of_files(&[("app/node_modules/lodash/package.json", &text)]).unwrap();
+        let image = TestImage::new(vec![layer]).unwrap();
+        self.registry.push(&image, "shop/web", tag).unwrap();
+        let _ = self.moto.call("ecr", "create_repository", json!({"repositoryName": "shop/web"}));
+        let put = json!({"repositoryName": "shop/web", "imageManifest": image.manifest(), "imageTag": tag,
+            "imageDigest": image.digest()});
+        let put = self.moto.call("ecr", "put_image", put).unwrap();
+        assert_eq!(put["image"]["imageId"]["imageDigest"], image.digest().as_str(), "both name it alike");
+        image.digest()
+    }
+
+    fn create_function(&mut self) {
+        let policy = json!({"RoleName": "run", "AssumeRolePolicyDocument": "{}"});
+        let role = self.moto.call("iam", "create_role", policy).unwrap()["Role"]["Arn"].clone();
+        self.code("4.17.20");
+        let function = json!({"FunctionName": "greet", "Runtime": "nodejs22.x", "Role": role, "Handler": "main.handler",
+            "Code": {"ZipFile": {"base64": "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="}}, "Environment": {"Variables": {"TOKEN": "a-secret-of-theirs"}}});
+        self.moto.call("lambda", "create_function", function).unwrap();
+    }
+
+    fn code(&self, lodash: &str) {
+        let code = zip(&self.lab.path(""), "lodash", lodash);
+        self.aws.filled().code.insert("greet".into(), code);
+    }
+
+    /// An event as AWS sends it.
+    fn tell(&mut self, source: &str, kind: &str, detail: Value) {
+        let event = json!({"version": "0", "account": ACCOUNT, "region": REGION, "source": source, "detail-type": kind, "detail": detail});
+        let message = json!({"QueueUrl": self.queue, "MessageBody": event.to_string()});
+        self.moto.call("sqs", "send_message", message).unwrap();
+    }
+
+    fn serve(&self, settings: &[&str]) -> Serving {
+        let mut all = vec!["aws=on".to_owned(), format!("aws-accounts={MEMBER}")];
+        all.extend(settings.iter().map(|setting| (*setting).to_owned()));
+        let environment = [
+            ("AWS_ENDPOINT_URL", self.aws.url()),
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "secret-of-the-account".to_owned()),
+            ("AWS_REGION", REGION.to_owned()),
+        ];
+        Serving::start_with(&self.lab, &all, &environment).unwrap()
+    }
+}
+
+/// Findings as `status resource what`, in order.
+fn findings(server: &Serving) -> Vec<String> {
+    let listed = server.aws(&["--region", REGION, "list-findings"]).unwrap();
+    let describe = |finding: &Value| {
+        let network = &finding["networkReachabilityDetails"]["openPortRange"];
+        let what = match finding["packageVulnerabilityDetails"]["vulnerabilityId"].as_str() {
+            Some(id) => id.to_owned(),
+            None => format!("{}-{}", network["begin"], network["end"]),
+        };
+        let id = finding["resources"][0]["id"].as_str().unwrap_or("?");
+        format!("{} {} {what}", finding["status"].as_str().unwrap_or("?"), id.rsplit('/').next().unwrap_or("?"))
+    };
+    let mut all: Vec<String> = listed["findings"].as_array().into_iter().flatten().map(describe).collect();
+    all.sort();
+    all
+}
+
+fn until_findings(server: &Serving, mut expected: Vec<String>) {
+    expected.sort();
+    let mut last = Vec::new();
+    let seen = until("the findings are as expected", PATIENCE, || {
+        last = findings(server);
+        (last == expected).then_some(())
+    });
+    assert!(seen.is_ok(), "expected {expected:#?}, have {last:#?}; the server said: {}", server.warnings());
+}
+
+/// Coverage as `resource kind reason`, in order.
+fn coverage(server: &Serving) -> Vec<String> {
+    let listed = server.aws(&["--region", REGION, "list-coverage"]).unwrap();
+    let describe = |row: &Value| {
+        let text = |pointer: &str| row.pointer(pointer).and_then(Value::as_str).unwrap_or("?").to_owned();
+        format!("{} {} {}", text("/resourceId"), text("/scanType"), text("/scanStatus/reason"))
+    };
+    let mut all: Vec<String> = listed["coveredResources"].as_array().into_iter().flatten().map(describe).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn an_estate_is_found_and_followed() {
+    let Some(mut world) = World::build() else { return };
+    let queue = format!("aws-queue={}", world.queue.replace(world.moto.endpoint(), &world.aws.url()));
+    let server = world.serve(&[&queue]);
+    let [managed, unmanaged, member] = world.instances.clone();
+    let function = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:greet:$LATEST");
+    let first = world.image.clone();
+    until_findings(
+        &server,
+        vec![
+            format!("ACTIVE {managed} {OPENSSL}"),
+            format!("ACTIVE {managed} 22-22"),
+            format!("ACTIVE {function} {LODASH}"),
+            format!("ACTIVE {first} {LODASH}"),
+        ],
+    );
+    let covered = coverage(&server);
+    for row in [
+        format!("{managed} NETWORK SUCCESSFUL"),
+        format!("{managed} PACKAGE SUCCESSFUL"),
+        format!("{unmanaged} PACKAGE UNMANAGED_EC2_INSTANCE"),
+        format!("{member} PACKAGE UNMANAGED_EC2_INSTANCE"),
+        format!("{function} PACKAGE SUCCESSFUL"),
+    ] {
+        assert!(covered.contains(&row), "{row} in {covered:#?}");
+    }
+
+    // Everything moves; the queue says where to look.
+    let second = world.push("two", "4.17.19");
+    world.tell("aws.ecr", "ECR Image Action", json!({"result": "SUCCESS", "repository-name": "shop/web", "action-type": "PUSH"}));
+    world.open(3389);
+    let call =
+        |source: &str, name: &str, parameters: Value| json!({"eventSource": source, "eventName": name, "requestParameters": parameters});
+    let opened = call("ec2.amazonaws.com", "AuthorizeSecurityGroupIngress", json!({}));
+    world.tell("aws.ec2", "AWS API Call via CloudTrail", opened);
+    world.manage("1:3.0.7", "28.el9_4");
+    let object = json!({"object": {"key": format!("AWS:Application/accountid={ACCOUNT}/region={REGION}/resourcetype=ManagedInstanceInventory/{managed}.json")}});
+    world.tell("aws.s3", "Object Created", object.clone());
+    // Twice, late, about others and about nothing: none of it does any harm.
+    world.tell("aws.s3", "Object Created", object);
+    world.tell("aws.ec2", "EC2 Instance State-change Notification", json!({"instance-id": "i-00000000000000000", "state": "running"}));
+    let junk = json!({"QueueUrl": world.queue, "MessageBody": "junk"});
+    world.moto.call("sqs", "send_message", junk).unwrap();
+    until_findings(
+        &server,
+        vec![
+            format!("CLOSED {managed} {OPENSSL}"),
+            format!("ACTIVE {managed} 22-22"),
+            format!("ACTIVE {managed} 3389-3389"),
+            format!("ACTIVE {function} {LODASH}"),
+            format!("ACTIVE {first} {LODASH}"),
+            format!("ACTIVE {second} {LODASH}"),
+        ],
+    );
+
+    // What is gone closes.
+    world.moto.call("ecr", "batch_delete_image", json!({"repositoryName": "shop/web", "imageIds": [{"imageDigest": first}]})).unwrap();
+    world.tell("aws.ecr", "ECR Image Action", json!({"result": "SUCCESS", "repository-name": "shop/web", "action-type": "DELETE"}));
+    world.moto.call("ec2", "terminate_instances", json!({"InstanceIds": [managed]})).unwrap();
+    world.tell("aws.ec2", "EC2 Instance State-change Notification", json!({"instance-id": managed, "state": "terminated"}));
+    world.moto.call("lambda", "delete_function", json!({"FunctionName": "greet"})).unwrap();
+    let deleted = call("lambda.amazonaws.com", "DeleteFunction20150331", json!({"functionName": "greet"}));
+    world.tell("aws.lambda", "AWS API Call via CloudTrail", deleted);
+    until_findings(
+        &server,
+        vec![
+            format!("CLOSED {managed} {OPENSSL}"),
+            format!("CLOSED {managed} 22-22"),
+            format!("CLOSED {managed} 3389-3389"),
+            format!("CLOSED {function} {LODASH}"),
+            format!("CLOSED {first} {LODASH}"),
+            format!("ACTIVE {second} {LODASH}"),
+        ],
+    );
+    let log = std::fs::read_to_string(world.lab.path("serve.log")).unwrap();
+    for secret in ["a-secret-of-theirs", "secret-of-the-account", "QVdTOnBhc3N3b3Jk"] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
+
+/// A service that is busy and fails at times is asked again; what may not be asked is told; nothing is closed by either.
+#[test]
+fn faults_of_aws_close_nothing() {
+    let Some(world) = World::build() else { return };
+    let first = world.image.clone();
+    let [managed, ..] = world.instances.clone();
+    let function = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:greet:$LATEST");
+    let all = vec![
+        format!("ACTIVE {managed} {OPENSSL}"),
+        format!("ACTIVE {managed} 22-22"),
+        format!("ACTIVE {function} {LODASH}"),
+        format!("ACTIVE {first} {LODASH}"),
+    ];
+    world.aws.filled().faults = (30, 5);
+    let server = world.serve(&["aws-interval=1"]);
+    until_findings(&server, all.clone());
+
+    let denied = ["DescribeInstances", "DescribeImages", "ListFunctions", "DescribeSecurityGroups", "ListInventoryEntries"];
+    world.aws.filled().denied = denied.map(str::to_owned).to_vec();
+    let asked = |world: &World| world.aws.operations().iter().filter(|operation| *operation == "DescribeRepositories").count();
+    let before = asked(&world);
+    until("it was swept twice more", PATIENCE, || (asked(&world) >= before + 4).then_some(())).unwrap();
+    until_findings(&server, all);
+}

@@ -1,0 +1,181 @@
+//! AWS as tests have it: moto, and what moto lacks filled by answers of our own over the same wire.
+
+use crate::{Asked, FileServer, Reply, Responder};
+use anyhow::Result;
+use reqwest::blocking::Client;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What is answered in place of moto, which tests change as they go.
+#[derive(Debug, Default)]
+pub struct Filled {
+    /// What SSM knows of instances: their description, and their packages.
+    pub managed: BTreeMap<String, (Value, Vec<Value>)>,
+    /// The host of the registry that holds the images' layers.
+    pub registry: String,
+    /// The zips of functions, by name, and of layers, by ARN.
+    pub code: BTreeMap<String, Vec<u8>>,
+    /// A share of calls, in percent, that are refused as too many, and one that fails.
+    pub faults: (u32, u32),
+    /// Operations that are refused: nobody may call them.
+    pub denied: Vec<String>,
+}
+
+/// See the module.
+pub struct AwsStandIn {
+    responder: Responder,
+    filled: Arc<Mutex<Filled>>,
+}
+
+impl AwsStandIn {
+    /// Starts one in front of a moto.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub fn start(moto: &str) -> Result<Self> {
+        let filled: Arc<Mutex<Filled>> = Arc::default();
+        let files = FileServer::start()?;
+        let client = Client::builder().no_proxy().build()?;
+        let (state, moto) = (Arc::clone(&filled), moto.to_owned());
+        let mut count = 0_u32;
+        let responder = Responder::start(move |asked| {
+            count = count.wrapping_add(1);
+            let operation = operation(asked);
+            let state = locked(&state);
+            if state.denied.contains(&operation) {
+                return refusal(asked, 403, "AccessDeniedException");
+            }
+            // The same calls fail in every run: a test that fails once fails again.
+            let turn = count.wrapping_mul(37) % 100;
+            if turn < state.faults.0 {
+                return refusal(asked, 400, "ThrottlingException");
+            }
+            if turn < state.faults.0 + state.faults.1 {
+                return refusal(asked, 503, "ServiceUnavailable");
+            }
+            if let Some(reply) = answer(&operation, asked, &state, &files) {
+                return reply;
+            }
+            let code = function_code(&operation, asked, &state, &files);
+            drop(state);
+            let reply = forward(&client, &moto, asked).unwrap_or(Reply::HangUp);
+            code.map_or(reply.clone(), |location| located(reply, &location))
+        })?;
+        Ok(Self { responder, filled })
+    }
+
+    /// Its origin.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.responder.url()
+    }
+
+    /// The operations that it was asked for so far.
+    #[must_use]
+    pub fn operations(&self) -> Vec<String> {
+        self.responder.asked().iter().map(operation).collect()
+    }
+
+    /// What is answered in place of moto.
+    pub fn filled(&self) -> MutexGuard<'_, Filled> {
+        locked(&self.filled)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The operation's name: in a header, in the form, or in Lambda's paths.
+fn operation(asked: &Asked) -> String {
+    if let Some(target) = asked.headers.get("x-amz-target") {
+        return target.rsplit('.').next().unwrap_or_default().to_owned();
+    }
+    if let Some(action) = asked.body.split('&').find_map(|pair| pair.strip_prefix("Action=")) {
+        return action.to_owned();
+    }
+    let path = asked.path.split('?').next().unwrap_or_default();
+    if path.contains("/layers") {
+        return "GetLayerVersionByArn".to_owned();
+    }
+    match path.trim_end_matches('/').rsplit_once("/functions") {
+        Some((_, "")) => "ListFunctions".to_owned(),
+        Some(_) => "GetFunction".to_owned(),
+        None => path.to_owned(),
+    }
+}
+
+fn refusal(asked: &Asked, status: u16, code: &str) -> Reply {
+    if asked.body.starts_with("Action=") {
+        let error = format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
+        return Reply::Answer(status, vec![], format!("<ErrorResponse><Errors>{error}</Errors>{error}</ErrorResponse>"));
+    }
+    Reply::Answer(status, vec![("x-amzn-ErrorType".into(), code.into())], json!({"__type": code, "message": "no"}).to_string())
+}
+
+fn answer(operation: &str, asked: &Asked, state: &Filled, files: &FileServer) -> Option<Reply> {
+    Some(match operation {
+        "DescribeInstanceInformation" => {
+            let all: Vec<&Value> = state.managed.values().map(|(information, _)| information).collect();
+            Reply::json(200, &json!({ "InstanceInformationList": all }))
+        }
+        "ListInventoryEntries" => {
+            let request = asked.json();
+            let entries = state.managed.get(request["InstanceId"].as_str()?).map(|(_, entries)| entries.clone()).unwrap_or_default();
+            let from: usize = request["NextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
+            let page: Vec<Value> = entries.iter().skip(from).take(50).cloned().collect();
+            let mut body = json!({"TypeName": "AWS:Application", "InstanceId": request["InstanceId"], "Entries": page});
+            if from + 50 < entries.len() {
+                body["NextToken"] = (from + 50).to_string().into();
+            }
+            Reply::json(200, &body)
+        }
+        "GetAuthorizationToken" => {
+            let data = json!({"authorizationToken": "QVdTOnBhc3N3b3Jk", "proxyEndpoint": format!("http://{}", state.registry)});
+            Reply::json(200, &json!({ "authorizationData": [data] }))
+        }
+        "GetLayerVersionByArn" => {
+            let (_, query) = asked.path.split_once('?')?;
+            let arn = query.split('&').find_map(|pair| pair.strip_prefix("Arn="))?.replace("%3A", ":");
+            let code = state.code.get(&arn)?;
+            files.put("/layer.zip", &arn, code.clone());
+            Reply::json(200, &json!({"LayerVersionArn": arn, "Content": {"Location": format!("{}/layer.zip", files.url())}}))
+        }
+        "DescribeVpcBlockPublicAccessOptions" | "DescribeVpcBlockPublicAccessExclusions" => {
+            Reply::Answer(200, vec![], format!("<{operation}Response/>"))
+        }
+        _ => return None,
+    })
+}
+
+/// Where the zip of the function that is asked for is.
+fn function_code(operation: &str, asked: &Asked, state: &Filled, files: &FileServer) -> Option<String> {
+    let name = (operation == "GetFunction").then(|| asked.path.split('?').next()?.rsplit('/').next())??;
+    files.put(&format!("/{name}.zip"), name, state.code.get(name)?.clone());
+    Some(format!("{}/{name}.zip", files.url()))
+}
+
+/// An answer about a function, with its code there.
+fn located(reply: Reply, location: &str) -> Reply {
+    match reply {
+        Reply::Answer(200, headers, body) => {
+            let mut answer: Value = serde_json::from_str(&body).unwrap_or_default();
+            answer["Code"]["Location"] = location.into();
+            Reply::Answer(200, headers, answer.to_string())
+        }
+        other => other,
+    }
+}
+
+fn forward(client: &Client, moto: &str, asked: &Asked) -> Option<Reply> {
+    let mut request = client.request(asked.method.parse().ok()?, format!("{moto}{}", asked.path)).body(asked.body.clone());
+    for (name, value) in asked.headers.iter().filter(|(name, _)| !matches!(name.as_str(), "host" | "content-length" | "connection")) {
+        request = request.header(name, value);
+    }
+    let answer = request.send().ok()?;
+    let status = answer.status().as_u16();
+    let headers = answer.headers().iter().filter(|(name, _)| name.as_str() == "content-type" || name.as_str().starts_with("x-amz"));
+    let headers = headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
+    Some(Reply::Answer(status, headers, answer.text().ok()?))
+}
