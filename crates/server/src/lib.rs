@@ -9,6 +9,7 @@ mod core;
 mod deliver;
 mod dispatch;
 mod error;
+mod forget;
 mod http;
 mod hub;
 pub mod inspector2;

@@ -186,6 +186,18 @@ fn scans_coverage_and_intelligence_are_told_too() {
 }
 
 #[test]
+fn the_findings_of_what_is_gone_are_told_as_closed() {
+    let sink = Sink::default();
+    let (_lab, core, mut served) = serving(&sink, plain());
+    ["image-a", "image-b"].iter().for_each(|image| see(&core, image, "1.0.0"));
+    served.reconcile().unwrap();
+    core.forget(&observation("image-a", &[]).resource.key, lestrade_model::CoverageReason::ResourceTerminated).unwrap();
+    served.reconcile().unwrap();
+    assert_eq!(sink.findings(), ["CVE-2024-1 image-a ACTIVE", "CVE-2024-1 image-b ACTIVE", "CVE-2024-1 image-a CLOSED"]);
+    assert_eq!(sink.types().iter().filter(|kind| *kind == "Inspector2 Coverage").count(), 3, "and why it is not looked at");
+}
+
+#[test]
 fn what_one_receiver_refuses_becomes_a_dead_letter_and_holds_up_nobody() {
     let sink = Sink::default();
     let (lab, core, mut served) = serving(&sink, plain());

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 mod delivery;
+mod forget;
 mod power_cuts;
 
 const HOUR: i64 = 3_600_000;
