@@ -3,14 +3,14 @@
 //! An image is its digest and never changes, so what was read once is not read again. A sweep that could not see everything
 //! changes nothing about what it did not see.
 
+use crate::look::{reason_of, verdict};
 use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core, Observation, ServerError};
 use lestrade_artifact::{ArtifactError, ImageReference, Platform, RegistryClient};
 use lestrade_extract::{ScanError, ScannedImage, Scanner};
 use lestrade_findings::ResourceEntry;
 use lestrade_model::{
-    Coverage, CoverageReason, ImageDetails, Inventory, ProblemKind, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind,
-    ScanKind, Scope,
+    Coverage, CoverageReason, ImageDetails, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind, ScanKind, Scope,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -123,30 +123,6 @@ impl WatchRegistry {
 /// Whether an image was read: whatever came of it, reading it again would bring the same, unless reading itself failed.
 fn is_read(entry: &ResourceEntry) -> bool {
     entry.inventory.is_some() && entry.coverage.iter().all(|coverage| coverage.reason != CoverageReason::InternalError)
-}
-
-fn verdict(inventory: &Inventory) -> (CoverageReason, String) {
-    let of = |kind| inventory.problems.iter().find(|problem| problem.kind == kind);
-    if let Some(problem) = of(ProblemKind::Crashed) {
-        return (CoverageReason::InternalError, problem.detail.clone());
-    }
-    if let Some(problem) = of(ProblemKind::UnknownSystem) {
-        return (CoverageReason::UnsupportedOs, problem.detail.clone());
-    }
-    let detail = match inventory.problems.as_slice() {
-        [] => String::new(),
-        [one] => format!("not covered: {}: {}", one.path, one.detail),
-        [one, rest @ ..] => format!("not covered: {}: {} (and {} more)", one.path, one.detail, rest.len()),
-    };
-    (CoverageReason::Successful, detail)
-}
-
-fn reason_of(error: &ScanError) -> CoverageReason {
-    match error {
-        ScanError::Artifact(ArtifactError::Unauthorized(_)) => CoverageReason::AccessDenied,
-        ScanError::Artifact(ArtifactError::BadManifest { .. } | ArtifactError::NoPlatform { .. }) => CoverageReason::UnsupportedMediaType,
-        _ => CoverageReason::InternalError,
-    }
 }
 
 impl Reconciler for WatchRegistry {

@@ -12,11 +12,12 @@ use lestrade_advisories::Library;
 use lestrade_artifact::RegistryClient;
 use lestrade_aws::targets::{self, AwsSecrets};
 use lestrade_events::{EgressPolicy, Kinds, TargetRecord};
-use lestrade_extract::DirectoryCache;
+use lestrade_extract::{DirectoryCache, HostRoot};
 use lestrade_model::Scope;
 use lestrade_server::inspector2::Front;
 use lestrade_server::{
-    Api, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal, WatchRegistry, serve_http,
+    Api, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal, WatchHost, WatchRegistry,
+    serve_http,
 };
 use lestrade_store::StoreError;
 use std::io::IsTerminal;
@@ -62,6 +63,11 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     let intelligence = Duration::from_secs(settings.number("intelligence-interval"));
     reconcilers.run(RefreshIntelligence(Arc::clone(&core)), intelligence, told.clone()).map_err(io)?;
     watch(settings, arguments, &core, &scope, &mut reconcilers, &told)?;
+    if settings.flag("watch-host") {
+        let own = state.secret_bytes("host.id").map_err(io)?;
+        let host = WatchHost::new(Arc::clone(&core), scanner(None)?, HostRoot::new(settings.path("host-root")), &scope, own);
+        reconcilers.run(host, Duration::from_secs(settings.number("host-interval")), told).map_err(io)?;
+    }
 
     let token = state.api_token().map_err(io)?;
     let front = Arc::new(Front::new(Arc::clone(&core), keys, token_key).with_exports(state.join("exports")));

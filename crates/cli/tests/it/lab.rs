@@ -34,6 +34,13 @@ impl Lab {
         self.folder.path().join(name)
     }
 
+    /// Writes a file of the machine, with the folders above it.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        path.parent().map(std::fs::create_dir_all).transpose().unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
     /// The program, with the surroundings of this machine and no other.
     pub(crate) fn lestrade(&self) -> Command {
         self.at_home(Command::new(env!("CARGO_BIN_EXE_lestrade")))
@@ -82,7 +89,8 @@ impl Serving {
     pub(crate) fn start(lab: &Lab, settings: &[String]) -> Result<Self> {
         let mut command = lab.lestrade();
         command.arg("serve").args(["--set", "listen=127.0.0.1:0", "--set", "registry-interval=1", "--set", "intelligence-interval=1"]);
-        for setting in settings {
+        // The machine that tests run on is not what they are about.
+        for setting in ["watch-host=false"].into_iter().chain(settings.iter().map(String::as_str)) {
             command.args(["--set", setting]);
         }
         // Everything that could be logged is: what must never be is looked for in it afterwards.

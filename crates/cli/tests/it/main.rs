@@ -14,3 +14,4 @@ mod rules;
 mod scan;
 mod spine;
 mod targets;
+mod watch;

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 mod delivery;
 mod forget;
+mod host;
 mod power_cuts;
 
 const HOUR: i64 = 3_600_000;
