@@ -5,6 +5,7 @@
 //! documents.
 
 mod api;
+mod audit;
 mod core;
 mod deliver;
 mod dispatch;
@@ -24,6 +25,7 @@ mod reconcile;
 mod registry;
 
 pub use api::Api;
+pub use audit::{Audit, AuditState};
 pub use core::Core;
 pub use deliver::{Deliver, Plan};
 pub use dispatch::Dispatch;

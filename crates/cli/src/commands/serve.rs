@@ -14,9 +14,9 @@ use lestrade_aws::targets::{self, AwsSecrets};
 use lestrade_events::{EgressPolicy, Kinds, TargetRecord};
 use lestrade_extract::{DirectoryCache, HostRoot};
 use lestrade_model::Scope;
-use lestrade_server::inspector2::Front;
+use lestrade_server::inspector2::{EndSuppressions, Front};
 use lestrade_server::{
-    Api, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal, WatchHost, WatchRegistry,
+    Api, Audit, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal, WatchHost, WatchRegistry,
     serve_http,
 };
 use lestrade_store::StoreError;
@@ -28,6 +28,10 @@ use std::time::Duration;
 
 /// How often the folder of rules is looked at.
 const RULES_INTERVAL: Duration = Duration::from_secs(2);
+/// How often suppression rules are asked whether their end has come.
+const SUPPRESSIONS_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a part of the estate is audited.
+const AUDIT_INTERVAL: Duration = Duration::from_secs(300);
 /// How often the outbox is pruned.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 
@@ -71,6 +75,9 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
 
     let token = state.api_token().map_err(io)?;
     let front = Arc::new(Front::new(Arc::clone(&core), keys, token_key).with_exports(state.join("exports")));
+    let end = EndSuppressions { front: Arc::clone(&front), scope: scope.clone() };
+    reconcilers.run(end, SUPPRESSIONS_INTERVAL, vec![]).map_err(io)?;
+    reconcilers.run(Audit::new(Arc::clone(&core)), AUDIT_INTERVAL, vec![]).map_err(io)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io)?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
@@ -88,7 +95,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
                 scope.region
             ),
         );
-        serve_http(listener, Arc::clone(&core), front, Some(Api::new(hub, &token)), stopped()).await.map_err(io)
+        serve_http(listener, Arc::clone(&core), Arc::clone(&front), Some(Api::new(hub, front, &token)), stopped()).await.map_err(io)
     })?;
     drop(reconcilers);
     Ok(Exit::Ok)

@@ -1,4 +1,4 @@
-//! An estate that re-evaluates itself, as a user meets it: this machine from the first start.
+//! An estate that re-evaluates itself, as a user meets it: this machine from the first start, and the commands that ask about it.
 
 use crate::lab::{Lab, PATIENCE, Serving, fixture, has_aws};
 use lestrade_testkit::{missing, until};
@@ -35,4 +35,124 @@ fn this_machine_is_watched_from_the_first_start() {
     // The package goes, and with it the finding: by itself.
     lab.write("host/var/lib/dpkg/status", "Package: sed\nStatus: install ok installed\nVersion: 4.9-1\nArchitecture: amd64\n\n");
     serving.until_findings(&["CVE-2016-2781 CLOSED coreutils"]).unwrap();
+}
+
+/// A server that watches a machine with one vulnerable package.
+fn watching(lab: &Lab) -> Serving {
+    let settings = machine(lab);
+    assert!(lab.run(&["db", "import", fixture("coreutils.json").to_str().unwrap()]).status.success());
+    let serving = until("the server starts", PATIENCE, || Serving::start(lab, &settings).ok()).unwrap();
+    lab.until_said(&["findings"], "CVE-2016-2781");
+    serving
+}
+
+/// What differs from run to run is taken out.
+fn steady(said: &str) -> String {
+    let is_changing = |word: &str| {
+        let hex = word.len() >= 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        hex || (word.len() >= 20 && word.starts_with("20") && word.contains('T') && word.ends_with('Z'))
+    };
+    let line = |line: &str| {
+        let words: Vec<&str> =
+            line.split_whitespace().map(|word| if is_changing(word.trim_matches([':', ','])) { "[…]" } else { word }).collect();
+        words.join(" ")
+    };
+    said.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_estate_as_the_commands_tell_it() {
+    let lab = Lab::new();
+    let serving = watching(&lab);
+    lab.until_said(&["status"], "no difference");
+    let commands: [&[&str]; 7] = [
+        &["findings"],
+        &["findings", "--severity", "high,critical"],
+        &["findings", "--resource", "web-1", "--vulnerability", "CVE-2016-2781", "--status", "active,suppressed"],
+        &["findings", "--resource", "web-2"],
+        &["resources", "--kind", "host"],
+        &["coverage"],
+        &["coverage", "--inactive"],
+    ];
+    let said: Vec<String> =
+        commands.iter().map(|command| format!("$ lestrade {}\n{}", command.join(" "), steady(&lab.transcript(command)))).collect();
+    insta::assert_snapshot!(said.join("\n\n"));
+
+    let status = lab.json(&["status", "--json"]);
+    assert_eq!(status["schema"], "lestrade.status/1");
+    assert_eq!(status["resources"], serde_json::json!([{"kind": "host", "total": 1, "active": 1, "inactive": {}, "gone": 0}]));
+    assert_eq!((&status["findings"]["active"], &status["audit"]["differences"]), (&1.into(), &0.into()));
+    let listed = lab.json(&["findings", "--json"]);
+    let id = listed["findings"][0]["id"].as_str().unwrap();
+    for name in [id, listed["findings"][0]["arn"].as_str().unwrap()] {
+        assert_eq!(lab.json(&["findings", name, "--json"])["vulnerability"], "CVE-2016-2781");
+    }
+    assert!(lab.transcript(&["findings", id]).contains("coreutils  9.1-1"));
+    assert!(lab.transcript(&["findings", "0123"]).contains("error[E0351]"));
+
+    // Whoever has no token, and a filter that is not known.
+    let token = lab.token();
+    let asked = |path: &str, token: Option<&str>| serving.http("GET", path, token, b"").unwrap();
+    assert_eq!(asked("/api/v1/findings", None).0, 401);
+    assert_eq!(asked("/api/v1/findings", Some("wrong")).0, 401);
+    assert_eq!(asked("/api/v1/findings?limit=1", Some(&token)).0, 200);
+    for wrong in ["/api/v1/findings?sevrity=high", "/api/v1/findings?severity=grave", "/api/v1/findings?page=x", "/api/v1/resources?page=x"]
+    {
+        let (status, body) = asked(wrong, Some(&token));
+        assert!(status == 400 && body.contains("\"error\""), "{wrong}: {status} {body}");
+    }
+    serving.kill();
+    assert!(lab.transcript(&["status"]).contains("error[E0350]: the server does not answer"));
+    let unknowing = Lab::new();
+    let serving = Serving::start(&unknowing, &[]).unwrap();
+    assert!(unknowing.transcript(&["findings"]).contains("! NO intelligence: nothing is judged"), "that would be no clean bill of health");
+    serving.kill();
+    assert!(Lab::new().transcript(&["findings"]).contains("error[E0350]: no server is known"));
+}
+
+#[test]
+fn what_is_accepted_is_hidden_with_a_reason_an_owner_and_an_end() {
+    let lab = Lab::new();
+    let serving = watching(&lab);
+    let created = lab.transcript(&[
+        "suppress",
+        "create",
+        "accepted",
+        "--vulnerability",
+        "CVE-2016-2781",
+        "--reason",
+        "no terminal is shared",
+        "--owner",
+        "ann",
+        "--expires",
+        "2999-01-31",
+    ]);
+    assert_eq!(created, "'accepted' is in force until 2999-01-31T23:59:59Z\nexit 0");
+    assert!(lab.transcript(&["findings"]).starts_with("0 active findings"));
+    assert!(lab.transcript(&["findings", "--status", "suppressed"]).contains("CVE-2016-2781"));
+    assert_eq!(steady(&lab.transcript(&["suppress", "list"])).lines().last().map(str::to_owned), Some("exit 0".to_owned()));
+    assert!(lab.transcript(&["suppress", "list"]).contains("accepted  in force  2999-01-31T23:59:59Z  ann    no terminal is shared"));
+    if has_aws() {
+        let filters = serving.aws(&["list-filters", "--action", "SUPPRESS"]).unwrap();
+        assert_eq!(filters["filters"][0]["tags"]["lestrade:owner"], "ann", "AWS's clients see the same rule: {filters}");
+        let arn = filters["filters"][0]["arn"].as_str().unwrap();
+        let script = format!(
+            "import boto3; boto3.client('inspector2').tag_resource(resourceArn='{arn}', tags={{'lestrade:expires': '2020-01-01T00:00:00Z'}})"
+        );
+        serving.boto3(&script).unwrap();
+        lab.until_said(&["suppress", "list"], "ended");
+        lab.until_said(&["findings"], "1 active finding\n");
+    }
+    assert!(lab.transcript(&["suppress", "remove", "accepted"]).starts_with("'accepted' is removed"));
+    assert!(lab.transcript(&["findings"]).starts_with("1 active finding\n"));
+    assert!(lab.transcript(&["suppress", "remove", "accepted"]).contains("there is no suppression rule 'accepted'"));
+    let refused =
+        |arguments: &[&str]| lab.transcript(&[&["suppress", "create", "x", "--reason", "r", "--owner", "ann"], arguments].concat());
+    assert!(refused(&["--expires", "2999-01-01"]).contains("error[E0217]: nothing is named"));
+    assert!(refused(&["--expires", "soon", "--vulnerability", "CVE-1"]).contains("error[E0217]: its end is no date"));
+    assert!(refused(&["--expires", "2020-01-01", "--vulnerability", "CVE-1"]).contains("its end has passed"));
+    assert!(
+        refused(&["--expires", "2999-01-01", "--criteria", "{\"severity\": [{\"comparison\": \"LIKE\", \"value\": \"x\"}]}"])
+            .contains("error[E0351]")
+    );
 }

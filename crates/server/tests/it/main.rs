@@ -14,6 +14,7 @@ mod delivery;
 mod forget;
 mod host;
 mod power_cuts;
+mod suppressions;
 
 const HOUR: i64 = 3_600_000;
 
