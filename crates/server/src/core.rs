@@ -2,6 +2,7 @@
 
 use crate::ServerError;
 use crate::audit::AuditState;
+use crate::meters::Meters;
 use lestrade_advisories::{Library, OpenIndex};
 use lestrade_findings::{Episode, EpisodeBody, InventorySource, LogPosition, TokenKey, Transition, World, assess};
 use lestrade_matching::{AdvisoryIndex, VulnerabilityId, judge_vulnerability};
@@ -27,6 +28,7 @@ pub struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) last_group: Mutex<LogPosition>,
     pub(crate) audited: Mutex<AuditState>,
+    pub(crate) meters: Meters,
     index: RwLock<Option<Arc<OpenIndex>>>,
     inventories: Mutex<HashMap<Hash, Arc<Inventory>>>,
     token_key: TokenKey,
@@ -50,6 +52,7 @@ impl Core {
             clock,
             last_group: Mutex::new(0),
             audited: Mutex::default(),
+            meters: Meters::default(),
             index: RwLock::new(None),
             inventories: Mutex::default(),
             token_key: TokenKey::new(token_key),

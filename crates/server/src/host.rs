@@ -13,6 +13,7 @@ use lestrade_model::{
     Timestamp,
 };
 use std::sync::Arc;
+use std::time::Instant;
 
 /// How long what lies outside of package databases is believed to be as it was: as long as Inspector's deep inspection does.
 const WHOLE_MS: i64 = 6 * 3_600_000;
@@ -83,7 +84,10 @@ impl Reconciler for WatchHost {
         }
         let before = self.core.resource(&self.key);
         let resource = self.resource();
-        match (self.read)(&self.host) {
+        let begun = Instant::now();
+        let read = (self.read)(&self.host);
+        self.core.meters.looked("host", begun.elapsed(), read.as_ref());
+        match read {
             Ok(inventory) => {
                 let (reason, detail) = verdict(&inventory);
                 let known = before.and_then(|entry| entry.inventory).and_then(|id| self.core.inventory(&id));

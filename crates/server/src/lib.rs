@@ -19,6 +19,7 @@ mod intelligence;
 mod inventory;
 mod load;
 mod look;
+mod meters;
 mod notes;
 mod prune;
 mod reconcile;

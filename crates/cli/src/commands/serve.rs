@@ -78,6 +78,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     let end = EndSuppressions { front: Arc::clone(&front), scope: scope.clone() };
     reconcilers.run(end, SUPPRESSIONS_INTERVAL, vec![]).map_err(io)?;
     reconcilers.run(Audit::new(Arc::clone(&core)), AUDIT_INTERVAL, vec![]).map_err(io)?;
+    let api = Api::new(hub, Arc::clone(&front), &token).public(arguments.behind_proxy || !address.ip().is_loopback());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io)?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
@@ -95,7 +96,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
                 scope.region
             ),
         );
-        serve_http(listener, Arc::clone(&core), Arc::clone(&front), Some(Api::new(hub, front, &token)), stopped()).await.map_err(io)
+        serve_http(listener, Arc::clone(&front), Some(api), stopped()).await.map_err(io)
     })?;
     drop(reconcilers);
     Ok(Exit::Ok)

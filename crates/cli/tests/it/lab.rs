@@ -110,8 +110,20 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(lab: &Lab, settings: &[String]) -> Result<Self> {
+        Self::start_with(lab, settings, &[])
+    }
+
+    /// The same, with flags of `serve`.
+    pub(crate) fn start_with(lab: &Lab, settings: &[String], flags: &[&str]) -> Result<Self> {
         let mut command = lab.lestrade();
-        command.arg("serve").args(["--set", "listen=127.0.0.1:0", "--set", "registry-interval=1", "--set", "intelligence-interval=1"]);
+        command.arg("serve").args(flags).args([
+            "--set",
+            "listen=127.0.0.1:0",
+            "--set",
+            "registry-interval=1",
+            "--set",
+            "intelligence-interval=1",
+        ]);
         // The machine that tests run on is not what they are about.
         for setting in ["watch-host=false"].into_iter().chain(settings.iter().map(String::as_str)) {
             command.args(["--set", setting]);

@@ -156,3 +156,40 @@ fn what_is_accepted_is_hidden_with_a_reason_an_owner_and_an_end() {
             .contains("error[E0351]")
     );
 }
+
+#[test]
+fn the_server_is_watched_itself() {
+    let lab = Lab::new();
+    let serving = Serving::start(&lab, &[]).unwrap();
+    let asked = |serving: &Serving, path: &str, token: Option<&str>| serving.http("GET", path, token, b"").unwrap();
+    assert_eq!(asked(&serving, "/healthz", None), (200, "ok\n".to_owned()));
+    assert_eq!(asked(&serving, "/readyz", None).0, 503, "without intelligence it can judge nothing");
+    serving.kill();
+
+    let serving = watching(&lab);
+    let (status, ready) = asked(&serving, "/readyz", None);
+    assert!(status == 200 && ready.contains("\"intelligence\":1"), "{ready}");
+    let (status, page) = asked(&serving, "/metrics", None);
+    assert_eq!(status, 200);
+    for sample in [
+        "lestrade_findings{severity=\"MEDIUM\",status=\"ACTIVE\"} 1\n",
+        "lestrade_resources{kind=\"host\",reason=\"SUCCESSFUL\"} 1\n",
+        "lestrade_feed_records{feed=\"osv\"} 1\n",
+        "lestrade_feed_age_seconds{feed=\"osv\"} ",
+        "lestrade_scan_duration_seconds_count{kind=\"host\"} 1\n",
+        "lestrade_audit_differences_total 0\n",
+        "# TYPE lestrade_outbox_lag_seconds gauge\n",
+        "# TYPE lestrade_delivery_failures_total counter\n",
+        "# TYPE lestrade_worker_crash_total counter\n",
+        "# TYPE lestrade_time_to_finding_seconds summary\n",
+    ] {
+        assert!(page.contains(sample), "{sample}: {page}");
+    }
+    serving.kill();
+
+    // Behind a proxy everybody looks like this machine: measurements want the token.
+    let serving = Serving::start_with(&lab, &[], &["--behind-proxy"]).unwrap();
+    assert_eq!(asked(&serving, "/healthz", None).0, 200);
+    assert_eq!(asked(&serving, "/readyz", None).1, "{\"ready\":true}");
+    assert_eq!((asked(&serving, "/metrics", None).0, asked(&serving, "/metrics", Some(&lab.token())).0), (401, 200));
+}

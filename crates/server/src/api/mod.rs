@@ -3,6 +3,7 @@
 mod estate;
 mod events;
 mod findings;
+mod health;
 mod suppressions;
 mod targets;
 
@@ -11,7 +12,7 @@ use crate::inspector2::Front;
 use crate::{Core, ServerError};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -26,17 +27,31 @@ pub struct Api {
     hub: Arc<Hub>,
     front: Arc<Front<Core>>,
     token: Arc<[u8]>,
+    /// Whether others than this machine may ask: then measurements want the token too.
+    public: bool,
 }
 
 impl Api {
     /// An API for whoever has the token.
     #[must_use]
     pub fn new(hub: Arc<Hub>, front: Arc<Front<Core>>, token: &str) -> Self {
-        Self { hub, front, token: token.as_bytes().into() }
+        Self { hub, front, token: token.as_bytes().into(), public: false }
+    }
+
+    /// The same, where others than this machine may ask, if only through a proxy.
+    #[must_use]
+    pub fn public(self, public: bool) -> Self {
+        Self { public, ..self }
+    }
+
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get("authorization").map(|value| value.as_bytes());
+        let token = given.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
+        bool::from(token.ct_eq(&self.token))
     }
 }
 
-/// The routes below `/api/v1`.
+/// The routes below `/api/v1`, and those by which the server itself is watched.
 pub(crate) fn router(api: Api) -> Router {
     Router::new()
         .route("/api/v1/status", get(estate::status))
@@ -55,17 +70,17 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/targets/{name}/replay", post(targets::replay))
         .route("/api/v1/targets/{name}/undo", post(targets::undo))
         .layer(from_fn_with_state(api.clone(), authorise))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
         .with_state(api)
 }
 
 async fn authorise(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let given = request.headers().get("authorization").map(|value| value.as_bytes());
-    let token = given.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
-    if bool::from(token.ct_eq(&api.token)) {
-        next.run(request).await
-    } else {
-        Refusal(StatusCode::UNAUTHORIZED, "a bearer token is needed: the one in the state folder's api-token".into()).into_response()
-    }
+    if api.admits(request.headers()) { next.run(request).await } else { unauthorised().into_response() }
+}
+
+fn unauthorised() -> Refusal {
+    Refusal(StatusCode::UNAUTHORIZED, "a bearer token is needed: the one in the state folder's api-token".into())
 }
 
 /// Why nothing is answered.
