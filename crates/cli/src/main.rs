@@ -49,6 +49,11 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Scan(scan) => commands::scan::run(&settings, speech, &scan.what),
         Command::Explain(explain) => commands::explain::run(&settings, speech, &explain),
+        Command::Status(arguments) => commands::estate::status(&settings, speech, arguments.json),
+        Command::Findings(arguments) => commands::estate::findings(&settings, speech, &arguments),
+        Command::Resources(arguments) => commands::estate::resources(&settings, speech, &arguments),
+        Command::Coverage(arguments) => commands::estate::coverage(&settings, speech, &arguments),
+        Command::Suppress(suppress) => commands::suppress::run(&settings, &suppress.what),
         Command::Rules(rules) => commands::rules::run(&settings, &rules.what),
         Command::Events(events) => commands::events::run(&settings, &events.what),
         Command::Targets(targets) => commands::targets::run(&settings, &targets.what),

@@ -276,6 +276,16 @@ impl EpisodeLog {
     /// Every open (resource, vulnerability) by the log alone: the oracle against which derived state is audited.
     #[must_use]
     pub fn replay(&self) -> BTreeSet<(ResourceId, VulnerabilityId)> {
+        self.replay_where(|_| true)
+    }
+
+    /// The same, of some resources: a part of the audit of a large estate.
+    #[must_use]
+    pub fn replay_of(&self, resources: &RoaringBitmap) -> BTreeSet<(ResourceId, VulnerabilityId)> {
+        self.replay_where(|resource| resources.contains(resource))
+    }
+
+    fn replay_where(&self, wanted: impl Fn(ResourceId) -> bool) -> BTreeSet<(ResourceId, VulnerabilityId)> {
         enum Happened<'a> {
             ToSets(VulnerabilityId, &'a SetEvent),
             ToResource(ResourceId, &'a ResourceEvent),
@@ -284,7 +294,7 @@ impl EpisodeLog {
         for (id, events) in &self.by_vulnerability {
             all.extend(events.iter().map(|e| (e.position, Happened::ToSets(*id, e))));
         }
-        for (id, events) in &self.by_resource {
+        for (id, events) in self.by_resource.iter().filter(|(id, _)| wanted(**id)) {
             all.extend(events.iter().map(|e| (e.position, Happened::ToResource(*id, e))));
         }
         let mut sets: BTreeMap<ResourceId, SetId> = BTreeMap::new();

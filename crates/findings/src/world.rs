@@ -133,12 +133,21 @@ impl World {
         present.chain(self.past_verdicts.get(&id).into_iter().flatten().cloned()).collect()
     }
 
+    /// How many resources have numbers; their numbers are below.
+    #[must_use]
+    pub fn resource_count(&self) -> ResourceId {
+        u32::try_from(self.resources.len()).unwrap_or(u32::MAX)
+    }
+
     /// The open (resource, vulnerability) pairs as derived now: to be compared with [`EpisodeLog::replay`].
     #[must_use]
     pub fn derived(&self) -> std::collections::BTreeSet<(ResourceId, VulnerabilityId)> {
-        (0..self.resources.len())
-            .filter_map(|id| u32::try_from(id).ok())
-            .flat_map(|resource| self.estate.vulnerabilities_of(resource).iter().map(|v| (resource, v)).collect::<Vec<_>>())
-            .collect()
+        self.derived_of(0..self.resource_count())
+    }
+
+    /// The same, of some resources: to be compared with [`EpisodeLog::replay_of`].
+    pub fn derived_of(&self, resources: impl IntoIterator<Item = ResourceId>) -> std::collections::BTreeSet<(ResourceId, VulnerabilityId)> {
+        let of = |resource| self.estate.vulnerabilities_of(resource).iter().map(|v| (resource, v)).collect::<Vec<_>>();
+        resources.into_iter().flat_map(of).collect()
     }
 }

@@ -1,6 +1,8 @@
 //! The world in memory and the truth in the store, changed together.
 
 use crate::ServerError;
+use crate::audit::AuditState;
+use crate::meters::Meters;
 use lestrade_advisories::{Library, OpenIndex};
 use lestrade_findings::{Episode, EpisodeBody, InventorySource, LogPosition, TokenKey, Transition, World, assess};
 use lestrade_matching::{AdvisoryIndex, VulnerabilityId, judge_vulnerability};
@@ -25,6 +27,8 @@ pub struct Core {
     pub(crate) library: Library,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) last_group: Mutex<LogPosition>,
+    pub(crate) audited: Mutex<AuditState>,
+    pub(crate) meters: Meters,
     index: RwLock<Option<Arc<OpenIndex>>>,
     inventories: Mutex<HashMap<Hash, Arc<Inventory>>>,
     token_key: TokenKey,
@@ -47,6 +51,8 @@ impl Core {
             library,
             clock,
             last_group: Mutex::new(0),
+            audited: Mutex::default(),
+            meters: Meters::default(),
             index: RwLock::new(None),
             inventories: Mutex::default(),
             token_key: TokenKey::new(token_key),

@@ -56,6 +56,8 @@ pub struct TargetStatus {
     pub enabled: bool,
     /// Groups of the outbox that it was not served yet.
     pub behind: u64,
+    /// For how many seconds the first of those has been waiting.
+    pub lag: u64,
     /// Messages that were set aside and are tried again.
     pub waiting: u64,
     /// Messages that stay until somebody sends them again.
@@ -73,6 +75,12 @@ impl Hub {
     #[must_use]
     pub const fn core(&self) -> &Arc<Core> {
         &self.core
+    }
+
+    /// The scope of what belongs to no resource.
+    #[must_use]
+    pub const fn home(&self) -> &Scope {
+        &self.settings.home
     }
 
     /// The rules in force, and why what is in the folder is not.
@@ -118,10 +126,16 @@ impl Hub {
     pub fn targets(&self) -> Result<Vec<TargetStatus>, ServerError> {
         let records = self.records(&lock(&self.rules));
         let mut store = lock(&self.core.store);
+        let now = self.core.now();
         let status = |record: TargetRecord| {
             let delivery = store.delivery(&record.name)?.unwrap_or_default();
+            let (urgent, ordinary) =
+                (store.pending(Lane::Urgent, delivery.urgent.done)?, store.pending(Lane::Ordinary, delivery.ordinary.done)?);
+            let first = urgent.0.into_iter().chain(ordinary.0).min().map(|id| store.group(id)).transpose()?.flatten();
+            let waited = first.map_or(0, |group| now.as_millis().saturating_sub(group.at.as_millis()));
             Ok(TargetStatus {
-                behind: store.pending(Lane::Urgent, delivery.urgent.done)?.1 + store.pending(Lane::Ordinary, delivery.ordinary.done)?.1,
+                behind: urgent.1 + ordinary.1,
+                lag: u64::try_from(waited / 1000).unwrap_or_default(),
                 waiting: store.count_letters(&record.name, LetterState::Waiting)?,
                 dead: store.count_letters(&record.name, LetterState::Dead)?,
                 name: record.name,

@@ -12,6 +12,7 @@ use lestrade_store::Fan;
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Keeps the verdicts at the generation in force.
 pub struct RefreshIntelligence(pub Arc<Server>);
@@ -22,7 +23,14 @@ impl Reconciler for RefreshIntelligence {
     }
 
     fn reconcile(&mut self) -> Result<Outcome, ServerError> {
-        Ok(if self.0.refresh_intelligence()? { Outcome::Changed } else { Outcome::Unchanged })
+        if !self.0.refresh_intelligence()? {
+            return Ok(Outcome::Unchanged);
+        }
+        if let Some(index) = self.0.index() {
+            let since = self.0.now().as_millis().saturating_sub(index.manifest().built_at.as_millis());
+            self.0.meters.acted("advisory", Duration::from_millis(u64::try_from(since).unwrap_or_default()));
+        }
+        Ok(Outcome::Changed)
     }
 }
 

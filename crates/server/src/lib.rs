@@ -5,6 +5,7 @@
 //! documents.
 
 mod api;
+mod audit;
 mod aws;
 mod core;
 mod deliver;
@@ -12,6 +13,7 @@ mod dispatch;
 mod error;
 mod exposure;
 mod forget;
+mod host;
 mod http;
 mod hub;
 pub mod inspector2;
@@ -19,17 +21,20 @@ mod intelligence;
 mod inventory;
 mod load;
 mod look;
+mod meters;
 mod notes;
 mod prune;
 mod reconcile;
 mod registry;
 
 pub use api::Api;
+pub use audit::{Audit, AuditState};
 pub use aws::{AwsSettings, StopAws, WatchAws, WatchedScopes};
 pub use core::Core;
 pub use deliver::{Deliver, Plan};
 pub use dispatch::Dispatch;
 pub use error::ServerError;
+pub use host::{ReadHost, WatchHost};
 pub use http::serve_http;
 pub use hub::{Hub, HubSettings, TargetStatus};
 pub use intelligence::RefreshIntelligence;

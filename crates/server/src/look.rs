@@ -1,9 +1,10 @@
-//! What came of a look at something, in the words of coverage.
+//! What a look at a resource says: how well it is covered, and what stands of what was known before.
 
 use lestrade_artifact::ArtifactError;
 use lestrade_extract::ScanError;
 use lestrade_findings::ResourceEntry;
-use lestrade_model::{Coverage, CoverageReason, Inventory, ProblemKind, ScanKind, Timestamp};
+use lestrade_model::{Component, Coverage, CoverageReason, Inventory, Occurrence, Problem, ProblemKind, ScanKind, Timestamp};
+use std::collections::{BTreeSet, HashSet};
 
 /// Whether something was read: whatever came of it, reading it again would bring the same, unless reading itself failed.
 pub(crate) fn is_read(entry: &ResourceEntry) -> bool {
@@ -11,7 +12,7 @@ pub(crate) fn is_read(entry: &ResourceEntry) -> bool {
     entry.inventory.is_some() && !entry.coverage.iter().filter(|coverage| coverage.kind == ScanKind::Package).any(failed)
 }
 
-/// How well something is covered of which this was read.
+/// How an inventory covers its resource, and in one clause what it does not cover.
 pub(crate) fn verdict(inventory: &Inventory) -> (CoverageReason, String) {
     let of = |kind| inventory.problems.iter().find(|problem| problem.kind == kind);
     if let Some(problem) = of(ProblemKind::Crashed) {
@@ -28,11 +29,13 @@ pub(crate) fn verdict(inventory: &Inventory) -> (CoverageReason, String) {
     (CoverageReason::Successful, detail)
 }
 
-/// Why something is not covered that could not be read.
-pub(crate) const fn reason_of(error: &ScanError) -> CoverageReason {
+/// Why a look brought nothing.
+pub(crate) fn reason_of(error: &ScanError) -> CoverageReason {
     match error {
-        ScanError::Artifact(ArtifactError::Unauthorized(_)) => CoverageReason::AccessDenied,
-        ScanError::Artifact(ArtifactError::BadManifest { .. } | ArtifactError::NoPlatform { .. }) => CoverageReason::UnsupportedMediaType,
+        ScanError::Artifact(ArtifactError::Unauthorized(_) | ArtifactError::PermissionDenied(_)) => CoverageReason::AccessDenied,
+        ScanError::Artifact(ArtifactError::BadManifest { .. } | ArtifactError::NoPlatform { .. } | ArtifactError::NotAnImage { .. })
+        | ScanError::NotADocument { .. }
+        | ScanError::NotAZip { .. } => CoverageReason::UnsupportedMediaType,
         _ => CoverageReason::InternalError,
     }
 }
@@ -40,4 +43,97 @@ pub(crate) const fn reason_of(error: &ScanError) -> CoverageReason {
 /// The coverage of packages.
 pub(crate) const fn package_coverage(reason: CoverageReason, detail: String, at: Timestamp) -> Coverage {
     Coverage { kind: ScanKind::Package, reason, detail, last_scanned: Some(at) }
+}
+
+/// An inventory with what was known before of the places that could not be read this time: a file that is closed to us today was
+/// not uninstalled. Its problems stay, so that the coverage says so.
+pub(crate) fn with_unread(before: &Inventory, now: Inventory, root: &str) -> Inventory {
+    if now.problems.is_empty() {
+        return now;
+    }
+    let named = |inventory: &Inventory, occurrence: &Occurrence| -> Option<Component> {
+        inventory.components.get(occurrence.component as usize).cloned()
+    };
+    let mut places = HashSet::new();
+    let mut names = BTreeSet::new();
+    for occurrence in &now.occurrences {
+        places.insert(occurrence.path.as_str());
+        if let Some(component) = now.components.get(occurrence.component as usize) {
+            names.insert((occurrence.path.as_str(), &component.ecosystem.family, component.name.as_str()));
+        }
+    }
+    let is_unread = |occurrence: &&Occurrence| {
+        let path = occurrence.path.as_str();
+        let Some(problem) = now.problems.iter().find(|problem| covers(problem, path, root)) else { return false };
+        // What is there and is not what its format asks for was read as far as it goes, if anything came of it.
+        let whole = matches!(problem.kind, ProblemKind::Malformed | ProblemKind::Unsupported) && places.contains(path);
+        let known = before.components.get(occurrence.component as usize);
+        !whole && known.is_some_and(|component| !names.contains(&(path, &component.ecosystem.family, component.name.as_str())))
+    };
+    let kept: Vec<(Component, Occurrence)> = before
+        .occurrences
+        .iter()
+        .filter(is_unread)
+        .filter_map(|occurrence| Some((named(before, occurrence)?, occurrence.clone())))
+        .collect();
+    if kept.is_empty() {
+        return now;
+    }
+    let present = now.occurrences.iter().filter_map(|occurrence| Some((named(&now, occurrence)?, occurrence.clone())));
+    let found = present.chain(kept).collect();
+    Inventory::assemble(now.os.clone().or_else(|| before.os.clone()), found, now.problems)
+}
+
+/// Whether a problem is about a place: the file itself, a folder above it, or all of the resource.
+fn covers(problem: &Problem, path: &str, root: &str) -> bool {
+    if problem.kind == ProblemKind::UnknownSystem {
+        return false;
+    }
+    let all = problem.path.is_empty() || problem.path == root;
+    all || path.strip_prefix(problem.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lestrade_model::{Ecosystem, Family, Manager};
+
+    fn inventory(found: &[(&str, &str, &str)], problems: &[(&str, ProblemKind)]) -> Inventory {
+        let found = found.iter().map(|(path, name, version)| {
+            let component = Component::new(Ecosystem::of(Family::Npm), name, version);
+            (component, Occurrence { component: 0, path: (*path).into(), layer: None, arch: None, manager: Manager::Npm })
+        });
+        let problem = |(path, kind): &(&str, ProblemKind)| Problem { path: (*path).into(), kind: *kind, detail: "so".into() };
+        Inventory::assemble(None, found.collect(), problems.iter().map(problem).collect())
+    }
+
+    fn shown(inventory: &Inventory) -> Vec<String> {
+        let of = |o: &Occurrence| {
+            let component = &inventory.components[o.component as usize];
+            format!("{} {}@{}", o.path, component.name, component.version)
+        };
+        inventory.occurrences.iter().map(of).collect()
+    }
+
+    #[test]
+    fn what_could_not_be_read_stands_and_what_was_read_counts() {
+        let before = inventory(&[("a/x", "a", "1"), ("b/y", "b", "1"), ("bc", "c", "1")], &[]);
+        let closed = inventory(&[("bc", "c", "2")], &[("b", ProblemKind::Unreadable)]);
+        assert_eq!(shown(&with_unread(&before, closed, "/")), ["b/y b@1", "bc c@2"], "a is gone, b is behind a closed door");
+        let crashed = inventory(&[], &[("/", ProblemKind::Crashed)]);
+        assert_eq!(shown(&with_unread(&before, crashed, "/")), shown(&before));
+        let nothing = inventory(&[], &[]);
+        assert!(with_unread(&before, nothing, "/").components.is_empty(), "all was read, and nothing is there");
+    }
+
+    #[test]
+    fn a_file_that_was_read_in_part_keeps_what_is_behind_the_cut() {
+        let before = inventory(&[("db", "a", "1"), ("db", "b", "1")], &[]);
+        let cut = inventory(&[("db", "a", "2")], &[("db", ProblemKind::Truncated)]);
+        assert_eq!(shown(&with_unread(&before, cut, "/")), ["db a@2", "db b@1"]);
+        let odd = inventory(&[("db", "a", "2")], &[("db", ProblemKind::Malformed)]);
+        assert_eq!(shown(&with_unread(&before, odd, "/")), ["db a@2"], "its other lines are as they are");
+        let broken = inventory(&[], &[("db", ProblemKind::Malformed)]);
+        assert_eq!(shown(&with_unread(&before, broken, "/")), shown(&before));
+    }
 }

@@ -11,6 +11,7 @@ use lestrade_extract::{ScanError, ScannedImage, Scanner};
 use lestrade_model::{ImageDetails, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Watches one registry for one scope.
 pub struct WatchRegistry {
@@ -70,7 +71,9 @@ impl WatchRegistry {
         };
         let details = before.map_or(ResourceDetails::Image(details), |entry| entry.resource.details);
         let resource = Resource { key: key.clone(), details, facts: ResourceFacts::default(), tags: vec![] };
+        let begun = Instant::now();
         let scanned = self.scanner.scan_registry_image(&self.client, reference, &self.platform);
+        self.core.meters.looked("image", begun.elapsed(), scanned.as_ref().map(|image| &image.inventory));
         let observation = self.observation(resource, scanned);
         if let Err(error) = self.core.observe(observation) {
             tracing::error!(%error, image = key.id, "an image could not be taken in");

@@ -1,8 +1,10 @@
 //! The command line.
 
+mod estate;
 mod scan;
 
-pub(crate) use scan::{Format, Gate, ImageArgs, Output, ReportArgs, Scan, ScanWhat, WalkArgs};
+pub(crate) use estate::{CoverageArgs, FindingsArgs, Json, NewRule, ResourcesArgs, StatusArg, Suppress, SuppressWhat};
+pub(crate) use scan::{Format, Gate, ImageArgs, Output, ReportArgs, Scan, ScanWhat, SeverityArg, WalkArgs};
 
 use crate::config::Sources;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -71,6 +73,16 @@ pub(crate) enum Command {
     Diff(Diff),
     /// What a network lets in: from which sources, on which ports, by which way.
     Exposure(ExposureArgs),
+    /// How the server stands: intelligence, resources, findings, targets, audit.
+    Status(Json),
+    /// What is vulnerable in what the server watches.
+    Findings(FindingsArgs),
+    /// What the server watches.
+    Resources(ResourcesArgs),
+    /// How well each resource is looked at, and why one is not.
+    Coverage(CoverageArgs),
+    /// Rules that hide findings, each with a reason, an owner and an end.
+    Suppress(Suppress),
     /// Rules for events: what is there, and what each would do.
     Rules(RulesArgs),
     /// What the server told, and telling it again.

@@ -128,7 +128,7 @@ fn ignored(
 }
 
 /// The end of a day, or an instant.
-fn end_of(date: &str) -> Option<Timestamp> {
+pub(super) fn end_of(date: &str) -> Option<Timestamp> {
     let text = if date.len() == 10 { format!("{date}T23:59:59Z") } else { date.to_owned() };
     Timestamp::parse(&text).ok()
 }

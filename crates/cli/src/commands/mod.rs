@@ -1,8 +1,10 @@
 //! The commands, one file each.
 
+mod columns;
 pub(crate) mod config;
 pub(crate) mod db;
 pub(crate) mod diff;
+pub(crate) mod estate;
 pub(crate) mod events;
 mod exceptions;
 pub(crate) mod explain;
@@ -18,6 +20,7 @@ mod render;
 pub(crate) mod rules;
 pub(crate) mod scan;
 pub(crate) mod serve;
+pub(crate) mod suppress;
 mod target;
 pub(crate) mod targets;
 

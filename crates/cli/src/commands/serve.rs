@@ -13,12 +13,12 @@ use lestrade_artifact::RegistryClient;
 use lestrade_aws::EstateSettings;
 use lestrade_aws::targets::{self, AwsSecrets};
 use lestrade_events::{EgressPolicy, Kinds, TargetRecord};
-use lestrade_extract::DirectoryCache;
+use lestrade_extract::{DirectoryCache, HostRoot};
 use lestrade_model::Scope;
-use lestrade_server::inspector2::Front;
+use lestrade_server::inspector2::{EndSuppressions, Front};
 use lestrade_server::{
-    Api, AwsSettings, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal, StopAws, WatchAws,
-    WatchRegistry, WatchedScopes, serve_http,
+    Api, Audit, AwsSettings, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal, StopAws,
+    WatchAws, WatchHost, WatchRegistry, WatchedScopes, serve_http,
 };
 use lestrade_store::StoreError;
 use std::io::IsTerminal;
@@ -29,6 +29,10 @@ use std::time::Duration;
 
 /// How often the folder of rules is looked at.
 const RULES_INTERVAL: Duration = Duration::from_secs(2);
+/// How often suppression rules are asked whether their end has come.
+const SUPPRESSIONS_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a part of the estate is audited.
+const AUDIT_INTERVAL: Duration = Duration::from_secs(300);
 /// How often the outbox is pruned.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 
@@ -67,9 +71,18 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     watch(settings, arguments, &core, &scope, &mut reconcilers, &told)?;
     let watched = WatchedScopes::default();
     let aws = watch_aws(settings, &core, &scope, &watched, &mut reconcilers, &told)?;
+    if settings.flag("watch-host") {
+        let own = state.secret_bytes("host.id").map_err(io)?;
+        let host = WatchHost::new(Arc::clone(&core), scanner(None)?, HostRoot::new(settings.path("host-root")), &scope, own);
+        reconcilers.run(host, Duration::from_secs(settings.number("host-interval")), told).map_err(io)?;
+    }
 
     let token = state.api_token().map_err(io)?;
     let front = Arc::new(Front::new(Arc::clone(&core), keys, token_key).with_exports(state.join("exports")).with_estate(watched));
+    let end = EndSuppressions { front: Arc::clone(&front), scope: scope.clone() };
+    reconcilers.run(end, SUPPRESSIONS_INTERVAL, vec![]).map_err(io)?;
+    reconcilers.run(Audit::new(Arc::clone(&core)), AUDIT_INTERVAL, vec![]).map_err(io)?;
+    let api = Api::new(hub, Arc::clone(&front), &token).public(arguments.behind_proxy || !address.ip().is_loopback());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io)?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
@@ -87,7 +100,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
                 scope.region
             ),
         );
-        serve_http(listener, Arc::clone(&core), front, Some(Api::new(hub, &token)), stopped()).await.map_err(io)
+        serve_http(listener, Arc::clone(&front), Some(api), stopped()).await.map_err(io)
     })?;
     if let Some(aws) = aws {
         aws.stop();

@@ -6,8 +6,8 @@ use crate::config::Settings;
 use crate::docker_auth;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use lestrade_artifact::{ArtifactError, ImageReference, Platform, RegistryClient, SkipPatterns};
-use lestrade_extract::{DirectoryCache, LayerCache, ScanError};
+use lestrade_artifact::{ArtifactError, ImageReference, Platform, RegistryClient};
+use lestrade_extract::{DirectoryCache, HostRoot, LayerCache, ScanError};
 use lestrade_model::{Inventory, ResourceFacts};
 use std::fs::File;
 use std::io::Read;
@@ -85,30 +85,12 @@ fn repository(path: &Path, walk: &WalkArgs) -> Result<Target, Failure> {
     directory(path, "repo", walk)
 }
 
-/// This machine, without what is only mounted on it or belongs to containers: those are other targets.
 fn this_host(walk: &WalkArgs) -> Result<Target, Failure> {
-    let mut walk = walk.clone();
-    walk.skip_dirs.extend(foreign_mounts());
-    let mut target = directory(Path::new("/"), "host", &walk)?;
-    let text = |path: &str| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-    target.name = text("/etc/hostname").unwrap_or_else(|| "this host".to_owned());
-    target.facts.running_kernel = text("/proc/sys/kernel/osrelease");
+    let host = HostRoot::new("/");
+    let inventory = scanner(None)?.scan_host(&host, &walk.into()).map_err(|error| scan_failure(&error))?;
+    let mut target = Target::new(host.name().unwrap_or_else(|| "this host".to_owned()), "host", inventory);
+    target.facts.running_kernel = host.running_kernel();
     Ok(target)
-}
-
-/// Folders below which there is something else than this machine's own disks.
-fn foreign_mounts() -> Vec<String> {
-    const OWN: [&str; 8] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "overlay"];
-    const CONTAINERS: [&str; 4] = ["var/lib/docker", "var/lib/containerd", "var/lib/containers", "var/lib/kubelet"];
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let foreign = mounts.lines().filter_map(|line| {
-        let (before, after) = line.split_once(" - ")?;
-        let place = before.split(' ').nth(4)?.strip_prefix('/').filter(|place| !place.is_empty())?;
-        let kind = after.split(' ').next()?;
-        // An overlay is this machine's root where it is a container itself, and a container's everywhere else.
-        (!OWN.contains(&kind) || kind == "overlay").then(|| SkipPatterns::exactly(&place.replace("\\040", " ")))
-    });
-    foreign.chain(CONTAINERS.map(str::to_owned)).collect()
 }
 
 fn function(path: &Path) -> Result<Target, Failure> {

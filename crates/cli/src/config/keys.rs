@@ -69,6 +69,8 @@ pub(crate) const KEYS: &[Key] = &[
         "Where the Debian security tracker's JSON is.",
     ),
     key("epss-url", Kind::Text, "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz", "Where EPSS's scores are."),
+    key("host-interval", Kind::Number(1, 86_400), "60", "Seconds between two looks at this machine's package databases."),
+    key("host-root", Kind::Text, "/", "The root of the machine that `serve` runs on: in a container, where that is mounted."),
     key("json-lines", Kind::Text, "", "A file to which `serve` appends every event as a line of JSON."),
     key(
         "kev-url",
@@ -120,6 +122,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("rules", Kind::Text, "", "A folder (or file) of rules and targets for events; read again whenever it changes."),
     key("state-dir", Kind::Text, "{state}", "What must not be lost."),
     secret("store", Kind::Text, "{state}/state.db", "Where truth is kept: an SQLite file, or postgres://…"),
+    key("watch-host", Kind::Flag, "true", "Whether `serve` watches the machine that it runs on."),
     key("wolfi-secdb-url", Kind::Text, "https://packages.wolfi.dev/os", "The folder of Wolfi's security.json."),
     secret("webhook", Kind::Text, "", "A URL to which `serve` posts every event."),
 ];

@@ -167,7 +167,7 @@ impl World {
             ("AWS_SECRET_ACCESS_KEY", "secret-of-the-account".to_owned()),
             ("AWS_REGION", REGION.to_owned()),
         ];
-        Serving::start_with(&self.lab, &all, &environment).unwrap()
+        Serving::start_in(&self.lab, &all, &[], &environment).unwrap()
     }
 }
 

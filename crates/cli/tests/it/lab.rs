@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use lestrade_testkit::{Server, until};
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -32,6 +32,36 @@ impl Lab {
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// The token of the native API.
+    pub(crate) fn token(&self) -> String {
+        std::fs::read_to_string(self.path(".local/state/lestrade/api-token")).unwrap().trim().to_owned()
+    }
+
+    /// Runs a command until it says something; answers all that it said then.
+    pub(crate) fn until_said(&self, arguments: &[&str], text: &str) -> String {
+        let mut last = String::new();
+        let seen = until(text, PATIENCE, || {
+            last = self.transcript(arguments);
+            last.contains(text).then_some(())
+        });
+        assert!(seen.is_ok(), "{arguments:?} says {last}, not '{text}'");
+        last
+    }
+
+    /// What a command answers as JSON.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Writes a file of the machine, with the folders above it.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        path.parent().map(std::fs::create_dir_all).transpose().unwrap();
+        std::fs::write(path, content).unwrap();
     }
 
     /// The program, with the surroundings of this machine and no other.
@@ -85,12 +115,25 @@ impl Serving {
         Self::start_with(lab, settings, &[])
     }
 
+    /// The same, with flags of `serve`.
+    pub(crate) fn start_with(lab: &Lab, settings: &[String], flags: &[&str]) -> Result<Self> {
+        Self::start_in(lab, settings, flags, &[])
+    }
+
     /// The same, with more in its environment.
-    pub(crate) fn start_with(lab: &Lab, settings: &[String], environment: &[(&str, String)]) -> Result<Self> {
+    pub(crate) fn start_in(lab: &Lab, settings: &[String], flags: &[&str], environment: &[(&str, String)]) -> Result<Self> {
         let mut command = lab.lestrade();
         command.envs(environment.iter().map(|(name, value)| (name, value)));
-        command.arg("serve").args(["--set", "listen=127.0.0.1:0", "--set", "registry-interval=1", "--set", "intelligence-interval=1"]);
-        for setting in settings {
+        command.arg("serve").args(flags).args([
+            "--set",
+            "listen=127.0.0.1:0",
+            "--set",
+            "registry-interval=1",
+            "--set",
+            "intelligence-interval=1",
+        ]);
+        // The machine that tests run on is not what they are about.
+        for setting in ["watch-host=false"].into_iter().chain(settings.iter().map(String::as_str)) {
             command.args(["--set", setting]);
         }
         // Everything that could be logged is: what must never be is looked for in it afterwards.
@@ -115,6 +158,24 @@ impl Serving {
     pub(crate) fn warnings(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         log.lines().filter(|line| line.contains(" WARN ") || line.contains("ERROR ")).map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Asks by plain HTTP, with a bearer token if one is given: the status and the body.
+    pub(crate) fn http(&self, method: &str, path: &str, token: Option<&str>, body: &[u8]) -> Result<(u16, String)> {
+        let address = self.endpoint.trim_start_matches("http://");
+        let mut stream = std::net::TcpStream::connect(address)?;
+        let authorization = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{authorization}content-length: {}\r\n\r\n",
+            body.len()
+        );
+        // A server that refuses early may close before it has read all.
+        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).context("it answers HTTP")?;
+        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+        Ok((status, body))
     }
 
     /// Ends the server as a power cut would.

@@ -15,3 +15,4 @@ mod rules;
 mod scan;
 mod spine;
 mod targets;
+mod watch;

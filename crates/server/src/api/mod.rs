@@ -1,15 +1,21 @@
 //! The native API, `/api/v1`: what Inspector's has not. JSON; a bearer token.
 
+mod estate;
 mod events;
+mod findings;
+mod health;
+mod suppressions;
 mod targets;
 
-use crate::ServerError;
 use crate::hub::Hub;
-use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use crate::inspector2::Front;
+use crate::{Core, ServerError};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -19,20 +25,42 @@ use subtle::ConstantTimeEq;
 #[derive(Clone)]
 pub struct Api {
     hub: Arc<Hub>,
+    front: Arc<Front<Core>>,
     token: Arc<[u8]>,
+    /// Whether others than this machine may ask: then measurements want the token too.
+    public: bool,
 }
 
 impl Api {
     /// An API for whoever has the token.
     #[must_use]
-    pub fn new(hub: Arc<Hub>, token: &str) -> Self {
-        Self { hub, token: token.as_bytes().into() }
+    pub fn new(hub: Arc<Hub>, front: Arc<Front<Core>>, token: &str) -> Self {
+        Self { hub, front, token: token.as_bytes().into(), public: false }
+    }
+
+    /// The same, where others than this machine may ask, if only through a proxy.
+    #[must_use]
+    pub fn public(self, public: bool) -> Self {
+        Self { public, ..self }
+    }
+
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get("authorization").map(|value| value.as_bytes());
+        let token = given.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
+        bool::from(token.ct_eq(&self.token))
     }
 }
 
-/// The routes below `/api/v1`.
+/// The routes below `/api/v1`, and those by which the server itself is watched.
 pub(crate) fn router(api: Api) -> Router {
     Router::new()
+        .route("/api/v1/status", get(estate::status))
+        .route("/api/v1/resources", get(estate::list))
+        .route("/api/v1/coverage", get(estate::coverage))
+        .route("/api/v1/findings", get(findings::list))
+        .route("/api/v1/findings/{*id}", get(findings::one))
+        .route("/api/v1/suppressions", get(suppressions::list).post(suppressions::create))
+        .route("/api/v1/suppressions/{*name}", delete(suppressions::remove))
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/rules", get(events::rules))
         .route("/api/v1/targets", get(targets::list))
@@ -42,17 +70,17 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/targets/{name}/replay", post(targets::replay))
         .route("/api/v1/targets/{name}/undo", post(targets::undo))
         .layer(from_fn_with_state(api.clone(), authorise))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
         .with_state(api)
 }
 
 async fn authorise(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let given = request.headers().get("authorization").map(|value| value.as_bytes());
-    let token = given.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
-    if bool::from(token.ct_eq(&api.token)) {
-        next.run(request).await
-    } else {
-        Refusal(StatusCode::UNAUTHORIZED, "a bearer token is needed: the one in the state folder's api-token".into()).into_response()
-    }
+    if api.admits(request.headers()) { next.run(request).await } else { unauthorised().into_response() }
+}
+
+fn unauthorised() -> Refusal {
+    Refusal(StatusCode::UNAUTHORIZED, "a bearer token is needed: the one in the state folder's api-token".into())
 }
 
 /// Why nothing is answered.
@@ -69,6 +97,13 @@ impl From<ServerError> for Refusal {
         tracing::error!(%error, "a request could not be answered");
         Self(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
+}
+
+/// What the query of a URL asks for. A word in it that is not known is refused: a filter that is not heeded answers too much.
+pub(crate) type Asked<T> = Result<Query<T>, QueryRejection>;
+
+pub(crate) fn asked<T>(query: Asked<T>) -> Result<T, Refusal> {
+    query.map(|Query(asked)| asked).map_err(|error| Refusal(StatusCode::BAD_REQUEST, error.body_text()))
 }
 
 pub(crate) type Answer = Result<Json<Value>, Refusal>;

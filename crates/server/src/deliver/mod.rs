@@ -332,6 +332,7 @@ impl Deliver {
         let mut room = SET_ASIDE.saturating_sub(lock(&self.core.store).count_letters(self.target.name(), LetterState::Waiting)?);
         for (index, ((step, message), result)) in steps.iter().zip(messages).zip(results).enumerate() {
             let Err(error) = result else { continue };
+            self.core.meters.not_delivered(self.target.name());
             let event = &message.event;
             let (asked, uncertain, refused) = facts(&error);
             let policy = self.plan.record.retry;
@@ -386,6 +387,7 @@ impl Deliver {
     /// What becomes of a letter after another attempt; none when it is done with.
     fn answered(&self, letter: &Letter, sent: &Sent, now: Timestamp) -> Option<Letter> {
         let Err(error) = sent else { return None };
+        self.core.meters.not_delivered(self.target.name());
         let (asked, uncertain, refused) = facts(error);
         let policy = self.plan.record.retry;
         let mut again = letter.clone();
@@ -423,6 +425,7 @@ impl Deliver {
         match self.target.deliver(&[Message::plain(event)]).pop() {
             None | Some(Ok(())) => {}
             Some(Err(error)) => {
+                self.core.meters.not_delivered(self.target.name());
                 let (asked, _, refused) = facts(&error);
                 let retry = self.plan.record.retry;
                 if !refused && !retry.is_over(happened, now) {

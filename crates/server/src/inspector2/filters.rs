@@ -4,6 +4,7 @@ use super::backend::Backend;
 use super::call::Call;
 use super::criteria::criteria;
 use super::failure::{Failure, bad_request, not_found, quota};
+use super::suppressions::has_expired;
 use lestrade_findings::Criteria;
 use lestrade_model::Scope;
 use lestrade_store::Document;
@@ -97,11 +98,14 @@ pub fn suppressions(backend: &dyn Backend, scope: &Scope) -> Result<Vec<Criteria
 }
 
 fn rules(backend: &dyn Backend, scope: &Scope) -> Result<Vec<Criteria>, Failure> {
-    let filters = all(backend, scope)?.into_iter().filter(|filter| filter.action == FilterAction::Suppress);
+    let now = backend.now();
+    let in_force = |filter: &Filter| filter.action == FilterAction::Suppress && !has_expired(filter, now);
+    let filters = all(backend, scope)?.into_iter().filter(in_force);
     filters.map(|filter| Ok(criteria(&filter.criteria)?)).collect()
 }
 
-fn enforce(call: &Call<'_>) -> Result<(), Failure> {
+/// Puts the rules of the scope in force, as its filters say now.
+pub(super) fn enforce(call: &Call<'_>) -> Result<(), Failure> {
     call.backend.set_suppressions(call.scope(), rules(call.backend, call.scope())?);
     Ok(())
 }
@@ -117,7 +121,8 @@ pub(super) fn put(call: &Call<'_>, filter: &Filter) -> Result<(), Failure> {
     Ok(call.backend.put_document(call.scope(), KIND, &document)?)
 }
 
-fn all(backend: &dyn Backend, scope: &Scope) -> Result<Vec<Filter>, Failure> {
+/// Every filter of a scope.
+pub(super) fn all(backend: &dyn Backend, scope: &Scope) -> Result<Vec<Filter>, Failure> {
     let documents = backend.documents(scope, KIND)?;
     documents.iter().map(|document| Ok(serde_json::from_str(&document.body)?)).collect()
 }

@@ -4,7 +4,7 @@ use super::backend::Backend;
 use super::call::Call;
 use super::dispatch::{dispatch, writes};
 use super::identity;
-use super::keys::{Key, KeyStore, Principal};
+use super::keys::{Key, KeyStore, Principal, Role};
 use super::limits::{Rates, Replays};
 use super::pages::PageKey;
 use crate::WatchedScopes;
@@ -113,6 +113,16 @@ impl<B: Backend> Front<B> {
             true => Err(Denial::used()),
             false => Ok(principal),
         }
+    }
+
+    /// Does what is asked by somebody who needs no key, as whoever owns a scope: like a request that changes something, one at a
+    /// time. Blocks.
+    pub(super) fn as_owner<T>(&self, scope: &Scope, work: impl FnOnce(&Call<'_>) -> T) -> T {
+        let principal = Principal { name: "owner".to_owned(), scope: scope.clone(), members: vec![], role: Role::Administrator };
+        let now = self.backend.now();
+        let call = Call { backend: &*self.backend, principal: &principal, pages: &self.pages, now, exports: None };
+        let _turn = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&call)
     }
 
     /// Verifies the request and answers it. Blocks.

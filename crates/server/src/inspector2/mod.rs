@@ -30,6 +30,7 @@ mod limits;
 mod members;
 mod organization;
 mod pages;
+mod suppressions;
 mod tags;
 mod usage;
 mod vulnerabilities;
@@ -40,6 +41,7 @@ pub use filters::suppressions;
 pub use front::{Front, router};
 pub use key_file::{IssuedKey, KeyFile, KeyFileError};
 pub use keys::{Key, KeyStore, Principal, Role};
+pub use suppressions::{EndSuppressions, NewSuppression, SuppressionError, SuppressionRule};
 
 #[cfg(test)]
 mod tests;

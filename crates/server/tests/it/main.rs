@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 mod delivery;
 mod forget;
+mod host;
 mod power_cuts;
+mod suppressions;
 
 const HOUR: i64 = 3_600_000;
 

@@ -1,0 +1,131 @@
+//! What is asked of a running server about its estate.
+
+use super::SeverityArg;
+use clap::{Args, Subcommand, ValueEnum};
+
+#[derive(Debug, Args)]
+pub(crate) struct Json {
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatusArg {
+    Active,
+    Suppressed,
+    Closed,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FindingsArgs {
+    /// One finding, with all that is known of it: its id or ARN.
+    pub(crate) id: Option<String>,
+    /// Only of these severities, separated by commas.
+    #[arg(long, value_name = "SEVERITY,…", value_delimiter = ',')]
+    pub(crate) severity: Vec<SeverityArg>,
+    /// Only in this resource: its id, its name, or an image's repository with or without a tag.
+    #[arg(long, value_name = "RESOURCE")]
+    pub(crate) resource: Option<String>,
+    /// Only this vulnerability.
+    #[arg(long, value_name = "ID")]
+    pub(crate) vulnerability: Option<String>,
+    /// Only those that stand so, separated by commas.
+    #[arg(long, value_name = "STATUS,…", value_delimiter = ',', default_value = "active")]
+    pub(crate) status: Vec<StatusArg>,
+    /// How many at most.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KindArg {
+    Instance,
+    Image,
+    Function,
+    Host,
+    Path,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResourcesArgs {
+    /// Only of this kind.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<KindArg>,
+    /// Only what is called so: an id, a name, an image's repository with or without a tag.
+    #[arg(long, value_name = "RESOURCE")]
+    pub(crate) resource: Option<String>,
+    /// Also what is gone.
+    #[arg(long)]
+    pub(crate) gone: bool,
+    /// How many at most.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CoverageArgs {
+    #[command(flatten)]
+    pub(crate) of: ResourcesArgs,
+    /// Only what is not looked at as it should be.
+    #[arg(long)]
+    pub(crate) inactive: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Suppress {
+    #[command(subcommand)]
+    pub(crate) what: SuppressWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SuppressWhat {
+    /// Makes a rule: findings that meet all that is named are shown as suppressed.
+    Create(Box<NewRule>),
+    /// The rules, those whose end has come too.
+    List(Json),
+    /// Removes a rule: what it suppressed is active at once.
+    Remove {
+        /// Its name or ARN.
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewRule {
+    /// Its name.
+    pub(crate) name: String,
+    /// Why.
+    #[arg(long)]
+    pub(crate) reason: String,
+    /// Who answers for it; without it, who runs this.
+    #[arg(long)]
+    pub(crate) owner: Option<String>,
+    /// Until when it holds: a date, that day included, or an RFC 3339 time.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) expires: String,
+    /// Only this vulnerability. May be given several times; any of them will do.
+    #[arg(long, value_name = "ID")]
+    pub(crate) vulnerability: Vec<String>,
+    /// Only this resource, by its id. May be given several times.
+    #[arg(long, value_name = "ID")]
+    pub(crate) resource: Vec<String>,
+    /// Only images of this repository. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) repository: Vec<String>,
+    /// Only in this package. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) package: Vec<String>,
+    /// Only of these severities, separated by commas.
+    #[arg(long, value_name = "SEVERITY,…", value_delimiter = ',')]
+    pub(crate) severity: Vec<SeverityArg>,
+    /// Criteria as `inspector2`'s `filterCriteria`, in JSON; what else is named is added to them.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) criteria: Option<String>,
+}

@@ -1,0 +1,270 @@
+//! What a running server knows: how it stands, its findings, its resources, and how well each is looked at.
+
+use super::columns::{columns, counted, span};
+use crate::args::{CoverageArgs, FindingsArgs, ResourcesArgs, StatusArg};
+use crate::config::Settings;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{self, Speech};
+use crate::remote::{Remote, Rows, part};
+use clap::ValueEnum;
+use lestrade_report::printable;
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+const SEVERITIES: [&str; 6] = ["critical", "high", "medium", "low", "informational", "untriaged"];
+
+fn text(value: &Value, path: &str) -> String {
+    value.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn number(value: &Value, path: &str) -> u64 {
+    value.pointer(path).and_then(Value::as_u64).unwrap_or_default()
+}
+
+fn rows(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn show(answer: &Value) -> Result<Exit, Failure> {
+    output::write(None, &format!("{answer:#}\n"))?;
+    Ok(Exit::Ok)
+}
+
+/// The severities of which there are any: `1 critical · 2 low`.
+fn severities(counts: &Value) -> String {
+    let of = |severity: &&str| Some((counts[*severity].as_u64().filter(|count| *count > 0)?, (*severity).to_owned()));
+    let all: Vec<String> = SEVERITIES.iter().filter_map(of).map(|(count, severity)| format!("{count} {severity}")).collect();
+    all.join(" · ")
+}
+
+pub(crate) fn status(settings: &Settings, _: Speech, as_json: bool) -> Result<Exit, Failure> {
+    let answer = Remote::of(settings)?.get("status", &[])?;
+    if as_json {
+        return show(&answer);
+    }
+    let intelligence = match answer["intelligence"].as_object() {
+        Some(known) => format!(
+            "intelligence generation {}, {} old",
+            known.get("generation").and_then(Value::as_u64).unwrap_or_default(),
+            span(known.get("ageSeconds").and_then(Value::as_u64).unwrap_or_default())
+        ),
+        None => "NO intelligence: nothing is judged".to_owned(),
+    };
+    let kinds = rows(&answer["resources"]);
+    let total: u64 = kinds.iter().map(|kind| number(kind, "/total")).sum();
+    let active: u64 = kinds.iter().map(|kind| number(kind, "/active")).sum();
+    let (audited, differences) = (number(&answer, "/audit/resources"), number(&answer, "/audit/differences"));
+    let mut out = format!("lestrade {} · {intelligence} · {}, {active} covered\n", text(&answer, "/version"), counted(total, "resource"));
+    let found = number(&answer, "/findings/active");
+    let _ = match found {
+        0 => writeln!(out, " 0 active findings"),
+        _ => writeln!(out, " {}: {}", counted(found, "active finding"), severities(&answer["findings"])),
+    };
+    let _ = match (text(&answer, "/audit/at").as_str(), differences) {
+        ("", _) => writeln!(out, " not audited yet"),
+        (at, 0) => writeln!(out, " audited {at}: {} looked at, no difference", counted(audited, "resource")),
+        (at, _) => writeln!(out, "! audited {at}: {}: this is a fault of ours", counted(differences, "difference")),
+    };
+    if answer["intelligence"].is_null() {
+        out.push_str("  try: lestrade db update      # or, without a network: lestrade db import PATH\n");
+    }
+    let cell = |value: &Value, path: &str| number(value, path).to_string();
+    let of_kind = |kind: &Value| {
+        let why = kind["inactive"].as_object().into_iter().flatten().map(|(reason, count)| format!("{count} {reason}"));
+        [text(kind, "/kind"), cell(kind, "/total"), cell(kind, "/active"), cell(kind, "/gone"), why.collect::<Vec<_>>().join(", ")]
+    };
+    if !kinds.is_empty() {
+        let table: Vec<[String; 5]> = kinds.iter().map(of_kind).collect();
+        let _ = write!(out, "\n{}", columns(["KIND", "TOTAL", "COVERED", "GONE", "NOT COVERED"], &table, &[4], output::width()));
+    }
+    let targets = rows(&answer["targets"]);
+    if !targets.is_empty() {
+        let of = |target: &Value| {
+            let state = if target["enabled"] == true { "served" } else { "off" };
+            [
+                text(target, "/name"),
+                state.to_owned(),
+                cell(target, "/behind"),
+                span(number(target, "/lag")),
+                cell(target, "/waiting"),
+                cell(target, "/dead"),
+            ]
+        };
+        let table: Vec<[String; 6]> = targets.iter().map(of).collect();
+        let _ = write!(out, "\n{}", columns(["TARGET", "STATE", "BEHIND", "LAG", "WAITING", "DEAD"], &table, &[0], output::width()));
+    }
+    output::write(None, &out)?;
+    Ok(Exit::Ok)
+}
+
+fn names<T: ValueEnum>(values: &[T]) -> String {
+    let names: Vec<String> = values.iter().filter_map(|value| Some(value.to_possible_value()?.get_name().to_owned())).collect();
+    names.join(",")
+}
+
+pub(crate) fn findings(settings: &Settings, _: Speech, arguments: &FindingsArgs) -> Result<Exit, Failure> {
+    let remote = Remote::of(settings)?;
+    if let Some(id) = &arguments.id {
+        let finding = remote.get(&format!("findings/{}", part(id)), &[])?;
+        return if arguments.json { show(&finding) } else { one(&finding) };
+    }
+    let severity = arguments.severity.iter().map(|severity| severity.0.as_str()).collect::<Vec<_>>().join(",");
+    let status = names::<StatusArg>(&arguments.status);
+    let mut query = vec![("status", status.as_str())];
+    query.extend((!severity.is_empty()).then_some(("severity", severity.as_str())));
+    query.extend(arguments.resource.as_deref().map(|resource| ("resource", resource)));
+    query.extend(arguments.vulnerability.as_deref().map(|id| ("vulnerability", id)));
+    let Rows { rows: found, more, answer } = remote.rows("findings", "findings", &query, arguments.limit.max(1))?;
+    let (intelligence, missed) = (&answer["intelligence"], number(&answer, "/notCovered"));
+    if arguments.json {
+        let shown = json!({
+            "schema": "lestrade.estate/1", "findings": found, "more": more, "intelligence": intelligence, "notCovered": missed,
+        });
+        return show(&shown);
+    }
+    let mut out = heading(&found, more, "finding", &status.replace(',', " or "));
+    if intelligence.is_null() {
+        out.push_str(
+            "! NO intelligence: nothing is judged\n  try: lestrade db update      # or, without a network: lestrade db import PATH\n",
+        );
+    }
+    if missed > 0 {
+        let _ = writeln!(out, "! {} not covered, so more may be there\n  try: lestrade coverage --inactive", counted(missed, "resource"));
+    }
+    let of = |finding: &Value| {
+        let packages = rows(&finding["packages"]);
+        let first = packages.first().cloned().unwrap_or_default();
+        let others = number(finding, "/packageCount").saturating_sub(1);
+        let package = if others > 0 { format!("{} (+{others})", text(&first, "/name")) } else { text(&first, "/name") };
+        let fixed = first["fixedIn"].as_str().unwrap_or("no fix yet").to_owned();
+        [
+            format!("{:>3.0}", finding["risk"].as_f64().unwrap_or_default()),
+            text(finding, "/severity"),
+            text(finding, "/vulnerability"),
+            package,
+            text(&first, "/version"),
+            fixed,
+            text(finding, "/status"),
+            text(finding, "/resource/name"),
+            text(finding, "/id").chars().take(32).collect(),
+        ]
+    };
+    if !found.is_empty() {
+        let titles = ["RISK", "SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED", "STATUS", "RESOURCE", "ID"];
+        let table: Vec<[String; 9]> = found.iter().map(of).collect();
+        let _ = write!(out, "\n{}", columns(titles, &table, &[3, 4, 5, 7], output::width()));
+    }
+    output::write(None, &out)?;
+    Ok(Exit::Ok)
+}
+
+/// How many there are, and how to see the rest.
+fn heading(found: &[Value], more: bool, noun: &str, which: &str) -> String {
+    let which = if which.is_empty() { String::new() } else { format!("{which} ") };
+    let mut out = match (found.len(), more) {
+        (count, true) => format!("the first {count} {which}{noun}s\n"),
+        (count, false) => format!("{count} {which}{noun}{}\n", if count == 1 { "" } else { "s" }),
+    };
+    if more {
+        let _ = writeln!(out, "  try: --limit {}", found.len().saturating_mul(10));
+    }
+    out
+}
+
+/// A finding by itself.
+fn one(finding: &Value) -> Result<Exit, Failure> {
+    let shown = |path: &str| printable(&text(finding, path)).into_owned();
+    let mut out = format!(
+        "{} · {} · {} · risk {:.0}\n",
+        shown("/vulnerability"),
+        shown("/severity"),
+        shown("/status"),
+        finding["risk"].as_f64().unwrap_or_default()
+    );
+    let _ = writeln!(out, " {}", shown("/summary"));
+    let _ = writeln!(out, " in {} ({})", shown("/resource/name"), shown("/resource/id"));
+    let _ = writeln!(out, " since {}, last seen {}", shown("/firstObserved"), shown("/lastObserved"));
+    let _ = writeln!(out, " {}", shown("/why"));
+    let of = |package: &Value| {
+        let fixed = package["fixedIn"].as_str().unwrap_or("no fix yet").to_owned();
+        [text(package, "/name"), text(package, "/version"), fixed, text(package, "/path")]
+    };
+    let table: Vec<[String; 4]> = rows(&finding["packages"]).iter().map(of).collect();
+    if !table.is_empty() {
+        let _ = write!(out, "\n{}", columns(["PACKAGE", "INSTALLED", "FIXED", "WHERE"], &table, &[3, 0, 1, 2], output::width()));
+    }
+    let _ = writeln!(out, "\n{}", shown("/arn"));
+    output::write(None, &out)?;
+    Ok(Exit::Ok)
+}
+
+fn asked<'a>(arguments: &'a ResourcesArgs, kind: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut query = Vec::new();
+    query.extend((!kind.is_empty()).then_some(("kind", kind)));
+    query.extend(arguments.resource.as_deref().map(|resource| ("resource", resource)));
+    query.extend(arguments.gone.then_some(("gone", "true")));
+    query
+}
+
+pub(crate) fn resources(settings: &Settings, _: Speech, arguments: &ResourcesArgs) -> Result<Exit, Failure> {
+    let kind = names(arguments.kind.as_slice());
+    let Rows { rows: found, more, .. } =
+        Remote::of(settings)?.rows("resources", "resources", &asked(arguments, &kind), arguments.limit.max(1))?;
+    if arguments.json {
+        return show(&json!({"schema": "lestrade.estate/1", "resources": found, "more": more}));
+    }
+    let mut out = heading(&found, more, "resource", &kind);
+    let of = |resource: &Value| {
+        let looks = rows(&resource["coverage"]);
+        let worst = looks.iter().find(|look| look["status"] != "active").or(looks.first()).cloned().unwrap_or_default();
+        let open = |severity: &str| resource["open"][severity].as_u64().unwrap_or_default();
+        let rest: u64 = SEVERITIES[2..].iter().map(|severity| open(severity)).sum();
+        [
+            text(resource, "/kind"),
+            text(resource, "/name"),
+            open("critical").to_string(),
+            open("high").to_string(),
+            rest.to_string(),
+            text(&worst, "/reason"),
+            text(&worst, "/lastScanned"),
+            text(resource, "/id"),
+        ]
+    };
+    if !found.is_empty() {
+        let titles = ["KIND", "NAME", "CRITICAL", "HIGH", "OTHER", "COVERAGE", "LAST LOOKED AT", "ID"];
+        let table: Vec<[String; 8]> = found.iter().map(of).collect();
+        let _ = write!(out, "\n{}", columns(titles, &table, &[1, 7], output::width()));
+    }
+    output::write(None, &out)?;
+    Ok(Exit::Ok)
+}
+
+pub(crate) fn coverage(settings: &Settings, _: Speech, arguments: &CoverageArgs) -> Result<Exit, Failure> {
+    let kind = names(arguments.of.kind.as_slice());
+    let mut query = asked(&arguments.of, &kind);
+    query.extend(arguments.inactive.then_some(("status", "inactive")));
+    let Rows { rows: found, more, .. } = Remote::of(settings)?.rows("coverage", "coverage", &query, arguments.of.limit.max(1))?;
+    if arguments.of.json {
+        return show(&json!({"schema": "lestrade.estate/1", "coverage": found, "more": more}));
+    }
+    let mut out = heading(&found, more, "look", if arguments.inactive { "inactive" } else { "" });
+    let of = |look: &Value| {
+        [
+            text(look, "/status"),
+            text(look, "/reason"),
+            text(look, "/scan"),
+            text(look, "/resource/kind"),
+            text(look, "/resource/name"),
+            text(look, "/lastScanned"),
+            text(look, "/detail"),
+        ]
+    };
+    if !found.is_empty() {
+        let titles = ["STATUS", "REASON", "LOOK", "KIND", "NAME", "LAST LOOKED AT", "NOT COVERED"];
+        let table: Vec<[String; 7]> = found.iter().map(of).collect();
+        let _ = write!(out, "\n{}", columns(titles, &table, &[6, 4], output::width()));
+    }
+    output::write(None, &out)?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,150 @@
+//! A watched estate as JSON, one object for each resource and finding: `lestrade.estate/1`. Fields are only ever added.
+
+use lestrade_findings::{AffectedPackage, Assessment, FindingView, ResourceEntry, RiskFactors, risk};
+use lestrade_model::{Coverage, Exposure, Resource, ResourceDetails, ResourceKind, ScanKind};
+use serde_json::{Value, json};
+
+/// The most packages of a finding in a list; all of them are in the finding by itself.
+const PACKAGES: usize = 20;
+
+/// The word for a kind of resource.
+#[must_use]
+pub const fn kind_name(kind: ResourceKind) -> &'static str {
+    match kind {
+        ResourceKind::Instance => "instance",
+        ResourceKind::Image => "image",
+        ResourceKind::Function => "function",
+        ResourceKind::Host => "host",
+        ResourceKind::Path => "path",
+        _ => "other",
+    }
+}
+
+/// What a person calls a resource: an image by its repository and tag, a machine by its name, all else by its id.
+#[must_use]
+pub fn resource_name(resource: &Resource) -> String {
+    let tag = |name: &str| resource.tags.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    match &resource.details {
+        ResourceDetails::Image(image) => match image.tags.first() {
+            Some(tag) => format!("{}/{}:{tag}", image.registry, image.repository),
+            None => format!("{}/{}@{}", image.registry, image.repository, image.digest.chars().take(19).collect::<String>()),
+        },
+        _ => tag("Name").filter(|name| !name.is_empty()).unwrap_or_else(|| resource.key.id.clone()),
+    }
+}
+
+fn scan_name(kind: ScanKind) -> &'static str {
+    match kind {
+        ScanKind::Package => "package",
+        ScanKind::Network => "network",
+        ScanKind::Code => "code",
+    }
+}
+
+/// One kind of look at one resource.
+#[must_use]
+pub fn coverage_json(coverage: &Coverage) -> Value {
+    json!({
+        "scan": scan_name(coverage.kind),
+        "status": if coverage.reason.is_active() { "active" } else { "inactive" },
+        "reason": coverage.reason.as_str(),
+        "detail": coverage.detail,
+        "lastScanned": coverage.last_scanned.map(|at| at.to_string()),
+    })
+}
+
+/// What names a resource, wherever one is spoken of.
+#[must_use]
+pub fn resource_ref_json(resource: &Resource) -> Value {
+    json!({
+        "id": resource.key.id,
+        "name": resource_name(resource),
+        "kind": kind_name(resource.key.kind),
+        "account": resource.key.scope.account,
+        "region": resource.key.scope.region,
+    })
+}
+
+/// A resource.
+#[must_use]
+pub fn resource_json(entry: &ResourceEntry) -> Value {
+    let mut out = resource_ref_json(&entry.resource);
+    let tags: serde_json::Map<String, Value> = entry.resource.tags.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    out["tags"] = Value::Object(tags);
+    out["runningKernel"] = json!(entry.resource.facts.running_kernel);
+    if let ResourceDetails::Image(image) = &entry.resource.details {
+        out["image"] = json!({
+            "registry": image.registry, "repository": image.repository, "digest": image.digest, "tags": image.tags,
+            "architecture": image.architecture,
+        });
+    }
+    out["coverage"] = entry.coverage.iter().map(coverage_json).collect();
+    out
+}
+
+/// The risk of a vulnerability where nothing is known of how it can be reached, 0 to 100.
+fn risk_of(assessment: &Assessment) -> f64 {
+    let factors = RiskFactors {
+        cvss: assessment.decided_by.as_ref().map(|score| score.cvss.score),
+        known_exploited: assessment.known_exploited.is_some(),
+        epss: assessment.epss,
+        exposure: Exposure::Unknown,
+        weight: 1.0,
+    };
+    risk(&factors).value
+}
+
+/// A finding in a list.
+#[must_use]
+pub fn finding_json(view: &FindingView) -> Value {
+    let assessment = &view.assessment;
+    json!({
+        "id": view.arn.as_str().rsplit('/').next(),
+        "arn": view.arn.as_str(),
+        "vulnerability": assessment.id,
+        "severity": view.severity.as_str().to_lowercase(),
+        "status": view.status.as_str().to_lowercase(),
+        "risk": (risk_of(assessment) * 10.0).round() / 10.0,
+        "score": assessment.decided_by.as_ref().map(|score| score.cvss.score),
+        "epss": assessment.epss,
+        "knownExploited": assessment.known_exploited.is_some(),
+        "fixAvailable": view.fix_available.as_str().to_lowercase(),
+        "title": view.title,
+        "resource": resource_ref_json(&view.resource),
+        "packageCount": view.packages.len(),
+        "packages": view.packages.iter().take(PACKAGES).map(package).collect::<Vec<_>>(),
+        "firstObserved": view.first_observed.to_string(),
+        "lastObserved": view.last_observed.to_string(),
+        "updated": view.updated.to_string(),
+    })
+}
+
+/// A finding by itself, with all that is known of it.
+#[must_use]
+pub fn finding_detail_json(view: &FindingView) -> Value {
+    let assessment = &view.assessment;
+    let mut out = finding_json(view);
+    out["packages"] = view.packages.iter().map(package).collect();
+    out["why"] = json!(assessment.why);
+    out["summary"] = json!(assessment.summary);
+    out["details"] = json!(assessment.details);
+    out["source"] = json!(assessment.source);
+    out["url"] = json!(assessment.source_url);
+    out["vendorSeverity"] = json!(assessment.vendor_severity);
+    out["related"] = json!(assessment.related);
+    out["references"] = json!(assessment.references);
+    let score = |score: &lestrade_model::Score| json!({"source": score.source.0, "version": score.cvss.version.as_str(), "vector": score.cvss.vector, "score": score.cvss.score});
+    out["scores"] = assessment.scores.iter().map(score).collect();
+    out
+}
+
+fn package(package: &AffectedPackage) -> Value {
+    json!({
+        "ecosystem": package.component.ecosystem.to_string(),
+        "name": package.component.name,
+        "version": package.component.version,
+        "fixedIn": package.fixed_in,
+        "path": package.path,
+        "layer": package.layer,
+    })
+}
