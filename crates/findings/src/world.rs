@@ -51,6 +51,7 @@ pub struct World {
     scopes: BTreeMap<Scope, RoaringBitmap>,
     assessments: HashMap<VulnerabilityId, Arc<Assessment>>,
     exposures: HashMap<ResourceId, Exposure>,
+    unreachable: RoaringBitmap,
     /// Verdicts that held once and hold no longer, kept while a closed finding may be shown.
     past_verdicts: HashMap<VulnerabilityId, Vec<(Component, Verdict)>>,
 }
@@ -113,6 +114,16 @@ impl World {
     /// Sets from how far a resource can be reached. It is looked up when a score is asked for, so nothing else changes with it.
     pub fn set_exposure(&mut self, id: ResourceId, exposure: Exposure) {
         self.exposures.insert(id, exposure);
+        match exposure {
+            Exposure::None => self.unreachable.insert(id),
+            _ => self.unreachable.remove(id),
+        };
+    }
+
+    /// The resources of which it is known that no network path leads to them.
+    #[must_use]
+    pub const fn unreachable(&self) -> &RoaringBitmap {
+        &self.unreachable
     }
 
     /// From how far a resource can be reached.

@@ -188,11 +188,16 @@ impl<'a> Draft<'a> {
                 for (scope, resources) in self.many(&resources) {
                     self.push(Lane::Urgent, transition, Fan::Summary { scope, vulnerability, resources });
                 }
-                let lane = if self.is_urgent(vulnerability) { Lane::Urgent } else { Lane::Ordinary };
-                self.push(lane, transition, Fan::Vulnerability { vulnerability, resources });
+                // What may be reached is not put off, what is not known to be unreachable included.
+                let none = RoaringBitmap::new();
+                let urgent = if self.is_grave(vulnerability) { &resources - self.world.unreachable() } else { none };
+                let rest = resources - &urgent;
+                self.push(Lane::Urgent, transition, Fan::Vulnerability { vulnerability, resources: urgent });
+                self.push(Lane::Ordinary, transition, Fan::Vulnerability { vulnerability, resources: rest });
             }
             Fan::Resource { resource, vulnerabilities } => {
-                let urgent: RoaringBitmap = vulnerabilities.iter().filter(|id| self.is_urgent(*id)).collect();
+                let can_be_reached = !self.world.unreachable().contains(resource);
+                let urgent: RoaringBitmap = vulnerabilities.iter().filter(|id| can_be_reached && self.is_grave(*id)).collect();
                 let ordinary = vulnerabilities - &urgent;
                 self.push(Lane::Urgent, transition, Fan::Resource { resource, vulnerabilities: urgent });
                 self.push(Lane::Ordinary, transition, Fan::Resource { resource, vulnerabilities: ordinary });
@@ -210,8 +215,8 @@ impl<'a> Draft<'a> {
         parts.filter(|(_, part)| part.len() >= SUMMARY_FROM).map(|(scope, part)| (scope.clone(), part)).collect()
     }
 
-    /// Exploited, or critical. How far a resource can be reached is not known here yet, and the unknown counts as reachable.
-    fn is_urgent(&self, vulnerability: VulnerabilityId) -> bool {
+    /// Exploited, or critical.
+    fn is_grave(&self, vulnerability: VulnerabilityId) -> bool {
         let assessment = self.world.assessment(vulnerability);
         assessment.is_some_and(|known| known.known_exploited.is_some() || known.severity == Severity::Critical)
     }

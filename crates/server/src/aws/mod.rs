@@ -81,6 +81,9 @@ pub struct WatchAws {
     swept: Option<Timestamp>,
 }
 
+/// A look at one kind of things in one scope.
+type Look = fn(&mut WatchAws, &Scope, &Session<Https>) -> Result<Outcome, Halt>;
+
 /// Why a look ended before it was done.
 enum Halt {
     /// The server stops.
@@ -173,8 +176,7 @@ impl WatchAws {
         let mut outcome = Outcome::Unchanged;
         let mut failed = None;
         for (scope, session) in self.sessions() {
-            let looks: [fn(&mut Self, &Scope, &Session<Https>) -> Result<Outcome, Halt>; 4] =
-                [Self::look_at_instances, Self::look_at_network, Self::look_at_images, Self::look_at_functions];
+            let looks: [Look; 4] = [Self::look_at_instances, Self::look_at_network, Self::look_at_images, Self::look_at_functions];
             for look in looks {
                 match look(self, &scope, &session) {
                     Ok(Outcome::Changed) => outcome = Outcome::Changed,
