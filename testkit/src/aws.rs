@@ -5,6 +5,8 @@ use anyhow::Result;
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is answered in place of moto, which tests change as they go.
@@ -12,6 +14,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Filled {
     /// What SSM knows of instances: their description, and their packages.
     pub managed: BTreeMap<String, (Value, Vec<Value>)>,
+    /// The roots of instances that run what SSM sends them, by their ids.
+    pub roots: BTreeMap<String, PathBuf>,
+    /// What they printed, by the command and the instance.
+    printed: BTreeMap<(String, String), String>,
     /// The host of the registry that holds the images' layers.
     pub registry: String,
     /// The zips of functions, by name, and of layers, by ARN.
@@ -42,7 +48,7 @@ impl AwsStandIn {
         let responder = Responder::start(move |asked| {
             count = count.wrapping_add(1);
             let operation = operation(asked);
-            let state = locked(&state);
+            let mut state = locked(&state);
             if state.denied.contains(&operation) {
                 return refusal(asked, 403, "AccessDeniedException");
             }
@@ -54,7 +60,7 @@ impl AwsStandIn {
             if turn < state.faults.0 + state.faults.1 {
                 return refusal(asked, 503, "ServiceUnavailable");
             }
-            if let Some(reply) = answer(&operation, asked, &state, &files) {
+            if let Some(reply) = answer(&operation, asked, &mut state, &files) {
                 return reply;
             }
             let code = function_code(&operation, asked, &state, &files);
@@ -114,8 +120,29 @@ fn refusal(asked: &Asked, status: u16, code: &str) -> Reply {
     Reply::Answer(status, vec![("x-amzn-ErrorType".into(), code.into())], json!({"__type": code, "message": "no"}).to_string())
 }
 
-fn answer(operation: &str, asked: &Asked, state: &Filled, files: &FileServer) -> Option<Reply> {
+fn answer(operation: &str, asked: &Asked, state: &mut Filled, files: &FileServer) -> Option<Reply> {
     Some(match operation {
+        "SendCommand" => {
+            let request = asked.json();
+            let command = format!("command-{}", state.printed.len());
+            for id in request["InstanceIds"].as_array()?.iter().filter_map(Value::as_str) {
+                let Some(root) = state.roots.get(id) else { return Some(refusal(asked, 400, "InvalidInstanceId")) };
+                let script = request["Parameters"]["commands"][0].as_str()?;
+                // The script as it is, but for where the file system begins.
+                let script = script.replacen("root=''", &format!("root='{}'", root.display()), 1);
+                let output = Command::new("sh").args(["-c", &script]).output().ok()?;
+                state.printed.insert((command.clone(), id.to_owned()), String::from_utf8_lossy(&output.stdout).into_owned());
+            }
+            Reply::json(200, &json!({"Command": {"CommandId": command}}))
+        }
+        "GetCommandInvocation" => {
+            let request = asked.json();
+            let key = (request["CommandId"].as_str()?.to_owned(), request["InstanceId"].as_str()?.to_owned());
+            match state.printed.get(&key) {
+                Some(output) => Reply::json(200, &json!({"Status": "Success", "StandardOutputContent": output})),
+                None => refusal(asked, 400, "InvocationDoesNotExist"),
+            }
+        }
         "DescribeInstanceInformation" => {
             let all: Vec<&Value> = state.managed.values().map(|(information, _)| information).collect();
             Reply::json(200, &json!({ "InstanceInformationList": all }))

@@ -36,6 +36,9 @@ pub enum Error {
     /// Nobody is there to ask as.
     #[error("no credentials: {0}")]
     Credentials(String),
+    /// We are not let in, said again.
+    #[error("{0}")]
+    Denied(String),
     /// A document that a service hands on is not one.
     #[error("{0}")]
     Document(String),
@@ -53,7 +56,7 @@ impl Error {
     pub fn is_denied(&self) -> bool {
         match self {
             Self::Call { source: lestrade_wire::Error::Refused(refusal), .. } => refusal.is_denied(),
-            Self::Credentials(_) | Self::WrongAccount { .. } => true,
+            Self::Credentials(_) | Self::Denied(_) | Self::WrongAccount { .. } => true,
             _ => false,
         }
     }

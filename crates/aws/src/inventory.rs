@@ -120,7 +120,7 @@ fn inventory(entries: &[Value], os: Option<OsRelease>) -> Inventory {
 }
 
 /// `epoch:version-release`, of which the version may hold the others already.
-fn evr(epoch: Option<&str>, version: &str, release: Option<&str>) -> String {
+pub(crate) fn evr(epoch: Option<&str>, version: &str, release: Option<&str>) -> String {
     let mut out = String::new();
     if let Some(epoch) = epoch.filter(|epoch| *epoch != "0" && !version.contains(':')) {
         out = format!("{epoch}:");
@@ -134,7 +134,7 @@ fn evr(epoch: Option<&str>, version: &str, release: Option<&str>) -> String {
 }
 
 /// The source package of an RPM: `openssl-3.0.8-1.amzn2023.0.3.src.rpm`.
-fn source_of(package: &str) -> Option<(String, String)> {
+pub(crate) fn source_of(package: &str) -> Option<(String, String)> {
     let whole = package.strip_suffix(".src.rpm").or_else(|| package.strip_suffix(".nosrc.rpm"))?;
     let (rest, release) = whole.rsplit_once('-')?;
     let (name, version) = rest.rsplit_once('-')?;

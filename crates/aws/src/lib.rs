@@ -20,6 +20,7 @@ mod registry;
 mod retry;
 mod session;
 pub mod targets;
+mod told;
 
 pub use changes::{Change, ChangeQueue, read_change};
 pub use code::{download, layer_location};
@@ -37,6 +38,7 @@ pub use principal::Principal;
 pub use registry::{RegistryLogin, registry_login};
 pub use retry::Retry;
 pub use session::Session;
+pub use told::{Told, ask_instances};
 
 #[cfg(test)]
 mod script;

@@ -89,7 +89,10 @@ const SERVICES: &[Service] = &[
     Service {
         module: "ssm",
         path: "botocore/data/ssm/2014-11-06/service-2.json.gz",
-        taken: Taken::Called { typed: &["DescribeInstanceInformation", "ListInventoryEntries"], data: &[] },
+        taken: Taken::Called {
+            typed: &["DescribeInstanceInformation", "GetCommandInvocation", "ListInventoryEntries", "SendCommand"],
+            data: &[],
+        },
     },
     Service {
         module: "sts",

@@ -202,7 +202,15 @@ fn watch_aws(
         role: settings.text("aws-role").unwrap_or_default().to_owned(),
         external_id: optional("aws-external-id"),
     };
-    let aws = AwsSettings { home: home.clone(), estate, queue: optional("aws-queue"), interval, required };
+    let aws = AwsSettings {
+        home: home.clone(),
+        estate,
+        queue: optional("aws-queue"),
+        run_command: settings.flag("aws-run-command"),
+        deep_paths: settings.list("aws-deep-paths"),
+        interval,
+        required,
+    };
     let bug = |error: std::io::Error| Failure::new("E0702", Exit::Bug, "no thread can be started").cause(error);
     let cache = DirectoryCache::new(settings.path("cache-dir").join("layers"));
     let scanner = Arc::new(scanner(Some(Box::new(cache)))?);

@@ -48,11 +48,23 @@ pub(crate) const KEYS: &[Key] = &[
     key("auto-update", Kind::Flag, "true", "Whether a scan fetches feeds that it needs and that were never brought in."),
     key("aws", Kind::Text, "auto", "Whether `serve` watches AWS: `auto` where there are credentials, `on`, `off`."),
     key("aws-accounts", Kind::List, "", "Accounts besides the credentials' own that are watched, separated by commas."),
+    key(
+        "aws-deep-paths",
+        Kind::List,
+        "/usr/lib,/usr/lib64,/usr/local/lib,/usr/local/lib64",
+        "Folders of EC2 instances in which packages of languages are looked for, separated by commas.",
+    ),
     secret("aws-external-id", Kind::Text, "", "The external id that the role in other accounts asks for."),
     key("aws-interval", Kind::Number(1, 86_400), "3600", "Seconds between two looks at the whole of AWS."),
     key("aws-queue", Kind::Text, "", "The URL of the SQS queue that AWS's events come to."),
     key("aws-regions", Kind::List, "", "The regions that are watched, separated by commas; by default that of the credentials."),
     key("aws-role", Kind::Text, "LestradeRead", "The role that is taken on in other accounts."),
+    key(
+        "aws-run-command",
+        Kind::Flag,
+        "true",
+        "Whether instances that SSM manages are asked what is installed in them, by a script that only reads.",
+    ),
     key(
         "azurelinux-oval-url",
         Kind::Text,

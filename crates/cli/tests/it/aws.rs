@@ -291,6 +291,61 @@ fn an_estate_is_found_and_followed() {
     }
 }
 
+/// A machine of Debian tells SSM's inventory no source packages: it is asked itself, and read like any other file system.
+#[test]
+fn an_instance_is_asked_what_is_installed_in_it() {
+    let Some(mut world) = World::build() else { return };
+    let debian = world.launch(None, false);
+    let root = world.lab.path("debian-instance");
+    let write = |path: &str, text: &str| {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n");
+    write(
+        "var/lib/dpkg/status",
+        "Package: coreutils\nStatus: install ok installed\nMaintainer: somebody\nArchitecture: amd64\nVersion: 9.1-1\nDescription: tools\n long\n\n\
+         Package: gone\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: 1\n",
+    );
+    write("usr/lib/node_modules/lodash/package.json", r#"{"name": "lodash", "version": "4.17.20"}"#);
+    // More than a piece.
+    for i in 0..3000 {
+        let name = format!("filler-{i:x}-{:x}", i * 7919);
+        write(&format!("usr/lib/node_modules/{name}/package.json"), &json!({"name": name, "version": "1.0.0"}).to_string());
+    }
+    let information = json!({"InstanceId": debian, "PingStatus": "Online", "PlatformName": "Debian GNU/Linux", "PlatformVersion": "12"});
+    {
+        let mut filled = world.aws.filled();
+        filled.managed.insert(debian.clone(), (information, vec![json!({"Name": "coreutils", "Version": "9.1-1"})]));
+        filled.roots.insert(debian.clone(), root.clone());
+        // The other one is not let run it: what SSM knows of it is read.
+        let other = world.instances[0].clone();
+        filled.managed.get_mut(&other).unwrap().0["PingStatus"] = "ConnectionLost".into();
+    }
+    let output = world.lab.run(&["db", "import", fixture("coreutils.json").to_str().unwrap()]);
+    assert!(output.status.success());
+    let server = world.serve(&[]);
+    let function = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:greet:$LATEST");
+    until_findings(
+        &server,
+        vec![
+            format!("ACTIVE {debian} CVE-2016-2781"),
+            format!("ACTIVE {debian} {LODASH}"),
+            format!("ACTIVE {} {OPENSSL}", world.instances[0]),
+            format!("ACTIVE {} 22-22", world.instances[0]),
+            format!("ACTIVE {function} {LODASH}"),
+            format!("ACTIVE {} {LODASH}", world.image),
+        ],
+    );
+    let covered = coverage(&server);
+    for row in [format!("{debian} PACKAGE SUCCESSFUL"), format!("{} PACKAGE STALE_INVENTORY", world.instances[0])] {
+        assert!(covered.contains(&row), "{row} in {covered:#?}");
+    }
+    let pieces = world.aws.operations().iter().filter(|operation| *operation == "SendCommand").count();
+    assert!(pieces > 1, "it was told in {pieces} pieces");
+}
+
 /// A service that is busy and fails at times is asked again; what may not be asked is told; nothing is closed by either.
 #[test]
 fn faults_of_aws_close_nothing() {

@@ -3,7 +3,7 @@
 use super::{Halt, WatchAws};
 use crate::look::{package_coverage, verdict};
 use crate::{Observation, Outcome};
-use lestrade_aws::{Https, ManagedInstance, Session, discover_instances, inventory_of, managed_instances};
+use lestrade_aws::{Https, ManagedInstance, Session, Told, discover_instances, inventory_of, managed_instances};
 use lestrade_model::{Coverage, CoverageReason, Inventory, Resource, ResourceDetails, ResourceKey, ResourceKind, ScanKind, Scope};
 use std::collections::{HashMap, HashSet};
 
@@ -12,6 +12,24 @@ const EXCLUSION: &str = "InspectorEc2Exclusion";
 /// What is not covered of an instance that nobody manages, and what would help.
 const UNMANAGED: &str = "SSM does not manage it: give it the SSM agent and a role with AmazonSSMManagedInstanceCore";
 
+/// What was heard of an instance.
+struct Heard<'a> {
+    /// What SSM says of it, if it manages it.
+    managed: Option<&'a ManagedInstance>,
+    /// Why it is not known whether SSM manages it.
+    unknown: Option<String>,
+    /// What it told when it was asked.
+    told: Option<Result<Told, lestrade_aws::Error>>,
+}
+
+fn is_running(resource: &Resource) -> bool {
+    matches!(&resource.details, ResourceDetails::Instance(instance) if instance.running)
+}
+
+fn is_excluded(resource: &Resource) -> bool {
+    resource.tags.iter().any(|(key, _)| key == EXCLUSION)
+}
+
 impl WatchAws {
     pub(super) fn look_at_instances(&mut self, scope: &Scope, session: &Session<Https>) -> Result<Outcome, Halt> {
         let known = self.known(scope, ResourceKind::Instance);
@@ -19,11 +37,22 @@ impl WatchAws {
         let managed = self.ask(managed_instances(session))?;
         let seen: HashSet<ResourceKey> = listing.items.iter().map(|resource| resource.key.clone()).collect();
         let by_id: HashMap<&str, &ManagedInstance> = managed.items.iter().map(|instance| (instance.id.as_str(), instance)).collect();
+        let wanted: Vec<String> = listing
+            .items
+            .iter()
+            .filter(|resource| is_running(resource) && !is_excluded(resource))
+            .filter(|resource| by_id.get(resource.key.id.as_str()).is_some_and(|instance| instance.online))
+            .map(|resource| resource.key.id.clone())
+            .collect();
+        let mut told = self.ask_instances(session, &wanted)?;
         let mut outcome = Outcome::Unchanged;
         for resource in listing.items {
-            let instance = by_id.get(resource.key.id.as_str()).copied();
-            let missing = managed.missing.as_ref().map(ToString::to_string);
-            if self.take_instance(session, resource, instance, missing)? == Outcome::Changed {
+            let heard = Heard {
+                managed: by_id.get(resource.key.id.as_str()).copied(),
+                unknown: managed.missing.as_ref().map(ToString::to_string),
+                told: told.remove(&resource.key.id),
+            };
+            if self.take_instance(session, resource, heard)? == Outcome::Changed {
                 outcome = Outcome::Changed;
             }
         }
@@ -51,24 +80,26 @@ impl WatchAws {
         };
         let managed = self.ask(managed_instances(session))?;
         let instance = managed.items.iter().find(|instance| instance.id == key.id);
-        self.take_instance(session, resource, instance, managed.missing.map(|error| error.to_string()))
+        let asked = instance.is_some_and(|instance| instance.online) && is_running(&resource) && !is_excluded(&resource);
+        let mut told = self.ask_instances(session, if asked { std::slice::from_ref(&key.id) } else { &[] })?;
+        let unknown = managed.missing.as_ref().map(ToString::to_string);
+        self.take_instance(session, resource, Heard { managed: instance, unknown, told: told.remove(&key.id) })
     }
 
     pub(super) fn look_at_inventory(&mut self, scope: &Scope, session: &Session<Https>, id: &str) -> Result<Outcome, Halt> {
         self.look_at_instance(scope, session, id)
     }
 
-    fn take_instance(
-        &self,
-        session: &Session<Https>,
-        resource: Resource,
-        managed: Option<&ManagedInstance>,
-        unknown: Option<String>,
-    ) -> Result<Outcome, Halt> {
-        if resource.tags.iter().any(|(key, _)| key == EXCLUSION) {
+    fn take_instance(&self, session: &Session<Https>, mut resource: Resource, heard: Heard<'_>) -> Result<Outcome, Halt> {
+        if is_excluded(&resource) {
             return self.exclude(resource);
         }
-        let (inventory, reason, detail) = self.inventory(session, &resource, managed, unknown)?;
+        resource.facts.running_kernel = match &heard.told {
+            Some(Ok(told)) => told.kernel.clone(),
+            // What it ran when it was heard of last.
+            _ => self.core.resource(&resource.key).and_then(|entry| entry.resource.facts.running_kernel),
+        };
+        let (inventory, reason, detail) = self.inventory(session, &resource, heard)?;
         self.keep(resource, inventory, reason, detail)
     }
 
@@ -77,19 +108,31 @@ impl WatchAws {
         &self,
         session: &Session<Https>,
         resource: &Resource,
-        managed: Option<&ManagedInstance>,
-        unknown: Option<String>,
+        heard: Heard<'_>,
     ) -> Result<(Option<Inventory>, CoverageReason, String), Halt> {
-        let running = matches!(&resource.details, ResourceDetails::Instance(instance) if instance.running);
-        if !running {
+        if !is_running(resource) {
             return Ok((None, CoverageReason::Ec2InstanceStopped, "it does not run: what was found before stands".to_owned()));
         }
-        let Some(managed) = managed else {
-            return Ok(match unknown {
+        let Some(managed) = heard.managed else {
+            return Ok(match heard.unknown {
                 Some(reason) => (None, CoverageReason::AccessDenied, format!("whether SSM manages it is not known: {reason}")),
                 None => (None, CoverageReason::UnmanagedEc2Instance, UNMANAGED.to_owned()),
             });
         };
+        let silent = match heard.told {
+            Some(Ok(told)) => match self.read_told(&told, managed.os.as_ref()) {
+                Ok(inventory) => {
+                    let (reason, detail) = verdict(&inventory);
+                    return Ok((Some(inventory), reason, detail));
+                }
+                Err(error) => Some(error.to_string()),
+            },
+            Some(Err(error)) => Some(error.to_string()),
+            None => None,
+        };
+        if let Some(reason) = silent {
+            tracing::warn!(instance = managed.id, reason, "an instance did not tell what is installed in it: SSM's inventory is read");
+        }
         Ok(match self.ask(inventory_of(session, managed))? {
             Ok(Some(inventory)) => {
                 let (reason, detail) = verdict(&inventory);

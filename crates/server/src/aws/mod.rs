@@ -6,6 +6,7 @@
 mod functions;
 mod images;
 mod instances;
+mod told;
 
 use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core, ServerError};
@@ -34,6 +35,10 @@ pub struct AwsSettings {
     pub estate: EstateSettings,
     /// The URL of the queue that events come to; none leaves it to sweeps.
     pub queue: Option<String>,
+    /// Whether instances that SSM manages are asked what is installed in them, by a script that only reads.
+    pub run_command: bool,
+    /// Folders of instances in which packages of languages are looked for.
+    pub deep_paths: Vec<String>,
     /// How long from sweep to sweep.
     pub interval: Duration,
     /// Whether it is an error that there are no credentials.

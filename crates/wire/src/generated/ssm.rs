@@ -7,6 +7,114 @@
 
 use serde::{Deserialize, Serialize};
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Alarm {
+    pub name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct AlarmConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignore_poll_alarm_failure: Option<bool>,
+    pub alarms: Vec<Alarm>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct AlarmStateInformation {
+    pub name: String,
+    pub state: ExternalAlarmState,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CloudWatchOutputConfig {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_watch_log_group_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_watch_output_enabled: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Command {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_after: Option<crate::EpochSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<std::collections::BTreeMap<String, Vec<String>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_ids: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targets: Option<Vec<Target>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_date_time: Option<crate::EpochSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<CommandStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_details: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_s3_region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_s3_bucket_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_s3_key_prefix: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_concurrency: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_errors: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_count: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed_count: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_count: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery_timed_out_count: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_role: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notification_config: Option<NotificationConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_watch_output_config: Option<CloudWatchOutputConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarm_configuration: Option<AlarmConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub triggered_alarms: Option<Vec<AlarmStateInformation>>,
+}
+
+open_enum! { pub enum CommandInvocationStatus {
+Pending = "Pending",
+InProgress = "InProgress",
+Delayed = "Delayed",
+Success = "Success",
+Cancelled = "Cancelled",
+TimedOut = "TimedOut",
+Failed = "Failed",
+Cancelling = "Cancelling",
+} }
+
+open_enum! { pub enum CommandStatus {
+Pending = "Pending",
+InProgress = "InProgress",
+Success = "Success",
+Cancelled = "Cancelled",
+Failed = "Failed",
+TimedOut = "TimedOut",
+Cancelling = "Cancelling",
+} }
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct DescribeInstanceInformationRequest {
@@ -27,6 +135,64 @@ pub struct DescribeInstanceInformationResult {
     pub instance_information_list: Option<Vec<InstanceInformation>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
+}
+
+open_enum! { pub enum DocumentHashType {
+Sha256 = "Sha256",
+Sha1 = "Sha1",
+} }
+
+open_enum! { pub enum ExternalAlarmState {
+Unknown = "UNKNOWN",
+Alarm = "ALARM",
+} }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct GetCommandInvocationRequest {
+    pub command_id: String,
+    pub instance_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugin_name: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct GetCommandInvocationResult {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugin_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution_start_date_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution_elapsed_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution_end_date_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<CommandInvocationStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_details: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_output_content: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_output_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error_content: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_watch_output_config: Option<CloudWatchOutputConfig>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -160,6 +326,31 @@ pub struct ListInventoryEntriesResult {
     pub next_token: Option<String>,
 }
 
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct NotificationConfig {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notification_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notification_events: Option<Vec<NotificationEvent>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notification_type: Option<NotificationType>,
+}
+
+open_enum! { pub enum NotificationEvent {
+All = "All",
+InProgress = "InProgress",
+Success = "Success",
+TimedOut = "TimedOut",
+Cancelled = "Cancelled",
+Failed = "Failed",
+} }
+
+open_enum! { pub enum NotificationType {
+Command = "Command",
+Invocation = "Invocation",
+} }
+
 open_enum! { pub enum PingStatus {
 Online = "Online",
 ConnectionLost = "ConnectionLost",
@@ -177,6 +368,53 @@ ManagedInstance = "ManagedInstance",
 Ec2Instance = "EC2Instance",
 } }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SendCommandRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_ids: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targets: Option<Vec<Target>>,
+    pub document_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_hash_type: Option<DocumentHashType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<std::collections::BTreeMap<String, Vec<String>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_s3_region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_s3_bucket_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_s3_key_prefix: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_concurrency: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_errors: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_role_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notification_config: Option<NotificationConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_watch_output_config: Option<CloudWatchOutputConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarm_configuration: Option<AlarmConfiguration>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SendCommandResult {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
+}
+
 open_enum! { pub enum SourceType {
 AwsEc2Instance = "AWS::EC2::Instance",
 AwsIoTThing = "AWS::IoT::Thing",
@@ -185,22 +423,54 @@ MicrosoftComputeVirtualMachines = "Microsoft.Compute/virtualMachines",
 ComputeGoogleapisComInstance = "compute.googleapis.com/Instance",
 } }
 
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Target {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub values: Option<Vec<String>>,
+}
+
 service! {
 signing_name: "ssm", endpoint: "ssm",
 version: "2014-11-06", protocol: crate::Protocol::Json { version: "1.1", target: "AmazonSSM" },
 operations: {
 DescribeInstanceInformation(DescribeInstanceInformationRequest => DescribeInstanceInformationResult) = "POST" "/" 200,
+GetCommandInvocation(GetCommandInvocationRequest => GetCommandInvocationResult) = "POST" "/" 200,
 ListInventoryEntries(ListInventoryEntriesRequest => ListInventoryEntriesResult) = "POST" "/" 200,
+SendCommand(SendCommandRequest => SendCommandResult) = "POST" "/" 200,
 }
 data: {
 }
 }
 
+impl crate::Shaped for Alarm {
+    const SHAPE: &'static crate::Shape = &shapes::ALARM;
+}
+impl crate::Shaped for AlarmConfiguration {
+    const SHAPE: &'static crate::Shape = &shapes::ALARM_CONFIGURATION;
+}
+impl crate::Shaped for AlarmStateInformation {
+    const SHAPE: &'static crate::Shape = &shapes::ALARM_STATE_INFORMATION;
+}
+impl crate::Shaped for CloudWatchOutputConfig {
+    const SHAPE: &'static crate::Shape = &shapes::CLOUD_WATCH_OUTPUT_CONFIG;
+}
+impl crate::Shaped for Command {
+    const SHAPE: &'static crate::Shape = &shapes::COMMAND;
+}
 impl crate::Shaped for DescribeInstanceInformationRequest {
     const SHAPE: &'static crate::Shape = &shapes::DESCRIBE_INSTANCE_INFORMATION_REQUEST;
 }
 impl crate::Shaped for DescribeInstanceInformationResult {
     const SHAPE: &'static crate::Shape = &shapes::DESCRIBE_INSTANCE_INFORMATION_RESULT;
+}
+impl crate::Shaped for GetCommandInvocationRequest {
+    const SHAPE: &'static crate::Shape = &shapes::GET_COMMAND_INVOCATION_REQUEST;
+}
+impl crate::Shaped for GetCommandInvocationResult {
+    const SHAPE: &'static crate::Shape = &shapes::GET_COMMAND_INVOCATION_RESULT;
 }
 impl crate::Shaped for InstanceAggregatedAssociationOverview {
     const SHAPE: &'static crate::Shape = &shapes::INSTANCE_AGGREGATED_ASSOCIATION_OVERVIEW;
@@ -223,17 +493,93 @@ impl crate::Shaped for ListInventoryEntriesRequest {
 impl crate::Shaped for ListInventoryEntriesResult {
     const SHAPE: &'static crate::Shape = &shapes::LIST_INVENTORY_ENTRIES_RESULT;
 }
+impl crate::Shaped for NotificationConfig {
+    const SHAPE: &'static crate::Shape = &shapes::NOTIFICATION_CONFIG;
+}
+impl crate::Shaped for SendCommandRequest {
+    const SHAPE: &'static crate::Shape = &shapes::SEND_COMMAND_REQUEST;
+}
+impl crate::Shaped for SendCommandResult {
+    const SHAPE: &'static crate::Shape = &shapes::SEND_COMMAND_RESULT;
+}
+impl crate::Shaped for Target {
+    const SHAPE: &'static crate::Shape = &shapes::TARGET;
+}
 
 mod shapes {
     use crate::{Member, Shape};
 
     pub(super) static ACTIVATION_ID: Shape =
         Shape::string("ActivationId").pattern("^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$");
+    pub(super) static ALARM: Shape = Shape::structure("Alarm", &[Member::required("Name", &ALARM_NAME)]);
+    pub(super) static ALARM_CONFIGURATION: Shape = Shape::structure(
+        "AlarmConfiguration",
+        &[Member::optional("IgnorePollAlarmFailure", &BOOLEAN), Member::required("Alarms", &ALARM_LIST)],
+    );
+    pub(super) static ALARM_LIST: Shape = Shape::list("AlarmList", &ALARM, "member").min(1.0).max(1.0);
+    pub(super) static ALARM_NAME: Shape = Shape::string("AlarmName").min(1.0).max(255.0).pattern("^(?!\\s*$).+");
+    pub(super) static ALARM_STATE_INFORMATION: Shape = Shape::structure(
+        "AlarmStateInformation",
+        &[Member::required("Name", &ALARM_NAME), Member::required("State", &EXTERNAL_ALARM_STATE)],
+    );
+    pub(super) static ALARM_STATE_INFORMATION_LIST: Shape =
+        Shape::list("AlarmStateInformationList", &ALARM_STATE_INFORMATION, "member").min(1.0).max(1.0);
     pub(super) static ATTRIBUTE_NAME: Shape = Shape::string("AttributeName").min(1.0).max(64.0);
     pub(super) static ATTRIBUTE_VALUE: Shape = Shape::string("AttributeValue").min(0.0).max(4096.0);
     pub(super) static BOOLEAN: Shape = Shape::boolean("Boolean");
+    pub(super) static CLOUD_WATCH_LOG_GROUP_NAME: Shape = Shape::string("CloudWatchLogGroupName").min(1.0).max(512.0);
+    pub(super) static CLOUD_WATCH_OUTPUT_CONFIG: Shape = Shape::structure(
+        "CloudWatchOutputConfig",
+        &[
+            Member::optional("CloudWatchLogGroupName", &CLOUD_WATCH_LOG_GROUP_NAME),
+            Member::optional("CloudWatchOutputEnabled", &CLOUD_WATCH_OUTPUT_ENABLED),
+        ],
+    );
+    pub(super) static CLOUD_WATCH_OUTPUT_ENABLED: Shape = Shape::boolean("CloudWatchOutputEnabled");
+    pub(super) static COMMAND: Shape = Shape::structure(
+        "Command",
+        &[
+            Member::optional("CommandId", &COMMAND_ID),
+            Member::optional("DocumentName", &DOCUMENT_NAME),
+            Member::optional("DocumentVersion", &DOCUMENT_VERSION),
+            Member::optional("Comment", &COMMENT),
+            Member::optional("ExpiresAfter", &DATE_TIME),
+            Member::optional("Parameters", &PARAMETERS),
+            Member::optional("InstanceIds", &INSTANCE_ID_LIST),
+            Member::optional("Targets", &TARGETS),
+            Member::optional("RequestedDateTime", &DATE_TIME),
+            Member::optional("Status", &COMMAND_STATUS),
+            Member::optional("StatusDetails", &STATUS_DETAILS),
+            Member::optional("OutputS3Region", &S3_REGION),
+            Member::optional("OutputS3BucketName", &S3_BUCKET_NAME),
+            Member::optional("OutputS3KeyPrefix", &S3_KEY_PREFIX),
+            Member::optional("MaxConcurrency", &MAX_CONCURRENCY),
+            Member::optional("MaxErrors", &MAX_ERRORS),
+            Member::optional("TargetCount", &TARGET_COUNT),
+            Member::optional("CompletedCount", &COMPLETED_COUNT),
+            Member::optional("ErrorCount", &ERROR_COUNT),
+            Member::optional("DeliveryTimedOutCount", &DELIVERY_TIMED_OUT_COUNT),
+            Member::optional("ServiceRole", &SERVICE_ROLE),
+            Member::optional("NotificationConfig", &NOTIFICATION_CONFIG),
+            Member::optional("CloudWatchOutputConfig", &CLOUD_WATCH_OUTPUT_CONFIG),
+            Member::optional("TimeoutSeconds", &TIMEOUT_SECONDS),
+            Member::optional("AlarmConfiguration", &ALARM_CONFIGURATION),
+            Member::optional("TriggeredAlarms", &ALARM_STATE_INFORMATION_LIST),
+        ],
+    );
+    pub(super) static COMMAND_ID: Shape = Shape::string("CommandId").min(36.0).max(36.0);
+    pub(super) static COMMAND_INVOCATION_STATUS: Shape = Shape::enumeration(
+        "CommandInvocationStatus",
+        &["Pending", "InProgress", "Delayed", "Success", "Cancelled", "TimedOut", "Failed", "Cancelling"],
+    );
+    pub(super) static COMMAND_PLUGIN_NAME: Shape = Shape::string("CommandPluginName").min(4.0);
+    pub(super) static COMMAND_STATUS: Shape =
+        Shape::enumeration("CommandStatus", &["Pending", "InProgress", "Success", "Cancelled", "Failed", "TimedOut", "Cancelling"]);
+    pub(super) static COMMENT: Shape = Shape::string("Comment").max(100.0);
+    pub(super) static COMPLETED_COUNT: Shape = Shape::integer("CompletedCount");
     pub(super) static COMPUTER_NAME: Shape = Shape::string("ComputerName").min(1.0).max(255.0);
     pub(super) static DATE_TIME: Shape = Shape::timestamp("DateTime");
+    pub(super) static DELIVERY_TIMED_OUT_COUNT: Shape = Shape::integer("DeliveryTimedOutCount");
     pub(super) static DESCRIBE_INSTANCE_INFORMATION_REQUEST: Shape = Shape::structure(
         "DescribeInstanceInformationRequest",
         &[
@@ -246,6 +592,43 @@ mod shapes {
     pub(super) static DESCRIBE_INSTANCE_INFORMATION_RESULT: Shape = Shape::structure(
         "DescribeInstanceInformationResult",
         &[Member::optional("InstanceInformationList", &INSTANCE_INFORMATION_LIST), Member::optional("NextToken", &NEXT_TOKEN)],
+    );
+    pub(super) static DOCUMENT_ARN: Shape = Shape::string("DocumentARN").pattern("^[a-zA-Z0-9_\\-.:/]{3,128}$");
+    pub(super) static DOCUMENT_HASH: Shape = Shape::string("DocumentHash").max(256.0);
+    pub(super) static DOCUMENT_HASH_TYPE: Shape = Shape::enumeration("DocumentHashType", &["Sha256", "Sha1"]);
+    pub(super) static DOCUMENT_NAME: Shape = Shape::string("DocumentName").pattern("^[a-zA-Z0-9_\\-.]{3,128}$");
+    pub(super) static DOCUMENT_VERSION: Shape = Shape::string("DocumentVersion").pattern("([$]LATEST|[$]DEFAULT|^[1-9][0-9]*$)");
+    pub(super) static ERROR_COUNT: Shape = Shape::integer("ErrorCount");
+    pub(super) static EXTERNAL_ALARM_STATE: Shape = Shape::enumeration("ExternalAlarmState", &["UNKNOWN", "ALARM"]);
+    pub(super) static GET_COMMAND_INVOCATION_REQUEST: Shape = Shape::structure(
+        "GetCommandInvocationRequest",
+        &[
+            Member::required("CommandId", &COMMAND_ID),
+            Member::required("InstanceId", &INSTANCE_ID),
+            Member::optional("PluginName", &COMMAND_PLUGIN_NAME),
+        ],
+    );
+    pub(super) static GET_COMMAND_INVOCATION_RESULT: Shape = Shape::structure(
+        "GetCommandInvocationResult",
+        &[
+            Member::optional("CommandId", &COMMAND_ID),
+            Member::optional("InstanceId", &INSTANCE_ID),
+            Member::optional("Comment", &COMMENT),
+            Member::optional("DocumentName", &DOCUMENT_NAME),
+            Member::optional("DocumentVersion", &DOCUMENT_VERSION),
+            Member::optional("PluginName", &COMMAND_PLUGIN_NAME),
+            Member::optional("ResponseCode", &RESPONSE_CODE),
+            Member::optional("ExecutionStartDateTime", &STRING_DATE_TIME),
+            Member::optional("ExecutionElapsedTime", &STRING_DATE_TIME),
+            Member::optional("ExecutionEndDateTime", &STRING_DATE_TIME),
+            Member::optional("Status", &COMMAND_INVOCATION_STATUS),
+            Member::optional("StatusDetails", &STATUS_DETAILS),
+            Member::optional("StandardOutputContent", &STANDARD_OUTPUT_CONTENT),
+            Member::optional("StandardOutputUrl", &URL),
+            Member::optional("StandardErrorContent", &STANDARD_ERROR_CONTENT),
+            Member::optional("StandardErrorUrl", &URL),
+            Member::optional("CloudWatchOutputConfig", &CLOUD_WATCH_OUTPUT_CONFIG),
+        ],
     );
     pub(super) static IP_ADDRESS: Shape = Shape::string("IPAddress").min(1.0).max(46.0);
     pub(super) static IAM_ROLE: Shape = Shape::string("IamRole").max(64.0);
@@ -260,6 +643,7 @@ mod shapes {
         Shape::map("InstanceAssociationStatusAggregatedCount", &STATUS_NAME, &INSTANCE_COUNT);
     pub(super) static INSTANCE_COUNT: Shape = Shape::integer("InstanceCount");
     pub(super) static INSTANCE_ID: Shape = Shape::string("InstanceId").pattern("(^i-(\\w{8}|\\w{17})$)|(^mi-\\w{17}$)");
+    pub(super) static INSTANCE_ID_LIST: Shape = Shape::list("InstanceIdList", &INSTANCE_ID, "member").min(0.0).max(50.0);
     pub(super) static INSTANCE_INFORMATION: Shape = Shape::structure(
         "InstanceInformation",
         &[
@@ -356,12 +740,62 @@ mod shapes {
             Member::optional("NextToken", &NEXT_TOKEN),
         ],
     );
+    pub(super) static MAX_CONCURRENCY: Shape =
+        Shape::string("MaxConcurrency").min(1.0).max(7.0).pattern("^([1-9][0-9]*|[1-9][0-9]%|[1-9]%|100%)$");
+    pub(super) static MAX_ERRORS: Shape =
+        Shape::string("MaxErrors").min(1.0).max(7.0).pattern("^([1-9][0-9]*|[0]|[1-9][0-9]%|[0-9]%|100%)$");
     pub(super) static MAX_RESULTS: Shape = Shape::integer("MaxResults").min(1.0).max(50.0);
     pub(super) static MAX_RESULTS_EC2_COMPATIBLE: Shape = Shape::integer("MaxResultsEC2Compatible").min(5.0).max(50.0);
     pub(super) static NEXT_TOKEN: Shape = Shape::string("NextToken");
+    pub(super) static NOTIFICATION_ARN: Shape = Shape::string("NotificationArn");
+    pub(super) static NOTIFICATION_CONFIG: Shape = Shape::structure(
+        "NotificationConfig",
+        &[
+            Member::optional("NotificationArn", &NOTIFICATION_ARN),
+            Member::optional("NotificationEvents", &NOTIFICATION_EVENT_LIST),
+            Member::optional("NotificationType", &NOTIFICATION_TYPE),
+        ],
+    );
+    pub(super) static NOTIFICATION_EVENT: Shape =
+        Shape::enumeration("NotificationEvent", &["All", "InProgress", "Success", "TimedOut", "Cancelled", "Failed"]);
+    pub(super) static NOTIFICATION_EVENT_LIST: Shape = Shape::list("NotificationEventList", &NOTIFICATION_EVENT, "member");
+    pub(super) static NOTIFICATION_TYPE: Shape = Shape::enumeration("NotificationType", &["Command", "Invocation"]);
+    pub(super) static PARAMETER_NAME: Shape = Shape::string("ParameterName");
+    pub(super) static PARAMETER_VALUE: Shape = Shape::string("ParameterValue");
+    pub(super) static PARAMETER_VALUE_LIST: Shape = Shape::list("ParameterValueList", &PARAMETER_VALUE, "member");
+    pub(super) static PARAMETERS: Shape = Shape::map("Parameters", &PARAMETER_NAME, &PARAMETER_VALUE_LIST);
     pub(super) static PING_STATUS: Shape = Shape::enumeration("PingStatus", &["Online", "ConnectionLost", "Inactive"]);
     pub(super) static PLATFORM_TYPE: Shape = Shape::enumeration("PlatformType", &["Windows", "Linux", "MacOS"]);
     pub(super) static RESOURCE_TYPE: Shape = Shape::enumeration("ResourceType", &["ManagedInstance", "EC2Instance"]);
+    pub(super) static RESPONSE_CODE: Shape = Shape::integer("ResponseCode");
+    pub(super) static S3_BUCKET_NAME: Shape = Shape::string("S3BucketName").min(3.0).max(63.0);
+    pub(super) static S3_KEY_PREFIX: Shape = Shape::string("S3KeyPrefix").max(500.0);
+    pub(super) static S3_REGION: Shape = Shape::string("S3Region").min(3.0).max(20.0);
+    pub(super) static SEND_COMMAND_REQUEST: Shape = Shape::structure(
+        "SendCommandRequest",
+        &[
+            Member::optional("InstanceIds", &INSTANCE_ID_LIST),
+            Member::optional("Targets", &TARGETS),
+            Member::required("DocumentName", &DOCUMENT_ARN),
+            Member::optional("DocumentVersion", &DOCUMENT_VERSION),
+            Member::optional("DocumentHash", &DOCUMENT_HASH),
+            Member::optional("DocumentHashType", &DOCUMENT_HASH_TYPE),
+            Member::optional("TimeoutSeconds", &TIMEOUT_SECONDS),
+            Member::optional("Comment", &COMMENT),
+            Member::optional("Parameters", &PARAMETERS),
+            Member::optional("OutputS3Region", &S3_REGION),
+            Member::optional("OutputS3BucketName", &S3_BUCKET_NAME),
+            Member::optional("OutputS3KeyPrefix", &S3_KEY_PREFIX),
+            Member::optional("MaxConcurrency", &MAX_CONCURRENCY),
+            Member::optional("MaxErrors", &MAX_ERRORS),
+            Member::optional("ServiceRoleArn", &SERVICE_ROLE),
+            Member::optional("NotificationConfig", &NOTIFICATION_CONFIG),
+            Member::optional("CloudWatchOutputConfig", &CLOUD_WATCH_OUTPUT_CONFIG),
+            Member::optional("AlarmConfiguration", &ALARM_CONFIGURATION),
+        ],
+    );
+    pub(super) static SEND_COMMAND_RESULT: Shape = Shape::structure("SendCommandResult", &[Member::optional("Command", &COMMAND)]);
+    pub(super) static SERVICE_ROLE: Shape = Shape::string("ServiceRole");
     pub(super) static SOURCE_ID: Shape = Shape::string("SourceId").min(0.0).max(128.0).pattern("^[a-zA-Z0-9:_-]*$");
     pub(super) static SOURCE_LOCATION: Shape = Shape::string("SourceLocation").min(1.0).max(128.0).pattern("^.{1,128}$");
     pub(super) static SOURCE_TYPE: Shape = Shape::enumeration(
@@ -374,7 +808,23 @@ mod shapes {
             "compute.googleapis.com/Instance",
         ],
     );
+    pub(super) static STANDARD_ERROR_CONTENT: Shape = Shape::string("StandardErrorContent").max(8000.0);
+    pub(super) static STANDARD_OUTPUT_CONTENT: Shape = Shape::string("StandardOutputContent").max(24000.0);
+    pub(super) static STATUS_DETAILS: Shape = Shape::string("StatusDetails").min(0.0).max(100.0);
     pub(super) static STATUS_NAME: Shape = Shape::string("StatusName");
     pub(super) static STRING: Shape = Shape::string("String");
+    pub(super) static STRING_DATE_TIME: Shape = Shape::string("StringDateTime").pattern("^([\\-]?\\d{4}(?!\\d{2}\\b))((-?)((0[1-9]|1[0-2])(\\3([12]\\d|0[1-9]|3[01]))?|W([0-4]\\d|5[0-2])(-?[1-7])?|(00[1-9]|0[1-9]\\d|[12]\\d{2}|3([0-5]\\d|6[1-6])))([T\\s]((([01]\\d|2[0-3])((:?)[0-5]\\d)?|24\\:?00)([\\.,]\\d(?!:))?)?(\\17[0-5]\\d([\\.,]\\d)?)?([zZ]|([\\-])([01]\\d|2[0-3]):?([0-5]\\d)?)?)?)?$");
+    pub(super) static TARGET: Shape =
+        Shape::structure("Target", &[Member::optional("Key", &TARGET_KEY), Member::optional("Values", &TARGET_VALUES)]);
+    pub(super) static TARGET_COUNT: Shape = Shape::integer("TargetCount");
+    pub(super) static TARGET_KEY: Shape = Shape::string("TargetKey")
+        .min(1.0)
+        .max(163.0)
+        .pattern("^[\\p{L}\\p{Z}\\p{N}_.:/=\\-@]*$|resource-groups:ResourceTypeFilters|resource-groups:Name");
+    pub(super) static TARGET_VALUE: Shape = Shape::string("TargetValue");
+    pub(super) static TARGET_VALUES: Shape = Shape::list("TargetValues", &TARGET_VALUE, "member").min(0.0).max(50.0);
+    pub(super) static TARGETS: Shape = Shape::list("Targets", &TARGET, "member").min(0.0).max(5.0);
+    pub(super) static TIMEOUT_SECONDS: Shape = Shape::integer("TimeoutSeconds").min(30.0).max(2592000.0);
+    pub(super) static URL: Shape = Shape::string("Url");
     pub(super) static VERSION: Shape = Shape::string("Version").pattern("^[0-9]{1,6}(\\.[0-9]{1,6}){2,3}$");
 }
