@@ -15,10 +15,12 @@ mod https;
 mod inventory;
 mod listing;
 mod network;
+mod permissions;
 mod principal;
 mod registry;
 mod retry;
 mod session;
+mod setup;
 pub mod targets;
 mod told;
 
@@ -34,10 +36,12 @@ pub use https::Https;
 pub use inventory::{ManagedInstance, inventory_of, managed_instances};
 pub use listing::Listing;
 pub use network::{DescribedNetwork, describe_network};
+pub use permissions::{Duty, Permission, Tried, permissions, policy, try_permissions};
 pub use principal::Principal;
 pub use registry::{RegistryLogin, registry_login};
 pub use retry::Retry;
 pub use session::Session;
+pub use setup::{cloudformation, setup_policy, terraform};
 pub use told::{Told, ask_instances};
 
 #[cfg(test)]

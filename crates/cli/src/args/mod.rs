@@ -93,6 +93,10 @@ pub(crate) enum Command {
     Db(Db),
     /// Never stops watching.
     Serve(Serve),
+    /// AWS: what an account needs so that it is watched.
+    Aws(AwsArgs),
+    /// Whether all that is needed is there, one by one, and what to do about what is not.
+    Doctor(Doctor),
     /// Keys with which AWS's clients ask the server: give out, look at, revoke.
     Keys(Keys),
     /// The configuration in force.
@@ -363,6 +367,46 @@ pub(crate) struct Serve {
     /// Listens where others can reach it, because a proxy that speaks TLS is in front of it.
     #[arg(long)]
     pub(crate) behind_proxy: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AwsArgs {
+    #[command(subcommand)]
+    pub(crate) what: AwsWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AwsWhat {
+    /// Prints the queue of events, the rules that fill it, the inventories and the permissions that an account needs.
+    Setup {
+        /// As what.
+        #[arg(long, value_enum, default_value = "cloudformation")]
+        format: SetupFormat,
+        /// Leaves out the permission to ask instances what is installed in them.
+        #[arg(long)]
+        no_run_command: bool,
+        /// Also the permission to send findings on to services of AWS.
+        #[arg(long)]
+        respond: bool,
+    },
+}
+
+/// How what an account needs is written.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum SetupFormat {
+    /// A template of CloudFormation, in JSON.
+    Cloudformation,
+    /// A file of Terraform.
+    Terraform,
+    /// The policy of IAM alone.
+    Policy,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// That there are no credentials for AWS is a failure.
+    #[arg(long)]
+    pub(crate) aws: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,9 +1,11 @@
 //! The commands, one file each.
 
+pub(crate) mod aws;
 mod columns;
 pub(crate) mod config;
 pub(crate) mod db;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 pub(crate) mod estate;
 pub(crate) mod events;
 mod exceptions;

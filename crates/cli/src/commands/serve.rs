@@ -191,20 +191,14 @@ fn watch_aws(
         "auto" => false,
         other => {
             let what = format!("'{other}' is no way to watch AWS");
-            return Err(Failure::new("E0216", Exit::Usage, what).try_("--set aws=auto      # or on, or off"));
+            return Err(Failure::new("E0218", Exit::Usage, what).try_("--set aws=auto      # or on, or off"));
         }
     };
     let optional = |name: &str| settings.text(name).filter(|text| !text.is_empty()).map(str::to_owned);
     let interval = Duration::from_secs(settings.number("aws-interval"));
-    let estate = EstateSettings {
-        regions: settings.list("aws-regions"),
-        accounts: settings.list("aws-accounts"),
-        role: settings.text("aws-role").unwrap_or_default().to_owned(),
-        external_id: optional("aws-external-id"),
-    };
     let aws = AwsSettings {
         home: home.clone(),
-        estate,
+        estate: estate_settings(settings),
         queue: optional("aws-queue"),
         run_command: settings.flag("aws-run-command"),
         deep_paths: settings.list("aws-deep-paths"),
@@ -217,6 +211,16 @@ fn watch_aws(
     let (watch, stop) = WatchAws::new(Arc::clone(core), scanner, Arc::new(SystemClock), aws, watched.clone()).map_err(bug)?;
     reconcilers.run(watch, interval, told.to_vec()).map_err(bug)?;
     Ok(Some(stop))
+}
+
+/// The accounts and regions that are watched.
+pub(crate) fn estate_settings(settings: &Settings) -> EstateSettings {
+    EstateSettings {
+        regions: settings.list("aws-regions"),
+        accounts: settings.list("aws-accounts"),
+        role: settings.text("aws-role").unwrap_or_default().to_owned(),
+        external_id: settings.text("aws-external-id").filter(|text| !text.is_empty()).map(str::to_owned),
+    }
 }
 
 /// What is sent where: the rules, and the two targets that settings name.

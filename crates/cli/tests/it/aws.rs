@@ -161,13 +161,17 @@ impl World {
     fn serve(&self, settings: &[&str]) -> Serving {
         let mut all = vec!["aws=on".to_owned(), format!("aws-accounts={MEMBER}")];
         all.extend(settings.iter().map(|setting| (*setting).to_owned()));
-        let environment = [
+        Serving::start_in(&self.lab, &all, &[], &self.environment()).unwrap()
+    }
+
+    /// Credentials, and nothing else.
+    fn environment(&self) -> [(&'static str, String); 4] {
+        [
             ("AWS_ENDPOINT_URL", self.aws.url()),
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "secret-of-the-account".to_owned()),
             ("AWS_REGION", REGION.to_owned()),
-        ];
-        Serving::start_in(&self.lab, &all, &[], &environment).unwrap()
+        ]
     }
 }
 
@@ -344,6 +348,54 @@ fn an_instance_is_asked_what_is_installed_in_it() {
     }
     let pieces = world.aws.operations().iter().filter(|operation| *operation == "SendCommand").count();
     assert!(pieces > 1, "it was told in {pieces} pieces");
+}
+
+/// What may not be asked is named, with the policy that grants it; what may be is not.
+#[test]
+fn the_doctor_names_each_permission_that_is_missing() {
+    let Some(world) = World::build() else { return };
+    let run = |arguments: &[&str]| {
+        let output = world.lab.lestrade().envs(world.environment()).args(arguments).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), output.status.code())
+    };
+    let (said, code) = run(&["doctor", "--aws", "--set", &format!("aws-accounts={MEMBER}")]);
+    assert_eq!(code, Some(0), "{said}");
+    for line in [format!("account {ACCOUNT} in {REGION}"), format!("account {MEMBER} in {REGION}"), "ec2:DescribeInstances".into()] {
+        assert!(said.contains(&line), "{line} in {said}");
+    }
+    world.aws.filled().denied = vec!["DescribeRouteTables".into(), "ListInventoryEntries".into(), "SendCommand".into()];
+    let (said, code) = run(&["doctor", "--aws"]);
+    assert_eq!(code, Some(4), "{said}");
+    let policy: Value = serde_json::from_str(&said[said.find('{').unwrap()..]).unwrap();
+    assert_eq!(
+        policy["Statement"].as_array().unwrap().iter().map(|statement| statement["Action"].clone()).collect::<Vec<_>>(),
+        [json!(["ec2:DescribeRouteTables", "ssm:ListInventoryEntries"]), json!(["ssm:SendCommand"])]
+    );
+    let nobody = world.lab.lestrade().args(["doctor", "--aws"]).output().unwrap();
+    assert_eq!(nobody.status.code(), Some(6));
+}
+
+/// What setup prints is what CloudFormation takes, and the queue is filled by what happens.
+#[test]
+fn what_setup_prints_sets_an_account_up() {
+    let Some(mut moto) = Moto::start().unwrap() else { return missing("python3 with moto[server] and boto3") };
+    let lab = Lab::new();
+    let template = String::from_utf8(lab.run(&["aws", "setup"]).stdout).unwrap();
+    let stack = json!({"StackName": "lestrade", "TemplateBody": template, "Capabilities": ["CAPABILITY_NAMED_IAM"]});
+    moto.call("cloudformation", "create_stack", stack).unwrap();
+    let stacks = moto.call("cloudformation", "describe_stacks", json!({"StackName": "lestrade"})).unwrap();
+    assert_eq!(stacks["Stacks"][0]["StackStatus"], "CREATE_COMPLETE");
+    let outputs = stacks["Stacks"][0]["Outputs"].as_array().unwrap();
+    let queue = outputs.iter().find(|output| output["OutputKey"] == "Queue").unwrap()["OutputValue"].clone();
+    // moto tells of nothing itself: an event is put in its words.
+    let detail = json!({"repository-name": "app", "action-type": "PUSH", "result": "SUCCESS"}).to_string();
+    let entry = json!({"Source": "aws.ecr", "DetailType": "ECR Image Action", "Detail": detail});
+    moto.call("events", "put_events", json!({"Entries": [entry]})).unwrap();
+    let received = moto.call("sqs", "receive_message", json!({"QueueUrl": queue})).unwrap();
+    let event: Value = serde_json::from_str(received["Messages"][0]["Body"].as_str().unwrap()).unwrap();
+    assert_eq!(event["detail"]["repository-name"], "app");
+    let terraform = String::from_utf8(lab.run(&["aws", "setup", "--format", "terraform", "--no-run-command"]).stdout).unwrap();
+    assert!(terraform.contains("resource \"aws_sqs_queue\"") && !terraform.contains("ssm:SendCommand"));
 }
 
 /// A service that is busy and fails at times is asked again; what may not be asked is told; nothing is closed by either.
