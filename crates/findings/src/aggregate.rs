@@ -5,6 +5,7 @@ use crate::view::{Pair, resource_text};
 use crate::{Criteria, InventorySource, Side, TextField, World};
 use lestrade_matching::ResourceId;
 use lestrade_model::{FindingStatus, Scope, Severity, Timestamp};
+use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
 
 /// By what findings are grouped.
@@ -26,6 +27,8 @@ pub enum GroupBy {
     Resource,
     /// The layer of an affected package; a finding counts once for each.
     Layer,
+    /// The machine image that the instance was launched from.
+    MachineImage,
 }
 
 /// Counts of a group.
@@ -38,6 +41,8 @@ pub struct Counts {
     pub exploit_available: u64,
     /// With a fix.
     pub fix_available: u64,
+    /// Open network paths.
+    pub network: u64,
 }
 
 impl Counts {
@@ -56,12 +61,14 @@ impl Counts {
 }
 
 /// A group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     /// What its members share.
     pub key: String,
     /// A resource of it.
     pub resource: ResourceId,
+    /// Its resources.
+    pub resources: RoaringBitmap,
     /// The vulnerability of one of its findings.
     pub vulnerability: String,
     /// Its counts.
@@ -82,8 +89,10 @@ pub fn aggregate(
     now: Timestamp,
 ) -> Vec<Group> {
     let plan = Plan::compile(world, inventories, scopes, criteria, world.log.head(), now);
-    let by_sets = matches!(by, GroupBy::Account | GroupBy::FindingType | GroupBy::Severity | GroupBy::Repository | GroupBy::Resource)
-        && criteria.of_side(Side::Pair).next().is_none()
+    let by_sets = matches!(
+        by,
+        GroupBy::Account | GroupBy::FindingType | GroupBy::Severity | GroupBy::Repository | GroupBy::Resource | GroupBy::MachineImage
+    ) && criteria.of_side(Side::Pair).next().is_none()
         && !world.suppressions.iter().any(|rule| scopes.iter().any(|scope| rule.holds_in(scope, world.administrator.as_deref())));
     if by_sets { of_sets(world, &plan, by) } else { of_pairs(world, &plan, by) }
 }
@@ -97,12 +106,10 @@ pub(crate) fn of_pairs(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group
         }
         let fix = pair.packages().iter().any(|package| package.fixed_in.is_some());
         for key in keys(world, &pair, by) {
-            groups.at(key, pair.resource, &pair.assessment.id).add(
-                pair.assessment.severity,
-                pair.assessment.known_exploited.is_some(),
-                fix,
-                1,
-            );
+            let one = RoaringBitmap::from([pair.resource]);
+            let counts = groups.at(key, &one, &pair.assessment.id);
+            counts.add(pair.assessment.severity, pair.assessment.known_exploited.is_some(), fix, 1);
+            counts.network += u64::from(pair.assessment.opening().is_some());
         }
     });
     groups.0.into_values().collect()
@@ -114,9 +121,9 @@ fn of_sets(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group> {
     for set in 0..world.estate.set_count() {
         let (resources, vulnerabilities) = world.estate.members(set);
         // Resources of a set that share what they are grouped by are counted together.
-        let mut alike: BTreeMap<Vec<String>, (ResourceId, u64)> = BTreeMap::new();
+        let mut alike: BTreeMap<Vec<String>, RoaringBitmap> = BTreeMap::new();
         for resource in &(resources & &plan.resources) {
-            alike.entry(resource_keys(world, resource, by)).or_insert((resource, 0)).1 += 1;
+            alike.entry(resource_keys(world, resource, by)).or_default().insert(resource);
         }
         if alike.is_empty() {
             continue;
@@ -124,15 +131,11 @@ fn of_sets(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group> {
         for vulnerability in &(vulnerabilities & &plan.vulnerability_set) {
             let Some(assessment) = world.assessment(vulnerability) else { continue };
             let fix = world.estate.has_fix(set, vulnerability);
-            for (shared, (resource, times)) in &alike {
+            for (shared, resources) in &alike {
                 let severity = [assessment.severity.as_str().to_owned()];
                 for key in if by == GroupBy::Severity { severity.as_slice() } else { shared } {
-                    groups.at(key.clone(), *resource, &assessment.id).add(
-                        assessment.severity,
-                        assessment.known_exploited.is_some(),
-                        fix,
-                        *times,
-                    );
+                    let exploited = assessment.known_exploited.is_some();
+                    groups.at(key.clone(), resources, &assessment.id).add(assessment.severity, exploited, fix, resources.len());
                 }
             }
         }
@@ -145,7 +148,11 @@ fn of_sets(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group> {
                 GroupBy::FindingType => vec![assessment.key().finding_type().as_str().to_owned()],
                 _ => resource_keys(world, resource, by),
             };
-            shared.into_iter().for_each(|key| groups.at(key, resource, &assessment.id).add(assessment.severity, false, false, 1));
+            for key in shared {
+                let counts = groups.at(key, &RoaringBitmap::from([resource]), &assessment.id);
+                counts.add(assessment.severity, false, false, 1);
+                counts.network += u64::from(assessment.opening().is_some());
+            }
         }
     }
     groups.0.into_values().collect()
@@ -156,14 +163,17 @@ struct Groups(BTreeMap<String, Group>);
 
 impl Groups {
     /// The counts of a group. Its example is its smallest resource and vulnerability, whatever the order of counting.
-    fn at(&mut self, key: String, resource: ResourceId, vulnerability: &str) -> &mut Counts {
+    fn at(&mut self, key: String, resources: &RoaringBitmap, vulnerability: &str) -> &mut Counts {
+        let resource = resources.min().unwrap_or_default();
         let group = self.0.entry(key.clone()).or_insert_with(|| Group {
             key,
             resource,
+            resources: RoaringBitmap::new(),
             vulnerability: vulnerability.to_owned(),
             counts: Counts::default(),
         });
         group.resource = group.resource.min(resource);
+        group.resources |= resources;
         if *vulnerability < *group.vulnerability {
             vulnerability.clone_into(&mut group.vulnerability);
         }
@@ -177,6 +187,7 @@ fn resource_keys(world: &World, resource: ResourceId, by: GroupBy) -> Vec<String
         GroupBy::Account => TextField::AwsAccountId,
         GroupBy::Repository => TextField::EcrImageRepositoryName,
         GroupBy::Resource => TextField::ResourceId,
+        GroupBy::MachineImage => TextField::Ec2InstanceImageId,
         _ => return vec!["PACKAGE_VULNERABILITY".to_owned()],
     };
     let texts = world.resource(resource).map(|entry| resource_text(entry, field)).unwrap_or_default();
@@ -185,7 +196,7 @@ fn resource_keys(world: &World, resource: ResourceId, by: GroupBy) -> Vec<String
 
 fn keys(world: &World, pair: &Pair<'_>, by: GroupBy) -> Vec<String> {
     let mut keys: Vec<String> = match by {
-        GroupBy::Account | GroupBy::Repository | GroupBy::Resource => resource_keys(world, pair.resource, by),
+        GroupBy::Account | GroupBy::Repository | GroupBy::Resource | GroupBy::MachineImage => resource_keys(world, pair.resource, by),
         GroupBy::FindingType => vec![pair.assessment.key().finding_type().as_str().to_owned()],
         GroupBy::Severity => vec![pair.assessment.severity.as_str().to_owned()],
         GroupBy::Title => vec![pair.title()],

@@ -267,7 +267,8 @@ fn instance_details(instance: &InstanceDetails, times: Times) -> Value {
 }
 
 /// `python3.12` as Inspector writes it: `PYTHON_3_12`.
-fn runtime(name: &str) -> String {
+#[must_use]
+pub fn runtime(name: &str) -> String {
     let mut out = String::new();
     for c in name.chars() {
         let digit_begins = c.is_ascii_digit() && out.ends_with(|before: char| before.is_ascii_alphabetic());

@@ -214,6 +214,36 @@ fn coverage(server: &Serving) -> Vec<String> {
     all
 }
 
+/// Counts and filters by what instances and functions are.
+fn the_estate_is_counted_and_filtered(server: &Serving, managed: &str) {
+    let counted = |kind: &str| {
+        let answer = server.aws(&["--region", REGION, "list-finding-aggregations", "--aggregation-type", kind]).unwrap();
+        answer["responses"].clone()
+    };
+    let instance = &counted("AWS_EC2_INSTANCE")[0]["ec2InstanceAggregation"];
+    assert_eq!((instance["instanceId"].as_str(), instance["networkFindings"].as_i64()), (Some(managed), Some(1)), "{instance}");
+    assert_eq!(instance["severityCounts"]["all"], 2);
+    let image = &counted("AMI")[0]["amiAggregation"];
+    assert_eq!((image["ami"].as_str(), image["affectedInstances"].as_i64()), (instance["ami"].as_str(), Some(1)));
+    assert_eq!(counted("AWS_LAMBDA_FUNCTION")[0]["lambdaFunctionAggregation"]["functionName"], "greet");
+    let kinds = |filter: Value| {
+        let listed = server.aws(&["--region", REGION, "list-findings", "--filter-criteria", &filter.to_string()]).unwrap();
+        listed["findings"].as_array().unwrap().iter().map(|finding| finding["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let equals = |value: &str| json!([{"comparison": "EQUALS", "value": value}]);
+    for (filter, expected) in [
+        (json!({"findingType": equals("NETWORK_REACHABILITY")}), vec!["NETWORK_REACHABILITY"]),
+        (json!({"networkProtocol": equals("TCP")}), vec!["NETWORK_REACHABILITY"]),
+        (json!({"portRange": [{"beginInclusive": 20, "endInclusive": 25}]}), vec!["NETWORK_REACHABILITY"]),
+        (json!({"portRange": [{"beginInclusive": 80, "endInclusive": 90}]}), vec![]),
+        (json!({"componentType": equals("AWS::EC2::InternetGateway")}), vec!["NETWORK_REACHABILITY"]),
+        (json!({"lambdaFunctionRuntime": equals("nodejs22.x")}), vec!["PACKAGE_VULNERABILITY"]),
+        (json!({"ec2InstanceImageId": equals("ami-none")}), vec![]),
+    ] {
+        assert_eq!(kinds(filter.clone()), expected, "{filter}");
+    }
+}
+
 #[test]
 fn an_estate_is_found_and_followed() {
     let Some(mut world) = World::build() else { return };
@@ -241,6 +271,8 @@ fn an_estate_is_found_and_followed() {
     ] {
         assert!(covered.contains(&row), "{row} in {covered:#?}");
     }
+
+    the_estate_is_counted_and_filtered(&server, &managed);
 
     // Everything moves; the queue says where to look.
     let second = world.push("two", "4.17.19");

@@ -27,6 +27,8 @@ pub struct AggregateRow {
     pub key: String,
     /// A resource of it.
     pub resource: ResourceEntry,
+    /// How many resources it has.
+    pub resources: u64,
     /// The vulnerability of one of its findings.
     pub vulnerability: String,
     /// Its counts.

@@ -34,7 +34,13 @@ impl Backend for Core {
         let groups = aggregate(&world, self, scopes, criteria, by, Self::now(self)).into_iter();
         let row = |group: lestrade_findings::Group| {
             let resource = world.resource(group.resource)?.clone();
-            Some(AggregateRow { key: group.key, resource, vulnerability: group.vulnerability, counts: group.counts })
+            Some(AggregateRow {
+                key: group.key,
+                resource,
+                resources: group.resources.len(),
+                vulnerability: group.vulnerability,
+                counts: group.counts,
+            })
         };
         Ok(groups.filter_map(row).collect())
     }

@@ -5,11 +5,12 @@ use super::failure::Failure;
 use lestrade_findings::ResourceEntry;
 use lestrade_findings::resource_type;
 use lestrade_model::{Coverage, ImageDetails, Resource, ResourceDetails, ResourceKind, ScanKind};
+use lestrade_report::inspector;
 use lestrade_wire::inspector2::{
     Counts, CoverageDateFilter, CoverageFilterCriteria, CoverageMapFilter, CoverageResourceType, CoverageStringComparison,
-    CoverageStringFilter, CoveredResource, Ec2Metadata, Ec2Platform, EcrContainerImageMetadata, GroupKey, ListCoverageRequest,
-    ListCoverageResponse, ListCoverageStatisticsRequest, ListCoverageStatisticsResponse, ResourceFilterCriteria, ResourceScanMetadata,
-    ScanStatus, ScanStatusCode, ScanStatusReason, ScanType,
+    CoverageStringFilter, CoveredResource, Ec2Metadata, Ec2Platform, EcrContainerImageMetadata, GroupKey, LambdaFunctionMetadata,
+    ListCoverageRequest, ListCoverageResponse, ListCoverageStatisticsRequest, ListCoverageStatisticsResponse, ResourceFilterCriteria,
+    ResourceScanMetadata, Runtime, ScanStatus, ScanStatusCode, ScanStatusReason, ScanType,
 };
 use lestrade_wire::{EpochSeconds, Kind, Shaped};
 use serde_json::Value;
@@ -96,14 +97,12 @@ impl Row<'_> {
                 ecr_image: Some(EcrContainerImageMetadata { tags: Some(image.tags.clone()), ..EcrContainerImageMetadata::default() }),
                 ..ResourceScanMetadata::default()
             },
-            None if matches!(key.kind, ResourceKind::Instance | ResourceKind::Host) => ResourceScanMetadata {
-                ec2: Some(Ec2Metadata {
-                    tags: Some(self.resource.tags.iter().cloned().collect()),
-                    ami_id: None,
-                    platform: Some(Ec2Platform::Unknown),
-                }),
-                ..ResourceScanMetadata::default()
-            },
+            None if matches!(key.kind, ResourceKind::Instance | ResourceKind::Host) => {
+                ResourceScanMetadata { ec2: Some(self.machine()), ..ResourceScanMetadata::default() }
+            }
+            None if key.kind == ResourceKind::Function => {
+                ResourceScanMetadata { lambda_function: Some(self.function()), ..ResourceScanMetadata::default() }
+            }
             None => ResourceScanMetadata::default(),
         };
         CoveredResource {
@@ -123,6 +122,39 @@ impl Row<'_> {
             provider_org_id: None,
             provider_region: None,
             provider_partition: None,
+        }
+    }
+
+    fn machine(&self) -> Ec2Metadata {
+        let tags = Some(self.resource.tags.iter().cloned().collect());
+        match &self.resource.details {
+            ResourceDetails::Instance(instance) => Ec2Metadata {
+                tags,
+                ami_id: Some(instance.image.clone()).filter(|image| !image.is_empty()),
+                platform: Some(match instance.platform.as_str() {
+                    "" => Ec2Platform::Unknown,
+                    windows if windows.starts_with("Windows") => Ec2Platform::Windows,
+                    _ => Ec2Platform::Linux,
+                }),
+            },
+            _ => Ec2Metadata { tags, ami_id: None, platform: Some(Ec2Platform::Unknown) },
+        }
+    }
+
+    fn function(&self) -> LambdaFunctionMetadata {
+        let function_tags = Some(self.resource.tags.iter().cloned().collect());
+        let ResourceDetails::Function(function) = &self.resource.details else {
+            return LambdaFunctionMetadata { function_tags, layers: None, function_name: None, runtime: None };
+        };
+        let runtime = match Runtime::from(inspector::runtime(&function.runtime).as_str()) {
+            Runtime::Unlisted(_) => Runtime::Unsupported,
+            listed => listed,
+        };
+        LambdaFunctionMetadata {
+            function_tags,
+            layers: Some(function.layers.iter().take(5).cloned().collect()),
+            function_name: Some(function.name.clone()),
+            runtime: Some(runtime),
         }
     }
 
@@ -154,6 +186,10 @@ impl Row<'_> {
             "ecrRepositoryName" | "cloudContainerRepositoryName" => {
                 self.image().map(|image| image.repository.as_str()).into_iter().collect()
             }
+            "lambdaFunctionName" | "cloudServerlessFunctionName" => match &self.resource.details {
+                ResourceDetails::Function(function) => vec![&function.name],
+                _ => Vec::new(),
+            },
             "cloudContainerRegistryName" => self.image().map(|image| image.registry.as_str()).into_iter().collect(),
             "ecrImageTags" | "cloudContainerImageTags" => {
                 self.image().into_iter().flat_map(|i| i.tags.iter().map(String::as_str)).collect()

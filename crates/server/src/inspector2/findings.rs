@@ -4,8 +4,7 @@ use super::call::Call;
 use super::criteria::{criteria, sort};
 use super::failure::Failure;
 use super::finding::{cisa, finding};
-use lestrade_findings::{Criteria, FindingView, RiskFactors, Sort, Term, TextField, TextTest, risk};
-use lestrade_model::Exposure;
+use lestrade_findings::{Criteria, FindingView, Sort, Term, TextField, TextTest};
 use lestrade_wire::inspector2::{
     BatchGetFindingDetailsRequest, BatchGetFindingDetailsResponse, FindingDetail, FindingDetailsError, FindingDetailsErrorCode,
     ListFindingsRequest, ListFindingsResponse,
@@ -46,17 +45,10 @@ pub(super) fn batch_get_finding_details(
 
 fn detail(view: &FindingView) -> FindingDetail {
     let assessment = &view.assessment;
-    let factors = RiskFactors {
-        cvss: assessment.decided_by.as_ref().map(|score| score.cvss.score),
-        known_exploited: assessment.known_exploited.is_some(),
-        epss: assessment.epss,
-        exposure: Exposure::Unknown,
-        weight: 1.0,
-    };
     FindingDetail {
         finding_arn: Some(view.arn.to_string()),
         cisa_data: cisa(assessment),
-        risk_score: Some(risk(&factors).value.round() as i32),
+        risk_score: Some(view.risk().value.round() as i32),
         evidences: Some(Vec::new()),
         ttps: Some(Vec::new()),
         tools: Some(Vec::new()),

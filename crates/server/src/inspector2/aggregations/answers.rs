@@ -1,11 +1,12 @@
 //! Groups in the shapes of the wire.
 
 use crate::inspector2::backend::AggregateRow;
-use lestrade_model::{ImageDetails, ResourceDetails, Severity};
+use lestrade_model::{FunctionDetails, ImageDetails, InstanceDetails, ResourceDetails, Severity};
+use lestrade_wire::EpochSeconds;
 use lestrade_wire::inspector2::{
-    AccountAggregationResponse, AggregationResponse, AwsEcrContainerAggregationResponse, Ec2InstanceAggregationResponse,
-    FindingTypeAggregationResponse, ImageLayerAggregationResponse, PackageAggregationResponse, RepositoryAggregationResponse,
-    SeverityCounts, TitleAggregationResponse,
+    AccountAggregationResponse, AggregationResponse, AmiAggregationResponse, AwsEcrContainerAggregationResponse,
+    Ec2InstanceAggregationResponse, FindingTypeAggregationResponse, ImageLayerAggregationResponse, LambdaFunctionAggregationResponse,
+    LambdaLayerAggregationResponse, PackageAggregationResponse, RepositoryAggregationResponse, SeverityCounts, TitleAggregationResponse,
 };
 
 /// Counts are signed on the wire.
@@ -33,6 +34,20 @@ fn account_of(row: &AggregateRow) -> String {
 fn image_of(row: &AggregateRow) -> Option<&ImageDetails> {
     match &row.resource.resource.details {
         ResourceDetails::Image(image) => Some(image),
+        _ => None,
+    }
+}
+
+fn instance_of(row: &AggregateRow) -> Option<&InstanceDetails> {
+    match &row.resource.resource.details {
+        ResourceDetails::Instance(instance) => Some(instance),
+        _ => None,
+    }
+}
+
+fn function_of(row: &AggregateRow) -> Option<&FunctionDetails> {
+    match &row.resource.resource.details {
+        ResourceDetails::Function(function) => Some(function),
         _ => None,
     }
 }
@@ -83,7 +98,7 @@ pub(super) fn repository(row: &AggregateRow) -> AggregationResponse {
         cloud_org_id: None,
         cloud_account_id: None,
         severity_counts: severities(row),
-        affected_images: None,
+        affected_images: Some(signed(row.resources)),
     })
 }
 
@@ -120,11 +135,49 @@ pub(super) fn container(row: &AggregateRow) -> AggregationResponse {
 pub(super) fn instance(row: &AggregateRow) -> AggregationResponse {
     AggregationResponse::Ec2InstanceAggregation(Ec2InstanceAggregationResponse {
         instance_id: row.key.clone(),
-        ami: None,
+        ami: instance_of(row).map(|instance| instance.image.clone()).filter(|image| !image.is_empty()),
         operating_system: None,
         instance_tags: Some(row.resource.resource.tags.iter().cloned().collect()),
         account_id: Some(account_of(row)),
         severity_counts: severities(row),
-        network_findings: None,
+        network_findings: Some(signed(row.counts.network)),
+    })
+}
+
+pub(super) fn machine_image(row: &AggregateRow) -> AggregationResponse {
+    AggregationResponse::AmiAggregation(AmiAggregationResponse {
+        ami: row.key.clone(),
+        account_id: Some(account_of(row)),
+        cloud_provider: None,
+        cloud_partition: None,
+        cloud_region: None,
+        cloud_org_id: None,
+        cloud_account_id: None,
+        severity_counts: severities(row),
+        affected_instances: Some(signed(row.resources)),
+        scan_source: None,
+    })
+}
+
+pub(super) fn function(row: &AggregateRow) -> AggregationResponse {
+    let function = function_of(row);
+    AggregationResponse::LambdaFunctionAggregation(LambdaFunctionAggregationResponse {
+        resource_id: row.key.clone(),
+        function_name: function.map(|function| function.name.clone()),
+        runtime: function.map(|function| function.runtime.clone()).filter(|runtime| !runtime.is_empty()),
+        lambda_tags: Some(row.resource.resource.tags.iter().cloned().collect()),
+        account_id: Some(account_of(row)),
+        severity_counts: severities(row),
+        last_modified_at: function.map(|function| EpochSeconds::from(function.modified_at)),
+    })
+}
+
+pub(super) fn function_layer(row: &AggregateRow) -> AggregationResponse {
+    AggregationResponse::LambdaLayerAggregation(LambdaLayerAggregationResponse {
+        function_name: function_of(row).map(|function| function.name.clone()).unwrap_or_default(),
+        resource_id: row.resource.resource.key.id.clone(),
+        layer_arn: row.key.clone(),
+        account_id: account_of(row),
+        severity_counts: severities(row),
     })
 }

@@ -63,9 +63,26 @@ impl Asked {
             }
             AggregationRequest::Ec2InstanceAggregation(a) => {
                 asked.text(TextField::ResourceId, a.instance_ids.as_ref());
-                asked.text(TextField::Absent, a.amis.as_ref());
+                asked.text(TextField::Ec2InstanceImageId, a.amis.as_ref());
                 asked.text(TextField::Absent, a.operating_systems.as_ref());
                 asked.tags(a.instance_tags.as_ref());
+                asked.order(a.sort_by.as_ref().map(|by| by.as_str()), a.sort_order.as_ref());
+            }
+            AggregationRequest::AmiAggregation(a) => {
+                asked.text(TextField::Ec2InstanceImageId, a.amis.as_ref());
+                asked.order(a.sort_by.as_ref().map(|by| by.as_str()), a.sort_order.as_ref());
+            }
+            AggregationRequest::LambdaFunctionAggregation(a) => {
+                asked.text(TextField::ResourceId, a.resource_ids.as_ref());
+                asked.text(TextField::LambdaFunctionName, a.function_names.as_ref());
+                asked.text(TextField::LambdaFunctionRuntime, a.runtimes.as_ref());
+                asked.tags(a.function_tags.as_ref());
+                asked.order(a.sort_by.as_ref().map(|by| by.as_str()), a.sort_order.as_ref());
+            }
+            AggregationRequest::LambdaLayerAggregation(a) => {
+                asked.text(TextField::LambdaFunctionName, a.function_names.as_ref());
+                asked.text(TextField::ResourceId, a.resource_ids.as_ref());
+                asked.key(a.layer_arns.as_ref());
                 asked.order(a.sort_by.as_ref().map(|by| by.as_str()), a.sort_order.as_ref());
             }
             _ => {}
@@ -106,11 +123,12 @@ impl Asked {
     }
 
     /// Most first, unless the least are asked for first.
-    pub(super) fn rank(&self, counts: &Counts) -> i64 {
+    pub(super) fn rank(&self, counts: &Counts, resources: u64) -> i64 {
         let count = match self.sort_by.as_deref() {
             Some("ALL") => counts.all,
             Some("HIGH") => counts.of(Severity::High),
-            Some("NETWORK_FINDINGS" | "AFFECTED_IMAGES" | "AFFECTED_INSTANCES") => 0,
+            Some("NETWORK_FINDINGS") => counts.network,
+            Some("AFFECTED_IMAGES" | "AFFECTED_INSTANCES") => resources,
             _ => counts.of(Severity::Critical),
         };
         let count = signed(count);

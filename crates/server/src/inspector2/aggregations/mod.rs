@@ -6,7 +6,7 @@ mod asked;
 use super::backend::AggregateRow;
 use super::call::Call;
 use super::failure::{Failure, invalid_field};
-use answers::{account, container, finding_type, instance, layer, package, repository, title};
+use answers::{account, container, finding_type, function, function_layer, instance, layer, machine_image, package, repository, title};
 use asked::Asked;
 use lestrade_findings::{Criteria, GroupBy, Term, TextField, TextTest};
 use lestrade_wire::inspector2::{
@@ -41,7 +41,7 @@ pub(super) fn list_finding_aggregations(
     let mut window = call.pages.window::<(i64, String), AggregationResponse>(&cut, call.now)?;
     for row in call.backend.aggregate(&call.principal.scopes(), &criteria, by)? {
         if asked.admits(&row.key) {
-            window.offer((asked.rank(&row.counts), row.key.clone()), || answer(&row));
+            window.offer((asked.rank(&row.counts, row.resources), row.key.clone()), || answer(&row));
         }
     }
     let (responses, next_token) = call.pages.close(window, &cut, call.now)?;
@@ -62,7 +62,19 @@ fn grouping(kind: &AggregationType, asked: &mut Asked) -> Option<(GroupBy, Answe
         AggregationType::Package => (GroupBy::Package, package),
         AggregationType::Title => (GroupBy::Title, title),
         AggregationType::Repository => (GroupBy::Repository, repository),
-        AggregationType::ImageLayer => (GroupBy::Layer, layer),
+        AggregationType::ImageLayer => {
+            only("AWS_ECR_CONTAINER_IMAGE");
+            (GroupBy::Layer, layer)
+        }
+        AggregationType::Ami => (GroupBy::MachineImage, machine_image),
+        AggregationType::AwsLambdaFunction => {
+            only("AWS_LAMBDA_FUNCTION");
+            (GroupBy::Resource, function)
+        }
+        AggregationType::LambdaLayer => {
+            only("AWS_LAMBDA_FUNCTION");
+            (GroupBy::Layer, function_layer)
+        }
         AggregationType::AwsEcrContainer => {
             only("AWS_ECR_CONTAINER_IMAGE");
             (GroupBy::Resource, container)
