@@ -45,6 +45,7 @@ const SERVICES: &[Service] = &[
                 "DescribeVpcs",
                 "DescribeVpnGateways",
                 "GetManagedPrefixListEntries",
+                "ModifyNetworkInterfaceAttribute",
                 "SearchTransitGatewayRoutes",
             ],
         },

@@ -4,10 +4,13 @@ use lestrade_events::http::{Answer, Http, exchange};
 use lestrade_events::{DeliveryError, Secrets, Sent, Surroundings, TargetRecord};
 use lestrade_model::Clock;
 use lestrade_wire::sigv4::{Credentials, SecretKey, sign};
-use lestrade_wire::{Endpoint, HttpRequest};
+use lestrade_wire::{Client, Endpoint, HttpRequest, HttpResponse, Request, Service, Transport, TransportError};
 use reqwest::Method;
 use serde::Deserialize;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 /// What every target on AWS is told.
 #[derive(Clone, Debug, Deserialize)]
@@ -31,6 +34,24 @@ pub(super) struct Caller {
     pub(super) region: String,
     credentials: Credentials,
     clock: Arc<dyn Clock>,
+}
+
+/// The connection that every target has, under its egress policy.
+struct Connection<'a>(&'a Http);
+
+impl Transport for Connection<'_> {
+    async fn send(&self, origin: &str, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+        let failed = |error: String| TransportError(error);
+        let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
+        let url = format!("{origin}{}{query}", request.path).parse().map_err(|_| failed("its address is no URL".into()))?;
+        let method = request.method.parse().map_err(|_| failed("its method is none".into()))?;
+        let mut builder = self.0.request(method, url).body(request.body);
+        for (name, value) in request.headers.iter().filter(|(name, _)| name != "host") {
+            builder = builder.header(name, value);
+        }
+        let answer = exchange(builder).map_err(|error| failed(error.to_string()))?;
+        Ok(HttpResponse { status: answer.status, headers: Vec::new(), body: answer.body })
+    }
 }
 
 /// Error codes that pass by themselves, or when credentials are renewed.
@@ -95,6 +116,44 @@ impl Caller {
         let place = Place { region: region.to_owned(), endpoint: None, access_key: None, secret_key: None };
         let credentials = credentials(&place, surroundings.secrets.as_ref())?;
         Self::new(service, &place, credentials, surroundings)
+    }
+
+    /// The same caller as somebody else.
+    pub(super) fn with(self, credentials: Credentials) -> Self {
+        Self { credentials, ..self }
+    }
+
+    /// Calls an operation of a service that has a model. The connection waits by itself, so the answer is there at once.
+    pub(super) fn call<R: Request>(&self, input: &R) -> Result<R::Response, DeliveryError> {
+        let value = serde_json::to_value(input).map_err(|error| DeliveryError::Refused(error.to_string()))?;
+        let answer = self.ask(R::OPERATION, &value)?;
+        serde_json::from_value(answer).map_err(|error| DeliveryError::Refused(format!("{}: {error}", R::OPERATION.name())))
+    }
+
+    /// The same, by its data.
+    pub(super) fn ask<S: Service>(&self, operation: S, input: &serde_json::Value) -> Result<serde_json::Value, DeliveryError> {
+        let client = Client {
+            transport: Connection(&self.http),
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            credentials: self.credentials.clone(),
+            clock: Arc::clone(&self.clock),
+        };
+        let asked = pin!(client.ask(operation, input));
+        let answer = match asked.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => return Err(DeliveryError::retry("the connection did not wait")),
+        };
+        answer.map_err(|error| match &error {
+            // What a service says of our input may repeat it; its code does not.
+            lestrade_wire::Error::Refused(refusal) => {
+                let said = format!("{}: the service answered {} {}", operation.name(), refusal.status, word(&refusal.code));
+                let passes = error.is_retryable() || PASSING.contains(&refusal.code.as_str());
+                if passes { DeliveryError::retry(said) } else { DeliveryError::Refused(said) }
+            }
+            lestrade_wire::Error::Transport(_) => DeliveryError::unanswered(format!("{}: no answer", operation.name())),
+            lestrade_wire::Error::Malformed(_) => DeliveryError::Refused(format!("{}: not an answer", operation.name())),
+        })
     }
 
     /// A call of a service that speaks JSON and is told the operation by a header.

@@ -4,6 +4,7 @@
 
 mod call;
 mod event_bridge;
+mod isolate_ec2;
 mod lambda;
 mod secrets;
 mod security_hub;
@@ -16,9 +17,10 @@ use lestrade_events::OpenTarget;
 
 /// The kinds, by name.
 #[must_use]
-pub fn kinds() -> [(&'static str, OpenTarget); 5] {
+pub fn kinds() -> [(&'static str, OpenTarget); 6] {
     [
         ("eventbridge", event_bridge::open),
+        ("isolate-ec2", isolate_ec2::open),
         ("lambda", lambda::open),
         ("security-hub", security_hub::open),
         ("sns", sns::open),

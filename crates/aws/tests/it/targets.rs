@@ -124,3 +124,66 @@ fn what_is_aws_own_and_what_is_no_name_is_refused() {
     let secrets = AwsSecrets { egress: EgressPolicy::PublicOnly, region: "eu-west-1".into(), clock: Arc::new(SystemClock) };
     assert!(secrets.resolve("hunter2").is_err_and(|reason| !reason.contains("hunter2")));
 }
+
+/// What an instance's interfaces have in moto.
+fn groups_of(moto: &mut lestrade_testkit::Moto, instance: &str) -> Value {
+    let described = moto.call("ec2", "describe_instances", json!({"InstanceIds": [instance]})).unwrap();
+    described["Reservations"][0]["Instances"][0]["NetworkInterfaces"][0]["Groups"][0]["GroupId"].clone()
+}
+
+#[test]
+fn an_instance_is_isolated_where_that_is_allowed_and_freed_again() {
+    let Some(mut moto) = lestrade_testkit::Moto::start().unwrap() else { return lestrade_testkit::missing("moto") };
+    let vpc = moto.call("ec2", "describe_vpcs", json!({})).unwrap()["Vpcs"][0]["VpcId"].clone();
+    let group = |moto: &mut lestrade_testkit::Moto, name: &str, vpc: &Value| {
+        let made = moto.call("ec2", "create_security_group", json!({"GroupName": name, "Description": name, "VpcId": vpc})).unwrap();
+        made["GroupId"].clone()
+    };
+    let (web, quarantine) = (group(&mut moto, "web", &vpc), group(&mut moto, "quarantine", &vpc));
+    let rule = json!({"GroupId": web, "IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "0.0.0.0/0"});
+    moto.call("ec2", "authorize_security_group_ingress", rule).unwrap();
+    let image = moto.call("ec2", "describe_images", json!({})).unwrap()["Images"][0]["ImageId"].clone();
+    let mut launch = |tags: Value| {
+        let arguments = json!({"ImageId": image, "MinCount": 1, "MaxCount": 1, "SecurityGroupIds": [web],
+            "TagSpecifications": [{"ResourceType": "instance", "Tags": tags}]});
+        moto.call("ec2", "run_instances", arguments).unwrap()["Instances"][0]["InstanceId"].as_str().unwrap().to_owned()
+    };
+    let allowed = json!([{"Key": "isolate", "Value": "yes"}]);
+    let (first, second, precious) = (launch(allowed.clone()), launch(allowed), launch(json!([{"Key": "isolate", "Value": "never"}])));
+    let of = |instance: &str, status: &str| {
+        let mut message = finding(1, status);
+        message.event.body["detail"]["resources"] = json!([{"id": instance, "type": "AWS_EC2_INSTANCE"}]);
+        message
+    };
+    let endpoint = json!(moto.endpoint());
+    let notes = surroundings();
+    let target = |mode: &str, group: &Value| {
+        let options = json!({"region": "eu-west-1", "endpoint": endpoint, "group": group, "allow-tags": ["isolate=yes"],
+            "role": "arn:aws:iam::123456789012:role/LestradeRespond", "mode": mode, "at-most": 1});
+        let record = TargetRecord::simple("t", "isolate-ec2", options.as_object().unwrap().clone());
+        Kinds::standard().with(kinds()).open(&record, &notes).unwrap()
+    };
+
+    // It says what it would do, until it is told to do it.
+    assert_eq!(target("dry-run", &quarantine).deliver(&[of(&first, "ACTIVE")]), [Ok(())]);
+    assert_eq!(groups_of(&mut moto, &first), web);
+    assert!(notes.notes.note(&format!("would isolate {first}")).unwrap().is_some());
+
+    let mut isolate = target("isolate", &quarantine);
+    let why = |sent: Vec<Sent>| sent[0].clone().unwrap_err().to_string();
+    assert!(why(isolate.deliver(&[of(&precious, "ACTIVE")])).contains("tags"));
+    assert!(why(target("isolate", &web).deliver(&[of(&first, "ACTIVE")])).contains("lets something in"));
+    assert!(why(isolate.deliver(&[finding(1, "ACTIVE")])).contains("not a finding of an instance"));
+    assert_eq!(isolate.deliver(&[of(&first, "CLOSED")]), [Ok(())]);
+    assert_eq!(groups_of(&mut moto, &first), web);
+    assert_eq!(isolate.deliver(&[of(&first, "ACTIVE"), of(&first, "ACTIVE")]), [Ok(()), Ok(())]);
+    assert_eq!(groups_of(&mut moto, &first), quarantine);
+    assert!(why(isolate.deliver(&[of(&second, "ACTIVE")])).contains("no more may be at a time"));
+
+    // Whoever opens the target later can still take it back.
+    let mut later = target("isolate", &quarantine);
+    assert!(later.undo(&second).is_err());
+    assert!(later.undo(&first).unwrap().contains(web.as_str().unwrap()));
+    assert_eq!(groups_of(&mut moto, &first), web);
+    assert!(later.undo(&first).is_err());
+}

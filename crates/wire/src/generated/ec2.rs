@@ -923,6 +923,7 @@ DescribeVpcPeeringConnections(DESCRIBE_VPC_PEERING_CONNECTIONS_REQUEST => DESCRI
 DescribeVpcs(DESCRIBE_VPCS_REQUEST => DESCRIBE_VPCS_RESULT) = "POST" "/" 200,
 DescribeVpnGateways(DESCRIBE_VPN_GATEWAYS_REQUEST => DESCRIBE_VPN_GATEWAYS_RESULT) = "POST" "/" 200,
 GetManagedPrefixListEntries(GET_MANAGED_PREFIX_LIST_ENTRIES_REQUEST => GET_MANAGED_PREFIX_LIST_ENTRIES_RESULT) = "POST" "/" 200,
+ModifyNetworkInterfaceAttribute(MODIFY_NETWORK_INTERFACE_ATTRIBUTE_REQUEST => NOTHING) = "POST" "/" 200,
 SearchTransitGatewayRoutes(SEARCH_TRANSIT_GATEWAY_ROUTES_REQUEST => SEARCH_TRANSIT_GATEWAY_ROUTES_RESULT) = "POST" "/" 200,
 }
 }
@@ -1120,6 +1121,10 @@ mod shapes {
     );
     pub(super) static ATTACHMENT_STATUS: Shape =
         Shape::enumeration("AttachmentStatus", &["attaching", "attached", "detaching", "detached"]);
+    pub(super) static ATTRIBUTE_BOOLEAN_VALUE: Shape =
+        Shape::structure("AttributeBooleanValue", &[Member::optional("Value", &BOOLEAN).named("value", "Value")]);
+    pub(super) static ATTRIBUTE_VALUE: Shape =
+        Shape::structure("AttributeValue", &[Member::optional("Value", &STRING).named("value", "Value")]);
     pub(super) static AVAILABILITY_ZONE_ID: Shape = Shape::string("AvailabilityZoneId");
     pub(super) static BLOCK_PUBLIC_ACCESS_MODE: Shape =
         Shape::enumeration("BlockPublicAccessMode", &["off", "block-bidirectional", "block-ingress"]);
@@ -1160,6 +1165,14 @@ mod shapes {
             Member::optional("TcpEstablishedTimeout", &INTEGER).named("tcpEstablishedTimeout", "TcpEstablishedTimeout"),
             Member::optional("UdpStreamTimeout", &INTEGER).named("udpStreamTimeout", "UdpStreamTimeout"),
             Member::optional("UdpTimeout", &INTEGER).named("udpTimeout", "UdpTimeout"),
+        ],
+    );
+    pub(super) static CONNECTION_TRACKING_SPECIFICATION_REQUEST: Shape = Shape::structure(
+        "ConnectionTrackingSpecificationRequest",
+        &[
+            Member::optional("TcpEstablishedTimeout", &INTEGER),
+            Member::optional("UdpStreamTimeout", &INTEGER),
+            Member::optional("UdpTimeout", &INTEGER),
         ],
     );
     pub(super) static CONNECTION_TRACKING_SPECIFICATION_RESPONSE: Shape = Shape::structure(
@@ -1495,6 +1508,12 @@ mod shapes {
     );
     pub(super) static ELASTIC_INFERENCE_ACCELERATOR_ASSOCIATION_LIST: Shape =
         Shape::list("ElasticInferenceAcceleratorAssociationList", &ELASTIC_INFERENCE_ACCELERATOR_ASSOCIATION, "item");
+    pub(super) static ENA_SRD_SPECIFICATION: Shape = Shape::structure(
+        "EnaSrdSpecification",
+        &[Member::optional("EnaSrdEnabled", &BOOLEAN), Member::optional("EnaSrdUdpSpecification", &ENA_SRD_UDP_SPECIFICATION)],
+    );
+    pub(super) static ENA_SRD_UDP_SPECIFICATION: Shape =
+        Shape::structure("EnaSrdUdpSpecification", &[Member::optional("EnaSrdUdpEnabled", &BOOLEAN)]);
     pub(super) static ENCLAVE_OPTIONS: Shape =
         Shape::structure("EnclaveOptions", &[Member::optional("Enabled", &BOOLEAN).named("enabled", "Enabled")]);
     pub(super) static FILTER: Shape = Shape::structure(
@@ -1892,6 +1911,22 @@ mod shapes {
     pub(super) static METRIC_CATEGORY_ID: Shape = Shape::string("MetricCategoryId");
     pub(super) static METRIC_CATEGORY_ID_LIST: Shape = Shape::list("MetricCategoryIdList", &METRIC_CATEGORY_ID, "item");
     pub(super) static MILLISECOND_DATE_TIME: Shape = Shape::timestamp("MillisecondDateTime");
+    pub(super) static MODIFY_NETWORK_INTERFACE_ATTRIBUTE_REQUEST: Shape = Shape::structure(
+        "ModifyNetworkInterfaceAttributeRequest",
+        &[
+            Member::optional("EnaSrdSpecification", &ENA_SRD_SPECIFICATION),
+            Member::optional("EnablePrimaryIpv6", &BOOLEAN),
+            Member::optional("ConnectionTrackingSpecification", &CONNECTION_TRACKING_SPECIFICATION_REQUEST),
+            Member::optional("AssociatePublicIpAddress", &BOOLEAN),
+            Member::optional("AssociatedSubnetIds", &SUBNET_ID_LIST).named("AssociatedSubnetId", "AssociatedSubnetId"),
+            Member::optional("DryRun", &BOOLEAN).named("dryRun", "DryRun"),
+            Member::required("NetworkInterfaceId", &NETWORK_INTERFACE_ID).named("networkInterfaceId", "NetworkInterfaceId"),
+            Member::optional("Description", &ATTRIBUTE_VALUE).named("description", "Description"),
+            Member::optional("SourceDestCheck", &ATTRIBUTE_BOOLEAN_VALUE).named("sourceDestCheck", "SourceDestCheck"),
+            Member::optional("Groups", &SECURITY_GROUP_ID_STRING_LIST).named("SecurityGroupId", "SecurityGroupId"),
+            Member::optional("Attachment", &NETWORK_INTERFACE_ATTACHMENT_CHANGES).named("attachment", "Attachment"),
+        ],
+    );
     pub(super) static MONITORING: Shape = Shape::structure(
         "Monitoring",
         &[
@@ -2010,6 +2045,16 @@ mod shapes {
             Member::optional("EnaQueueCount", &INTEGER).named("enaQueueCount", "EnaQueueCount"),
         ],
     );
+    pub(super) static NETWORK_INTERFACE_ATTACHMENT_CHANGES: Shape = Shape::structure(
+        "NetworkInterfaceAttachmentChanges",
+        &[
+            Member::optional("DefaultEnaQueueCount", &BOOLEAN),
+            Member::optional("EnaQueueCount", &INTEGER),
+            Member::optional("AttachmentId", &NETWORK_INTERFACE_ATTACHMENT_ID).named("attachmentId", "AttachmentId"),
+            Member::optional("DeleteOnTermination", &BOOLEAN).named("deleteOnTermination", "DeleteOnTermination"),
+        ],
+    );
+    pub(super) static NETWORK_INTERFACE_ATTACHMENT_ID: Shape = Shape::string("NetworkInterfaceAttachmentId");
     pub(super) static NETWORK_INTERFACE_ID: Shape = Shape::string("NetworkInterfaceId");
     pub(super) static NETWORK_INTERFACE_ID_LIST: Shape = Shape::list("NetworkInterfaceIdList", &NETWORK_INTERFACE_ID, "item");
     pub(super) static NETWORK_INTERFACE_IPV6_ADDRESS: Shape = Shape::structure(
@@ -2060,6 +2105,7 @@ mod shapes {
         ],
     );
     pub(super) static NEXT_TOKEN: Shape = Shape::string("NextToken");
+    pub(super) static NOTHING: Shape = Shape::structure("Nothing", &[]);
     pub(super) static ODB_NETWORK_ARN: Shape = Shape::string("OdbNetworkArn");
     pub(super) static OPERATOR_RESPONSE: Shape = Shape::structure(
         "OperatorResponse",
@@ -2283,6 +2329,8 @@ mod shapes {
         ],
     );
     pub(super) static SECURITY_GROUP_ID: Shape = Shape::string("SecurityGroupId");
+    pub(super) static SECURITY_GROUP_ID_STRING_LIST: Shape =
+        Shape::list("SecurityGroupIdStringList", &SECURITY_GROUP_ID, "SecurityGroupId");
     pub(super) static SECURITY_GROUP_LIST: Shape = Shape::list("SecurityGroupList", &SECURITY_GROUP, "item");
     pub(super) static SECURITY_GROUP_NAME: Shape = Shape::string("SecurityGroupName");
     pub(super) static SERVICE_MANAGED: Shape = Shape::enumeration("ServiceManaged", &["alb", "nlb", "rnat", "rds"]);
@@ -2335,6 +2383,7 @@ mod shapes {
         &["associating", "associated", "disassociating", "disassociated", "failing", "failed"],
     );
     pub(super) static SUBNET_ID: Shape = Shape::string("SubnetId");
+    pub(super) static SUBNET_ID_LIST: Shape = Shape::list("SubnetIdList", &SUBNET_ID, "AssociatedSubnetId");
     pub(super) static SUBNET_ID_STRING_LIST: Shape = Shape::list("SubnetIdStringList", &SUBNET_ID, "SubnetId");
     pub(super) static SUBNET_IPV6_CIDR_BLOCK_ASSOCIATION: Shape = Shape::structure(
         "SubnetIpv6CidrBlockAssociation",
