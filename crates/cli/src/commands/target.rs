@@ -38,6 +38,7 @@ impl Target {
             ScanWhat::Rootfs(folder) => directory(&folder.path, "rootfs", &folder.walk),
             ScanWhat::Repo(folder) => repository(&folder.path, &folder.walk),
             ScanWhat::Host(host) => this_host(&host.walk),
+            ScanWhat::Disk(disk) => read_disk(&disk.path, &disk.walk),
             ScanWhat::Function(file) => function(&file.path),
             ScanWhat::Sbom(file) => document(&file.path),
         }
@@ -109,6 +110,11 @@ fn foreign_mounts() -> Vec<String> {
         (!OWN.contains(&kind) || kind == "overlay").then(|| SkipPatterns::exactly(&place.replace("\\040", " ")))
     });
     foreign.chain(CONTAINERS.map(str::to_owned)).collect()
+}
+
+fn read_disk(path: &Path, walk: &WalkArgs) -> Result<Target, Failure> {
+    let disk = scanner(None)?.scan_disk(path, &walk.into()).map_err(|error| scan_failure(&error))?;
+    Ok(Target::new(path.display().to_string(), "disk", disk.inventory))
 }
 
 fn function(path: &Path) -> Result<Target, Failure> {
