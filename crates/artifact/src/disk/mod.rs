@@ -8,12 +8,14 @@ mod device;
 mod ext;
 mod file_system;
 mod gpt;
+mod lvm;
 mod mbr;
 mod numbers;
 mod qcow2;
 mod recognise;
 mod vmdk;
 mod walk;
+mod xfs;
 
 use crate::content::Holder;
 use crate::stop::Stop;
@@ -27,6 +29,7 @@ use numbers::{malformed, unsupported};
 use recognise::{Mark, recognise};
 use std::io;
 use std::rc::Rc;
+use xfs::Xfs;
 
 /// A disk and what lies on it.
 pub struct Disk {
@@ -87,39 +90,69 @@ impl Disk {
     }
 }
 
-/// The volumes of a disk: its partitions, or all of it.
+/// The volumes of a disk: its partitions, or all of it, and what is made of them.
 fn volumes(disk: &Device) -> io::Result<Vec<Volume>> {
+    let parts = parts(disk)?;
+    let mut volumes: Vec<Volume> = parts.iter().map(|part| part.volume(disk)).collect();
+    let physical = parts.into_iter().filter(|part| lvm::is_physical_volume(&part.device)).map(|part| (part.name, part.device));
+    volumes.extend(lvm::logical_volumes(&physical.collect::<Vec<_>>()).into_iter().map(|logical| match logical.content {
+        Ok(lvm::Found::Device(device)) => Volume::of(logical.name, &device),
+        Ok(lvm::Found::NoFiles(what)) => Volume { name: logical.name, content: Content::NoFiles(what.to_owned()) },
+        Err(error) => Volume { name: logical.name, content: Content::failed(&error) },
+    }));
+    Ok(volumes)
+}
+
+/// A partition, or a disk without any.
+struct Part {
+    name: String,
+    device: Device,
+    /// Where it lies, and what it is said to be for, where that is something without files.
+    offset: u64,
+    purpose: Option<&'static str>,
+}
+
+fn parts(disk: &Device) -> io::Result<Vec<Part>> {
     let partitions = match gpt::partitions(disk)? {
         Some(partitions) => partitions,
         None => match mbr::table(disk)? {
             Table::Partitions(partitions) => partitions,
             Table::Protective => return Err(malformed("both copies of its partition table are damaged")),
-            Table::None => return whole(disk),
+            Table::None => {
+                return match recognise(disk) {
+                    Mark::Blank => Err(unsupported("it is blank")),
+                    Mark::Unknown => Err(unsupported("there is no partition table on it and no file system that is known")),
+                    _ => Ok(vec![Part { name: String::new(), device: Rc::clone(disk), offset: 0, purpose: None }]),
+                };
+            }
         },
     };
-    let volume = |partition: &Partition| {
-        let device: Device = Rc::new(Slice::of(disk, partition.offset, partition.length));
-        let name = format!("p{}", partition.number);
-        if partition.offset >= disk.size() {
-            return Volume { name, content: Content::Unread(ProblemKind::Truncated, "it lies beyond the end of the disk".to_owned()) };
-        }
-        // What boots a machine is no part of the system; what else lies where it should is looked at all the same.
-        match (partition.purpose, recognise(&device)) {
-            (Some(purpose), Mark::Unknown | Mark::Unread(_) | Mark::Blank) => {
-                Volume { name, content: Content::NoFiles(purpose.to_owned()) }
-            }
-            _ => Volume::of(name, &device),
-        }
+    let part = |partition: &Partition| Part {
+        name: format!("p{}", partition.number),
+        device: Rc::new(Slice::of(disk, partition.offset, partition.length)),
+        offset: partition.offset,
+        purpose: partition.purpose,
     };
-    Ok(partitions.iter().map(volume).collect())
+    Ok(partitions.iter().map(part).collect())
 }
 
-/// A disk without partitions.
-fn whole(disk: &Device) -> io::Result<Vec<Volume>> {
-    match recognise(disk) {
-        Mark::Blank => Err(unsupported("it is blank")),
-        Mark::Unknown => Err(unsupported("there is no partition table on it and no file system that is known")),
-        _ => Ok(vec![Volume::of(String::new(), disk)]),
+impl Part {
+    fn volume(&self, disk: &Device) -> Volume {
+        let content = match (self.purpose, recognise(&self.device)) {
+            _ if self.offset >= disk.size() => Content::Unread(ProblemKind::Truncated, "it lies beyond the end of the disk".to_owned()),
+            // What boots a machine is no part of the system; what else lies where it should is looked at all the same.
+            (Some(purpose), Mark::Unknown | Mark::Unread(_) | Mark::Blank) => Content::NoFiles(purpose.to_owned()),
+            (_, Mark::Lvm) => Content::NoFiles("a physical volume of LVM".to_owned()),
+            _ => return Volume::of(self.name.clone(), &self.device),
+        };
+        Volume { name: self.name.clone(), content }
+    }
+}
+
+impl Content {
+    fn failed(error: &io::Error) -> Self {
+        let stop = Stop::of(error, 0);
+        Self::Unread(stop.kind, stop.detail)
     }
 }
 
@@ -128,14 +161,13 @@ impl Volume {
     fn of(name: String, device: &Device) -> Self {
         let files = |system: io::Result<Box<dyn FileSystem>>| match system {
             Ok(system) => Content::Files(system),
-            Err(error) => {
-                let stop = Stop::of(&error, 0);
-                Content::Unread(stop.kind, stop.detail)
-            }
+            Err(error) => Content::failed(&error),
         };
         let content = match recognise(device) {
             Mark::Ext => files(Ext::open(device).map(|system| Box::new(system) as Box<dyn FileSystem>)),
+            Mark::Xfs => files(Xfs::open(device).map(|system| Box::new(system) as Box<dyn FileSystem>)),
             Mark::Unread(what) => Content::Unread(ProblemKind::Unsupported, format!("{what}, which is not read")),
+            Mark::Lvm => Content::Unread(ProblemKind::Unsupported, "a physical volume inside a logical one, which is not read".to_owned()),
             Mark::NoFiles(what) => Content::NoFiles(what.to_owned()),
             Mark::Blank => Content::NoFiles("blank".to_owned()),
             Mark::Unknown => Content::Unread(ProblemKind::Unsupported, "no file system that is known".to_owned()),

@@ -2,7 +2,9 @@
 
 use super::device::read;
 use super::ext::is_ext;
+use super::lvm::is_physical_volume;
 use super::numbers::{be, le};
+use super::xfs::is_xfs;
 use crate::ReadAt;
 
 /// What lies on a device.
@@ -10,6 +12,9 @@ use crate::ReadAt;
 pub(super) enum Mark {
     /// ext2, ext3, ext4.
     Ext,
+    Xfs,
+    /// A physical volume of LVM.
+    Lvm,
     /// Something else that has a name and may hold files.
     Unread(&'static str),
     /// Something that holds no files of a system.
@@ -46,6 +51,12 @@ pub(super) fn recognise(device: &dyn ReadAt) -> Mark {
     let at = |offset: u64, length: usize| read(device, offset, length).unwrap_or_default();
     if is_ext(device) {
         return Mark::Ext;
+    }
+    if is_xfs(device) {
+        return Mark::Xfs;
+    }
+    if is_physical_volume(device) {
+        return Mark::Lvm;
     }
     if let Some((.., what)) = UNREAD.iter().find(|(offset, bytes, _)| at(*offset, bytes.len()) == *bytes) {
         return Mark::Unread(what);

@@ -136,7 +136,9 @@ pub(crate) fn tree(folder: &Path, plain: bool) {
     }
     symlink("../sizes/60", at("links/short")).unwrap();
     symlink("/sizes/1024", at("links/absolute")).unwrap();
-    symlink(format!("{}sizes/4097", "../links/".repeat(20)).replace("../links/sizes", "../sizes"), at("links/long")).unwrap();
+    // Too long for any inode, but for XFS's, whose tools write such links wrongly.
+    let there_and_back = "../links/".repeat(if plain { 20 } else { 60 });
+    symlink(format!("{there_and_back}../sizes/4097"), at("links/long")).unwrap();
     symlink("sizes", at("behind")).unwrap();
     symlink("nowhere", at("links/dangling")).unwrap();
     symlink("round", at("links/round")).unwrap();

@@ -4,3 +4,5 @@
 mod ext;
 mod images;
 mod lab;
+mod lvm;
+mod xfs;
