@@ -73,7 +73,7 @@ fn links_that_lead_nowhere_are_said() {
 }
 
 /// Runs a script of debugfs's commands on an image that may be changed.
-fn script(image: &Path, commands: &[String]) {
+pub(crate) fn script(image: &Path, commands: &[String]) {
     let mut debugfs = tool("debugfs").unwrap();
     let mut child = debugfs.arg("-w").arg(image).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(commands.join("\n").as_bytes()).unwrap();

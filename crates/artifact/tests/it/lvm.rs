@@ -19,8 +19,11 @@ fn dashed(id: &str) -> String {
     [0..6, 6..10, 10..14, 14..18, 18..22, 22..26, 26..32].map(|part| &id[part]).join("-")
 }
 
-/// The text of a group. A volume is its name, its status and its segments; a segment is its first extent, how many, its kind, the rest.
-fn text(number: u32, volumes: &[(&str, &str, &[(usize, usize, &str, &str)])]) -> String {
+/// Of each its first extent, how many, its kind, the rest.
+type Segments<'a> = &'a [(usize, usize, &'a str, &'a str)];
+
+/// The text of a group. A volume is its name, its status and its segments.
+fn text(number: u32, volumes: &[(&str, &str, Segments<'_>)]) -> String {
     let physical = |(n, id): (usize, &&str)| {
         format!(
             "pv{n} {{\nid = \"{}\"\ndevice = \"/dev/sd{n}\" # Hint only\n\nstatus = [\"ALLOCATABLE\"]\nflags = []\npe_start = {}\npe_count = 20\n}}\n",
@@ -28,13 +31,13 @@ fn text(number: u32, volumes: &[(&str, &str, &[(usize, usize, &str, &str)])]) ->
             FIRST / SECTOR
         )
     };
-    let segments = |segments: &[(usize, usize, &str, &str)]| -> String {
+    let segments = |segments: Segments<'_>| -> String {
         let one = |(n, (start, count, kind, rest)): (usize, &(usize, usize, &str, &str))| {
             format!("segment{} {{\nstart_extent = {start}\nextent_count = {count}\t# {count} MiB\n\ntype = \"{kind}\"\n{rest}\n}}\n", n + 1)
         };
         segments.iter().enumerate().map(one).collect()
     };
-    let logical = |(name, status, list): &(&str, &str, &[(usize, usize, &str, &str)])| {
+    let logical = |(name, status, list): &(&str, &str, Segments<'_>)| {
         format!("{name} {{\nid = \"x\"\nstatus = [{status}]\nflags = []\nsegment_count = {}\n{}}}\n", list.len(), segments(list))
     };
     format!(
@@ -96,7 +99,7 @@ fn logical_volumes_are_put_together_from_several_disks() {
     let linear = |place: &str| format!("stripe_count = 1 # linear\nstripes = [\n{place}\n]");
     let (one, two, three) = (linear("\"pv0\", 2"), linear("\"pv1\", 0"), linear("\"pv0\", 0"));
     let (turns, thin) = (stripes("\"pv0\", 10, \"pv1\", 10", 128), "thin_pool = \"pool\"");
-    let listed: &[(&str, &str, &[(usize, usize, &str, &str)])] = &[
+    let listed: &[(&str, &str, Segments<'_>)] = &[
         ("spans", visible, &[(0, 5, "striped", &one), (5, 6, "striped", &two), (11, 1, "striped", &three)]),
         ("takes_turns", visible, &[(0, 12, "striped", &turns)]),
         ("thin", visible, &[(0, 12, "thin", thin)]),
@@ -153,4 +156,12 @@ fn metadata_of_absurd_sizes_is_refused() {
         let seen = volumes(partitioned(&[disk]), &[]).unwrap();
         assert!(seen["p1"].problems.iter().any(|problem| problem.contains(said)), "{said}: {seen:?}");
     }
+}
+
+/// A disk with one partition, a group on it, and in its only logical volume this content of four extents.
+pub(crate) fn simple(content: &[u8]) -> Vec<u8> {
+    let place = "stripe_count = 1\nstripes = [\"pv0\", 1]";
+    let mut disk = physical(IDS[0], &text(1, &[("root", "\"VISIBLE\"", &[(0, 4, "striped", place)])]), 512);
+    disk[FIRST + EXTENT..FIRST + 5 * EXTENT].copy_from_slice(content);
+    partitioned(&[disk])
 }

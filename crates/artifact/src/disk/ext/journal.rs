@@ -149,7 +149,11 @@ pub(super) fn read_log(system: &Ext, inode: u64) -> io::Result<Log> {
     if length > MAX_BLOCKS {
         return Err(too_much("it is larger than journals are"));
     }
-    let fast = if features & feature::FAST_COMMIT == 0 { 0 } else { u64::from(be::u32(&superblock, 84)?.max(256)) };
+    let fast = match be::u32(&superblock, 84)? {
+        _ if features & feature::FAST_COMMIT == 0 => 0,
+        0 => 256,
+        blocks => u64::from(blocks),
+    };
     let journal = Journal { body: &body, block, first: u64::from(be::u32(&superblock, 20)?), end: length.saturating_sub(fast), features };
     let (start, sequence) = (u64::from(be::u32(&superblock, 28)?), be::u32(&superblock, 24)?);
     if start == 0 && fast == 0 {
@@ -230,7 +234,8 @@ fn places(runs: &[Run], states: &States, block: u64) -> io::Result<HashMap<u64, 
 /// Whether the part behind the ring holds commits of another kind that follow the last whole one.
 fn has_fast_commits(journal: &Journal<'_>, sequence: u32) -> io::Result<bool> {
     const HEAD: u16 = 9;
-    let block = journal.block(journal.end)?;
+    // One block is left between the two.
+    let block = journal.block(journal.end + 1)?;
     Ok(le::u16(&block, 0)? == HEAD && le::u32(&block, 8)? == sequence)
 }
 

@@ -24,7 +24,7 @@ pub(super) fn names(system: &Xfs, folder: &Node, each: Names<'_>) -> io::Result<
         let end = if block.starts_with(ONLY[version]) {
             // Behind the records: the index, and how many entries it has.
             let count = be::u32(block, block.len() - 8)? as usize;
-            (block.len() - 8).checked_sub(count.checked_mul(8).unwrap_or(usize::MAX))
+            (block.len() - 8).checked_sub(count.saturating_mul(8))
         } else {
             block.starts_with(ONE_OF_MANY[version]).then_some(block.len())
         };
