@@ -1,4 +1,4 @@
-//! Servers that tests start on loopback at free ports, and stop by their own id; images to put into them.
+//! Servers that tests start on loopback at free ports, and stop by their own id; images to put into them; disks.
 //!
 //! A test that needs a server which is not installed fails where `LESTRADE_REQUIRE_SERVERS` is set, as in CI, and says loudly
 //! that it did nothing elsewhere.
@@ -6,6 +6,7 @@
 mod aws;
 mod clock;
 mod debian;
+pub mod disk;
 mod file_server;
 mod image;
 mod moto;

@@ -1,12 +1,13 @@
-//! Where files come from: a directory, an archive of layers, an image layout, a registry. Nothing is ever unpacked: files are
+//! Where files come from: a directory, an archive of layers, an image layout, a registry, a disk. Nothing is ever unpacked: files are
 //! streamed past a [`FileSink`] that says which ones it wants.
 //!
 //! What runs inside the sandboxed worker: [`walk_layer`], [`walk_directory`], [`walk_zip`],
-//! [`index_tar`]. What runs outside: finding an
+//! [`Disk`], [`index_tar`]. What runs outside: finding an
 //! image's layers from its manifests ([`open_image`]) and fetching them ([`RegistryClient`]).
 
 mod content;
 mod directory;
+mod disk;
 mod error;
 mod hasher;
 mod image;
@@ -14,6 +15,7 @@ mod layer;
 mod limits;
 mod nested;
 mod path;
+mod read_at;
 mod reference;
 mod registry;
 mod sink;
@@ -25,11 +27,13 @@ mod zip;
 
 pub use content::Holder;
 pub use directory::walk_directory;
+pub use disk::{Disk, Volume};
 pub use error::ArtifactError;
 pub use hasher::{Hasher, Hashing};
 pub use image::{ImageConfig, ImageSource, LayerPlace, LayerSource, Platform, TarIndexer, open_image};
 pub use layer::{LayerDigests, walk_layer};
 pub use limits::Limits;
+pub use read_at::ReadAt;
 pub use reference::ImageReference;
 pub use registry::{Credentials, RegistryClient, RemoteImage};
 pub use sink::{FileSink, Size};

@@ -29,7 +29,7 @@ pub trait FileSink {
     fn wants_program(&mut self, head: &[u8]) -> bool;
 
     /// Whether a program may hold something, by a look into it here and there. Only asked where that costs less than reading it.
-    fn wants_to_look_into(&mut self, _program: &std::fs::File) -> bool {
+    fn wants_to_look_into(&mut self, _program: &dyn crate::ReadAt) -> bool {
         true
     }
 

@@ -4,9 +4,8 @@ use crate::extractor::lies_above;
 use crate::extractors::programs::{is_program, may_hold_packages};
 use crate::report::{Alias, shadow};
 use crate::{Extractors, FileReport, LayerReport};
-use lestrade_artifact::{FileSink, Size};
+use lestrade_artifact::{FileSink, ReadAt, Size};
 use lestrade_model::{Problem, ProblemKind};
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The most problems and packages of one layer that are kept.
@@ -53,7 +52,7 @@ impl FileSink for Collector<'_> {
         is_program(head)
     }
 
-    fn wants_to_look_into(&mut self, program: &File) -> bool {
+    fn wants_to_look_into(&mut self, program: &dyn ReadAt) -> bool {
         may_hold_packages(program)
     }
 

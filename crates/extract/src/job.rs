@@ -1,8 +1,9 @@
 //! What a worker is asked to do.
 
+use crate::disk::{DiskReport, VolumeReport};
 use crate::report::Alias;
 use crate::{Collector, Extractors, LayerReport, extractors, sbom};
-use lestrade_artifact::{Hasher, Holder, Limits, Skip, SkipPatterns, TarEntry, index_tar, walk_directory, walk_layer, walk_zip};
+use lestrade_artifact::{Disk, Hasher, Holder, Limits, Skip, SkipPatterns, TarEntry, index_tar, walk_directory, walk_layer, walk_zip};
 use lestrade_model::Inventory;
 use lestrade_sys::{Reach, Sandbox, Spill, answer, confine};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,8 @@ pub(crate) enum Job {
     Directory { skip: SkipPatterns, limits: Limits },
     /// Reads the zip archive at standard input: answers a [`crate::LayerReport`], or why it is none.
     Zip { limits: Limits },
+    /// Reads the disk image at standard input: answers a [`DiskAnswer`].
+    Disk { skip: SkipPatterns, limits: Limits },
     /// Lists the tar at standard input: answers a [`TarListing`].
     Index { limits: Limits },
     /// Reads the bill of materials at standard input: answers a [`Document`].
@@ -29,6 +32,9 @@ pub(crate) enum Job {
 
 /// The entries of a tar, or why it is not one: whether it was cut, and one clause.
 pub(crate) type TarListing = Result<Vec<TarEntry>, (bool, String)>;
+
+/// What is on a disk, or why it cannot be read: one clause.
+pub(crate) type DiskAnswer = Result<DiskReport, String>;
 
 /// What a bill of materials says, or why it is not one that can be read: one clause.
 pub(crate) type Document = Result<Inventory, String>;
@@ -98,6 +104,13 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
             let answer: Result<LayerReport, String> = walked.map(|()| collector.finish());
             (sandbox, encode(&answer))
         }
+        Job::Disk { skip, limits } => {
+            let extractors = extractors();
+            let mut holder = holder();
+            let skip = Skip::new(&skip).unwrap_or_default();
+            let sandbox = confine(memory, &Reach::Nothing);
+            (sandbox, encode(&disk(input, &extractors, &skip, &limits, &mut holder)))
+        }
         Job::Index { limits } => {
             let sandbox = confine(memory, &Reach::Nothing);
             let listing: TarListing = index_tar(input, &limits).map_err(|error| {
@@ -117,6 +130,19 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
             (sandbox, encode(&document))
         }
     }
+}
+
+fn disk(input: File, extractors: &Extractors, skip: &Skip, limits: &Limits, holder: &mut Holder) -> DiskAnswer {
+    let disk = Disk::open(input)?;
+    let well_known: Vec<&str> = Extractors::well_known(crate::extractors()).collect();
+    let mut volumes = Vec::new();
+    for volume in disk.volumes() {
+        let mut collector = Collector::new(extractors);
+        volume.walk(&well_known, skip, limits, holder, &mut collector);
+        let no_files = volume.no_files().map(str::to_owned);
+        volumes.push(VolumeReport { name: volume.name().to_owned(), no_files, files: collector.finish() });
+    }
+    Ok(DiskReport { size: disk.size(), bytes_read: disk.bytes_read(), volumes })
 }
 
 /// Where contents are held; what is too large for memory is spilled where there is room for temporary files.

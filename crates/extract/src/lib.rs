@@ -8,6 +8,7 @@
 mod cache;
 mod collect;
 mod compose;
+mod disk;
 mod extractor;
 mod extractors;
 mod host;
@@ -21,6 +22,7 @@ mod scanner;
 pub use cache::{DirectoryCache, LayerCache};
 pub use collect::Collector;
 pub use compose::compose;
+pub use disk::ScannedDisk;
 pub use extractor::{ExtractError, Extractor, ExtractorId, Extractors, InventorySink, WantedFile};
 pub use extractors::all as extractors;
 pub use host::HostRoot;

@@ -1,7 +1,8 @@
 //! From an artifact to its inventory: finds the layers, has workers read them, puts the results together.
 
 use crate::compose::compose_with;
-use crate::job::{Document, Job, TarListing};
+use crate::disk::ScannedDisk;
+use crate::job::{DiskAnswer, Document, Job, TarListing};
 use crate::report::Alias;
 use crate::{Extractors, LayerCache, LayerReport, compose, extractors};
 use lestrade_artifact::{
@@ -48,6 +49,14 @@ pub enum ScanError {
     /// A file is no zip archive, or a damaged one.
     #[error("'{path}' is no zip archive that can be read: {detail}")]
     NotAZip {
+        /// The file.
+        path: String,
+        /// Why not.
+        detail: String,
+    },
+    /// A file is no disk image, or one that is not read.
+    #[error("'{path}' is no disk that can be read: {detail}")]
+    NotADisk {
         /// The file.
         path: String,
         /// Why not.
@@ -163,6 +172,24 @@ impl Scanner {
         let read = postcard::from_bytes::<Result<LayerReport, String>>(&body).map_err(|_| WorkerFailure::BadAnswer)?;
         let report = read.map_err(|detail| ScanError::NotAZip { path: shown, detail })?;
         Ok(compose(&[report]))
+    }
+
+    /// Reads a disk image, or a disk: each of its file systems as the root of a system, but for what is to be left out.
+    ///
+    /// # Errors
+    /// When it is not there, may not be read, or there is nothing on it that is known, or a pattern is none.
+    pub fn scan_disk(&self, path: &Path, skip: &SkipPatterns) -> Result<ScannedDisk, ScanError> {
+        let shown = path.display().to_string();
+        Skip::new(skip)?;
+        let file = open_file(path)?;
+        let body = match self.run(&Job::Disk { skip: skip.clone(), limits: self.limits }, Input::File(file)) {
+            Ok(body) => body,
+            Err(failure @ (WorkerFailure::Start(_) | WorkerFailure::JobTooLarge)) => return Err(failure.into()),
+            Err(failure) => return Ok(ScannedDisk::lost(compose(&[died(&shown, &failure)]))),
+        };
+        let answer = postcard::from_bytes::<DiskAnswer>(&body).map_err(|_| WorkerFailure::BadAnswer)?;
+        let report = answer.map_err(|detail| ScanError::NotADisk { path: shown.clone(), detail })?;
+        Ok(ScannedDisk::of(&report, &shown))
     }
 
     /// Reads an image in a file or folder.

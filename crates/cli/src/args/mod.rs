@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 /// The command line as other scanners have it: `image X` is `scan image X`.
 pub(crate) fn with_scan(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    const BARE: [&str; 9] = ["image", "fs", "filesystem", "rootfs", "repo", "repository", "host", "function", "sbom"];
+    const BARE: [&str; 10] = ["image", "fs", "filesystem", "rootfs", "repo", "repository", "host", "disk", "function", "sbom"];
     let mut arguments: Vec<OsString> = arguments.collect();
     if arguments.get(1).and_then(|first| first.to_str()).is_some_and(|first| BARE.contains(&first)) {
         arguments.insert(1, "scan".into());

@@ -26,6 +26,8 @@ pub(crate) enum ScanWhat {
     Repo(FolderArgs),
     /// This machine.
     Host(HostArgs),
+    /// A disk: an image in a file (raw, qcow2, VMDK) or a device that is not in use.
+    Disk(DiskArgs),
     /// A function's package or layer: a zip archive.
     Function(FileArgs),
     /// A bill of materials: CycloneDX or SPDX; `-` for standard input.
@@ -66,6 +68,17 @@ pub(crate) struct HostArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DiskArgs {
+    /// The disk's image.
+    #[arg(value_name = "FILE")]
+    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) walk: WalkArgs,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct FileArgs {
     /// The file.
     pub(crate) path: PathBuf,
@@ -97,6 +110,7 @@ impl ScanWhat {
             Self::Image(image) => &image.report,
             Self::Fs(folder) | Self::Rootfs(folder) | Self::Repo(folder) => &folder.report,
             Self::Host(host) => &host.report,
+            Self::Disk(disk) => &disk.report,
             Self::Function(file) | Self::Sbom(file) => &file.report,
         }
     }
@@ -107,6 +121,7 @@ impl ScanWhat {
             Self::Image(image) => image.name().to_owned(),
             Self::Fs(folder) | Self::Rootfs(folder) | Self::Repo(folder) => folder.path.display().to_string(),
             Self::Host(_) => "host".to_owned(),
+            Self::Disk(disk) => disk.path.display().to_string(),
             Self::Function(file) | Self::Sbom(file) => file.path.display().to_string(),
         }
     }

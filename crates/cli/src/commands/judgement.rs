@@ -49,7 +49,7 @@ impl Known {
 
     /// What it says of a target. What statements speak against is set apart.
     pub(crate) fn judge(&self, target: Target, statements: &Statements, expired: Vec<Statement>) -> Result<ScanReport, Failure> {
-        let Target { name, kind, inventory, facts } = target;
+        let Target { name, kind, inventory, facts, .. } = target;
         let result = match self {
             Self::Library(index) => scan(index, &inventory, &facts, statements),
             Self::Starter(index) => scan(index, &inventory, &facts, statements),

@@ -81,6 +81,9 @@ fn scan_failure(error: &ScanError) -> Failure {
             failure("E0317", Exit::Input).try_("lestrade scan image|fs|function …      # if it is one of those")
         }
         ScanError::NotAZip { .. } => failure("E0318", Exit::Input).try_("lestrade scan image|fs|sbom …      # if it is one of those"),
+        ScanError::NotADisk { .. } => {
+            failure("E0319", Exit::Input).try_("qemu-img convert -O raw DISK disk.img      # what is read: raw, qcow2, VMDK")
+        }
         ScanError::Skip(_) => failure("E0204", Exit::Usage).try_("--skip-dirs '**/node_modules'"),
         ScanError::LayerMismatch { .. } => failure("E0315", Exit::Input),
         _ => failure("E0316", Exit::Input),

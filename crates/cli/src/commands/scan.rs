@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::output::{self, Speech};
 use lestrade_findings::ScanFinding;
 use lestrade_model::{Clock, Completeness, Severity};
-use lestrade_report::ScanReport;
+use lestrade_report::{ScanReport, printable};
 use std::time::Instant;
 
 pub(crate) fn run(settings: &Settings, speech: Speech, what: &ScanWhat) -> Result<Exit, Failure> {
@@ -26,6 +26,8 @@ pub(crate) fn run(settings: &Settings, speech: Speech, what: &ScanWhat) -> Resul
     speech.detail(|| walls().unwrap_or_else(|failure| failure.render()));
     let begun = Instant::now();
     let target = Target::read(settings, what)?;
+    target.notes.iter().for_each(|note| speech.note(&printable(note)));
+    target.details.iter().for_each(|detail| speech.detail(|| detail.clone()));
     speech.detail(|| format!("read in {:.1?}: {} packages", begun.elapsed(), target.inventory.components.len()));
     let known = Known::open_for(settings, arguments.offline, &target.inventory, speech)?;
     let begun = Instant::now();

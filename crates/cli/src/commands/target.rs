@@ -23,11 +23,14 @@ pub(crate) struct Target {
     pub(crate) inventory: Inventory,
     /// What else is known of it.
     pub(crate) facts: ResourceFacts,
+    /// What is to be said of how it was read: to everybody, and to who wants to know more.
+    pub(crate) notes: Vec<String>,
+    pub(crate) details: Vec<String>,
 }
 
 impl Target {
     fn new(name: impl Into<String>, kind: &'static str, inventory: Inventory) -> Self {
-        Self { name: name.into(), kind, inventory, facts: ResourceFacts::default() }
+        Self { name: name.into(), kind, inventory, facts: ResourceFacts::default(), notes: Vec::new(), details: Vec::new() }
     }
 
     /// Reads what a command line names.
@@ -38,6 +41,7 @@ impl Target {
             ScanWhat::Rootfs(folder) => directory(&folder.path, "rootfs", &folder.walk),
             ScanWhat::Repo(folder) => repository(&folder.path, &folder.walk),
             ScanWhat::Host(host) => this_host(&host.walk),
+            ScanWhat::Disk(arguments) => disk(&arguments.path, &arguments.walk),
             ScanWhat::Function(file) => function(&file.path),
             ScanWhat::Sbom(file) => document(&file.path),
         }
@@ -52,6 +56,7 @@ impl Target {
         }
         match beginning(path).as_deref() {
             Some([b'P', b'K', ..]) => function(path),
+            Some(head) if is_disk(head) => disk(path, &WalkArgs::default()),
             Some(head) if is_document(head) => document(path),
             _ => image(settings, &ImageArgs::of(name)),
         }
@@ -63,6 +68,11 @@ fn beginning(path: &Path) -> Option<Vec<u8>> {
     let mut head = Vec::new();
     File::open(path).ok()?.take(512).read_to_end(&mut head).ok()?;
     Some(head)
+}
+
+/// Images of disks have their marks, disks with partitions the signature of a boot sector.
+fn is_disk(head: &[u8]) -> bool {
+    head.starts_with(b"QFI\xfb") || head.starts_with(b"KDMV") || head.get(510..512) == Some(&[0x55, 0xaa])
 }
 
 /// Bills of materials are JSON or begin with their tags; an image never does.
@@ -90,6 +100,14 @@ fn this_host(walk: &WalkArgs) -> Result<Target, Failure> {
     let inventory = scanner(None)?.scan_host(&host, &walk.into()).map_err(|error| scan_failure(&error))?;
     let mut target = Target::new(host.name().unwrap_or_else(|| "this host".to_owned()), "host", inventory);
     target.facts.running_kernel = host.running_kernel();
+    Ok(target)
+}
+
+fn disk(path: &Path, walk: &WalkArgs) -> Result<Target, Failure> {
+    let scanned = scanner(None)?.scan_disk(path, &walk.into()).map_err(|error| scan_failure(&error))?;
+    let mut target = Target::new(path.display().to_string(), "disk", scanned.inventory);
+    target.notes = scanned.no_files.iter().map(|(volume, what)| format!("{volume} was not read: {what}")).collect();
+    target.details = vec![format!("{} MiB read of a disk of {} MiB", scanned.bytes_read.div_ceil(1 << 20), scanned.size >> 20)];
     Ok(target)
 }
 

@@ -3,6 +3,7 @@
 
 mod aws;
 mod decisions;
+mod disks;
 mod docs;
 mod exposure;
 mod feeds;

@@ -1,10 +1,9 @@
 //! Compiled programs (ELF, PE, Mach-O, also several in one): the sections in which toolchains leave what they were built from.
 
 use crate::ExtractError;
+use lestrade_artifact::ReadAt;
 use object::read::macho::{FatArch, MachOFatFile32, MachOFatFile64};
 use object::{File, FileKind, Object, ObjectSection, SectionKind};
-use std::fs;
-use std::os::unix::fs::FileExt;
 
 /// The most programs that one file is said to hold.
 const MAX_SLICES: usize = 16;
@@ -73,7 +72,7 @@ pub(super) fn data<'a>(file: &File<'a>) -> impl Iterator<Item = (u64, &'a [u8])>
 
 /// Whether a program may hold something, by the names of its sections alone: a few reads instead of all of it. Whatever is not plainly an
 /// ELF file with named sections may.
-pub(crate) fn may_hold_packages(file: &fs::File) -> bool {
+pub(crate) fn may_hold_packages(file: &dyn ReadAt) -> bool {
     elf_section_names(file).is_none_or(|names| [&b".go.buildinfo\0"[..], b".dep-v0\0"].iter().any(|name| contains(&names, name)))
 }
 
@@ -81,9 +80,9 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
 
-fn elf_section_names(file: &fs::File) -> Option<Vec<u8>> {
+fn elf_section_names(file: &dyn ReadAt) -> Option<Vec<u8>> {
     let mut header = [0; 64];
-    file.read_exact_at(&mut header, 0).ok()?;
+    file.read_at(0, &mut header).ok()?;
     if !header.starts_with(b"\x7fELF") {
         return None;
     }
@@ -97,10 +96,10 @@ fn elf_section_names(file: &fs::File) -> Option<Vec<u8>> {
         return None;
     }
     let mut row = [0; 64];
-    file.read_exact_at(&mut row, table.checked_add(names * size)?).ok()?;
+    file.read_at(table.checked_add(names * size)?, &mut row).ok()?;
     let number = |at: usize| row[at..at + 8].iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
     let (offset, length) = (number(24), number(32));
     let mut text = vec![0; usize::try_from(length).ok().filter(|_| length <= MAX_NAMES)?];
-    file.read_exact_at(&mut text, offset).ok()?;
+    file.read_at(offset, &mut text).ok()?;
     Some(text)
 }
