@@ -5,6 +5,7 @@ use anyhow::Result;
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Filled {
     /// What SSM knows of instances: their description, and their packages.
     pub managed: BTreeMap<String, (Value, Vec<Value>)>,
+    /// The content of every snapshot: a disk in a file, of so many GiB.
+    pub disk: Option<(PathBuf, u64)>,
     /// The roots of instances that run what SSM sends them, by their ids.
     pub roots: BTreeMap<String, PathBuf>,
     /// What they printed, by the command and the instance.
@@ -89,6 +92,9 @@ impl AwsStandIn {
     }
 }
 
+/// Bytes of a block, as AWS has them.
+const BLOCK: u64 = 512 << 10;
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -102,6 +108,9 @@ fn operation(asked: &Asked) -> String {
         return action.to_owned();
     }
     let path = asked.path.split('?').next().unwrap_or_default();
+    if let Some((_, rest)) = path.split_once("/snapshots/") {
+        return if rest.ends_with("/blocks") { "ListSnapshotBlocks" } else { "GetSnapshotBlock" }.to_owned();
+    }
     if path.contains("/layers") {
         return "GetLayerVersionByArn".to_owned();
     }
@@ -122,6 +131,31 @@ fn refusal(asked: &Asked, status: u16, code: &str) -> Reply {
 
 fn answer(operation: &str, asked: &Asked, state: &mut Filled, files: &FileServer) -> Option<Reply> {
     Some(match operation {
+        "ListSnapshotBlocks" => {
+            let (disk, size) = state.disk.as_ref()?;
+            let length = std::fs::metadata(disk).ok()?.len();
+            let all = length.div_ceil(BLOCK);
+            let from: u64 = asked.path.split_once("pageToken=").and_then(|(_, token)| token.split('&').next()?.parse().ok()).unwrap_or(0);
+            let until = all.min(from + 100);
+            let blocks: Vec<Value> = (from..until).map(|index| json!({"BlockIndex": index, "BlockToken": format!("t{index}")})).collect();
+            let mut body = json!({"Blocks": blocks, "BlockSize": BLOCK, "VolumeSize": size});
+            if until < all {
+                body["NextToken"] = until.to_string().into();
+            }
+            Reply::json(200, &body)
+        }
+        "GetSnapshotBlock" => {
+            let (disk, _) = state.disk.as_ref()?;
+            let index: u64 = asked.path.split('?').next()?.rsplit('/').next()?.parse().ok()?;
+            let mut block = vec![0; usize::try_from(BLOCK).ok()?];
+            let mut file = std::fs::File::open(disk).ok()?;
+            file.seek(SeekFrom::Start(index * BLOCK)).ok()?;
+            let mut filled = 0;
+            while let Ok(read @ 1..) = file.read(&mut block[filled..]) {
+                filled += read;
+            }
+            Reply::Bytes(200, block)
+        }
         "SendCommand" => {
             let request = asked.json();
             let command = format!("command-{}", state.printed.len());

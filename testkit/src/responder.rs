@@ -31,6 +31,8 @@ impl Asked {
 pub enum Reply {
     /// A status, headers, a body.
     Answer(u16, Vec<(String, String)>, String),
+    /// A status and a body of bytes.
+    Bytes(u16, Vec<u8>),
     /// Nothing, and the connection is closed.
     HangUp,
     /// Nothing, and the connection stays open until the caller has enough.
@@ -98,7 +100,8 @@ fn serve(stream: TcpStream, reply: &Mutex<impl FnMut(&Asked) -> Reply>, noted: &
         }
         let Ok(said) = reply.lock().map(|mut reply| reply(&asked)) else { return };
         let (status, headers, body) = match said {
-            Reply::Answer(status, headers, body) => (status, headers, body),
+            Reply::Answer(status, headers, body) => (status, headers, body.into_bytes()),
+            Reply::Bytes(status, body) => (status, Vec::new(), body),
             Reply::HangUp => return,
             Reply::Hang => {
                 // Ends when the caller closes its side.
@@ -107,8 +110,9 @@ fn serve(stream: TcpStream, reply: &Mutex<impl FnMut(&Asked) -> Reply>, noted: &
             }
         };
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let answer = format!("HTTP/1.1 {status} x\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
-        if reader.get_mut().write_all(answer.as_bytes()).is_err() {
+        let head = format!("HTTP/1.1 {status} x\r\n{headers}content-length: {}\r\n\r\n", body.len());
+        let stream = reader.get_mut();
+        if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).is_err() {
             return;
         }
     }

@@ -21,6 +21,7 @@ mod registry;
 mod retry;
 mod session;
 mod setup;
+mod snapshot;
 pub mod targets;
 mod told;
 
@@ -42,6 +43,7 @@ pub use registry::{RegistryLogin, registry_login};
 pub use retry::Retry;
 pub use session::Session;
 pub use setup::{cloudformation, setup_policy, terraform};
+pub use snapshot::{SnapshotBlocks, delete_snapshot, our_snapshots, snapshot_block, snapshot_blocks, take_snapshot};
 pub use told::{Told, ask_instances};
 
 #[cfg(test)]

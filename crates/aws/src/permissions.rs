@@ -2,7 +2,7 @@
 //! cannot be written; and trying each.
 
 use crate::{Error, Session};
-use lestrade_wire::{Service, Transport, ec2, ecr, elb, elbv2, lambda, ssm};
+use lestrade_wire::{Service, Transport, ebs, ec2, ecr, elb, elbv2, lambda, ssm};
 use serde_json::{Value, json};
 
 /// What a permission is for. Each is a statement of its own in the policy, so that one can be left out.
@@ -12,6 +12,8 @@ pub enum Duty {
     Read,
     /// To ask instances what is installed in them.
     Ask,
+    /// To read the disks of instances that nobody manages, from snapshots.
+    Snapshot,
     /// To take events off the queue.
     Follow,
     /// To send findings on: what targets on AWS do.
@@ -20,7 +22,7 @@ pub enum Duty {
 
 impl Duty {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Read, Self::Ask, Self::Follow, Self::Respond];
+    pub const ALL: [Self; 5] = [Self::Read, Self::Ask, Self::Snapshot, Self::Follow, Self::Respond];
 
     /// The name of its statement.
     #[must_use]
@@ -28,6 +30,7 @@ impl Duty {
         match self {
             Self::Read => "LestradeRead",
             Self::Ask => "LestradeAsk",
+            Self::Snapshot => "LestradeSnapshot",
             Self::Follow => "LestradeFollow",
             Self::Respond => "LestradeRespond",
         }
@@ -50,9 +53,14 @@ pub fn permissions() -> Vec<Permission> {
     let mut add = |duty, service: &str, names: Vec<&str>| {
         all.extend(names.into_iter().map(|name| Permission { duty, action: format!("{service}:{name}") }));
     };
-    let (acts, reads) = names::<ec2::Api>().into_iter().partition(|name| name.starts_with("Modify"));
+    let (changes, reads): (Vec<&str>, _) = names::<ec2::Api>().into_iter().partition(|name| changes(name));
+    let (acts, snapshots) = changes.into_iter().partition(|name| name.starts_with("Modify"));
     add(Duty::Read, "ec2", reads);
     add(Duty::Respond, "ec2", acts);
+    add(Duty::Snapshot, "ec2", snapshots);
+    // A snapshot is made with its tag.
+    add(Duty::Snapshot, "ec2", vec!["CreateTags"]);
+    add(Duty::Snapshot, "ebs", names::<ebs::Api>());
     add(Duty::Read, "elasticloadbalancing", names::<elb::Api>());
     add(Duty::Read, "elasticloadbalancing", names::<elbv2::Api>());
     add(Duty::Read, "ecr", names::<ecr::Api>());
@@ -74,6 +82,11 @@ pub fn permissions() -> Vec<Permission> {
     all.sort();
     all.dedup();
     all
+}
+
+/// Whether an operation of EC2 changes something.
+fn changes(name: &str) -> bool {
+    ["Create", "Delete", "Modify"].iter().any(|verb| name.starts_with(verb))
 }
 
 fn is_command(name: &str) -> bool {
@@ -105,6 +118,7 @@ fn resources(duty: Duty) -> Value {
             "arn:*:ssm:*:*:*"
         ]),
         Duty::Follow => json!("arn:*:sqs:*:*:lestrade*"),
+        Duty::Snapshot => json!(["arn:*:ec2:*:*:volume/*", "arn:*:ec2:*::snapshot/*"]),
         Duty::Read | Duty::Respond => json!("*"),
     }
 }
@@ -124,7 +138,7 @@ pub enum Tried {
 /// cannot be tried without doing it is not in the answer.
 pub async fn try_permissions<T: Transport + Clone>(session: &Session<T>) -> Vec<(Permission, Tried)> {
     let mut tried = Vec::new();
-    for operation in ec2::Api::ALL.iter().filter(|operation| !operation.name().starts_with("Modify")) {
+    for operation in ec2::Api::ALL.iter().filter(|operation| !changes(operation.name())) {
         tried.push((read("ec2", operation.name()), probe(session, *operation).await));
     }
     for operation in elb::Api::ALL {

@@ -3,9 +3,11 @@
 use crate::disk::{DiskReport, VolumeReport};
 use crate::report::Alias;
 use crate::{Collector, Extractors, LayerReport, extractors, sbom};
-use lestrade_artifact::{Disk, Hasher, Holder, Limits, Skip, SkipPatterns, TarEntry, index_tar, walk_directory, walk_layer, walk_zip};
+use lestrade_artifact::{
+    Disk, Hasher, Holder, Limits, ReadAt, Skip, SkipPatterns, TarEntry, index_tar, walk_directory, walk_layer, walk_zip,
+};
 use lestrade_model::Inventory;
-use lestrade_sys::{Reach, Sandbox, Spill, answer, confine};
+use lestrade_sys::{Asking, Reach, Sandbox, Spill, answer, confine};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -22,8 +24,9 @@ pub(crate) enum Job {
     Directory { skip: SkipPatterns, limits: Limits },
     /// Reads the zip archive at standard input: answers a [`crate::LayerReport`], or why it is none.
     Zip { limits: Limits },
-    /// Reads the disk image at standard input: answers a [`DiskAnswer`].
-    Disk { skip: SkipPatterns, limits: Limits },
+    /// Reads the disk image at standard input, or the disk of so many bytes that is asked for there piece by piece: answers a
+    /// [`DiskAnswer`].
+    Disk { skip: SkipPatterns, limits: Limits, asked: Option<u64> },
     /// Lists the tar at standard input: answers a [`TarListing`].
     Index { limits: Limits },
     /// Reads the bill of materials at standard input: answers a [`Document`].
@@ -104,12 +107,16 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
             let answer: Result<LayerReport, String> = walked.map(|()| collector.finish());
             (sandbox, encode(&answer))
         }
-        Job::Disk { skip, limits } => {
+        Job::Disk { skip, limits, asked } => {
             let extractors = extractors();
             let mut holder = holder();
             let skip = Skip::new(&skip).unwrap_or_default();
             let sandbox = confine(memory, &Reach::Nothing);
-            (sandbox, encode(&disk(input, &extractors, &skip, &limits, &mut holder)))
+            let answer = match asked {
+                None => disk(input, &extractors, &skip, &limits, &mut holder),
+                Some(size) => disk(Blocks(Asking::new(input, size)), &extractors, &skip, &limits, &mut holder),
+            };
+            (sandbox, encode(&answer))
         }
         Job::Index { limits } => {
             let sandbox = confine(memory, &Reach::Nothing);
@@ -132,7 +139,20 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
     }
 }
 
-fn disk(input: File, extractors: &Extractors, skip: &Skip, limits: &Limits, holder: &mut Holder) -> DiskAnswer {
+/// A disk whose bytes are asked for.
+struct Blocks(Asking);
+
+impl ReadAt for Blocks {
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+        self.0.read_at(offset, buffer)
+    }
+}
+
+fn disk(input: impl ReadAt + 'static, extractors: &Extractors, skip: &Skip, limits: &Limits, holder: &mut Holder) -> DiskAnswer {
     let disk = Disk::open(input)?;
     let well_known: Vec<&str> = Extractors::well_known(crate::extractors()).collect();
     let mut volumes = Vec::new();

@@ -27,5 +27,6 @@ pub use extractor::{ExtractError, Extractor, ExtractorId, Extractors, InventoryS
 pub use extractors::all as extractors;
 pub use host::HostRoot;
 pub use job::worker_main;
+pub use lestrade_sys::Pieces;
 pub use report::{FileReport, Found, LayerReport, Origin, shadow};
 pub use scanner::{ScanError, ScannedImage, Scanner};

@@ -10,7 +10,7 @@ use lestrade_artifact::{
     SkipPatterns, TarEntry, TarIndexer, open_image,
 };
 use lestrade_model::{Inventory, Problem, ProblemKind};
-use lestrade_sys::{Input, Sandbox, WorkerCommand, WorkerFailure, WorkerLimits};
+use lestrade_sys::{Input, Pieces, Sandbox, WorkerCommand, WorkerFailure, WorkerLimits};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
@@ -179,10 +179,27 @@ impl Scanner {
     /// # Errors
     /// When it is not there, may not be read, or there is nothing on it that is known, or a pattern is none.
     pub fn scan_disk(&self, path: &Path, skip: &SkipPatterns) -> Result<ScannedDisk, ScanError> {
-        let shown = path.display().to_string();
         Skip::new(skip)?;
-        let file = open_file(path)?;
-        let body = match self.run(&Job::Disk { skip: skip.clone(), limits: self.limits }, Input::File(file)) {
+        self.read_disk(path.display().to_string(), skip, None, Input::File(open_file(path)?))
+    }
+
+    /// The same of a disk of `size` bytes that lies elsewhere: only what is asked for is fetched.
+    ///
+    /// # Errors
+    /// When there is nothing on it that is known, or a pattern is none.
+    pub fn scan_pieces(
+        &self,
+        name: &str,
+        size: u64,
+        pieces: &mut (dyn Pieces + Send),
+        skip: &SkipPatterns,
+    ) -> Result<ScannedDisk, ScanError> {
+        Skip::new(skip)?;
+        self.read_disk(name.to_owned(), skip, Some(size), Input::Pieces(pieces))
+    }
+
+    fn read_disk(&self, shown: String, skip: &SkipPatterns, asked: Option<u64>, input: Input<'_>) -> Result<ScannedDisk, ScanError> {
+        let body = match self.run(&Job::Disk { skip: skip.clone(), limits: self.limits, asked }, input) {
             Ok(body) => body,
             Err(failure @ (WorkerFailure::Start(_) | WorkerFailure::JobTooLarge)) => return Err(failure.into()),
             Err(failure) => return Ok(ScannedDisk::lost(compose(&[died(&shown, &failure)]))),

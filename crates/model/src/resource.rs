@@ -72,6 +72,8 @@ pub struct InstanceDetails {
     pub key_name: String,
     /// The ARN of its profile; empty when it has none.
     pub profile: String,
+    /// Its EBS volumes, the one that it starts from first.
+    pub volumes: Vec<String>,
 }
 
 /// What is known of a function.

@@ -1,13 +1,15 @@
 //! The only room that may hold unsafe code: mapped files, spilled content, the sandboxed worker, and opening files inside a foreign root.
 
+mod asking;
 mod mapped;
 mod open;
 mod sandbox;
 mod spill;
 mod worker;
 
+pub use asking::Asking;
 pub use mapped::MappedFile;
 pub use open::open_in_root;
 pub use sandbox::{Reach, Sandbox, confine};
 pub use spill::{Spill, Spilled};
-pub use worker::{Input, WorkerCommand, WorkerFailure, WorkerLimits, answer};
+pub use worker::{Input, Pieces, WorkerCommand, WorkerFailure, WorkerLimits, answer};

@@ -5,9 +5,11 @@
 //! The answer is read as the hostile input that it may be. A worker that dies, stalls or talks too much costs its own input
 //! and nothing else.
 
-use crate::Sandbox;
+use crate::{Sandbox, asking};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -52,6 +54,17 @@ pub enum Input<'a> {
     File(File),
     /// A stream, pumped.
     Stream(&'a mut dyn Read),
+    /// Bytes that the worker asks for piece by piece: see [`crate::Asking`].
+    Pieces(&'a mut (dyn Pieces + Send)),
+}
+
+/// Whoever has bytes that are fetched when they are asked for.
+pub trait Pieces {
+    /// Fills `buffer` with what lies at `offset`.
+    ///
+    /// # Errors
+    /// When it cannot be had; the worker is told that, and goes on.
+    fn piece(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
 }
 
 /// Why there is no answer.
@@ -118,24 +131,42 @@ impl WorkerCommand {
             .current_dir("/")
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        let stream = match input {
+        let mut stream = None;
+        let mut pieces = None;
+        match input {
             Input::File(file) => {
                 command.stdin(file);
-                None
             }
-            Input::Stream(stream) => {
+            Input::Stream(given) => {
                 command.stdin(Stdio::piped());
-                Some(stream)
+                stream = Some(given);
             }
-        };
+            Input::Pieces(given) => {
+                let (ours, theirs) = UnixStream::pair().map_err(WorkerFailure::Start)?;
+                command.stdin(Stdio::from(OwnedFd::from(theirs)));
+                pieces = Some((given, ours));
+            }
+        }
         let mut child = command.spawn().map_err(WorkerFailure::Start)?;
+        // What the command still holds of the worker's side would keep it open when the worker is gone.
+        drop(command);
         let watch = Watch::start(&child, limits.time);
         let pumped = match (stream, child.stdin.take()) {
             (Some(stream), Some(stdin)) => pump(stream, stdin, &watch),
             _ => Ok(()),
         };
         watch.tell(Word::Busy);
-        let answer = read_all(&mut child, limits.answer);
+        let answer = match pieces {
+            None => read_all(&mut child, limits.answer),
+            Some((pieces, socket)) => std::thread::scope(|scope| {
+                let serving = scope.spawn(|| serve(pieces, &socket, &watch));
+                let answer = read_all(&mut child, limits.answer);
+                // It has said all that it has to say, or is gone: nobody asks any more.
+                let _ = socket.shutdown(std::net::Shutdown::Both);
+                let _ = serving.join();
+                answer
+            }),
+        };
         let timed_out = watch.finish();
         let status = child.wait().map_err(WorkerFailure::Start)?;
         if timed_out {
@@ -167,6 +198,21 @@ fn pump(stream: &mut dyn Read, mut stdin: ChildStdin, watch: &Watch) -> io::Resu
             // It may answer before it has read all: it found what it looked for, a limit, or its end. Its answer tells.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             result => result?,
+        }
+    }
+}
+
+/// Answers the questions of a child until it has no more.
+fn serve(pieces: &mut dyn Pieces, mut socket: &UnixStream, watch: &Watch) {
+    let mut buffer = Vec::new();
+    while let Some((offset, length)) = asking::question(&mut socket) {
+        watch.tell(Word::Idle);
+        buffer.clear();
+        buffer.resize(length, 0);
+        let had = pieces.piece(offset, &mut buffer).is_ok();
+        watch.tell(Word::Busy);
+        if asking::reply(&mut socket, had.then_some(&buffer)).is_err() {
+            return;
         }
     }
 }

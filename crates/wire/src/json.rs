@@ -1,12 +1,21 @@
 //! JSON answers, of `json` and of `rest-json` services.
 
-use crate::{Error, HttpResponse, Kind, Place, Refusal, Shape};
+use crate::{Blob, Error, HttpResponse, Kind, Place, Refusal, Shape};
 use serde_json::{Map, Value};
 
 /// What a response says: its body's object, and the members that travel in headers.
 pub(crate) fn answer(shape: &Shape, response: &HttpResponse) -> Result<Value, Error> {
     let malformed = |error: String| Error::Malformed(error);
+    // A member of bytes beside members in headers is the body itself.
+    let members = shape.members();
+    let bytes = members.iter().find(|member| member.place == Place::Body && matches!(member.shape.kind, Kind::Blob));
+    let alone = members.iter().filter(|member| member.place == Place::Body).count() == 1;
+    let payload = bytes.filter(|_| alone);
     let mut object = match response.body.as_slice() {
+        body if payload.is_some() => {
+            let blob = serde_json::to_value(Blob(body.to_vec())).map_err(|error| malformed(error.to_string()))?;
+            payload.map(|member| (member.name.to_owned(), blob)).into_iter().collect()
+        }
         [] => Map::new(),
         body => match serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))? {
             Value::Object(object) => object,

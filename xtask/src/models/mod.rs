@@ -30,12 +30,15 @@ const SERVICES: &[Service] = &[
         taken: Taken::Called {
             typed: &["DescribeInstances", "DescribeSecurityGroups"],
             data: &[
+                "CreateSnapshot",
+                "DeleteSnapshot",
                 "DescribeAddresses",
                 "DescribeInternetGateways",
                 "DescribeManagedPrefixLists",
                 "DescribeNetworkAcls",
                 "DescribeNetworkInterfaces",
                 "DescribeRouteTables",
+                "DescribeSnapshots",
                 "DescribeSubnets",
                 "DescribeTransitGatewayAttachments",
                 "DescribeTransitGatewayRouteTables",
@@ -49,6 +52,11 @@ const SERVICES: &[Service] = &[
                 "SearchTransitGatewayRoutes",
             ],
         },
+    },
+    Service {
+        module: "ebs",
+        path: "botocore/data/ebs/2019-11-02/service-2.json.gz",
+        taken: Taken::Called { typed: &[], data: &["GetSnapshotBlock", "ListSnapshotBlocks"] },
     },
     Service {
         module: "ecr",

@@ -47,6 +47,15 @@ fn resource(instance: Instance, scope: &Scope) -> Option<Resource> {
     let tags = tags.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect();
     let interfaces = instance.network_interfaces.unwrap_or_default();
     let v6 = interfaces.iter().flat_map(|interface| interface.ipv6_addresses.iter().flatten());
+    let root = instance.root_device_name.unwrap_or_default();
+    let mappings = instance.block_device_mappings.unwrap_or_default().into_iter();
+    let mut volumes: Vec<(bool, String, String)> = mappings
+        .filter_map(|mapping| {
+            let device = mapping.device_name.unwrap_or_default();
+            Some((device != root, device, mapping.ebs?.volume_id.filter(|id| !id.is_empty())?))
+        })
+        .collect();
+    volumes.sort();
     let state = instance.state.and_then(|state| state.name);
     let details = InstanceDetails {
         image: instance.image_id.unwrap_or_default(),
@@ -60,6 +69,7 @@ fn resource(instance: Instance, scope: &Scope) -> Option<Resource> {
         addresses_v4: [instance.public_ip_address, instance.private_ip_address].into_iter().flatten().filter(|a| !a.is_empty()).collect(),
         addresses_v6: v6.filter_map(|address| address.ipv6_address.clone()).collect(),
         key_name: instance.key_name.unwrap_or_default(),
+        volumes: volumes.into_iter().map(|(_, _, volume)| volume).collect(),
         profile: instance.iam_instance_profile.and_then(|profile| profile.arn).unwrap_or_default(),
     };
     Some(Resource {

@@ -385,6 +385,9 @@ pub(crate) enum AwsWhat {
         /// Leaves out the permission to ask instances what is installed in them.
         #[arg(long)]
         no_run_command: bool,
+        /// Leaves out the permission to read the disks of instances that nobody manages.
+        #[arg(long)]
+        no_agentless: bool,
         /// Also the permission to send findings on to services of AWS.
         #[arg(long)]
         respond: bool,

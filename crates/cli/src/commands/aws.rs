@@ -7,10 +7,11 @@ use crate::output;
 use lestrade_aws::{Duty, cloudformation, setup_policy, terraform};
 
 pub(crate) fn run(what: &AwsWhat) -> Result<Exit, Failure> {
-    let AwsWhat::Setup { format, no_run_command, respond } = what;
+    let AwsWhat::Setup { format, no_run_command, no_agentless, respond } = what;
     let wanted = |duty: &Duty| match duty {
         Duty::Read | Duty::Follow => true,
         Duty::Ask => !no_run_command,
+        Duty::Snapshot => !no_agentless,
         Duty::Respond => *respond,
     };
     let duties: Vec<Duty> = Duty::ALL.into_iter().filter(wanted).collect();

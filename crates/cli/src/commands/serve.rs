@@ -201,6 +201,7 @@ fn watch_aws(
         estate: estate_settings(settings),
         queue: optional("aws-queue"),
         run_command: settings.flag("aws-run-command"),
+        agentless: settings.flag("aws-agentless"),
         deep_paths: settings.list("aws-deep-paths"),
         interval,
         required,

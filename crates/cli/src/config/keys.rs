@@ -49,6 +49,12 @@ pub(crate) const KEYS: &[Key] = &[
     key("aws", Kind::Text, "auto", "Whether `serve` watches AWS: `auto` where there are credentials, `on`, `off`."),
     key("aws-accounts", Kind::List, "", "Accounts besides the credentials' own that are watched, separated by commas."),
     key(
+        "aws-agentless",
+        Kind::Flag,
+        "true",
+        "Whether the disks of instances that SSM does not manage are read, from snapshots that are deleted again.",
+    ),
+    key(
         "aws-deep-paths",
         Kind::List,
         "/usr/lib,/usr/lib64,/usr/local/lib,/usr/local/lib64",

@@ -430,6 +430,58 @@ fn what_setup_prints_sets_an_account_up() {
     assert!(terraform.contains("resource \"aws_sqs_queue\"") && !terraform.contains("ssm:SendCommand"));
 }
 
+/// A machine that nobody manages is read from its disk, block by block, and nothing of the snapshot is left, nor of one that a crash
+/// had left behind.
+#[test]
+fn the_disk_of_an_instance_that_nobody_manages_is_read() {
+    let Some(mut world) = World::build() else { return };
+    let tree = world.lab.path("tree");
+    let write = |path: &str, text: &str| {
+        let path = tree.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n");
+    write("var/lib/dpkg/status", "Package: coreutils\nStatus: install ok installed\nArchitecture: amd64\nVersion: 9.1-1\n");
+    let disk = world.lab.path("disk.img");
+    if !lestrade_testkit::disk::make_ext("ext4", &[], &tree, &disk, 1 << 30).unwrap() {
+        return missing("mkfs.ext4");
+    }
+    world.aws.filled().disk = Some((disk, 1));
+    let output = world.lab.run(&["db", "import", fixture("coreutils.json").to_str().unwrap()]);
+    assert!(output.status.success());
+    let tags = json!([{"ResourceType": "snapshot", "Tags": [{"Key": "lestrade-scan", "Value": "i-0"}]}]);
+    let zone = json!({"AvailabilityZone": "eu-west-1a", "Size": 1});
+    let volume = world.moto.call("ec2", "create_volume", zone).unwrap()["VolumeId"].clone();
+    world.moto.call("ec2", "create_snapshot", json!({"VolumeId": volume, "TagSpecifications": tags})).unwrap();
+    // One of somebody else's, which is not ours to touch.
+    let theirs = world.moto.call("ec2", "create_snapshot", json!({"VolumeId": volume})).unwrap()["SnapshotId"].clone();
+
+    let server = world.serve(&[]);
+    let [managed, unmanaged, member] = world.instances.clone();
+    let function = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:greet:$LATEST");
+    until_findings(
+        &server,
+        vec![
+            format!("ACTIVE {unmanaged} CVE-2016-2781"),
+            format!("ACTIVE {member} CVE-2016-2781"),
+            format!("ACTIVE {managed} {OPENSSL}"),
+            format!("ACTIVE {managed} 22-22"),
+            format!("ACTIVE {function} {LODASH}"),
+            format!("ACTIVE {} {LODASH}", world.image),
+        ],
+    );
+    assert!(coverage(&server).contains(&format!("{unmanaged} PACKAGE SUCCESSFUL")));
+    let mut ours = |account: Option<&str>| {
+        let filter = json!({"OwnerIds": ["self"], "Filters": [{"Name": "tag-key", "Values": ["lestrade-scan"]}]});
+        world.moto.call_in(account, "ec2", "describe_snapshots", filter).unwrap()["Snapshots"].as_array().unwrap().len()
+    };
+    assert_eq!((ours(None), ours(Some(MEMBER))), (0, 0), "no snapshot is left");
+    assert!(world.moto.call("ec2", "describe_snapshots", json!({"SnapshotIds": [theirs]})).is_ok());
+    let fetched = world.aws.operations().iter().filter(|operation| *operation == "GetSnapshotBlock").count();
+    assert!(fetched < 100, "{fetched} of 2,048 blocks of each of two disks were fetched");
+}
+
 /// A service that is busy and fails at times is asked again; what may not be asked is told; nothing is closed by either.
 #[test]
 fn faults_of_aws_close_nothing() {

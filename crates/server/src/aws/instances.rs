@@ -1,5 +1,6 @@
 //! Instances: what they are, and what they tell of themselves through SSM.
 
+use super::disks::PENDING;
 use super::{Halt, WatchAws};
 use crate::look::{package_coverage, verdict};
 use crate::{Observation, Outcome};
@@ -32,6 +33,9 @@ fn is_excluded(resource: &Resource) -> bool {
 
 impl WatchAws {
     pub(super) fn look_at_instances(&mut self, scope: &Scope, session: &Session<Https>) -> Result<Outcome, Halt> {
+        if self.settings.agentless {
+            self.delete_leftovers(session)?;
+        }
         let known = self.known(scope, ResourceKind::Instance);
         let listing = self.ask(discover_instances(session, scope, &[]))?;
         let managed = self.ask(managed_instances(session))?;
@@ -90,7 +94,7 @@ impl WatchAws {
         self.look_at_instance(scope, session, id)
     }
 
-    fn take_instance(&self, session: &Session<Https>, mut resource: Resource, heard: Heard<'_>) -> Result<Outcome, Halt> {
+    fn take_instance(&mut self, session: &Session<Https>, mut resource: Resource, heard: Heard<'_>) -> Result<Outcome, Halt> {
         if is_excluded(&resource) {
             return self.exclude(resource);
         }
@@ -100,7 +104,31 @@ impl WatchAws {
             _ => self.core.resource(&resource.key).and_then(|entry| entry.resource.facts.running_kernel),
         };
         let (inventory, reason, detail) = self.inventory(session, &resource, heard)?;
-        self.keep(resource, inventory, reason, detail)
+        let silent = matches!(reason, CoverageReason::UnmanagedEc2Instance | CoverageReason::NoInventory);
+        if !silent || !self.settings.agentless {
+            return self.keep(resource, inventory, reason, detail);
+        }
+        let before = self.core.resource(&resource.key);
+        if self.disks_are_fresh(&resource.key)
+            && let Some(entry) = before
+        {
+            // What it is may have moved; what was read of it stands.
+            let changed = entry.resource != resource;
+            self.core.observe(Observation { resource, inventory: None, coverage: entry.coverage })?;
+            return Ok(if changed { Outcome::Changed } else { Outcome::Unchanged });
+        }
+        let waits = (resource.key.scope.clone(), resource.key.id.clone());
+        if !self.disks.contains(&waits) {
+            self.disks.push_back(waits);
+        }
+        // What was read a day ago stands until it is read again.
+        match before {
+            Some(entry) if entry.inventory.is_some() => {
+                self.core.observe(Observation { resource, inventory: None, coverage: entry.coverage })?;
+                Ok(Outcome::Unchanged)
+            }
+            _ => self.keep(resource, None, CoverageReason::PendingInitialScan, PENDING.to_owned()),
+        }
     }
 
     /// What an instance told of itself; none where it told nothing, with the reason.

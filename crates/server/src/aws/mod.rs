@@ -3,6 +3,7 @@
 //! A sweep looks at everything; between sweeps a queue of events says what to look at again. Either way what is there is asked
 //! for anew: an event is never believed. What could not be seen whole closes nothing.
 
+mod disks;
 mod functions;
 mod images;
 mod instances;
@@ -15,7 +16,7 @@ use lestrade_aws::{Change, ChangeQueue, Error, Estate, EstateSettings, Https, Se
 use lestrade_extract::Scanner;
 use lestrade_findings::ResourceEntry;
 use lestrade_model::{Clock, CoverageReason, ResourceKey, ResourceKind, Scope, Timestamp};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub struct AwsSettings {
     pub queue: Option<String>,
     /// Whether instances that SSM manages are asked what is installed in them, by a script that only reads.
     pub run_command: bool,
+    /// Whether the disks of instances that SSM does not manage are read, from snapshots.
+    pub agentless: bool,
     /// Folders of instances in which packages of languages are looked for.
     pub deep_paths: Vec<String>,
     /// How long from sweep to sweep.
@@ -84,6 +87,8 @@ pub struct WatchAws {
     estate: Option<Estate>,
     registries: Registries,
     swept: Option<Timestamp>,
+    /// Instances whose disks wait to be read.
+    disks: VecDeque<(Scope, String)>,
 }
 
 /// A look at one kind of things in one scope.
@@ -126,7 +131,19 @@ impl WatchAws {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
         let registries = Registries::default();
-        let watch = Self { core, scanner, clock, settings, scopes, stopped, runtime, estate: None, registries, swept: None };
+        let watch = Self {
+            core,
+            scanner,
+            clock,
+            settings,
+            scopes,
+            stopped,
+            runtime,
+            estate: None,
+            registries,
+            swept: None,
+            disks: VecDeque::new(),
+        };
         Ok((watch, StopAws(stop)))
     }
 
@@ -299,6 +316,10 @@ impl WatchAws {
             outcome = self.sweep()?;
             self.swept = Some(self.clock.now());
         }
+        // One at a time: what moves meanwhile is not put off by it.
+        if self.read_next_disk()? == Outcome::Changed {
+            outcome = Outcome::Changed;
+        }
         if let Some(url) = self.settings.queue.clone()
             && self.follow(&url)? == Outcome::Changed
         {
@@ -330,6 +351,7 @@ impl Reconciler for WatchAws {
             (None, _) => NO_CREDENTIALS,
             // Waiting is the queue's business.
             (Some(_), Some(_)) => Duration::ZERO,
+            (Some(_), None) if !self.disks.is_empty() => Duration::ZERO,
             (Some(_), None) => self.until_sweep(),
         })
     }

@@ -908,12 +908,15 @@ DescribeInstances(DescribeInstancesRequest => DescribeInstancesResult) = "POST" 
 DescribeSecurityGroups(DescribeSecurityGroupsRequest => DescribeSecurityGroupsResult) = "POST" "/" 200,
 }
 data: {
+CreateSnapshot(CREATE_SNAPSHOT_REQUEST => SNAPSHOT) = "POST" "/" 200,
+DeleteSnapshot(DELETE_SNAPSHOT_REQUEST => NOTHING) = "POST" "/" 200,
 DescribeAddresses(DESCRIBE_ADDRESSES_REQUEST => DESCRIBE_ADDRESSES_RESULT) = "POST" "/" 200,
 DescribeInternetGateways(DESCRIBE_INTERNET_GATEWAYS_REQUEST => DESCRIBE_INTERNET_GATEWAYS_RESULT) = "POST" "/" 200,
 DescribeManagedPrefixLists(DESCRIBE_MANAGED_PREFIX_LISTS_REQUEST => DESCRIBE_MANAGED_PREFIX_LISTS_RESULT) = "POST" "/" 200,
 DescribeNetworkAcls(DESCRIBE_NETWORK_ACLS_REQUEST => DESCRIBE_NETWORK_ACLS_RESULT) = "POST" "/" 200,
 DescribeNetworkInterfaces(DESCRIBE_NETWORK_INTERFACES_REQUEST => DESCRIBE_NETWORK_INTERFACES_RESULT) = "POST" "/" 200,
 DescribeRouteTables(DESCRIBE_ROUTE_TABLES_REQUEST => DESCRIBE_ROUTE_TABLES_RESULT) = "POST" "/" 200,
+DescribeSnapshots(DESCRIBE_SNAPSHOTS_REQUEST => DESCRIBE_SNAPSHOTS_RESULT) = "POST" "/" 200,
 DescribeSubnets(DESCRIBE_SUBNETS_REQUEST => DESCRIBE_SUBNETS_RESULT) = "POST" "/" 200,
 DescribeTransitGatewayAttachments(DESCRIBE_TRANSIT_GATEWAY_ATTACHMENTS_REQUEST => DESCRIBE_TRANSIT_GATEWAY_ATTACHMENTS_RESULT) = "POST" "/" 200,
 DescribeTransitGatewayRouteTables(DESCRIBE_TRANSIT_GATEWAY_ROUTE_TABLES_REQUEST => DESCRIBE_TRANSIT_GATEWAY_ROUTE_TABLES_RESULT) = "POST" "/" 200,
@@ -1106,6 +1109,9 @@ mod shapes {
     pub(super) static AMD_SEV_SNP_SPECIFICATION: Shape = Shape::enumeration("AmdSevSnpSpecification", &["enabled", "disabled"]);
     pub(super) static ARCHITECTURE_VALUES: Shape =
         Shape::enumeration("ArchitectureValues", &["i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"]);
+    pub(super) static ASSOCIATED_KMS_KEY: Shape =
+        Shape::structure("AssociatedKmsKey", &[Member::optional("KmsKeyId", &STRING).named("kmsKeyId", "KmsKeyId")]);
+    pub(super) static ASSOCIATED_KMS_KEY_SET: Shape = Shape::list("AssociatedKmsKeySet", &ASSOCIATED_KMS_KEY, "item");
     pub(super) static ASSOCIATED_SUBNET_LIST: Shape = Shape::list("AssociatedSubnetList", &SUBNET_ID, "item");
     pub(super) static ATTACHMENT_ENA_SRD_SPECIFICATION: Shape = Shape::structure(
         "AttachmentEnaSrdSpecification",
@@ -1194,7 +1200,22 @@ mod shapes {
                 .named("nestedVirtualization", "NestedVirtualization"),
         ],
     );
+    pub(super) static CREATE_SNAPSHOT_REQUEST: Shape = Shape::structure(
+        "CreateSnapshotRequest",
+        &[
+            Member::optional("Description", &STRING),
+            Member::optional("OutpostArn", &STRING),
+            Member::required("VolumeId", &VOLUME_ID),
+            Member::optional("TagSpecifications", &TAG_SPECIFICATION_LIST).named("TagSpecification", "TagSpecification"),
+            Member::optional("Location", &SNAPSHOT_LOCATION_ENUM),
+            Member::optional("DryRun", &BOOLEAN).named("dryRun", "DryRun"),
+        ],
+    );
     pub(super) static DATE_TIME: Shape = Shape::timestamp("DateTime");
+    pub(super) static DELETE_SNAPSHOT_REQUEST: Shape = Shape::structure(
+        "DeleteSnapshotRequest",
+        &[Member::required("SnapshotId", &SNAPSHOT_ID), Member::optional("DryRun", &BOOLEAN).named("dryRun", "DryRun")],
+    );
     pub(super) static DESCRIBE_ADDRESSES_REQUEST: Shape = Shape::structure(
         "DescribeAddressesRequest",
         &[
@@ -1333,6 +1354,25 @@ mod shapes {
         &[
             Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
             Member::optional("SecurityGroups", &SECURITY_GROUP_LIST).named("securityGroupInfo", "SecurityGroupInfo"),
+        ],
+    );
+    pub(super) static DESCRIBE_SNAPSHOTS_REQUEST: Shape = Shape::structure(
+        "DescribeSnapshotsRequest",
+        &[
+            Member::optional("MaxResults", &INTEGER),
+            Member::optional("NextToken", &STRING),
+            Member::optional("OwnerIds", &OWNER_STRING_LIST).named("Owner", "Owner"),
+            Member::optional("RestorableByUserIds", &RESTORABLE_BY_STRING_LIST).named("RestorableBy", "RestorableBy"),
+            Member::optional("SnapshotIds", &SNAPSHOT_ID_STRING_LIST).named("SnapshotId", "SnapshotId"),
+            Member::optional("DryRun", &BOOLEAN).named("dryRun", "DryRun"),
+            Member::optional("Filters", &FILTER_LIST).named("Filter", "Filter"),
+        ],
+    );
+    pub(super) static DESCRIBE_SNAPSHOTS_RESULT: Shape = Shape::structure(
+        "DescribeSnapshotsResult",
+        &[
+            Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
+            Member::optional("Snapshots", &SNAPSHOT_LIST).named("snapshotSet", "SnapshotSet"),
         ],
     );
     pub(super) static DESCRIBE_SUBNETS_MAX_RESULTS: Shape = Shape::integer("DescribeSubnetsMaxResults").min(5.0).max(1000.0);
@@ -2115,6 +2155,7 @@ mod shapes {
             Member::optional("HiddenByDefault", &BOOLEAN).named("hiddenByDefault", "HiddenByDefault"),
         ],
     );
+    pub(super) static OWNER_STRING_LIST: Shape = Shape::list("OwnerStringList", &STRING, "Owner");
     pub(super) static PLACEMENT: Shape = Shape::structure(
         "Placement",
         &[
@@ -2226,6 +2267,8 @@ mod shapes {
     );
     pub(super) static RESERVATION_LIST: Shape = Shape::list("ReservationList", &RESERVATION, "item");
     pub(super) static RESOURCE_ARN: Shape = Shape::string("ResourceArn").min(1.0).max(1283.0);
+    pub(super) static RESOURCE_TYPE: Shape = Shape::string("ResourceType");
+    pub(super) static RESTORABLE_BY_STRING_LIST: Shape = Shape::list("RestorableByStringList", &STRING, "member");
     pub(super) static ROUTE: Shape = Shape::structure(
         "Route",
         &[
@@ -2291,6 +2334,7 @@ mod shapes {
     pub(super) static ROUTE_TABLE_ID_STRING_LIST: Shape = Shape::list("RouteTableIdStringList", &ROUTE_TABLE_ID, "item");
     pub(super) static ROUTE_TABLE_LIST: Shape = Shape::list("RouteTableList", &ROUTE_TABLE, "item");
     pub(super) static RULE_ACTION: Shape = Shape::enumeration("RuleAction", &["allow", "deny"]);
+    pub(super) static SSE_TYPE: Shape = Shape::enumeration("SSEType", &["sse-ebs", "sse-kms", "none"]);
     pub(super) static SEARCH_TRANSIT_GATEWAY_ROUTES_REQUEST: Shape = Shape::structure(
         "SearchTransitGatewayRoutesRequest",
         &[
@@ -2334,10 +2378,48 @@ mod shapes {
     pub(super) static SECURITY_GROUP_LIST: Shape = Shape::list("SecurityGroupList", &SECURITY_GROUP, "item");
     pub(super) static SECURITY_GROUP_NAME: Shape = Shape::string("SecurityGroupName");
     pub(super) static SERVICE_MANAGED: Shape = Shape::enumeration("ServiceManaged", &["alb", "nlb", "rnat", "rds"]);
+    pub(super) static SNAPSHOT: Shape = Shape::structure(
+        "Snapshot",
+        &[
+            Member::optional("OwnerAlias", &STRING).named("ownerAlias", "OwnerAlias"),
+            Member::optional("OutpostArn", &STRING).named("outpostArn", "OutpostArn"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+            Member::optional("StorageTier", &STORAGE_TIER).named("storageTier", "StorageTier"),
+            Member::optional("RestoreExpiryTime", &MILLISECOND_DATE_TIME).named("restoreExpiryTime", "RestoreExpiryTime"),
+            Member::optional("SseType", &SSE_TYPE).named("sseType", "SseType"),
+            Member::optional("AvailabilityZone", &STRING).named("availabilityZone", "AvailabilityZone"),
+            Member::optional("TransferType", &TRANSFER_TYPE).named("transferType", "TransferType"),
+            Member::optional("CompletionDurationMinutes", &SNAPSHOT_COMPLETION_DURATION_MINUTES_RESPONSE)
+                .named("completionDurationMinutes", "CompletionDurationMinutes"),
+            Member::optional("CompletionTime", &MILLISECOND_DATE_TIME).named("completionTime", "CompletionTime"),
+            Member::optional("FullSnapshotSizeInBytes", &LONG).named("fullSnapshotSizeInBytes", "FullSnapshotSizeInBytes"),
+            Member::optional("AssociatedKmsKeys", &ASSOCIATED_KMS_KEY_SET).named("associatedKmsKeySet", "AssociatedKmsKeySet"),
+            Member::optional("SnapshotId", &STRING).named("snapshotId", "SnapshotId"),
+            Member::optional("VolumeId", &STRING).named("volumeId", "VolumeId"),
+            Member::optional("State", &SNAPSHOT_STATE).named("status", "Status"),
+            Member::optional("StateMessage", &STRING).named("statusMessage", "StatusMessage"),
+            Member::optional("StartTime", &DATE_TIME).named("startTime", "StartTime"),
+            Member::optional("Progress", &STRING).named("progress", "Progress"),
+            Member::optional("OwnerId", &STRING).named("ownerId", "OwnerId"),
+            Member::optional("Description", &STRING).named("description", "Description"),
+            Member::optional("VolumeSize", &INTEGER).named("volumeSize", "VolumeSize"),
+            Member::optional("Encrypted", &BOOLEAN).named("encrypted", "Encrypted"),
+            Member::optional("KmsKeyId", &STRING).named("kmsKeyId", "KmsKeyId"),
+            Member::optional("DataEncryptionKeyId", &STRING).named("dataEncryptionKeyId", "DataEncryptionKeyId"),
+        ],
+    );
+    pub(super) static SNAPSHOT_COMPLETION_DURATION_MINUTES_RESPONSE: Shape = Shape::integer("SnapshotCompletionDurationMinutesResponse");
+    pub(super) static SNAPSHOT_ID: Shape = Shape::string("SnapshotId");
+    pub(super) static SNAPSHOT_ID_STRING_LIST: Shape = Shape::list("SnapshotIdStringList", &SNAPSHOT_ID, "SnapshotId");
+    pub(super) static SNAPSHOT_LIST: Shape = Shape::list("SnapshotList", &SNAPSHOT, "item");
+    pub(super) static SNAPSHOT_LOCATION_ENUM: Shape = Shape::enumeration("SnapshotLocationEnum", &["regional", "local"]);
+    pub(super) static SNAPSHOT_STATE: Shape =
+        Shape::enumeration("SnapshotState", &["pending", "completed", "error", "recoverable", "recovering"]);
     pub(super) static STATE_REASON: Shape = Shape::structure(
         "StateReason",
         &[Member::optional("Code", &STRING).named("code", "Code"), Member::optional("Message", &STRING).named("message", "Message")],
     );
+    pub(super) static STORAGE_TIER: Shape = Shape::enumeration("StorageTier", &["archive", "standard"]);
     pub(super) static STRING: Shape = Shape::string("String");
     pub(super) static SUBNET: Shape = Shape::structure(
         "Subnet",
@@ -2405,7 +2487,16 @@ mod shapes {
         &[Member::optional("Key", &STRING).named("key", "Key"), Member::optional("Value", &STRING).named("value", "Value")],
     );
     pub(super) static TAG_LIST: Shape = Shape::list("TagList", &TAG, "item");
+    pub(super) static TAG_SPECIFICATION: Shape = Shape::structure(
+        "TagSpecification",
+        &[
+            Member::optional("ResourceType", &RESOURCE_TYPE).named("resourceType", "ResourceType"),
+            Member::optional("Tags", &TAG_LIST).named("Tag", "Tag"),
+        ],
+    );
+    pub(super) static TAG_SPECIFICATION_LIST: Shape = Shape::list("TagSpecificationList", &TAG_SPECIFICATION, "item");
     pub(super) static TENANCY: Shape = Shape::enumeration("Tenancy", &["default", "dedicated", "host"]);
+    pub(super) static TRANSFER_TYPE: Shape = Shape::enumeration("TransferType", &["time-based", "standard"]);
     pub(super) static TRANSIT_GATEWAY_ASSOCIATION_STATE: Shape =
         Shape::enumeration("TransitGatewayAssociationState", &["associating", "associated", "disassociating", "disassociated"]);
     pub(super) static TRANSIT_GATEWAY_ATTACHMENT: Shape = Shape::structure(
@@ -2538,6 +2629,7 @@ mod shapes {
     pub(super) static USER_ID_GROUP_PAIR_LIST: Shape = Shape::list("UserIdGroupPairList", &USER_ID_GROUP_PAIR, "item");
     pub(super) static VALUE_STRING_LIST: Shape = Shape::list("ValueStringList", &STRING, "item");
     pub(super) static VIRTUALIZATION_TYPE: Shape = Shape::enumeration("VirtualizationType", &["hvm", "paravirtual"]);
+    pub(super) static VOLUME_ID: Shape = Shape::string("VolumeId");
     pub(super) static VPC: Shape = Shape::structure(
         "Vpc",
         &[

@@ -1,0 +1,162 @@
+//! Instances that tell nothing of themselves: their disks are read, from snapshots that are deleted again.
+
+use super::{Halt, WatchAws};
+use crate::look::{package_coverage, verdict};
+use crate::{Observation, Outcome};
+use lestrade_artifact::SkipPatterns;
+use lestrade_aws::{Error, Https, Session, SnapshotBlocks, delete_snapshot, our_snapshots, snapshot_block, snapshot_blocks, take_snapshot};
+use lestrade_extract::Pieces;
+use lestrade_model::{Component, Coverage, CoverageReason, Inventory, Occurrence, ResourceDetails, ResourceKey, ScanKind};
+use std::collections::HashMap;
+use std::io;
+use std::time::Duration;
+
+/// How often disks are read again; Inspector's.
+const AGAIN: Duration = Duration::from_hours(24);
+/// Volumes of one instance that are read; Inspector reads fewer than eight.
+const MOST_VOLUMES: usize = 16;
+/// Blocks that are kept for a while: 64 MiB of AWS's.
+const KEPT: usize = 128;
+/// What coverage says of an instance whose disks wait to be read.
+pub(super) const PENDING: &str = "SSM does not manage it: its disks are going to be read";
+
+/// A volume whose blocks are fetched when they are asked for.
+struct Volume<'a> {
+    watch: &'a WatchAws,
+    session: &'a Session<Https>,
+    blocks: &'a SnapshotBlocks,
+    kept: HashMap<u64, Vec<u8>>,
+}
+
+impl Volume<'_> {
+    fn block(&mut self, index: u64) -> io::Result<&[u8]> {
+        if !self.kept.contains_key(&index) {
+            let fetched = self.watch.ask(snapshot_block(self.session, self.blocks, index));
+            let block = fetched.map_err(|_| io::Error::from(io::ErrorKind::Interrupted))?.map_err(io::Error::other)?;
+            if self.kept.len() >= KEPT {
+                self.kept.clear();
+            }
+            self.kept.insert(index, block);
+        }
+        self.kept.get(&index).map(Vec::as_slice).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Pieces for Volume<'_> {
+    fn piece(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let size = self.blocks.block;
+        let mut at = offset;
+        let mut rest = buffer;
+        while !rest.is_empty() {
+            let (index, within) = (at / size, usize::try_from(at % size).map_err(io::Error::other)?);
+            let length = rest.len().min(usize::try_from(size).map_err(io::Error::other)? - within);
+            let (now, later) = rest.split_at_mut(length);
+            if self.blocks.holds(index) {
+                now.copy_from_slice(&self.block(index)?[within..within + length]);
+            } else {
+                now.fill(0);
+            }
+            at += length as u64;
+            rest = later;
+        }
+        Ok(())
+    }
+}
+
+impl WatchAws {
+    /// Whether the disks of an instance were read a short while ago.
+    pub(super) fn disks_are_fresh(&self, key: &ResourceKey) -> bool {
+        let Some(entry) = self.core.resource(key).filter(|entry| entry.inventory.is_some()) else { return false };
+        let packages = entry.coverage.iter().find(|coverage| coverage.kind == ScanKind::Package);
+        let scanned = packages.filter(|coverage| coverage.reason == CoverageReason::Successful).and_then(|coverage| coverage.last_scanned);
+        scanned.is_some_and(|at| {
+            let age = u64::try_from(self.core.now().as_millis().saturating_sub(at.as_millis())).unwrap_or(u64::MAX);
+            Duration::from_millis(age) < AGAIN
+        })
+    }
+
+    /// Deletes the snapshots that somebody before us, or we before a crash, have left behind.
+    pub(super) fn delete_leftovers(&self, session: &Session<Https>) -> Result<(), Halt> {
+        let listing = self.ask(our_snapshots(session))?;
+        for id in listing.items {
+            tracing::info!(snapshot = id, "a snapshot that was left behind is deleted");
+            self.ask(delete_snapshot(session, &id))??;
+        }
+        match listing.missing {
+            // Who may not look has made none.
+            Some(error) if !error.is_denied() => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the disks of one of the instances that wait for it.
+    pub(super) fn read_next_disk(&mut self) -> Result<Outcome, Halt> {
+        let Some((scope, id)) = self.disks.pop_front() else { return Ok(Outcome::Unchanged) };
+        let Some((_, session)) = self.sessions().into_iter().find(|(known, _)| *known == scope) else { return Ok(Outcome::Unchanged) };
+        let key = ResourceKey { scope, kind: lestrade_model::ResourceKind::Instance, id };
+        let Some(entry) = self.core.resource(&key) else { return Ok(Outcome::Unchanged) };
+        let ResourceDetails::Instance(instance) = &entry.resource.details else { return Ok(Outcome::Unchanged) };
+        let volumes: Vec<String> = instance.volumes.iter().take(MOST_VOLUMES).cloned().collect();
+        let (inventory, reason, detail) = match self.read_volumes(&session, &key.id, &volumes) {
+            Ok(inventory) => {
+                let (reason, detail) = verdict(&inventory);
+                (Some(inventory), reason, detail)
+            }
+            Err(Halt::Aws(error)) => {
+                let detail = format!("SSM does not manage it, and its disks cannot be read: {error}");
+                (None, CoverageReason::UnmanagedEc2Instance, detail)
+            }
+            Err(halt) => return Err(halt),
+        };
+        let network = entry.coverage.iter().filter(|coverage| coverage.kind == ScanKind::Network).cloned();
+        let coverage: Vec<Coverage> = std::iter::once(package_coverage(reason, detail, self.core.now())).chain(network).collect();
+        self.core.observe(Observation { resource: entry.resource, inventory, coverage })?;
+        Ok(Outcome::Changed)
+    }
+
+    fn read_volumes(&self, session: &Session<Https>, instance: &str, volumes: &[String]) -> Result<Inventory, Halt> {
+        if volumes.is_empty() {
+            return Err(Error::Document("it has no EBS volumes".to_owned()).into());
+        }
+        let mut all = Vec::new();
+        for volume in volumes {
+            let snapshot = self.ask(take_snapshot(session, volume, instance))??;
+            let read = self.read_snapshot(session, &snapshot, volume);
+            // Deleted whatever came of it; what cannot be deleted now is found by its tag.
+            self.ask(delete_snapshot(session, &snapshot))??;
+            all.push((volume.as_str(), read?));
+        }
+        Ok(together(all))
+    }
+
+    fn read_snapshot(&self, session: &Session<Https>, snapshot: &str, volume: &str) -> Result<Inventory, Halt> {
+        let blocks = self.ask(snapshot_blocks(session, snapshot))??;
+        let mut pieces = Volume { watch: self, session, blocks: &blocks, kept: HashMap::new() };
+        let scanned = self.scanner.scan_pieces(volume, blocks.size, &mut pieces, &SkipPatterns::default());
+        let scanned = scanned.map_err(|error| Error::Document(error.to_string()))?;
+        tracing::info!(volume, bytes = scanned.bytes_read, size = scanned.size, "a volume was read");
+        Ok(scanned.inventory)
+    }
+}
+
+/// The inventories of an instance's volumes as one. Where there are several, places begin with the volume.
+fn together(mut all: Vec<(&str, Inventory)>) -> Inventory {
+    if all.len() == 1
+        && let Some((_, one)) = all.pop()
+    {
+        return one;
+    }
+    let os = all.iter().find_map(|(_, inventory)| inventory.os.clone());
+    let mut found: Vec<(Component, Occurrence)> = Vec::new();
+    let mut problems = Vec::new();
+    for (volume, inventory) in all {
+        for occurrence in &inventory.occurrences {
+            if let Some(component) = inventory.components.get(occurrence.component as usize) {
+                let place = format!("{volume}/{}", occurrence.path);
+                found.push((component.clone(), Occurrence { path: place, ..occurrence.clone() }));
+            }
+        }
+        problems.extend(inventory.problems);
+    }
+    Inventory::assemble(os, found, problems)
+}
