@@ -248,7 +248,7 @@ fn the_estate_is_counted_and_filtered(server: &Serving, managed: &str) {
 fn an_estate_is_found_and_followed() {
     let Some(mut world) = World::build() else { return };
     let queue = format!("aws-queue={}", world.queue.replace(world.moto.endpoint(), &world.aws.url()));
-    let server = world.serve(&[&queue]);
+    let server = world.serve(&[&queue, "aws-agentless=false"]);
     let [managed, unmanaged, member] = world.instances.clone();
     let function = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:greet:$LATEST");
     let first = world.image.clone();
