@@ -17,6 +17,7 @@ mod project;
 mod report;
 mod sbom;
 mod scanner;
+mod sort;
 
 pub use cache::{DirectoryCache, LayerCache};
 pub use collect::Collector;
@@ -27,3 +28,4 @@ pub use host::HostRoot;
 pub use job::worker_main;
 pub use report::{FileReport, Found, LayerReport, Origin, shadow};
 pub use scanner::{ScanError, ScannedImage, Scanner};
+pub use sort::FileSort;

@@ -32,7 +32,7 @@ fn show(answer: &Value) -> Result<Exit, Failure> {
 }
 
 /// The severities of which there are any: `1 critical · 2 low`.
-fn severities(counts: &Value) -> String {
+pub(super) fn severities(counts: &Value) -> String {
     let of = |severity: &&str| Some((counts[*severity].as_u64().filter(|count| *count > 0)?, (*severity).to_owned()));
     let all: Vec<String> = SEVERITIES.iter().filter_map(of).map(|(count, severity)| format!("{count} {severity}")).collect();
     all.join(" · ")

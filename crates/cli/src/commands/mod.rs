@@ -18,6 +18,7 @@ mod lookup;
 pub(crate) mod manual;
 mod render;
 pub(crate) mod rules;
+pub(crate) mod sbom;
 pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod suppress;

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::state::{CREDENTIALS, StateFolder};
-use crate::{docker_auth, output};
+use crate::{docker_auth, input, output};
 use lestrade_advisories::Library;
 use lestrade_artifact::RegistryClient;
 use lestrade_aws::targets::{self, AwsSecrets};
@@ -16,8 +16,8 @@ use lestrade_extract::{DirectoryCache, HostRoot};
 use lestrade_model::Scope;
 use lestrade_server::inspector2::{EndSuppressions, Front};
 use lestrade_server::{
-    Api, Audit, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal, WatchHost, WatchRegistry,
-    serve_http,
+    Api, Audit, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal, WatchFolder, WatchHost,
+    WatchRegistry, serve_http,
 };
 use lestrade_store::StoreError;
 use std::io::IsTerminal;
@@ -79,6 +79,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     reconcilers.run(end, SUPPRESSIONS_INTERVAL, vec![]).map_err(io)?;
     reconcilers.run(Audit::new(Arc::clone(&core)), AUDIT_INTERVAL, vec![]).map_err(io)?;
     let api = Api::new(hub, Arc::clone(&front), &token).public(arguments.behind_proxy || !address.ip().is_loopback());
+    let api = api.taking_in(Arc::new(scanner(None)?));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io)?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
@@ -161,6 +162,17 @@ fn watch(
         let client = RegistryClient::new(&registry, docker_auth::credentials(&registry))
             .map_err(|error| Failure::new("E0214", Exit::Usage, format!("'{registry}' is not a registry")).cause(error))?;
         let watch = WatchRegistry::new(Arc::clone(core), scanner, client, scope.clone());
+        reconcilers
+            .run(watch, interval, told.to_vec())
+            .map_err(|error| Failure::new("E0702", Exit::Bug, "no thread can be started").cause(error))?;
+    }
+    let folders: Vec<PathBuf> = arguments.folder.iter().cloned().chain(settings.list("folders").into_iter().map(PathBuf::from)).collect();
+    let interval = Duration::from_secs(settings.number("folder-interval"));
+    for folder in folders {
+        let cache = DirectoryCache::new(settings.path("cache-dir").join("layers"));
+        let scanner = Arc::new(scanner(Some(Box::new(cache)))?);
+        let watch =
+            WatchFolder::new(Arc::clone(core), scanner, &folder, scope.clone()).map_err(|error| input::unreadable(&folder, error))?;
         reconcilers
             .run(watch, interval, told.to_vec())
             .map_err(|error| Failure::new("E0702", Exit::Bug, "no thread can be started").cause(error))?;

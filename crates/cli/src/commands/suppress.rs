@@ -18,7 +18,7 @@ pub(crate) fn run(settings: &Settings, what: &SuppressWhat) -> Result<Exit, Fail
         SuppressWhat::Create(rule) => create(&remote, rule),
         SuppressWhat::List(arguments) => list(&remote, arguments.json),
         SuppressWhat::Remove { name } => {
-            remote.delete(&format!("suppressions/{}", part(name)))?;
+            remote.remove(&format!("suppressions/{}", part(name)), &[])?;
             output::write(None, &format!("'{}' is removed: what it suppressed is active\n", printable(name)))?;
             Ok(Exit::Ok)
         }

@@ -7,10 +7,8 @@ use crate::docker_auth;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use lestrade_artifact::{ArtifactError, ImageReference, Platform, RegistryClient};
-use lestrade_extract::{DirectoryCache, HostRoot, LayerCache, ScanError};
+use lestrade_extract::{DirectoryCache, FileSort, HostRoot, LayerCache, ScanError};
 use lestrade_model::{Inventory, ResourceFacts};
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Something that was read.
@@ -50,24 +48,12 @@ impl Target {
         if path.is_dir() && !is_layout(path) {
             return directory(path, "fs", &WalkArgs::default());
         }
-        match beginning(path).as_deref() {
-            Some([b'P', b'K', ..]) => function(path),
-            Some(head) if is_document(head) => document(path),
+        match FileSort::of(path) {
+            Ok(FileSort::Function | FileSort::Package) => function(path),
+            Ok(FileSort::Document) => document(path),
             _ => image(settings, &ImageArgs::of(name)),
         }
     }
-}
-
-/// The first bytes of a file.
-fn beginning(path: &Path) -> Option<Vec<u8>> {
-    let mut head = Vec::new();
-    File::open(path).ok()?.take(512).read_to_end(&mut head).ok()?;
-    Some(head)
-}
-
-/// Bills of materials are JSON or begin with their tags; an image never does.
-fn is_document(head: &[u8]) -> bool {
-    head.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') || head.starts_with(b"SPDXVersion:")
 }
 
 fn directory(path: &Path, kind: &'static str, walk: &WalkArgs) -> Result<Target, Failure> {

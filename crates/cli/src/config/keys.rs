@@ -62,6 +62,8 @@ pub(crate) const KEYS: &[Key] = &[
         "Where the Debian security tracker's JSON is.",
     ),
     key("epss-url", Kind::Text, "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz", "Where EPSS's scores are."),
+    key("folder-interval", Kind::Number(1, 86_400), "5", "Seconds between two looks at a watched folder."),
+    key("folders", Kind::List, "", "Folders that `serve` watches, separated by commas: each file directly in one is a resource."),
     key("host-interval", Kind::Number(1, 86_400), "60", "Seconds between two looks at this machine's package databases."),
     key("host-root", Kind::Text, "/", "The root of the machine that `serve` runs on: in a container, where that is mounted."),
     key("json-lines", Kind::Text, "", "A file to which `serve` appends every event as a line of JSON."),

@@ -1,7 +1,8 @@
 //! An estate that re-evaluates itself, as a user meets it: this machine from the first start, and the commands that ask about it.
 
 use crate::lab::{Lab, PATIENCE, Serving, fixture, has_aws};
-use lestrade_testkit::{missing, until};
+use crate::scan::zip;
+use lestrade_testkit::{Layer, TestImage, missing, until};
 
 /// A Debian machine, as a folder.
 fn machine(lab: &Lab) -> Vec<String> {
@@ -192,4 +193,91 @@ fn the_server_is_watched_itself() {
     assert_eq!(asked(&serving, "/healthz", None).0, 200);
     assert_eq!(asked(&serving, "/readyz", None).1, "{\"ready\":true}");
     assert_eq!((asked(&serving, "/metrics", None).0, asked(&serving, "/metrics", Some(&lab.token())).0), (401, 200));
+}
+
+const LODASH: (&str, &str) = ("node_modules/lodash/package.json", r#"{"name": "lodash", "version": "4.17.20"}"#);
+
+/// A bill of materials with one package.
+fn sbom(version: &str) -> String {
+    let purl = format!("pkg:npm/lodash@{version}");
+    serde_json::json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [
+        {"type": "library", "name": "lodash", "version": version, "purl": purl},
+    ]})
+    .to_string()
+}
+
+#[test]
+fn a_folder_is_watched_whatever_lies_in_it() {
+    let lab = Lab::new();
+    assert!(lab.run(&["db", "import", fixture("lodash.json").to_str().unwrap()]).status.success());
+    lab.write("drop/app.cdx.json", sbom("4.17.20"));
+    lab.write("drop/readme.txt", "nothing of interest");
+    zip(&lab, "drop/function.zip", &[LODASH]);
+    let log4j = "groupId=org.apache.logging.log4j\nartifactId=log4j-core\nversion=2.14.1\n";
+    zip(&lab, "drop/app.jar", &[("META-INF/maven/org.apache.logging.log4j/log4j-core/pom.properties", log4j)]);
+    let record = serde_json::json!({"id": "CVE-2021-44228", "affected": [{
+        "package": {"ecosystem": "Maven", "name": "org.apache.logging.log4j:log4j-core"},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "2.0"}, {"fixed": "2.15.0"}]}],
+    }]});
+    lab.write("log4j.json", record.to_string());
+    assert!(lab.run(&["db", "import", lab.path("log4j.json").to_str().unwrap()]).status.success());
+    let layer = Layer::of_files(&[(&format!("app/{}", LODASH.0), LODASH.1)]).unwrap();
+    TestImage::new(vec![layer]).unwrap().write_docker_archive(&lab.path("drop/image.tar")).unwrap();
+    let folder = lab.path("drop").display().to_string();
+    let _serving = Serving::start_with(&lab, &["folder-interval=1".into()], &["--folder", &folder]).unwrap();
+
+    lab.until_said(&["findings"], "4 active findings");
+    let resources = lab.json(&["resources", "--kind", "path", "--json"]);
+    let mut sorts: Vec<(&str, &str)> = resources["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| (r["name"].as_str().unwrap(), r["tags"]["lestrade:sort"].as_str().unwrap_or("–")))
+        .collect();
+    sorts.sort_unstable();
+    assert_eq!(
+        sorts,
+        [("app.cdx.json", "sbom"), ("app.jar", "package"), ("function.zip", "function"), ("image.tar", "image"), ("readme.txt", "–")]
+    );
+    let missed = lab.transcript(&["coverage", "--inactive"]);
+    assert!(missed.contains("UNSUPPORTED_MEDIA_TYPE") && missed.contains("readme.txt"), "{missed}");
+    assert!(lab.transcript(&["findings"]).contains("! 1 resource not covered"));
+
+    // One is mended, one goes: both close, each for its own reason.
+    lab.write("drop/app.cdx.json", sbom("4.17.21"));
+    std::fs::remove_file(lab.path("drop/image.tar")).unwrap();
+    lab.until_said(&["findings"], "2 active findings\n");
+    lab.until_said(&["findings", "--status", "closed"], "2 closed findings");
+    assert!(lab.transcript(&["coverage", "--gone"]).contains("RESOURCE_TERMINATED"));
+}
+
+#[test]
+fn a_bill_of_materials_is_sent_replaced_and_taken_back() {
+    let lab = Lab::new();
+    assert!(lab.run(&["db", "import", fixture("lodash.json").to_str().unwrap()]).status.success());
+    let serving = Serving::start(&lab, &[]).unwrap();
+    lab.write("old.json", sbom("4.17.20"));
+    lab.write("new.json", sbom("4.17.21"));
+    lab.write("none.json", "{}");
+    let push = |file: &str| lab.transcript(&["sbom", "push", file, "--name", "shop/web"]);
+    assert_eq!(push("old.json"), "shop/web · 1 package · 1 high\nexit 0");
+    assert!(lab.transcript(&["findings", "--resource", "shop/web"]).contains("CVE-2021-23337"));
+    let refused = push("none.json");
+    assert!(refused.contains("error[E0351]") && refused.contains("it is no bill of materials"), "{refused}");
+    assert!(lab.transcript(&["findings"]).starts_with("1 active finding\n"), "what was refused changed nothing");
+    assert_eq!(push("new.json"), "shop/web · 1 package · 0 open findings\nexit 0");
+    assert!(lab.transcript(&["findings", "--status", "closed"]).starts_with("1 closed finding\n"));
+    push("old.json");
+    assert!(lab.transcript(&["sbom", "remove", "shop/web"]).starts_with("'shop/web' is gone"));
+    assert!(lab.transcript(&["findings"]).starts_with("0 active findings"));
+    assert!(lab.transcript(&["sbom", "remove", "shop/api"]).contains("there is no resource 'shop/api'"));
+    assert!(lab.transcript(&["sbom", "old.json", "--offline"]).contains("lodash"), "and `sbom FILE` still scans");
+
+    let token = lab.token();
+    let post = |path: &str, token: Option<&str>, body: &[u8]| serving.http("POST", path, token, body).unwrap().0;
+    assert_eq!(post("/api/v1/sboms?name=x", None, sbom("1.0.0").as_bytes()), 401);
+    assert_eq!(post("/api/v1/sboms", Some(&token), sbom("1.0.0").as_bytes()), 400);
+    assert_eq!(post("/api/v1/sboms?name=%0a", Some(&token), sbom("1.0.0").as_bytes()), 400);
+    assert_eq!(post("/api/v1/sboms?name=x", Some(&token), b""), 400);
+    assert_eq!(post("/api/v1/sboms?name=x", Some(&token), sbom("1.0.0").as_bytes()), 200);
 }

@@ -4,6 +4,7 @@ mod estate;
 mod events;
 mod findings;
 mod health;
+mod sboms;
 mod suppressions;
 mod targets;
 
@@ -17,6 +18,8 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use lestrade_extract::Scanner;
+use sboms::Intake;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -26,6 +29,7 @@ use subtle::ConstantTimeEq;
 pub struct Api {
     hub: Arc<Hub>,
     front: Arc<Front<Core>>,
+    intake: Option<Arc<Intake>>,
     token: Arc<[u8]>,
     /// Whether others than this machine may ask: then measurements want the token too.
     public: bool,
@@ -35,13 +39,19 @@ impl Api {
     /// An API for whoever has the token.
     #[must_use]
     pub fn new(hub: Arc<Hub>, front: Arc<Front<Core>>, token: &str) -> Self {
-        Self { hub, front, token: token.as_bytes().into(), public: false }
+        Self { hub, front, intake: None, token: token.as_bytes().into(), public: false }
     }
 
     /// The same, where others than this machine may ask, if only through a proxy.
     #[must_use]
     pub fn public(self, public: bool) -> Self {
         Self { public, ..self }
+    }
+
+    /// The same, taking in bills of materials that this scanner reads.
+    #[must_use]
+    pub fn taking_in(self, scanner: Arc<Scanner>) -> Self {
+        Self { intake: Some(Arc::new(Intake::new(scanner))), ..self }
     }
 
     fn admits(&self, headers: &HeaderMap) -> bool {
@@ -61,6 +71,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/findings/{*id}", get(findings::one))
         .route("/api/v1/suppressions", get(suppressions::list).post(suppressions::create))
         .route("/api/v1/suppressions/{*name}", delete(suppressions::remove))
+        .route("/api/v1/sboms", post(sboms::push).delete(sboms::remove))
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/rules", get(events::rules))
         .route("/api/v1/targets", get(targets::list))

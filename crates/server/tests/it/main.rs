@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 mod delivery;
+mod folder;
 mod forget;
 mod host;
 mod power_cuts;
