@@ -12,6 +12,7 @@ mod extractor;
 mod extractors;
 mod host;
 mod job;
+mod listening;
 mod overlay;
 mod project;
 mod report;
@@ -26,6 +27,7 @@ pub use extractor::{ExtractError, Extractor, ExtractorId, Extractors, InventoryS
 pub use extractors::all as extractors;
 pub use host::HostRoot;
 pub use job::worker_main;
+pub use listening::Listening;
 pub use report::{FileReport, Found, LayerReport, Origin, shadow};
 pub use scanner::{ScanError, ScannedImage, Scanner};
 pub use sort::FileSort;

@@ -32,8 +32,8 @@ pub struct WatchHost {
 }
 
 /// The name of a machine as a resource: its identity, cut to what tells machines apart.
-pub(crate) fn host_key(scope: &Scope, identity: &Hash) -> ResourceKey {
-    let id = format!("host-{}", &identity.to_string()[..32]);
+pub(crate) fn host_key(scope: &Scope, identity: &str) -> ResourceKey {
+    let id = format!("host-{}", identity.chars().take(32).collect::<String>());
     ResourceKey { scope: scope.clone(), kind: ResourceKind::Host, id }
 }
 
@@ -49,7 +49,7 @@ impl WatchHost {
     #[must_use]
     pub fn reading_by(core: Arc<Core>, read: ReadHost, host: HostRoot, scope: &Scope, own: [u8; 32]) -> Self {
         let identity = host.identity().unwrap_or_else(|| Hash::of_fields([b"lestrade own host".as_slice(), own.as_slice()]));
-        let key = host_key(scope, &identity);
+        let key = host_key(scope, &identity.to_string());
         Self { core, host, read, key, last: None }
     }
 

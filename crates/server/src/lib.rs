@@ -4,6 +4,7 @@
 //! each reads what it needs, does what is missing and can be run again at any time. HTTP only reads the world and writes
 //! documents.
 
+mod agents;
 mod api;
 mod audit;
 mod core;
@@ -26,6 +27,7 @@ mod prune;
 mod reconcile;
 mod registry;
 
+pub use agents::{AgentAnswer, AgentError, AgentReport, AgentStatus, Agents, Enrolled, Enrolment, WatchAgents};
 pub use api::Api;
 pub use audit::{Audit, AuditState};
 pub use core::Core;

@@ -1,8 +1,10 @@
 //! The command line.
 
+mod agent;
 mod estate;
 mod scan;
 
+pub(crate) use agent::{Agent, AgentWhat};
 pub(crate) use estate::{CoverageArgs, FindingsArgs, Json, NewRule, ResourcesArgs, Sbom, SbomWhat, StatusArg, Suppress, SuppressWhat};
 pub(crate) use scan::{Format, Gate, ImageArgs, Output, ReportArgs, Scan, ScanWhat, SeverityArg, WalkArgs};
 
@@ -87,6 +89,8 @@ pub(crate) enum Command {
     Suppress(Suppress),
     /// Bills of materials that the server keeps: sent to it, and taken back.
     Sbom(Sbom),
+    /// Other machines: each tells of itself by an agent.
+    Agent(Agent),
     /// Rules for events: what is there, and what each would do.
     Rules(RulesArgs),
     /// What the server told, and telling it again.

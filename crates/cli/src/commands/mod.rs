@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod agent;
 mod columns;
 pub(crate) mod config;
 pub(crate) mod db;

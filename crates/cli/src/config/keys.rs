@@ -33,6 +33,12 @@ const fn secret(name: &'static str, kind: Kind, default: &'static str, help: &'s
 /// The keys, by name.
 pub(crate) const KEYS: &[Key] = &[
     key("account", Kind::Text, "000000000000", "The account number, twelve digits, under which resources outside AWS are kept."),
+    key(
+        "agent-stale-after",
+        Kind::Number(1, 2_592_000),
+        "3600",
+        "Seconds without a word from an agent after which what is known of its host is stale.",
+    ),
     key("allow-private-targets", Kind::Flag, "false", "Whether webhooks may be on this machine or a private network."),
     key("alpine-releases", Kind::List, "v3.19,v3.20,v3.21,v3.22,v3.23", "Alpine's releases whose secdb is fetched, separated by commas."),
     key("alpine-secdb-url", Kind::Text, "https://secdb.alpinelinux.org", "Where Alpine's secdb is."),

@@ -281,3 +281,83 @@ fn a_bill_of_materials_is_sent_replaced_and_taken_back() {
     assert_eq!(post("/api/v1/sboms?name=x", Some(&token), b""), 400);
     assert_eq!(post("/api/v1/sboms?name=x", Some(&token), sbom("1.0.0").as_bytes()), 200);
 }
+
+/// Another machine: its own folders, its own root, the same server.
+fn another(lab: &Lab, name: &str, id: &str, coreutils: &str) {
+    lab.write("root/etc/os-release", "ID=debian\nVERSION_ID=12\n");
+    lab.write("root/etc/hostname", format!("{name}\n"));
+    lab.write("root/etc/machine-id", format!("{}\n", id.repeat(32)));
+    lab.write(
+        "root/var/lib/dpkg/status",
+        format!("Package: coreutils\nStatus: install ok installed\nVersion: {coreutils}\nArchitecture: amd64\n\n"),
+    );
+    lab.write("lestrade.toml", format!("host-root = \"{}\"\nhost-interval = 1\n", lab.path("root").display()));
+}
+
+#[test]
+fn other_hosts_tell_of_themselves() {
+    let lab = Lab::new();
+    assert!(lab.run(&["db", "import", fixture("coreutils.json").to_str().unwrap()]).status.success());
+    let serving = Serving::start(&lab, &["agent-stale-after=3".into()]).unwrap();
+    let host = Lab::new();
+    another(&host, "db-1", "7", "9.1-1");
+    assert!(host.transcript(&["agent", "run", "--once"]).contains("error[E0361]"));
+    let token = lab.json(&["agent", "token", "--json"])["token"].as_str().unwrap().to_owned();
+    let enroll = |host: &Lab, token: &str| host.transcript(&["agent", "enroll", "--server", serving.endpoint(), "--token", token]);
+    assert!(enroll(&host, "lestrade_enrol_wrong").contains("error[E0363]"));
+    let said = enroll(&host, &token);
+    assert!(said.starts_with("this machine is host-") && said.ends_with("exit 0"), "{said}");
+    assert!(enroll(&host, &token).contains("the token is none, was used, or has ended"));
+
+    // The first word brings the inventory; the next one only says that it is as it was.
+    assert_eq!(host.transcript(&["agent", "run", "--once"]), "the server has this machine's inventory now\nexit 0");
+    assert_eq!(host.transcript(&["agent", "run", "--once"]), "the server had this machine's inventory\nexit 0");
+    assert!(lab.transcript(&["findings", "--resource", "db-1"]).contains("CVE-2016-2781"));
+    let resource = lab.json(&["resources", "--resource", "db-1", "--json"])["resources"][0].clone();
+    assert!(resource["runningKernel"].is_string() && resource["listening"].is_array(), "{resource}");
+    let agents = lab.json(&["agent", "list", "--json"]);
+    assert_eq!((&agents["agents"][0]["name"], &agents["agents"][0]["stale"]), (&"db-1".into(), &false.into()));
+
+    // Silence is said, and closes nothing.
+    lab.until_said(&["coverage", "--inactive"], "STALE_INVENTORY");
+    assert!(lab.transcript(&["findings"]).contains("CVE-2016-2781"));
+
+    // It runs on, and what changes there is seen here; it outlives the server.
+    let mut agent = host.lestrade();
+    agent.args(["agent", "run"]).stdout(std::process::Stdio::null()).stderr(std::fs::File::create(host.path("agent.log")).unwrap());
+    let agent = lestrade_testkit::Server::start(&mut agent).unwrap();
+    lab.until_said(&["coverage"], "SUCCESSFUL");
+    another(&host, "db-1", "7", "9.9-1");
+    lab.until_said(&["resources", "--resource", "db-1"], "SUCCESSFUL");
+    host.write("root/var/lib/dpkg/status", "Package: sed\nStatus: install ok installed\nVersion: 4.9-1\nArchitecture: amd64\n\n");
+    lab.until_said(&["findings", "--status", "closed"], "CVE-2016-2781");
+
+    // Taken back: it is out, and its host is gone.
+    let id = agents["agents"][0]["id"].as_str().unwrap();
+    assert!(lab.transcript(&["agent", "remove", id]).contains("is out"));
+    assert!(host.transcript(&["agent", "run", "--once"]).contains("error[E0363]"));
+    assert!(lab.transcript(&["coverage", "--gone"]).contains("RESOURCE_TERMINATED"));
+    drop(agent);
+
+    // No secret is written down, and strangers are not read.
+    let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(host.path(".local/state/lestrade/agent.json")).unwrap()).unwrap();
+    let log = std::fs::read_to_string(lab.path("serve.log")).unwrap();
+    for secret in [kept["key"].as_str().unwrap(), &token] {
+        assert!(!log.contains(secret) && !std::fs::read_to_string(host.path("agent.log")).unwrap().contains(secret));
+    }
+    let post = |path: &str, token: Option<&str>, body: &[u8]| serving.http("POST", path, token, body).unwrap().0;
+    assert_eq!(post("/agent/v1/report", None, b"{}"), 401);
+    assert_eq!(post("/agent/v1/report", Some("agent-0.x"), b"{}"), 401);
+    assert_eq!(post("/agent/v1/enroll", None, b"{}"), 400);
+    assert_eq!(post("/agent/v1/enroll", None, &[b' '; 20_000]), 413);
+    assert_eq!(post("/api/v1/agents/tokens", None, b""), 401);
+}
+
+#[test]
+fn the_unit_of_the_agent() {
+    let lab = Lab::new();
+    let unit = lab.transcript(&["agent", "unit"]);
+    let program = lab.lestrade().get_program().to_string_lossy().into_owned();
+    insta::assert_snapshot!(unit.replace(&program, "/usr/bin/lestrade"));
+    assert!(lab.transcript(&["agent", "enroll", "--server", "http://lestrade.example", "--token", "x"]).contains("error[E0360]"));
+}
