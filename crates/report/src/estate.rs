@@ -153,6 +153,7 @@ fn package(package: &AffectedPackage) -> Value {
         "ecosystem": package.component.ecosystem.to_string(),
         "name": package.component.name,
         "version": package.component.version,
+        "state": package.state.as_str(),
         "fixedIn": package.fixed_in,
         "path": package.path,
         "layer": package.layer,

@@ -123,9 +123,11 @@ impl WatchRegistry {
     }
 }
 
-/// Whether an image was read: whatever came of it, reading it again would bring the same, unless reading itself failed.
+/// Whether an image was read: whatever came of it, reading it again would bring the same, unless reading itself failed, or it was
+/// gone and is back.
 fn is_read(entry: &ResourceEntry) -> bool {
-    entry.inventory.is_some() && entry.coverage.iter().all(|coverage| coverage.reason != CoverageReason::InternalError)
+    let again = |coverage: &Coverage| matches!(coverage.reason, CoverageReason::InternalError | CoverageReason::ResourceTerminated);
+    entry.inventory.is_some() && !entry.coverage.iter().any(again)
 }
 
 impl Reconciler for WatchRegistry {

@@ -77,12 +77,12 @@ fn list(settings: &Settings, as_json: bool) -> Result<Exit, Failure> {
     let of = |agent: &Value| {
         let text = |name: &str| agent[name].as_str().unwrap_or_default().to_owned();
         let state = if agent["stale"] == true { "stale" } else { "heard of" };
-        [text("id"), text("name"), state.to_owned(), text("seen"), text("version"), text("resource")]
+        vec![text("id"), text("name"), state.to_owned(), text("seen"), text("version"), text("resource")]
     };
     if !agents.is_empty() {
-        let table: Vec<[String; 6]> = agents.iter().map(of).collect();
+        let table: Vec<Vec<String>> = agents.iter().map(of).collect();
         let titles = ["AGENT", "NAME", "STATE", "LAST HEARD OF", "VERSION", "RESOURCE"];
-        let _ = write!(out, "\n{}", columns(titles, &table, &[1, 5], output::width()));
+        let _ = write!(out, "\n{}", columns(&titles, &table, &[1, 5], output::width()));
     }
     output::write(None, &out)?;
     Ok(Exit::Ok)

@@ -20,7 +20,7 @@ const SMALL: u64 = 1 << 20;
 /// How long a body may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(60);
 /// How many inventories are held at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 
 /// Room for inventories.
 pub(crate) struct Room(Semaphore);

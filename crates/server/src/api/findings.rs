@@ -104,18 +104,27 @@ pub(super) async fn list(State(api): State<Api>, wanted: Asked<Wanted>) -> Answe
     })))
 }
 
-/// One finding, by its ARN or the last part of it.
+/// How much of an id is enough to ask by.
+const SHORTEST: usize = 8;
+
+/// One finding, by its ARN, the last part of it, or the beginning of that as far as it names one.
 pub(super) async fn one(State(api): State<Api>, Path(id): Path<String>) -> Answer {
+    let shown = id.chars().take(128).collect::<String>();
     let view = aside(move || {
         let scopes = scopes(&api.hub.core().world());
-        let arns = if id.starts_with("arn:") {
-            vec![id.clone()]
-        } else {
-            scopes.iter().map(|scope| scope.arn("inspector2", &format!("finding/{id}"))).collect()
+        let is_part = id.len() >= SHORTEST && id.len() < 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let test = |scope: &Scope| {
+            let arn = scope.arn("inspector2", &format!("finding/{}", id.to_ascii_lowercase()));
+            if is_part { TextTest::Prefix(arn) } else { TextTest::Equals(arn) }
         };
-        let criteria = Criteria { terms: vec![Term::Text(TextField::FindingArn, arns.into_iter().map(TextTest::Equals).collect())] };
-        let found = page(&api, &criteria, &scopes, 1, None)?.findings.pop();
-        found.ok_or_else(|| Refusal(StatusCode::NOT_FOUND, format!("there is no finding '{}'", id.chars().take(128).collect::<String>())))
+        let tests = if id.starts_with("arn:") { vec![TextTest::Equals(id.clone())] } else { scopes.iter().map(test).collect() };
+        let criteria = Criteria { terms: vec![Term::Text(TextField::FindingArn, tests)] };
+        let mut found = page(&api, &criteria, &scopes, 2, None)?.findings;
+        match (found.pop(), found.is_empty()) {
+            (Some(view), true) => Ok(view),
+            (Some(_), false) => Err(refuse(format!("several findings begin with '{shown}'"))),
+            (None, _) => Err(Refusal(StatusCode::NOT_FOUND, format!("there is no finding '{shown}'"))),
+        }
     })
     .await?;
     Ok(Json(finding_detail_json(&view)))

@@ -218,3 +218,27 @@ fn a_machine_has_one_agent_and_one_that_is_taken_back_is_out() {
     assert_eq!(findings(&core)[0].status.as_str(), "CLOSED");
     assert!(open(&core).list().is_empty());
 }
+
+/// Of two kernels only the running one counts: after a restart into the other one the same inventory means something else.
+#[test]
+fn another_kernel_is_judged_anew_without_the_inventory() {
+    let (mut lab, core, agents) = lab();
+    let kernel = |release: &str| {
+        let name = format!("linux-image-{release}");
+        let component = Component::new("Debian:12".parse::<Ecosystem>().unwrap(), &name, "6.1.0-1");
+        (component, Occurrence { component: 0, path: "var/lib/dpkg/status".into(), layer: None, arch: None, manager: Manager::Dpkg })
+    };
+    lab.publish(serde_json::json!({"id": "CVE-2024-9", "modified": "2026-01-01T00:00:00Z", "affected": [{
+        "package": {"ecosystem": "Debian:12", "name": "linux-image-6.1.0-1-amd64"},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "6.1.9"}]}]}]}));
+    core.refresh_intelligence().unwrap();
+    let inventory = Inventory::assemble(None, vec![kernel("6.1.0-1-amd64"), kernel("6.1.0-2-amd64")], vec![]);
+    let Enrolled { agent, resource, .. } = enroll(&agents);
+    let running = |release: &str, inventory| AgentReport { running_kernel: Some(release.into()), ..report(1, inventory) };
+    agents.report(&agent, running("6.1.0-1-amd64", Some(inventory))).unwrap();
+    assert_eq!(summary(&core), [format!("CVE-2024-9 {resource} ACTIVE linux-image-6.1.0-1-amd64@6.1.0-1")]);
+    assert!(!agents.report(&agent, running("6.1.0-2-amd64", None)).unwrap().wanted);
+    assert!(summary(&core)[0].contains("CLOSED"));
+    agents.report(&agent, running("6.1.0-1-amd64", None)).unwrap();
+    assert!(summary(&core)[0].contains("ACTIVE"));
+}

@@ -3,7 +3,9 @@
 use super::{HOUR, Lab, findings, record, scope, summary};
 use lestrade_artifact::ArtifactError;
 use lestrade_extract::{HostRoot, ScanError};
-use lestrade_model::{Component, CoverageReason, Ecosystem, Family, Inventory, Manager, Occurrence, Problem, ProblemKind, ResourceKind};
+use lestrade_model::{
+    Component, CoverageReason, Ecosystem, Family, Inventory, Manager, Occurrence, Problem, ProblemKind, ResourceDetails, ResourceKind,
+};
 use lestrade_server::{Core, Outcome, Reconciler, WatchHost};
 use std::sync::{Arc, Mutex};
 
@@ -80,6 +82,7 @@ fn a_machine_is_read_at_once_and_again_when_its_packages_changed() {
     let resource = core.resource(host.key()).unwrap().resource;
     assert_eq!(resource.tags, [("Name".to_owned(), "web-1".to_owned())]);
     assert!(resource.facts.running_kernel.is_some());
+    assert!(matches!(&resource.details, ResourceDetails::Host(host) if host.listening.is_some()), "and what listens there");
 
     lab.later(HOUR);
     assert_eq!((host.reconcile().unwrap(), machine.reads()), (Outcome::Unchanged, 1), "nothing moved: nothing is read");
