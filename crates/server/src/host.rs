@@ -95,6 +95,11 @@ impl Reconciler for WatchHost {
         }
         let before = self.core.resource(&self.key);
         let resource = self.resource();
+        if before.is_none() {
+            // Reading it takes a while: that it is there and was not looked at yet is said at once.
+            let coverage = self.coverage(CoverageReason::PendingInitialScan, String::new(), None);
+            self.core.observe(Observation { resource: resource.clone(), inventory: None, coverage })?;
+        }
         let begun = Instant::now();
         let read = (self.read)(&self.host);
         self.core.meters.looked("host", begun.elapsed(), read.as_ref());

@@ -2,13 +2,15 @@
 
 use super::{Answer, Api, Refusal, aside};
 use crate::agents::{AgentAnswer, AgentError, AgentReport, Agents, Enrolled, Enrolment};
+use crate::core::lock;
 use axum::Json;
 use axum::body::to_bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
+use lestrade_events::{Rate, TokenBucket};
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -22,12 +24,18 @@ const ARRIVAL: Duration = Duration::from_secs(60);
 /// How many inventories are held at once.
 const AT_ONCE: usize = 4;
 
-/// Room for inventories.
-pub(crate) struct Room(Semaphore);
+/// Attempts to be let in, of all strangers together.
+const ATTEMPTS: Rate = Rate { per_second: 10.0, burst: 100.0 };
+
+/// Room for inventories, and for strangers.
+pub(crate) struct Room {
+    inventories: Semaphore,
+    strangers: Mutex<TokenBucket>,
+}
 
 impl Default for Room {
     fn default() -> Self {
-        Self(Semaphore::new(AT_ONCE))
+        Self { inventories: Semaphore::new(AT_ONCE), strangers: Mutex::new(TokenBucket::new(ATTEMPTS)) }
     }
 }
 
@@ -76,6 +84,9 @@ async fn document<T: DeserializeOwned>(request: Request, most: usize) -> Result<
 
 pub(super) async fn enroll(State(api): State<Api>, request: Request) -> Result<Json<Enrolled>, Refusal> {
     let agents = agents(&api)?;
+    if lock(&api.room.strangers).take(1, api.hub.core().now()).is_err() {
+        return Err(Refusal(StatusCode::TOO_MANY_REQUESTS, "too many want to be let in; try again".into()));
+    }
     let enrolment: Enrolment = document(request, ENROLMENT).await?;
     Ok(Json(aside(move || Ok(agents.enroll(&enrolment)?)).await?))
 }
@@ -88,7 +99,7 @@ pub(super) async fn report(State(api): State<Api>, request: Request) -> Result<J
     let length = request.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let is_small = length.is_some_and(|length| length <= SMALL);
     let busy = || Refusal(StatusCode::TOO_MANY_REQUESTS, "as many inventories as can be are being taken in; try again".into());
-    let _place = if is_small { None } else { Some(api.room.0.try_acquire().map_err(|_| busy())?) };
+    let _place = if is_small { None } else { Some(api.room.inventories.try_acquire().map_err(|_| busy())?) };
     let report: AgentReport = document(request, if is_small { SMALL as usize } else { REPORT }).await?;
     Ok(Json(aside(move || Ok(agents.report(&id, report)?)).await?))
 }

@@ -100,6 +100,16 @@ fn a_machine_is_read_at_once_and_again_when_its_packages_changed() {
 }
 
 #[test]
+fn a_machine_that_cannot_be_read_is_there_and_not_clean() {
+    let (_lab, core, machine) = lab();
+    machine.brings(Err(()));
+    let mut host = machine.watched(&core);
+    assert!(host.reconcile().is_err());
+    assert_eq!(reason(&core, &host).0, CoverageReason::AccessDenied);
+    assert_eq!(core.resource(host.key()).unwrap().inventory, None);
+}
+
+#[test]
 fn a_look_that_failed_keeps_what_is_known_and_says_so() {
     let (lab, core, machine) = lab();
     let mut host = machine.watched(&core);
