@@ -14,7 +14,7 @@ use lestrade_model::{
     Timestamp,
 };
 use lestrade_store::Document;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,8 @@ impl WatchFolder {
     /// # Errors
     /// When the present folder, against which a relative path is held, is not there.
     pub fn reading_by(core: Arc<Core>, read: ReadFile, folder: &Path, scope: Scope) -> std::io::Result<Self> {
-        let folder = std::path::absolute(folder)?;
+        // However it is written, it is one folder.
+        let folder = std::path::absolute(folder)?.components().collect();
         Ok(Self { core, folder, read, scope, seen: BTreeMap::new(), done: BTreeMap::new(), unsettled: false })
     }
 
@@ -77,7 +78,7 @@ impl WatchFolder {
     }
 
     fn key(&self, path: &Path) -> ResourceKey {
-        ResourceKey { scope: self.scope.clone(), kind: ResourceKind::Path, id: path.to_string_lossy().into_owned() }
+        ResourceKey { scope: self.scope.clone(), kind: ResourceKind::Path, id: id_of(path) }
     }
 
     /// The files that lie in the folder, and the device that it is on.
@@ -118,10 +119,10 @@ impl WatchFolder {
     }
 
     /// Whether everything is gone because something else lies where the folder was.
-    fn is_another(&self, known: &[ResourceEntry], files: &BTreeMap<PathBuf, Stamp>, device: u64) -> Result<bool, ServerError> {
+    fn is_another(&self, known: &[ResourceEntry], there: &BTreeSet<String>, device: u64) -> Result<bool, ServerError> {
         let kept = self.core.store().documents(&self.scope, DEVICES)?;
         let before = kept.into_iter().find(|document| document.key == self.name()).and_then(|document| document.body.parse::<u64>().ok());
-        let all_gone = !known.is_empty() && known.iter().all(|entry| !files.contains_key(Path::new(&entry.resource.key.id)));
+        let all_gone = !known.is_empty() && known.iter().all(|entry| !there.contains(&entry.resource.key.id));
         if all_gone && before.is_some_and(|before| before != device) {
             return Ok(true);
         }
@@ -183,6 +184,11 @@ impl WatchFolder {
     }
 }
 
+/// What a file is called as a resource. Bytes that are no text are replaced: whoever compares compares these.
+fn id_of(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
 fn stamp(metadata: &fs::Metadata) -> Stamp {
     (metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino())
 }
@@ -206,7 +212,8 @@ impl Reconciler for WatchFolder {
                 return Err(failure);
             }
         };
-        if self.is_another(&known, &files, device)? {
+        let there: BTreeSet<String> = files.keys().map(|path| id_of(path)).collect();
+        if self.is_another(&known, &there, device)? {
             let failure = source("all files are gone and it is on another device: is something not mounted?".into());
             self.lost(known, CoverageReason::InternalError, "its folder is on another device and empty: is something not mounted?")?;
             return Err(failure);
@@ -225,7 +232,7 @@ impl Reconciler for WatchFolder {
                 self.unsettled = true;
             }
         }
-        for entry in known.iter().filter(|entry| !files.contains_key(Path::new(&entry.resource.key.id))) {
+        for entry in known.iter().filter(|entry| !there.contains(&entry.resource.key.id)) {
             if self.core.forget(&entry.resource.key, CoverageReason::ResourceTerminated)? {
                 outcome = Outcome::Changed;
             }

@@ -68,6 +68,12 @@ impl WatchHost {
         Resource { key: self.key.clone(), details: ResourceDetails::Host(HostDetails { listening }), facts, tags }
     }
 
+    /// Whether somebody said that it is gone, as when an agent on it was taken back.
+    fn is_forgotten(&self) -> bool {
+        let gone = |coverage: &Coverage| coverage.reason == CoverageReason::ResourceTerminated;
+        self.core.resource(&self.key).is_none_or(|entry| entry.coverage.iter().any(gone))
+    }
+
     /// Takes in what else is known of the machine, its inventory left as it is.
     fn besides(&mut self) -> Result<(), ServerError> {
         let Some(before) = self.core.resource(&self.key) else { return Ok(()) };
@@ -89,7 +95,8 @@ impl Reconciler for WatchHost {
         let now = self.core.now();
         // Before it is read: what changes meanwhile is read again.
         let fingerprint = self.host.fingerprint();
-        if self.last.is_some_and(|(known, at)| known == fingerprint && (0..WHOLE_MS).contains(&(now.as_millis() - at.as_millis()))) {
+        let is_recent = |at: Timestamp| (0..WHOLE_MS).contains(&(now.as_millis() - at.as_millis()));
+        if self.last.is_some_and(|(known, at)| known == fingerprint && is_recent(at)) && !self.is_forgotten() {
             self.besides()?;
             return Ok(Outcome::Unchanged);
         }

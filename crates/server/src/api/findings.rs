@@ -13,6 +13,8 @@ use serde_json::json;
 
 /// How many findings are on a page when nobody says, and at most.
 const PAGE: usize = 50;
+/// The most resources that one name may stand for.
+const CALLED: usize = 1000;
 const MOST: usize = 100;
 
 #[derive(Deserialize)]
@@ -70,6 +72,9 @@ impl Wanted {
                 all.filter(|entry| is_called(entry, name)).map(|entry| TextTest::Equals(entry.resource.key.id.clone())).collect();
             if called.is_empty() {
                 return Err(no_resource(name));
+            }
+            if called.len() > CALLED {
+                return Err(refuse(format!("'{}' is what {} resources are called; name one tag or id", cut(name), called.len())));
             }
             terms.push(Term::Text(TextField::ResourceId, called));
         }

@@ -106,6 +106,25 @@ fn files_come_change_and_go() {
     assert_eq!(watched.summary()[1], b);
 }
 
+/// Names on Linux are bytes.
+#[test]
+fn a_name_that_is_no_text_is_a_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let mut watched = Watched::new();
+    let name = std::ffi::OsStr::from_bytes(b"odd-\xff.json");
+    std::fs::write(watched.folder.path().join(name), "left-pad 1.0.0").unwrap();
+    for _ in 0..3 {
+        watched.look();
+        assert_eq!(watched.summary(), ["CVE-2024-1 odd-\u{fffd}.json ACTIVE left-pad@1.0.0"]);
+    }
+    // The same folder, written otherwise, after a restart.
+    let other = watched.folder.path().join("./");
+    watched.watch = watch(&watched.core, &other, &watched.reads);
+    std::fs::remove_file(watched.folder.path().join(name)).unwrap();
+    watched.look();
+    assert!(watched.summary()[0].contains("CLOSED"));
+}
+
 #[test]
 fn a_file_that_grows_is_waited_for() {
     let mut watched = Watched::new();

@@ -93,6 +93,10 @@ fn a_machine_is_read_at_once_and_again_when_its_packages_changed() {
     lab.later(6 * HOUR);
     assert_eq!((host.reconcile().unwrap(), machine.reads()), (Outcome::Changed, 3), "what is no package of the system is read by and by");
 
+    core.forget(host.key(), CoverageReason::ResourceTerminated).unwrap();
+    assert_eq!((host.reconcile().unwrap(), machine.reads()), (Outcome::Changed, 4), "it is here: nobody can have meant it");
+    assert_eq!(reason(&core, &host).0, CoverageReason::Successful);
+
     let mut again = machine.watched(&core);
     again.reconcile().unwrap();
     assert_eq!(again.key(), host.key(), "a restart knows it");
