@@ -21,6 +21,11 @@ impl Failure {
         Self { code, exit, what: what.into(), cause: None, try_: None }
     }
 
+    /// Whether it is the error of this code.
+    pub(crate) fn is(&self, code: &str) -> bool {
+        self.code == code
+    }
+
     pub(crate) fn cause(mut self, cause: impl ToString) -> Self {
         self.cause = Some(cause.to_string());
         self

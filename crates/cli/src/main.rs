@@ -54,6 +54,8 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Resources(arguments) => commands::estate::resources(&settings, speech, &arguments),
         Command::Coverage(arguments) => commands::estate::coverage(&settings, speech, &arguments),
         Command::Suppress(suppress) => commands::suppress::run(&settings, &suppress.what),
+        Command::Sbom(sbom) => commands::sbom::run(&settings, &sbom.what),
+        Command::Agent(agent) => commands::agent::run(&settings, &agent.what),
         Command::Rules(rules) => commands::rules::run(&settings, &rules.what),
         Command::Events(events) => commands::events::run(&settings, &events.what),
         Command::Targets(targets) => commands::targets::run(&settings, &targets.what),

@@ -8,9 +8,13 @@ use lestrade_events::EgressPolicy;
 use lestrade_events::http::{Answer, Http, exchange};
 use serde_json::Value;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How many rows are asked for at a time.
 const PAGE: usize = 100;
+
+/// How long a file may take to be sent and read.
+const UPLOAD: Duration = Duration::from_secs(900);
 
 /// Rows of a listing.
 pub(crate) struct Rows {
@@ -61,8 +65,17 @@ impl Remote {
     }
 
     /// Has something removed.
-    pub(crate) fn delete(&self, path: &str) -> Result<Value, Failure> {
-        self.ask("DELETE", path, &[], None)
+    pub(crate) fn remove(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
+        self.ask("DELETE", path, query, None)
+    }
+
+    /// Sends a file, which may be large.
+    pub(crate) fn upload(&self, path: &str, query: &[(&str, &str)], file: std::fs::File) -> Result<Value, Failure> {
+        let mut url = self.url(path)?;
+        url.query_pairs_mut().extend_pairs(query);
+        let request = self.http.post(url, String::new()).timeout(UPLOAD).body(file);
+        let answer = exchange(request.bearer_auth(&self.token)).map_err(|error| down(error.to_string()))?;
+        read(&answer)
     }
 
     /// Reads rows page by page, at most `most`.
@@ -87,14 +100,12 @@ impl Remote {
         }
     }
 
+    fn url(&self, path: &str) -> Result<url::Url, Failure> {
+        format!("{}/api/v1/{path}", self.base).parse().map_err(|_| down(format!("'{}' is no address", self.base)))
+    }
+
     fn ask(&self, method: &str, path: &str, query: &[(&str, &str)], body: Option<String>) -> Result<Value, Failure> {
-        let down = |why: String| {
-            Failure::new("E0350", Exit::Network, "the server does not answer")
-                .cause(why)
-                .try_("lestrade serve      # or --set state-dir=… of the one that runs")
-        };
-        let url = format!("{}/api/v1/{path}", self.base);
-        let mut url: url::Url = url.parse().map_err(|_| down(format!("'{}' is no address", self.base)))?;
+        let mut url = self.url(path)?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -106,6 +117,12 @@ impl Remote {
         let answer = exchange(request.bearer_auth(&self.token)).map_err(|error| down(error.to_string()))?;
         read(&answer)
     }
+}
+
+fn down(why: String) -> Failure {
+    Failure::new("E0350", Exit::Network, "the server does not answer")
+        .cause(why)
+        .try_("lestrade serve      # or --set state-dir=… of the one that runs")
 }
 
 /// A part of a path: whatever it holds, it stays one.

@@ -66,6 +66,14 @@ impl StateFolder {
         Ok(std::fs::read_to_string(path)?.trim().to_owned())
     }
 
+    /// Writes a file that only its owner may read, in place of the one that is there.
+    pub(crate) fn write_private(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+        let mut file = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o600)).tempfile_in(&self.0)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(self.join(name)).map(drop).map_err(|error| error.error)
+    }
+
     /// Notes where the server listens, for the commands that ask it.
     pub(crate) fn note_address(&self, bound: SocketAddr) -> std::io::Result<()> {
         std::fs::write(self.join(ADDRESS), format!("http://{bound}\n"))

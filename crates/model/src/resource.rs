@@ -1,6 +1,6 @@
 //! What is watched.
 
-use crate::{Scope, Timestamp};
+use crate::{HostDetails, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What sort of thing a resource is.
@@ -117,6 +117,8 @@ pub enum ResourceDetails {
     Instance(InstanceDetails),
     /// Of a function.
     Function(FunctionDetails),
+    /// Of a machine.
+    Host(HostDetails),
 }
 
 /// Facts of a resource on which the applicability of a verdict depends (the second gate), apart from its inventory.

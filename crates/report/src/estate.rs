@@ -1,7 +1,7 @@
 //! A watched estate as JSON, one object for each resource and finding: `lestrade.estate/1`. Fields are only ever added.
 
 use lestrade_findings::{AffectedPackage, Assessment, FindingView, ResourceEntry, RiskFactors, risk};
-use lestrade_model::{Coverage, Exposure, Resource, ResourceDetails, ResourceKind, ScanKind};
+use lestrade_model::{Coverage, Exposure, ListeningSocket, Resource, ResourceDetails, ResourceKind, ScanKind};
 use serde_json::{Value, json};
 
 /// The most packages of a finding in a list; all of them are in the finding by itself.
@@ -78,8 +78,18 @@ pub fn resource_json(entry: &ResourceEntry) -> Value {
             "architecture": image.architecture,
         });
     }
+    if let ResourceDetails::Host(host) = &entry.resource.details {
+        out["listening"] = json!(host.listening.as_ref().map(|sockets| sockets.iter().map(socket).collect::<Vec<_>>()));
+    }
     out["coverage"] = entry.coverage.iter().map(coverage_json).collect();
     out
+}
+
+fn socket(socket: &ListeningSocket) -> Value {
+    json!({
+        "protocol": socket.protocol, "address": socket.address, "port": socket.port, "process": socket.process,
+        "executable": socket.executable, "package": socket.package,
+    })
 }
 
 /// The risk of a vulnerability where nothing is known of how it can be reached, 0 to 100.
@@ -143,6 +153,7 @@ fn package(package: &AffectedPackage) -> Value {
         "ecosystem": package.component.ecosystem.to_string(),
         "name": package.component.name,
         "version": package.component.version,
+        "state": package.state.as_str(),
         "fixedIn": package.fixed_in,
         "path": package.path,
         "layer": package.layer,

@@ -5,9 +5,12 @@ use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core, ServerError};
 use lestrade_model::Timestamp;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How many resources are audited under one lock: a replay walks the whole log, and nobody writes meanwhile.
 const AT_ONCE: u32 = 256;
+/// How soon an estate that is empty is looked at again.
+const SOON: Duration = Duration::from_secs(5);
 
 /// What the audits since the start found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,13 +27,15 @@ pub struct AuditState {
 pub struct Audit {
     core: Arc<Core>,
     next: u32,
+    /// Whether there was anything to audit.
+    found_any: bool,
 }
 
 impl Audit {
     /// Begins with the first resource.
     #[must_use]
     pub const fn new(core: Arc<Core>) -> Self {
-        Self { core, next: 0 }
+        Self { core, next: 0, found_any: true }
     }
 }
 
@@ -58,6 +63,7 @@ impl Reconciler for Audit {
             (part.clone(), world.derived_of(part).symmetric_difference(&logged).count() as u64)
         };
         self.next = part.end;
+        self.found_any = !part.is_empty();
         if differences > 0 {
             tracing::error!(from = part.start, to = part.end, differences, "derived state is not the log replayed: this is a fault");
         }
@@ -66,5 +72,9 @@ impl Reconciler for Audit {
         state.resources += u64::from(part.end - part.start);
         state.differences += differences;
         Ok(Outcome::Unchanged)
+    }
+
+    fn due(&self) -> Option<Duration> {
+        (!self.found_any).then_some(SOON)
     }
 }

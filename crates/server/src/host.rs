@@ -6,12 +6,13 @@
 use crate::look::{reason_of, verdict, with_unread};
 use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core, Observation, ServerError};
-use lestrade_extract::{HostRoot, ScanError, Scanner};
+use lestrade_extract::{HostRoot, Listening, ScanError, Scanner};
 use lestrade_findings::InventorySource;
 use lestrade_model::{
-    Coverage, CoverageReason, Hash, Inventory, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind, ScanKind, Scope,
-    Timestamp,
+    Coverage, CoverageReason, Hash, HostDetails, Inventory, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind, ScanKind,
+    Scope, Timestamp,
 };
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,13 +28,14 @@ pub struct WatchHost {
     host: HostRoot,
     read: ReadHost,
     key: ResourceKey,
+    listening: Listening,
     /// What the package databases looked like when the machine was last read, and when that was.
     last: Option<(Hash, Timestamp)>,
 }
 
 /// The name of a machine as a resource: its identity, cut to what tells machines apart.
-pub(crate) fn host_key(scope: &Scope, identity: &Hash) -> ResourceKey {
-    let id = format!("host-{}", &identity.to_string()[..32]);
+pub(crate) fn host_key(scope: &Scope, identity: &str) -> ResourceKey {
+    let id = format!("host-{}", identity.chars().take(32).collect::<String>());
     ResourceKey { scope: scope.clone(), kind: ResourceKind::Host, id }
 }
 
@@ -49,8 +51,8 @@ impl WatchHost {
     #[must_use]
     pub fn reading_by(core: Arc<Core>, read: ReadHost, host: HostRoot, scope: &Scope, own: [u8; 32]) -> Self {
         let identity = host.identity().unwrap_or_else(|| Hash::of_fields([b"lestrade own host".as_slice(), own.as_slice()]));
-        let key = host_key(scope, &identity);
-        Self { core, host, read, key, last: None }
+        let key = host_key(scope, &identity.to_string());
+        Self { core, host, read, key, listening: Listening::default(), last: None }
     }
 
     /// What the machine is called among the resources.
@@ -59,10 +61,24 @@ impl WatchHost {
         &self.key
     }
 
-    fn resource(&self) -> Resource {
+    fn resource(&mut self) -> Resource {
         let tags = self.host.name().map(|name| ("Name".to_owned(), name)).into_iter().collect();
         let facts = ResourceFacts { running_kernel: self.host.running_kernel() };
-        Resource { key: self.key.clone(), details: ResourceDetails::None, facts, tags }
+        let listening = self.listening.look(Path::new("/proc"), &self.host);
+        Resource { key: self.key.clone(), details: ResourceDetails::Host(HostDetails { listening }), facts, tags }
+    }
+
+    /// Whether somebody said that it is gone, as when an agent on it was taken back.
+    fn is_forgotten(&self) -> bool {
+        let gone = |coverage: &Coverage| coverage.reason == CoverageReason::ResourceTerminated;
+        self.core.resource(&self.key).is_none_or(|entry| entry.coverage.iter().any(gone))
+    }
+
+    /// Takes in what else is known of the machine, its inventory left as it is.
+    fn besides(&mut self) -> Result<(), ServerError> {
+        let Some(before) = self.core.resource(&self.key) else { return Ok(()) };
+        let resource = Resource { facts: before.resource.facts, ..self.resource() };
+        self.core.observe(Observation { resource, inventory: None, coverage: before.coverage })
     }
 
     fn coverage(&self, reason: CoverageReason, detail: String, last_scanned: Option<Timestamp>) -> Vec<Coverage> {
@@ -79,11 +95,18 @@ impl Reconciler for WatchHost {
         let now = self.core.now();
         // Before it is read: what changes meanwhile is read again.
         let fingerprint = self.host.fingerprint();
-        if self.last.is_some_and(|(known, at)| known == fingerprint && (0..WHOLE_MS).contains(&(now.as_millis() - at.as_millis()))) {
+        let is_recent = |at: Timestamp| (0..WHOLE_MS).contains(&(now.as_millis() - at.as_millis()));
+        if self.last.is_some_and(|(known, at)| known == fingerprint && is_recent(at)) && !self.is_forgotten() {
+            self.besides()?;
             return Ok(Outcome::Unchanged);
         }
         let before = self.core.resource(&self.key);
         let resource = self.resource();
+        if before.is_none() {
+            // Reading it takes a while: that it is there and was not looked at yet is said at once.
+            let coverage = self.coverage(CoverageReason::PendingInitialScan, String::new(), None);
+            self.core.observe(Observation { resource: resource.clone(), inventory: None, coverage })?;
+        }
         let begun = Instant::now();
         let read = (self.read)(&self.host);
         self.core.meters.looked("host", begun.elapsed(), read.as_ref());

@@ -4,6 +4,7 @@
 //! each reads what it needs, does what is missing and can be run again at any time. HTTP only reads the world and writes
 //! documents.
 
+mod agents;
 mod api;
 mod audit;
 mod aws;
@@ -12,6 +13,7 @@ mod deliver;
 mod dispatch;
 mod error;
 mod exposure;
+mod folder;
 mod forget;
 mod host;
 mod http;
@@ -27,6 +29,7 @@ mod prune;
 mod reconcile;
 mod registry;
 
+pub use agents::{AgentAnswer, AgentError, AgentReport, AgentStatus, Agents, Enrolled, Enrolment, WatchAgents};
 pub use api::Api;
 pub use audit::{Audit, AuditState};
 pub use aws::{AwsSettings, StopAws, WatchAws, WatchedScopes};
@@ -34,6 +37,7 @@ pub use core::Core;
 pub use deliver::{Deliver, Plan};
 pub use dispatch::Dispatch;
 pub use error::ServerError;
+pub use folder::{ReadFile, WatchFolder};
 pub use host::{ReadHost, WatchHost};
 pub use http::serve_http;
 pub use hub::{Hub, HubSettings, TargetStatus};

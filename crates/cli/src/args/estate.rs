@@ -2,6 +2,7 @@
 
 use super::SeverityArg;
 use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct Json {
@@ -128,4 +129,30 @@ pub(crate) struct NewRule {
     /// Criteria as `inspector2`'s `filterCriteria`, in JSON; what else is named is added to them.
     #[arg(long, value_name = "JSON")]
     pub(crate) criteria: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sbom {
+    #[command(subcommand)]
+    pub(crate) what: SbomWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SbomWhat {
+    /// Sends a bill of materials (CycloneDX or SPDX): what it describes is watched from now on.
+    Push {
+        /// The file.
+        file: PathBuf,
+        /// What it describes is called so; the next one of this name replaces it. Without it, the file's name.
+        #[arg(long)]
+        name: Option<String>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Takes in that what one described is gone: its findings close.
+    Remove {
+        /// The name.
+        name: String,
+    },
 }

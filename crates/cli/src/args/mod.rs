@@ -1,9 +1,11 @@
 //! The command line.
 
+mod agent;
 mod estate;
 mod scan;
 
-pub(crate) use estate::{CoverageArgs, FindingsArgs, Json, NewRule, ResourcesArgs, StatusArg, Suppress, SuppressWhat};
+pub(crate) use agent::{Agent, AgentWhat};
+pub(crate) use estate::{CoverageArgs, FindingsArgs, Json, NewRule, ResourcesArgs, Sbom, SbomWhat, StatusArg, Suppress, SuppressWhat};
 pub(crate) use scan::{Format, Gate, ImageArgs, Output, ReportArgs, Scan, ScanWhat, SeverityArg, WalkArgs};
 
 use crate::config::Sources;
@@ -15,7 +17,9 @@ use std::path::PathBuf;
 pub(crate) fn with_scan(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     const BARE: [&str; 10] = ["image", "fs", "filesystem", "rootfs", "repo", "repository", "host", "disk", "function", "sbom"];
     let mut arguments: Vec<OsString> = arguments.collect();
-    if arguments.get(1).and_then(|first| first.to_str()).is_some_and(|first| BARE.contains(&first)) {
+    let word = |at: usize| arguments.get(at).and_then(|word: &OsString| word.to_str());
+    let is_own = word(1) == Some("sbom") && matches!(word(2), Some("push" | "remove"));
+    if !is_own && word(1).is_some_and(|first| BARE.contains(&first)) {
         arguments.insert(1, "scan".into());
     }
     arguments
@@ -83,6 +87,10 @@ pub(crate) enum Command {
     Coverage(CoverageArgs),
     /// Rules that hide findings, each with a reason, an owner and an end.
     Suppress(Suppress),
+    /// Bills of materials that the server keeps: sent to it, and taken back.
+    Sbom(Sbom),
+    /// Other machines: each tells of itself by an agent.
+    Agent(Agent),
     /// Rules for events: what is there, and what each would do.
     Rules(RulesArgs),
     /// What the server told, and telling it again.
@@ -364,6 +372,10 @@ pub(crate) struct Serve {
     /// Watches this registry: `host[:port]`. May be given several times.
     #[arg(long, value_name = "HOST")]
     pub(crate) registry: Vec<String>,
+    /// Watches this folder: each file directly in it (an image archive, a bill of materials, a function's zip, a package) is a
+    /// resource. May be given several times.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) folder: Vec<PathBuf>,
     /// Listens where others can reach it, because a proxy that speaks TLS is in front of it.
     #[arg(long)]
     pub(crate) behind_proxy: bool,

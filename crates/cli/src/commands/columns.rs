@@ -3,24 +3,26 @@
 use lestrade_report::printable;
 
 /// A column is never made narrower than this.
-const NARROWEST: usize = 8;
+const NARROWEST: usize = 6;
 
 /// Rows below their titles. What comes from outside is made printable; the columns of `shrinking` are cut, the widest first, until
 /// a row fits into `width`.
-pub(super) fn columns<const N: usize>(titles: [&str; N], rows: &[[String; N]], shrinking: &[usize], width: usize) -> String {
-    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| printable(cell).into_owned())).collect();
-    let natural = |i: usize| rows.iter().map(|row| row[i].chars().count()).chain([titles[i].chars().count()]).max().unwrap_or(0);
-    let mut widths: [usize; N] = std::array::from_fn(natural);
-    let gaps = 2 * N.saturating_sub(1);
+pub(super) fn columns(titles: &[&str], rows: &[Vec<String>], shrinking: &[usize], width: usize) -> String {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell).into_owned()).collect()).collect();
+    let cells = |i: usize| rows.iter().filter_map(move |row| row.get(i)).map(|cell| cell.chars().count());
+    let mut widths: Vec<usize> =
+        titles.iter().enumerate().map(|(i, title)| cells(i).chain([title.chars().count()]).max().unwrap_or(0)).collect();
+    let gaps = 2 * titles.len().saturating_sub(1);
     while widths.iter().sum::<usize>() + gaps > width {
         let Some(widest) = shrinking.iter().copied().filter(|i| widths[*i] > NARROWEST).max_by_key(|i| widths[*i]) else { break };
         widths[widest] -= 1;
     }
-    let line = |cells: [&str; N]| {
-        let cells: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| fit(cell, width)).collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let cells: Vec<String> = cells.zip(&widths).map(|(cell, width)| fit(cell, *width)).collect();
         format!("{}\n", cells.join("  ").trim_end())
     };
-    std::iter::once(line(titles)).chain(rows.iter().map(|row| line(row.each_ref().map(String::as_str)))).collect()
+    let head = line(&mut titles.iter().copied());
+    std::iter::once(head).chain(rows.iter().map(|row| line(&mut row.iter().map(String::as_str)))).collect()
 }
 
 fn fit(cell: &str, width: usize) -> String {
@@ -50,8 +52,8 @@ mod tests {
 
     #[test]
     fn rows_fit_and_what_is_hostile_is_shown() {
-        let rows = [["CVE-2024-1".to_owned(), "a".repeat(60)], ["CVE-2024-22".to_owned(), "\u{1b}[2J".to_owned()]];
-        let table = columns(["ID", "WHERE"], &rows, &[1], 40);
+        let rows = [vec!["CVE-2024-1".to_owned(), "a".repeat(60)], vec!["CVE-2024-22".to_owned(), "\u{1b}[2J".to_owned()]];
+        let table = columns(&["ID", "WHERE"], &rows, &[1], 40);
         assert!(table.lines().all(|line| line.chars().count() <= 40), "{table}");
         assert!(table.contains("…") && table.contains("\\u{1b}[2J") && table.lines().count() == 3, "{table}");
     }

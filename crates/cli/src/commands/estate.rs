@@ -12,6 +12,11 @@ use lestrade_report::printable;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
+/// How much of a finding's id is shown in a list: as much as names it in any estate that is likely.
+const SHORT: usize = 12;
+/// The state of what is affected and not mended yet.
+const OPEN: &str = lestrade_model::FixState::Open.as_str();
+
 const SEVERITIES: [&str; 6] = ["critical", "high", "medium", "low", "informational", "untriaged"];
 
 fn text(value: &Value, path: &str) -> String {
@@ -32,7 +37,7 @@ fn show(answer: &Value) -> Result<Exit, Failure> {
 }
 
 /// The severities of which there are any: `1 critical · 2 low`.
-fn severities(counts: &Value) -> String {
+pub(super) fn severities(counts: &Value) -> String {
     let of = |severity: &&str| Some((counts[*severity].as_u64().filter(|count| *count > 0)?, (*severity).to_owned()));
     let all: Vec<String> = SEVERITIES.iter().filter_map(of).map(|(count, severity)| format!("{count} {severity}")).collect();
     all.join(" · ")
@@ -72,17 +77,17 @@ pub(crate) fn status(settings: &Settings, _: Speech, as_json: bool) -> Result<Ex
     let cell = |value: &Value, path: &str| number(value, path).to_string();
     let of_kind = |kind: &Value| {
         let why = kind["inactive"].as_object().into_iter().flatten().map(|(reason, count)| format!("{count} {reason}"));
-        [text(kind, "/kind"), cell(kind, "/total"), cell(kind, "/active"), cell(kind, "/gone"), why.collect::<Vec<_>>().join(", ")]
+        vec![text(kind, "/kind"), cell(kind, "/total"), cell(kind, "/active"), cell(kind, "/gone"), why.collect::<Vec<_>>().join(", ")]
     };
     if !kinds.is_empty() {
-        let table: Vec<[String; 5]> = kinds.iter().map(of_kind).collect();
-        let _ = write!(out, "\n{}", columns(["KIND", "TOTAL", "COVERED", "GONE", "NOT COVERED"], &table, &[4], output::width()));
+        let table: Vec<Vec<String>> = kinds.iter().map(of_kind).collect();
+        let _ = write!(out, "\n{}", columns(&["KIND", "TOTAL", "COVERED", "GONE", "NOT COVERED"], &table, &[4], output::width()));
     }
     let targets = rows(&answer["targets"]);
     if !targets.is_empty() {
         let of = |target: &Value| {
             let state = if target["enabled"] == true { "served" } else { "off" };
-            [
+            vec![
                 text(target, "/name"),
                 state.to_owned(),
                 cell(target, "/behind"),
@@ -91,11 +96,20 @@ pub(crate) fn status(settings: &Settings, _: Speech, as_json: bool) -> Result<Ex
                 cell(target, "/dead"),
             ]
         };
-        let table: Vec<[String; 6]> = targets.iter().map(of).collect();
-        let _ = write!(out, "\n{}", columns(["TARGET", "STATE", "BEHIND", "LAG", "WAITING", "DEAD"], &table, &[0], output::width()));
+        let table: Vec<Vec<String>> = targets.iter().map(of).collect();
+        let _ = write!(out, "\n{}", columns(&["TARGET", "STATE", "BEHIND", "LAG", "WAITING", "DEAD"], &table, &[0], output::width()));
     }
     output::write(None, &out)?;
     Ok(Exit::Ok)
+}
+
+/// The version that mends a package, or that there is none.
+fn fixed(package: &Value) -> String {
+    match (package["fixedIn"].as_str(), package["state"].as_str()) {
+        (Some(version), _) => version.to_owned(),
+        (None, Some(state)) if state != OPEN => state.to_owned(),
+        (None, _) => "no fix yet".to_owned(),
+    }
 }
 
 fn names<T: ValueEnum>(values: &[T]) -> String {
@@ -132,28 +146,31 @@ pub(crate) fn findings(settings: &Settings, _: Speech, arguments: &FindingsArgs)
     if missed > 0 {
         let _ = writeln!(out, "! {} not covered, so more may be there\n  try: lestrade coverage --inactive", counted(missed, "resource"));
     }
+    let by_status = arguments.status.len() > 1;
     let of = |finding: &Value| {
         let packages = rows(&finding["packages"]);
         let first = packages.first().cloned().unwrap_or_default();
         let others = number(finding, "/packageCount").saturating_sub(1);
         let package = if others > 0 { format!("{} (+{others})", text(&first, "/name")) } else { text(&first, "/name") };
-        let fixed = first["fixedIn"].as_str().unwrap_or("no fix yet").to_owned();
-        [
+        let mut row = vec![
             format!("{:>3.0}", finding["risk"].as_f64().unwrap_or_default()),
             text(finding, "/severity"),
             text(finding, "/vulnerability"),
             package,
             text(&first, "/version"),
-            fixed,
-            text(finding, "/status"),
+            fixed(&first),
             text(finding, "/resource/name"),
-            text(finding, "/id").chars().take(32).collect(),
-        ]
+            text(finding, "/id").chars().take(SHORT).collect(),
+        ];
+        if by_status {
+            row.push(text(finding, "/status"));
+        }
+        row
     };
     if !found.is_empty() {
-        let titles = ["RISK", "SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED", "STATUS", "RESOURCE", "ID"];
-        let table: Vec<[String; 9]> = found.iter().map(of).collect();
-        let _ = write!(out, "\n{}", columns(titles, &table, &[3, 4, 5, 7], output::width()));
+        let titles = ["RISK", "SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED", "RESOURCE", "ID", "STATUS"];
+        let table: Vec<Vec<String>> = found.iter().map(of).collect();
+        let _ = write!(out, "\n{}", columns(&titles[..titles.len() - usize::from(!by_status)], &table, &[6, 3, 4, 5, 1], output::width()));
     }
     output::write(None, &out)?;
     Ok(Exit::Ok)
@@ -186,13 +203,10 @@ fn one(finding: &Value) -> Result<Exit, Failure> {
     let _ = writeln!(out, " in {} ({})", shown("/resource/name"), shown("/resource/id"));
     let _ = writeln!(out, " since {}, last seen {}", shown("/firstObserved"), shown("/lastObserved"));
     let _ = writeln!(out, " {}", shown("/why"));
-    let of = |package: &Value| {
-        let fixed = package["fixedIn"].as_str().unwrap_or("no fix yet").to_owned();
-        [text(package, "/name"), text(package, "/version"), fixed, text(package, "/path")]
-    };
-    let table: Vec<[String; 4]> = rows(&finding["packages"]).iter().map(of).collect();
+    let of = |package: &Value| vec![text(package, "/name"), text(package, "/version"), fixed(package), text(package, "/path")];
+    let table: Vec<Vec<String>> = rows(&finding["packages"]).iter().map(of).collect();
     if !table.is_empty() {
-        let _ = write!(out, "\n{}", columns(["PACKAGE", "INSTALLED", "FIXED", "WHERE"], &table, &[3, 0, 1, 2], output::width()));
+        let _ = write!(out, "\n{}", columns(&["PACKAGE", "INSTALLED", "FIXED", "WHERE"], &table, &[3, 0, 1, 2], output::width()));
     }
     let _ = writeln!(out, "\n{}", shown("/arn"));
     output::write(None, &out)?;
@@ -220,7 +234,7 @@ pub(crate) fn resources(settings: &Settings, _: Speech, arguments: &ResourcesArg
         let worst = looks.iter().find(|look| look["status"] != "active").or(looks.first()).cloned().unwrap_or_default();
         let open = |severity: &str| resource["open"][severity].as_u64().unwrap_or_default();
         let rest: u64 = SEVERITIES[2..].iter().map(|severity| open(severity)).sum();
-        [
+        vec![
             text(resource, "/kind"),
             text(resource, "/name"),
             open("critical").to_string(),
@@ -233,8 +247,8 @@ pub(crate) fn resources(settings: &Settings, _: Speech, arguments: &ResourcesArg
     };
     if !found.is_empty() {
         let titles = ["KIND", "NAME", "CRITICAL", "HIGH", "OTHER", "COVERAGE", "LAST LOOKED AT", "ID"];
-        let table: Vec<[String; 8]> = found.iter().map(of).collect();
-        let _ = write!(out, "\n{}", columns(titles, &table, &[1, 7], output::width()));
+        let table: Vec<Vec<String>> = found.iter().map(of).collect();
+        let _ = write!(out, "\n{}", columns(&titles, &table, &[7, 1, 5, 6], output::width()));
     }
     output::write(None, &out)?;
     Ok(Exit::Ok)
@@ -250,7 +264,7 @@ pub(crate) fn coverage(settings: &Settings, _: Speech, arguments: &CoverageArgs)
     }
     let mut out = heading(&found, more, "look", if arguments.inactive { "inactive" } else { "" });
     let of = |look: &Value| {
-        [
+        vec![
             text(look, "/status"),
             text(look, "/reason"),
             text(look, "/scan"),
@@ -262,8 +276,8 @@ pub(crate) fn coverage(settings: &Settings, _: Speech, arguments: &CoverageArgs)
     };
     if !found.is_empty() {
         let titles = ["STATUS", "REASON", "LOOK", "KIND", "NAME", "LAST LOOKED AT", "NOT COVERED"];
-        let table: Vec<[String; 7]> = found.iter().map(of).collect();
-        let _ = write!(out, "\n{}", columns(titles, &table, &[6, 4], output::width()));
+        let table: Vec<Vec<String>> = found.iter().map(of).collect();
+        let _ = write!(out, "\n{}", columns(&titles, &table, &[6, 4, 1, 5], output::width()));
     }
     output::write(None, &out)?;
     Ok(Exit::Ok)

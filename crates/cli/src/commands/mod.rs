@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod agent;
 pub(crate) mod aws;
 mod columns;
 pub(crate) mod config;
@@ -20,6 +21,7 @@ mod lookup;
 pub(crate) mod manual;
 mod render;
 pub(crate) mod rules;
+pub(crate) mod sbom;
 pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod suppress;

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::state::{CREDENTIALS, StateFolder};
-use crate::{docker_auth, output};
+use crate::{docker_auth, input, output};
 use lestrade_advisories::Library;
 use lestrade_artifact::RegistryClient;
 use lestrade_aws::EstateSettings;
@@ -17,8 +17,8 @@ use lestrade_extract::{DirectoryCache, HostRoot};
 use lestrade_model::Scope;
 use lestrade_server::inspector2::{EndSuppressions, Front};
 use lestrade_server::{
-    Api, Audit, AwsSettings, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal, StopAws,
-    WatchAws, WatchHost, WatchRegistry, WatchedScopes, serve_http,
+    Agents, Api, Audit, AwsSettings, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal,
+    StopAws, WatchAgents, WatchAws, WatchFolder, WatchHost, WatchRegistry, WatchedScopes, serve_http,
 };
 use lestrade_store::StoreError;
 use std::io::IsTerminal;
@@ -29,6 +29,8 @@ use std::time::Duration;
 
 /// How often the folder of rules is looked at.
 const RULES_INTERVAL: Duration = Duration::from_secs(2);
+/// How often agents that are silent are looked for.
+const AGENTS_INTERVAL: Duration = Duration::from_secs(5);
 /// How often suppression rules are asked whether their end has come.
 const SUPPRESSIONS_INTERVAL: Duration = Duration::from_secs(5);
 /// How often a part of the estate is audited.
@@ -74,7 +76,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     if settings.flag("watch-host") {
         let own = state.secret_bytes("host.id").map_err(io)?;
         let host = WatchHost::new(Arc::clone(&core), scanner(None)?, HostRoot::new(settings.path("host-root")), &scope, own);
-        reconcilers.run(host, Duration::from_secs(settings.number("host-interval")), told).map_err(io)?;
+        reconcilers.run(host, Duration::from_secs(settings.number("host-interval")), told.clone()).map_err(io)?;
     }
 
     let token = state.api_token().map_err(io)?;
@@ -83,6 +85,11 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     reconcilers.run(end, SUPPRESSIONS_INTERVAL, vec![]).map_err(io)?;
     reconcilers.run(Audit::new(Arc::clone(&core)), AUDIT_INTERVAL, vec![]).map_err(io)?;
     let api = Api::new(hub, Arc::clone(&front), &token).public(arguments.behind_proxy || !address.ip().is_loopback());
+    let api = api.taking_in(Arc::new(scanner(None)?));
+    let patience = Duration::from_secs(settings.number("agent-stale-after"));
+    let agents = Arc::new(Agents::open(Arc::clone(&core), scope.clone(), patience).map_err(|error| server_failure(&error))?);
+    reconcilers.run(WatchAgents(Arc::clone(&agents)), AGENTS_INTERVAL, told).map_err(io)?;
+    let api = api.with_agents(agents);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io)?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
@@ -109,7 +116,8 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     Ok(Exit::Ok)
 }
 
-fn start_logging() {
+/// Logs to standard error, as `LESTRADE_LOG` says.
+pub(super) fn start_logging() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("LESTRADE_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,hyper=warn,reqwest=warn,postgres=warn,tokio_postgres=warn"));
@@ -168,6 +176,17 @@ fn watch(
         let client = RegistryClient::new(&registry, docker_auth::credentials(&registry))
             .map_err(|error| Failure::new("E0214", Exit::Usage, format!("'{registry}' is not a registry")).cause(error))?;
         let watch = WatchRegistry::new(Arc::clone(core), scanner, client, scope.clone());
+        reconcilers
+            .run(watch, interval, told.to_vec())
+            .map_err(|error| Failure::new("E0702", Exit::Bug, "no thread can be started").cause(error))?;
+    }
+    let folders: Vec<PathBuf> = arguments.folder.iter().cloned().chain(settings.list("folders").into_iter().map(PathBuf::from)).collect();
+    let interval = Duration::from_secs(settings.number("folder-interval"));
+    for folder in folders {
+        let cache = DirectoryCache::new(settings.path("cache-dir").join("layers"));
+        let scanner = Arc::new(scanner(Some(Box::new(cache)))?);
+        let watch =
+            WatchFolder::new(Arc::clone(core), scanner, &folder, scope.clone()).map_err(|error| input::unreadable(&folder, error))?;
         reconcilers
             .run(watch, interval, told.to_vec())
             .map_err(|error| Failure::new("E0702", Exit::Bug, "no thread can be started").cause(error))?;

@@ -18,7 +18,7 @@ pub(crate) fn run(settings: &Settings, what: &SuppressWhat) -> Result<Exit, Fail
         SuppressWhat::Create(rule) => create(&remote, rule),
         SuppressWhat::List(arguments) => list(&remote, arguments.json),
         SuppressWhat::Remove { name } => {
-            remote.delete(&format!("suppressions/{}", part(name)))?;
+            remote.remove(&format!("suppressions/{}", part(name)), &[])?;
             output::write(None, &format!("'{}' is removed: what it suppressed is active\n", printable(name)))?;
             Ok(Exit::Ok)
         }
@@ -77,13 +77,13 @@ fn list(remote: &Remote, as_json: bool) -> Result<Exit, Failure> {
     let text = |rule: &Value, name: &str, absent: &str| rule[name].as_str().unwrap_or(absent).to_owned();
     let of = |rule: &Value| {
         let state = if rule["inForce"] == true { "in force" } else { "ended" };
-        [text(rule, "name", ""), state.to_owned(), text(rule, "expires", "never"), text(rule, "owner", "–"), text(rule, "reason", "–")]
+        vec![text(rule, "name", ""), state.to_owned(), text(rule, "expires", "never"), text(rule, "owner", "–"), text(rule, "reason", "–")]
     };
     let in_force = rules.iter().filter(|rule| rule["inForce"] == true).count();
     let mut out = format!("{} suppression rules, {in_force} in force\n", rules.len());
     if !rules.is_empty() {
-        let table: Vec<[String; 5]> = rules.iter().map(of).collect();
-        let _ = write!(out, "\n{}", columns(["NAME", "STATE", "UNTIL", "OWNER", "REASON"], &table, &[4, 0, 3], output::width()));
+        let table: Vec<Vec<String>> = rules.iter().map(of).collect();
+        let _ = write!(out, "\n{}", columns(&["NAME", "STATE", "UNTIL", "OWNER", "REASON"], &table, &[4, 0, 3], output::width()));
     }
     output::write(None, &out)?;
     Ok(Exit::Ok)

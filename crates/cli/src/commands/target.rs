@@ -7,10 +7,8 @@ use crate::docker_auth;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use lestrade_artifact::{ArtifactError, ImageReference, Platform, RegistryClient};
-use lestrade_extract::{DirectoryCache, HostRoot, LayerCache, ScanError};
+use lestrade_extract::{DirectoryCache, FileSort, HostRoot, LayerCache, ScanError};
 use lestrade_model::{Inventory, ResourceFacts};
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Something that was read.
@@ -54,30 +52,13 @@ impl Target {
         if path.is_dir() && !is_layout(path) {
             return directory(path, "fs", &WalkArgs::default());
         }
-        match beginning(path).as_deref() {
-            Some([b'P', b'K', ..]) => function(path),
-            Some(head) if is_disk(head) => disk(path, &WalkArgs::default()),
-            Some(head) if is_document(head) => document(path),
+        match FileSort::of(path) {
+            Ok(FileSort::Function | FileSort::Package) => function(path),
+            Ok(FileSort::Document) => document(path),
+            Ok(FileSort::Disk) => disk(path, &WalkArgs::default()),
             _ => image(settings, &ImageArgs::of(name)),
         }
     }
-}
-
-/// The first bytes of a file.
-fn beginning(path: &Path) -> Option<Vec<u8>> {
-    let mut head = Vec::new();
-    File::open(path).ok()?.take(512).read_to_end(&mut head).ok()?;
-    Some(head)
-}
-
-/// Images of disks have their marks, disks with partitions the signature of a boot sector.
-fn is_disk(head: &[u8]) -> bool {
-    head.starts_with(b"QFI\xfb") || head.starts_with(b"KDMV") || head.get(510..512) == Some(&[0x55, 0xaa])
-}
-
-/// Bills of materials are JSON or begin with their tags; an image never does.
-fn is_document(head: &[u8]) -> bool {
-    head.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') || head.starts_with(b"SPDXVersion:")
 }
 
 fn directory(path: &Path, kind: &'static str, walk: &WalkArgs) -> Result<Target, Failure> {

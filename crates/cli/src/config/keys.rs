@@ -33,6 +33,12 @@ const fn secret(name: &'static str, kind: Kind, default: &'static str, help: &'s
 /// The keys, by name.
 pub(crate) const KEYS: &[Key] = &[
     key("account", Kind::Text, "000000000000", "The account number, twelve digits, under which resources outside AWS are kept."),
+    key(
+        "agent-stale-after",
+        Kind::Number(1, 2_592_000),
+        "3600",
+        "Seconds without a word from an agent after which what is known of its host is stale.",
+    ),
     key("allow-private-targets", Kind::Flag, "false", "Whether webhooks may be on this machine or a private network."),
     key("alpine-releases", Kind::List, "v3.19,v3.20,v3.21,v3.22,v3.23", "Alpine's releases whose secdb is fetched, separated by commas."),
     key("alpine-secdb-url", Kind::Text, "https://secdb.alpinelinux.org", "Where Alpine's secdb is."),
@@ -87,6 +93,8 @@ pub(crate) const KEYS: &[Key] = &[
         "Where the Debian security tracker's JSON is.",
     ),
     key("epss-url", Kind::Text, "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz", "Where EPSS's scores are."),
+    key("folder-interval", Kind::Number(1, 86_400), "5", "Seconds between two looks at a watched folder."),
+    key("folders", Kind::List, "", "Folders that `serve` watches, separated by commas: each file directly in one is a resource."),
     key("host-interval", Kind::Number(1, 86_400), "60", "Seconds between two looks at this machine's package databases."),
     key("host-root", Kind::Text, "/", "The root of the machine that `serve` runs on: in a container, where that is mounted."),
     key("json-lines", Kind::Text, "", "A file to which `serve` appends every event as a line of JSON."),

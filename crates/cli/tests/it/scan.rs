@@ -221,7 +221,7 @@ sys.exit(str(errors[0])[:400] if errors else 0)
 }
 
 /// A zip, as python's own library writes one.
-fn zip(lab: &Lab, name: &str, files: &[(&str, &str)]) {
+pub(crate) fn zip(lab: &Lab, name: &str, files: &[(&str, &str)]) {
     let listed: Vec<Value> = files.iter().map(|(name, content)| serde_json::json!([name, content])).collect();
     let script = "
 import json, sys, zipfile

@@ -1,7 +1,8 @@
 //! An estate that re-evaluates itself, as a user meets it: this machine from the first start, and the commands that ask about it.
 
 use crate::lab::{Lab, PATIENCE, Serving, fixture, has_aws};
-use lestrade_testkit::{missing, until};
+use crate::scan::zip;
+use lestrade_testkit::{Layer, TestImage, missing, until};
 
 /// A Debian machine, as a folder.
 fn machine(lab: &Lab) -> Vec<String> {
@@ -84,7 +85,7 @@ fn the_estate_as_the_commands_tell_it() {
     assert_eq!((&status["findings"]["active"], &status["audit"]["differences"]), (&1.into(), &0.into()));
     let listed = lab.json(&["findings", "--json"]);
     let id = listed["findings"][0]["id"].as_str().unwrap();
-    for name in [id, listed["findings"][0]["arn"].as_str().unwrap()] {
+    for name in [id, &id[..12], listed["findings"][0]["arn"].as_str().unwrap()] {
         assert_eq!(lab.json(&["findings", name, "--json"])["vulnerability"], "CVE-2016-2781");
     }
     assert!(lab.transcript(&["findings", id]).contains("coreutils  9.1-1"));
@@ -192,4 +193,171 @@ fn the_server_is_watched_itself() {
     assert_eq!(asked(&serving, "/healthz", None).0, 200);
     assert_eq!(asked(&serving, "/readyz", None).1, "{\"ready\":true}");
     assert_eq!((asked(&serving, "/metrics", None).0, asked(&serving, "/metrics", Some(&lab.token())).0), (401, 200));
+}
+
+const LODASH: (&str, &str) = ("node_modules/lodash/package.json", r#"{"name": "lodash", "version": "4.17.20"}"#);
+
+/// A bill of materials with one package.
+fn sbom(version: &str) -> String {
+    let purl = format!("pkg:npm/lodash@{version}");
+    serde_json::json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [
+        {"type": "library", "name": "lodash", "version": version, "purl": purl},
+    ]})
+    .to_string()
+}
+
+#[test]
+fn a_folder_is_watched_whatever_lies_in_it() {
+    let lab = Lab::new();
+    assert!(lab.run(&["db", "import", fixture("lodash.json").to_str().unwrap()]).status.success());
+    lab.write("drop/app.cdx.json", sbom("4.17.20"));
+    lab.write("drop/readme.txt", "nothing of interest");
+    zip(&lab, "drop/function.zip", &[LODASH]);
+    let log4j = "groupId=org.apache.logging.log4j\nartifactId=log4j-core\nversion=2.14.1\n";
+    zip(&lab, "drop/app.jar", &[("META-INF/maven/org.apache.logging.log4j/log4j-core/pom.properties", log4j)]);
+    let record = serde_json::json!({"id": "CVE-2021-44228", "affected": [{
+        "package": {"ecosystem": "Maven", "name": "org.apache.logging.log4j:log4j-core"},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "2.0"}, {"fixed": "2.15.0"}]}],
+    }]});
+    lab.write("log4j.json", record.to_string());
+    assert!(lab.run(&["db", "import", lab.path("log4j.json").to_str().unwrap()]).status.success());
+    let layer = Layer::of_files(&[(&format!("app/{}", LODASH.0), LODASH.1)]).unwrap();
+    TestImage::new(vec![layer]).unwrap().write_docker_archive(&lab.path("drop/image.tar")).unwrap();
+    let folder = lab.path("drop").display().to_string();
+    let _serving = Serving::start_with(&lab, &["folder-interval=1".into()], &["--folder", &folder]).unwrap();
+
+    lab.until_said(&["findings"], "4 active findings");
+    let resources = lab.json(&["resources", "--kind", "path", "--json"]);
+    let mut sorts: Vec<(&str, &str)> = resources["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| (r["name"].as_str().unwrap(), r["tags"]["lestrade:sort"].as_str().unwrap_or("–")))
+        .collect();
+    sorts.sort_unstable();
+    assert_eq!(
+        sorts,
+        [("app.cdx.json", "sbom"), ("app.jar", "package"), ("function.zip", "function"), ("image.tar", "image"), ("readme.txt", "–")]
+    );
+    let missed = lab.transcript(&["coverage", "--inactive"]);
+    assert!(missed.contains("UNSUPPORTED_MEDIA_TYPE") && missed.contains("readme.txt"), "{missed}");
+    assert!(lab.transcript(&["findings"]).contains("! 1 resource not covered"));
+
+    // One is mended, one goes: both close, each for its own reason.
+    lab.write("drop/app.cdx.json", sbom("4.17.21"));
+    std::fs::remove_file(lab.path("drop/image.tar")).unwrap();
+    lab.until_said(&["findings"], "2 active findings\n");
+    lab.until_said(&["findings", "--status", "closed"], "2 closed findings");
+    assert!(lab.transcript(&["coverage", "--gone"]).contains("RESOURCE_TERMINATED"));
+}
+
+#[test]
+fn a_bill_of_materials_is_sent_replaced_and_taken_back() {
+    let lab = Lab::new();
+    assert!(lab.run(&["db", "import", fixture("lodash.json").to_str().unwrap()]).status.success());
+    let serving = Serving::start(&lab, &[]).unwrap();
+    lab.write("old.json", sbom("4.17.20"));
+    lab.write("new.json", sbom("4.17.21"));
+    lab.write("none.json", "{}");
+    let push = |file: &str| lab.transcript(&["sbom", "push", file, "--name", "shop/web"]);
+    assert_eq!(push("old.json"), "shop/web · 1 package · 1 high\nexit 0");
+    assert!(lab.transcript(&["findings", "--resource", "shop/web"]).contains("CVE-2021-23337"));
+    let refused = push("none.json");
+    assert!(refused.contains("error[E0351]") && refused.contains("it is no bill of materials"), "{refused}");
+    assert!(lab.transcript(&["findings"]).starts_with("1 active finding\n"), "what was refused changed nothing");
+    assert_eq!(push("new.json"), "shop/web · 1 package · 0 open findings\nexit 0");
+    assert!(lab.transcript(&["findings", "--status", "closed"]).starts_with("1 closed finding\n"));
+    push("old.json");
+    assert!(lab.transcript(&["sbom", "remove", "shop/web"]).starts_with("'shop/web' is gone"));
+    assert!(lab.transcript(&["findings"]).starts_with("0 active findings"));
+    assert!(lab.transcript(&["sbom", "remove", "shop/api"]).contains("there is no resource 'shop/api'"));
+    assert!(lab.transcript(&["sbom", "old.json", "--offline"]).contains("lodash"), "and `sbom FILE` still scans");
+
+    let token = lab.token();
+    let post = |path: &str, token: Option<&str>, body: &[u8]| serving.http("POST", path, token, body).unwrap().0;
+    assert_eq!(post("/api/v1/sboms?name=x", None, sbom("1.0.0").as_bytes()), 401);
+    assert_eq!(post("/api/v1/sboms", Some(&token), sbom("1.0.0").as_bytes()), 400);
+    assert_eq!(post("/api/v1/sboms?name=%0a", Some(&token), sbom("1.0.0").as_bytes()), 400);
+    assert_eq!(post("/api/v1/sboms?name=x", Some(&token), b""), 400);
+    assert_eq!(post("/api/v1/sboms?name=x", Some(&token), sbom("1.0.0").as_bytes()), 200);
+}
+
+/// Another machine: its own folders, its own root, the same server.
+fn another(lab: &Lab, name: &str, id: &str, coreutils: &str) {
+    lab.write("root/etc/os-release", "ID=debian\nVERSION_ID=12\n");
+    lab.write("root/etc/hostname", format!("{name}\n"));
+    lab.write("root/etc/machine-id", format!("{}\n", id.repeat(32)));
+    lab.write(
+        "root/var/lib/dpkg/status",
+        format!("Package: coreutils\nStatus: install ok installed\nVersion: {coreutils}\nArchitecture: amd64\n\n"),
+    );
+    lab.write("lestrade.toml", format!("host-root = \"{}\"\nhost-interval = 1\n", lab.path("root").display()));
+}
+
+#[test]
+fn other_hosts_tell_of_themselves() {
+    let lab = Lab::new();
+    assert!(lab.run(&["db", "import", fixture("coreutils.json").to_str().unwrap()]).status.success());
+    let serving = Serving::start(&lab, &["agent-stale-after=3".into()]).unwrap();
+    let host = Lab::new();
+    another(&host, "db-1", "7", "9.1-1");
+    assert!(host.transcript(&["agent", "run", "--once"]).contains("error[E0361]"));
+    let token = lab.json(&["agent", "token", "--json"])["token"].as_str().unwrap().to_owned();
+    let enroll = |host: &Lab, token: &str| host.transcript(&["agent", "enroll", "--server", serving.endpoint(), "--token", token]);
+    assert!(enroll(&host, "lestrade_enrol_wrong").contains("error[E0363]"));
+    let said = enroll(&host, &token);
+    assert!(said.starts_with("this machine is host-") && said.ends_with("exit 0"), "{said}");
+    assert!(enroll(&host, &token).contains("the token is none, was used, or has ended"));
+
+    // The first word brings the inventory; the next one only says that it is as it was.
+    assert_eq!(host.transcript(&["agent", "run", "--once"]), "the server has this machine's inventory now\nexit 0");
+    assert_eq!(host.transcript(&["agent", "run", "--once"]), "the server had this machine's inventory\nexit 0");
+    assert!(lab.transcript(&["findings", "--resource", "db-1"]).contains("CVE-2016-2781"));
+    let resource = lab.json(&["resources", "--resource", "db-1", "--json"])["resources"][0].clone();
+    assert!(resource["runningKernel"].is_string() && resource["listening"].is_array(), "{resource}");
+    let agents = lab.json(&["agent", "list", "--json"]);
+    assert_eq!((&agents["agents"][0]["name"], &agents["agents"][0]["stale"]), (&"db-1".into(), &false.into()));
+
+    // Silence is said, and closes nothing.
+    lab.until_said(&["coverage", "--inactive"], "STALE_INVENTORY");
+    assert!(lab.transcript(&["findings"]).contains("CVE-2016-2781"));
+
+    // It runs on, and what changes there is seen here; it outlives the server.
+    let mut agent = host.lestrade();
+    agent.args(["agent", "run"]).stdout(std::process::Stdio::null()).stderr(std::fs::File::create(host.path("agent.log")).unwrap());
+    let agent = lestrade_testkit::Server::start(&mut agent).unwrap();
+    lab.until_said(&["coverage"], "SUCCESSFUL");
+    another(&host, "db-1", "7", "9.9-1");
+    lab.until_said(&["resources", "--resource", "db-1"], "SUCCESSFUL");
+    host.write("root/var/lib/dpkg/status", "Package: sed\nStatus: install ok installed\nVersion: 4.9-1\nArchitecture: amd64\n\n");
+    lab.until_said(&["findings", "--status", "closed"], "CVE-2016-2781");
+
+    // Taken back: it is out, and its host is gone.
+    let id = agents["agents"][0]["id"].as_str().unwrap();
+    assert!(lab.transcript(&["agent", "remove", id]).contains("is out"));
+    assert!(host.transcript(&["agent", "run", "--once"]).contains("error[E0363]"));
+    assert!(lab.transcript(&["coverage", "--gone"]).contains("RESOURCE_TERMINATED"));
+    drop(agent);
+
+    // No secret is written down, and strangers are not read.
+    let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(host.path(".local/state/lestrade/agent.json")).unwrap()).unwrap();
+    let log = std::fs::read_to_string(lab.path("serve.log")).unwrap();
+    for secret in [kept["key"].as_str().unwrap(), &token] {
+        assert!(!log.contains(secret) && !std::fs::read_to_string(host.path("agent.log")).unwrap().contains(secret));
+    }
+    let post = |path: &str, token: Option<&str>, body: &[u8]| serving.http("POST", path, token, body).unwrap().0;
+    assert_eq!(post("/agent/v1/report", None, b"{}"), 401);
+    assert_eq!(post("/agent/v1/report", Some("agent-0.x"), b"{}"), 401);
+    assert_eq!(post("/agent/v1/enroll", None, b"{}"), 400);
+    assert_eq!(post("/agent/v1/enroll", None, &[b' '; 20_000]), 413);
+    assert_eq!(post("/api/v1/agents/tokens", None, b""), 401);
+}
+
+#[test]
+fn the_unit_of_the_agent() {
+    let lab = Lab::new();
+    let unit = lab.transcript(&["agent", "unit"]);
+    let program = lab.lestrade().get_program().to_string_lossy().into_owned();
+    insta::assert_snapshot!(unit.replace(&program, "/usr/bin/lestrade"));
+    assert!(lab.transcript(&["agent", "enroll", "--server", "http://lestrade.example", "--token", "x"]).contains("error[E0360]"));
 }

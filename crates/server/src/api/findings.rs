@@ -13,6 +13,8 @@ use serde_json::json;
 
 /// How many findings are on a page when nobody says, and at most.
 const PAGE: usize = 50;
+/// The most resources that one name may stand for.
+const CALLED: usize = 1000;
 const MOST: usize = 100;
 
 #[derive(Deserialize)]
@@ -71,6 +73,9 @@ impl Wanted {
             if called.is_empty() {
                 return Err(no_resource(name));
             }
+            if called.len() > CALLED {
+                return Err(refuse(format!("'{}' is what {} resources are called; name one tag or id", cut(name), called.len())));
+            }
             terms.push(Term::Text(TextField::ResourceId, called));
         }
         Ok((Criteria { terms }, scopes))
@@ -104,18 +109,27 @@ pub(super) async fn list(State(api): State<Api>, wanted: Asked<Wanted>) -> Answe
     })))
 }
 
-/// One finding, by its ARN or the last part of it.
+/// How much of an id is enough to ask by.
+const SHORTEST: usize = 8;
+
+/// One finding, by its ARN, the last part of it, or the beginning of that as far as it names one.
 pub(super) async fn one(State(api): State<Api>, Path(id): Path<String>) -> Answer {
+    let shown = id.chars().take(128).collect::<String>();
     let view = aside(move || {
         let scopes = scopes(&api.hub.core().world());
-        let arns = if id.starts_with("arn:") {
-            vec![id.clone()]
-        } else {
-            scopes.iter().map(|scope| scope.arn("inspector2", &format!("finding/{id}"))).collect()
+        let is_part = id.len() >= SHORTEST && id.len() < 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let test = |scope: &Scope| {
+            let arn = scope.arn("inspector2", &format!("finding/{}", id.to_ascii_lowercase()));
+            if is_part { TextTest::Prefix(arn) } else { TextTest::Equals(arn) }
         };
-        let criteria = Criteria { terms: vec![Term::Text(TextField::FindingArn, arns.into_iter().map(TextTest::Equals).collect())] };
-        let found = page(&api, &criteria, &scopes, 1, None)?.findings.pop();
-        found.ok_or_else(|| Refusal(StatusCode::NOT_FOUND, format!("there is no finding '{}'", id.chars().take(128).collect::<String>())))
+        let tests = if id.starts_with("arn:") { vec![TextTest::Equals(id.clone())] } else { scopes.iter().map(test).collect() };
+        let criteria = Criteria { terms: vec![Term::Text(TextField::FindingArn, tests)] };
+        let mut found = page(&api, &criteria, &scopes, 2, None)?.findings;
+        match (found.pop(), found.is_empty()) {
+            (Some(view), true) => Ok(view),
+            (Some(_), false) => Err(refuse(format!("several findings begin with '{shown}'"))),
+            (None, _) => Err(Refusal(StatusCode::NOT_FOUND, format!("there is no finding '{shown}'"))),
+        }
     })
     .await?;
     Ok(Json(finding_detail_json(&view)))

@@ -1,12 +1,16 @@
 //! The native API, `/api/v1`: what Inspector's has not. JSON; a bearer token.
 
+mod agents;
 mod estate;
 mod events;
 mod findings;
 mod health;
+mod sboms;
 mod suppressions;
 mod targets;
 
+use self::agents::Room;
+use crate::agents::Agents;
 use crate::hub::Hub;
 use crate::inspector2::Front;
 use crate::{Core, ServerError};
@@ -17,6 +21,8 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use lestrade_extract::Scanner;
+use sboms::Intake;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -26,6 +32,9 @@ use subtle::ConstantTimeEq;
 pub struct Api {
     hub: Arc<Hub>,
     front: Arc<Front<Core>>,
+    intake: Option<Arc<Intake>>,
+    agents: Option<Arc<Agents>>,
+    room: Arc<Room>,
     token: Arc<[u8]>,
     /// Whether others than this machine may ask: then measurements want the token too.
     public: bool,
@@ -35,13 +44,25 @@ impl Api {
     /// An API for whoever has the token.
     #[must_use]
     pub fn new(hub: Arc<Hub>, front: Arc<Front<Core>>, token: &str) -> Self {
-        Self { hub, front, token: token.as_bytes().into(), public: false }
+        Self { hub, front, intake: None, agents: None, room: Arc::default(), token: token.as_bytes().into(), public: false }
     }
 
     /// The same, where others than this machine may ask, if only through a proxy.
     #[must_use]
     pub fn public(self, public: bool) -> Self {
         Self { public, ..self }
+    }
+
+    /// The same, taking in bills of materials that this scanner reads.
+    #[must_use]
+    pub fn taking_in(self, scanner: Arc<Scanner>) -> Self {
+        Self { intake: Some(Arc::new(Intake::new(scanner))), ..self }
+    }
+
+    /// The same, with agents.
+    #[must_use]
+    pub fn with_agents(self, agents: Arc<Agents>) -> Self {
+        Self { agents: Some(agents), ..self }
     }
 
     fn admits(&self, headers: &HeaderMap) -> bool {
@@ -51,7 +72,7 @@ impl Api {
     }
 }
 
-/// The routes below `/api/v1`, and those by which the server itself is watched.
+/// The routes below `/api/v1`, those of agents, and those by which the server itself is watched.
 pub(crate) fn router(api: Api) -> Router {
     Router::new()
         .route("/api/v1/status", get(estate::status))
@@ -61,6 +82,10 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/findings/{*id}", get(findings::one))
         .route("/api/v1/suppressions", get(suppressions::list).post(suppressions::create))
         .route("/api/v1/suppressions/{*name}", delete(suppressions::remove))
+        .route("/api/v1/sboms", post(sboms::push).delete(sboms::remove))
+        .route("/api/v1/agents", get(agents::list))
+        .route("/api/v1/agents/tokens", post(agents::token))
+        .route("/api/v1/agents/{id}", delete(agents::remove))
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/rules", get(events::rules))
         .route("/api/v1/targets", get(targets::list))
@@ -70,6 +95,8 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/targets/{name}/replay", post(targets::replay))
         .route("/api/v1/targets/{name}/undo", post(targets::undo))
         .layer(from_fn_with_state(api.clone(), authorise))
+        .route("/agent/v1/enroll", post(agents::enroll))
+        .route("/agent/v1/report", post(agents::report))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
         .with_state(api)

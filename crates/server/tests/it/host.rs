@@ -3,7 +3,9 @@
 use super::{HOUR, Lab, findings, record, scope, summary};
 use lestrade_artifact::ArtifactError;
 use lestrade_extract::{HostRoot, ScanError};
-use lestrade_model::{Component, CoverageReason, Ecosystem, Family, Inventory, Manager, Occurrence, Problem, ProblemKind, ResourceKind};
+use lestrade_model::{
+    Component, CoverageReason, Ecosystem, Family, Inventory, Manager, Occurrence, Problem, ProblemKind, ResourceDetails, ResourceKind,
+};
 use lestrade_server::{Core, Outcome, Reconciler, WatchHost};
 use std::sync::{Arc, Mutex};
 
@@ -80,6 +82,7 @@ fn a_machine_is_read_at_once_and_again_when_its_packages_changed() {
     let resource = core.resource(host.key()).unwrap().resource;
     assert_eq!(resource.tags, [("Name".to_owned(), "web-1".to_owned())]);
     assert!(resource.facts.running_kernel.is_some());
+    assert!(matches!(&resource.details, ResourceDetails::Host(host) if host.listening.is_some()), "and what listens there");
 
     lab.later(HOUR);
     assert_eq!((host.reconcile().unwrap(), machine.reads()), (Outcome::Unchanged, 1), "nothing moved: nothing is read");
@@ -90,10 +93,24 @@ fn a_machine_is_read_at_once_and_again_when_its_packages_changed() {
     lab.later(6 * HOUR);
     assert_eq!((host.reconcile().unwrap(), machine.reads()), (Outcome::Changed, 3), "what is no package of the system is read by and by");
 
+    core.forget(host.key(), CoverageReason::ResourceTerminated).unwrap();
+    assert_eq!((host.reconcile().unwrap(), machine.reads()), (Outcome::Changed, 4), "it is here: nobody can have meant it");
+    assert_eq!(reason(&core, &host).0, CoverageReason::Successful);
+
     let mut again = machine.watched(&core);
     again.reconcile().unwrap();
     assert_eq!(again.key(), host.key(), "a restart knows it");
     assert_eq!(core.world().resources_in(&scope()).len(), 1);
+}
+
+#[test]
+fn a_machine_that_cannot_be_read_is_there_and_not_clean() {
+    let (_lab, core, machine) = lab();
+    machine.brings(Err(()));
+    let mut host = machine.watched(&core);
+    assert!(host.reconcile().is_err());
+    assert_eq!(reason(&core, &host).0, CoverageReason::AccessDenied);
+    assert_eq!(core.resource(host.key()).unwrap().inventory, None);
 }
 
 #[test]

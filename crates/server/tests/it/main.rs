@@ -10,8 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+mod agents;
 mod delivery;
 mod exposure;
+mod folder;
 mod forget;
 mod host;
 mod power_cuts;
