@@ -5,7 +5,7 @@
 //! that run such disks today.
 
 use super::super::device::Overlay;
-use super::super::numbers::{be, byte, le, malformed, part};
+use super::super::numbers::{be, byte, le, malformed, part, unsupported};
 use super::log::Record;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -28,6 +28,9 @@ mod kind {
     /// Intents to change a file's map, and that it is done: by remapping, by exchanging.
     pub(super) const INTENTS: [u16; 2] = [0x1244, 0x1248];
     pub(super) const DONE: [u16; 2] = [0x1245, 0x1249];
+    /// All that there are: the others are about free space, owners of blocks, attributes, quotas and new inodes, which say again in items
+    /// of their own what is in them.
+    pub(super) const ALL: std::ops::RangeInclusive<u16> = 0x1236..=0x1250;
 }
 
 /// Flags of a buffer: it is of inodes, of which then only links between unlinked ones are meant; what was logged of it before no longer counts.
@@ -115,7 +118,8 @@ pub(super) fn replay(records: &[Record], shape: Shape, overlay: &mut Overlay) ->
                 kind::INODE => inode(item, shape, &cancelled, overlay)?,
                 intent if kind::INTENTS.contains(&intent) => drop(intents.insert(le::u64(format, 8)?)),
                 done if kind::DONE.contains(&done) => drop(intents.remove(&le::u64(format, 8)?)),
-                _ => {}
+                other if kind::ALL.contains(&other) => {}
+                other => return Err(unsupported(format!("an item of a kind that is not known ({other:#x})"))),
             }
         }
         for buffer in items.iter().filter_map(Buffer::of).filter(|buffer| buffer.is_cancelled().unwrap_or(false)) {
