@@ -1,8 +1,10 @@
 //! Devices over devices: a part of one, one whose blocks are kept for a while and counted.
 
+use super::numbers::too_much;
 use crate::ReadAt;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
 
@@ -119,6 +121,71 @@ impl ReadAt for Cached {
     }
 }
 
+/// The unit in which an overlay is kept.
+const SECTOR: usize = 512;
+/// The most sectors of an overlay: 256 MiB.
+const MAX_OVERLAY: usize = 512 << 10;
+
+/// A device of which some sectors are seen as they will be.
+pub(super) struct Overlay {
+    device: Device,
+    sectors: HashMap<u64, [u8; SECTOR]>,
+}
+
+impl Overlay {
+    pub(super) fn over(device: &Device) -> Self {
+        Self { device: Rc::clone(device), sectors: HashMap::new() }
+    }
+
+    /// Changes what is seen at a place.
+    pub(super) fn put(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut at = offset;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (number, inside) = (at / SECTOR as u64, (at % SECTOR as u64) as usize);
+            let (now, later) = rest.split_at(rest.len().min(SECTOR - inside));
+            if self.sectors.len() >= MAX_OVERLAY && !self.sectors.contains_key(&number) {
+                return Err(too_much("more changes than are replayed"));
+            }
+            let sector = match self.sectors.entry(number) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let mut sector = [0; SECTOR];
+                    self.device.read_at(number * SECTOR as u64, &mut sector)?;
+                    new.insert(sector)
+                }
+            };
+            sector[inside..inside + now.len()].copy_from_slice(now);
+            at += now.len() as u64;
+            rest = later;
+        }
+        Ok(())
+    }
+}
+
+impl ReadAt for Overlay {
+    fn size(&self) -> u64 {
+        self.device.size()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.device.read_at(offset, buffer)?;
+        let mut at = offset;
+        let mut rest = buffer;
+        while !rest.is_empty() {
+            let (number, inside) = (at / SECTOR as u64, (at % SECTOR as u64) as usize);
+            let length = rest.len().min(SECTOR - inside);
+            let (now, later) = rest.split_at_mut(length);
+            if let Some(sector) = self.sectors.get(&number) {
+                now.copy_from_slice(&sector[inside..inside + length]);
+            }
+            at += length as u64;
+            rest = later;
+        }
+        Ok(())
+    }
+}
+
 /// Reads so many bytes of a device.
 pub(super) fn read(device: &dyn ReadAt, offset: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
@@ -138,6 +205,21 @@ mod tests {
         assert_eq!(read(&part, 9, 2).unwrap_err().kind(), ErrorKind::UnexpectedEof, "beyond the device");
         assert_eq!(read(&Slice::of(&device, 10, 5), 4, 2).unwrap_err().kind(), ErrorKind::UnexpectedEof, "beyond the part");
         assert!(read(&Slice::of(&device, u64::MAX, 5), 4, 1).is_err());
+    }
+
+    #[test]
+    fn what_is_put_over_a_device_is_seen_in_its_place() {
+        let bytes: Vec<u8> = (0..4096).map(|n| (n % 251) as u8).collect();
+        let mut overlay = Overlay::over(&(Rc::new(bytes.clone()) as Device));
+        let mut expected = bytes;
+        for (at, length, value) in [(500, 20, 1), (1024, 512, 2), (10, 1, 3), (505, 3, 4), (3000, 1096, 5)] {
+            overlay.put(at as u64, &vec![value; length]).unwrap();
+            expected[at..at + length].fill(value);
+        }
+        for (from, to) in [(0, 4096), (0, 1), (499, 521), (1000, 1600), (4095, 4096)] {
+            assert_eq!(read(&overlay, from as u64, to - from).unwrap(), expected[from..to]);
+        }
+        assert!(overlay.put(4096, &[1]).is_err());
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod walk;
 mod xfs;
 
 use crate::content::Holder;
-use crate::stop::Stop;
+use crate::stop::{Reason, Stop};
 use crate::{FileSink, Limits, ReadAt, Skip};
 use device::{Cached, Device, Slice};
 use ext::Ext;
@@ -30,6 +30,9 @@ use recognise::{Mark, recognise};
 use std::io;
 use std::rc::Rc;
 use xfs::Xfs;
+
+/// How many partitions are read, and how many logical volumes.
+const MAX_VOLUMES: usize = 256;
 
 /// A disk and what lies on it.
 pub struct Disk {
@@ -47,7 +50,8 @@ pub struct Volume {
 
 /// What a volume holds.
 enum Content {
-    Files(Box<dyn FileSystem>),
+    Ext(Device),
+    Xfs(Device),
     /// Why it is not read.
     Unread(ProblemKind, String),
     /// Nothing that could be read: what it is.
@@ -64,7 +68,7 @@ impl Disk {
         let image: Device = Rc::clone(&read) as Device;
         let why = |error: io::Error| match error.kind() {
             io::ErrorKind::UnexpectedEof => "it ends too early".to_owned(),
-            _ => Stop::of(&error, 0).detail,
+            _ => problem(&error).detail,
         };
         let disk = container::contained(&image).map_err(why)?;
         let volumes = volumes(&disk).map_err(why)?;
@@ -93,13 +97,22 @@ impl Disk {
 /// The volumes of a disk: its partitions, or all of it, and what is made of them.
 fn volumes(disk: &Device) -> io::Result<Vec<Volume>> {
     let parts = parts(disk)?;
-    let mut volumes: Vec<Volume> = parts.iter().map(|part| part.volume(disk)).collect();
-    let physical = parts.into_iter().filter(|part| lvm::is_physical_volume(&part.device)).map(|part| (part.name, part.device));
-    volumes.extend(lvm::logical_volumes(&physical.collect::<Vec<_>>()).into_iter().map(|logical| match logical.content {
+    let physical: Vec<_> = parts.iter().take(MAX_VOLUMES).filter(|part| lvm::is_physical_volume(&part.device)).collect();
+    let physical: Vec<_> = physical.into_iter().map(|part| (part.name.clone(), Rc::clone(&part.device))).collect();
+    let logical = lvm::logical_volumes(&physical);
+    let count = parts.len() + logical.len();
+    let from_group = |logical: lvm::Logical| match logical.content {
         Ok(lvm::Found::Device(device)) => Volume::of(logical.name, &device),
         Ok(lvm::Found::NoFiles(what)) => Volume { name: logical.name, content: Content::NoFiles(what.to_owned()) },
         Err(error) => Volume { name: logical.name, content: Content::failed(&error) },
-    }));
+    };
+    let mut volumes: Vec<Volume> = parts.iter().take(MAX_VOLUMES).map(|part| part.volume(disk)).collect();
+    volumes.extend(logical.into_iter().take(MAX_VOLUMES).map(from_group));
+    if volumes.len() < count {
+        // They may all lie in the same place.
+        let detail = format!("more than {MAX_VOLUMES} partitions or logical volumes");
+        volumes.push(Volume { name: String::new(), content: Content::Unread(ProblemKind::LimitExceeded, detail) });
+    }
     Ok(volumes)
 }
 
@@ -141,7 +154,7 @@ impl Part {
         let content = match (self.purpose, recognise(&self.device)) {
             _ if self.offset >= disk.size() => Content::Unread(ProblemKind::Truncated, "it lies beyond the end of the disk".to_owned()),
             // What boots a machine is no part of the system; what else lies where it should is looked at all the same.
-            (Some(purpose), Mark::Unknown | Mark::Unread(_) | Mark::Blank) => Content::NoFiles(purpose.to_owned()),
+            (Some(purpose), Mark::Unknown | Mark::Fat | Mark::Blank) => Content::NoFiles(purpose.to_owned()),
             (_, Mark::Lvm) => Content::NoFiles("a physical volume of LVM".to_owned()),
             _ => return Volume::of(self.name.clone(), &self.device),
         };
@@ -151,21 +164,18 @@ impl Part {
 
 impl Content {
     fn failed(error: &io::Error) -> Self {
-        let stop = Stop::of(error, 0);
-        Self::Unread(stop.kind, stop.detail)
+        let problem = problem(error);
+        Self::Unread(problem.kind, problem.detail)
     }
 }
 
 impl Volume {
     /// What lies on a device.
     fn of(name: String, device: &Device) -> Self {
-        let files = |system: io::Result<Box<dyn FileSystem>>| match system {
-            Ok(system) => Content::Files(system),
-            Err(error) => Content::failed(&error),
-        };
         let content = match recognise(device) {
-            Mark::Ext => files(Ext::open(device).map(|system| Box::new(system) as Box<dyn FileSystem>)),
-            Mark::Xfs => files(Xfs::open(device).map(|system| Box::new(system) as Box<dyn FileSystem>)),
+            Mark::Ext => Content::Ext(Rc::clone(device)),
+            Mark::Xfs => Content::Xfs(Rc::clone(device)),
+            Mark::Fat => Content::Unread(ProblemKind::Unsupported, "a FAT file system, which is not read".to_owned()),
             Mark::Unread(what) => Content::Unread(ProblemKind::Unsupported, format!("{what}, which is not read")),
             Mark::Lvm => Content::Unread(ProblemKind::Unsupported, "a physical volume inside a logical one, which is not read".to_owned()),
             Mark::NoFiles(what) => Content::NoFiles(what.to_owned()),
@@ -186,19 +196,32 @@ impl Volume {
     pub fn no_files(&self) -> Option<&str> {
         match &self.content {
             Content::NoFiles(what) => Some(what),
-            Content::Files(_) | Content::Unread(..) => None,
+            Content::Ext(_) | Content::Xfs(_) | Content::Unread(..) => None,
         }
     }
 
     /// Shows its files, in the order of their names, to a sink; or the problem why they cannot be had. The files of `well_known` are
     /// looked for under their full names, wherever links in the file system lead.
     pub fn walk(&self, well_known: &[&str], skip: &Skip, limits: &Limits, holder: &mut Holder, sink: &mut dyn FileSink) {
-        match &self.content {
-            Content::Files(system) => walk::walk(system.as_ref(), well_known, skip, limits, holder, sink),
-            Content::Unread(kind, detail) => {
-                sink.problem(Problem { path: String::new(), kind: *kind, detail: detail.clone() });
-            }
-            Content::NoFiles(_) => {}
+        let system: io::Result<Box<dyn FileSystem>> = match &self.content {
+            Content::Ext(device) => Ext::open(device).map(|system| Box::new(system) as _),
+            Content::Xfs(device) => Xfs::open(device).map(|system| Box::new(system) as _),
+            Content::Unread(kind, detail) => Err(Reason::error(*kind, detail)),
+            Content::NoFiles(_) => return,
+        };
+        match system {
+            Ok(system) => walk::walk(system.as_ref(), well_known, skip, limits, holder, sink),
+            Err(error) => sink.problem(problem(&error)),
         }
     }
+}
+
+/// What an error of reading means to the person who asked for all of it.
+fn problem(error: &io::Error) -> Problem {
+    let stop = Stop::of(error, 0);
+    let detail = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it lies beyond the end of the disk".to_owned(),
+        _ => stop.detail.lines().next().unwrap_or_default().to_owned(),
+    };
+    Problem { path: String::new(), kind: stop.kind, detail }
 }

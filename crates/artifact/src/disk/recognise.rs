@@ -15,6 +15,8 @@ pub(super) enum Mark {
     Xfs,
     /// A physical volume of LVM.
     Lvm,
+    /// The file system that machines boot from.
+    Fat,
     /// Something else that has a name and may hold files.
     Unread(&'static str),
     /// Something that holds no files of a system.
@@ -66,7 +68,7 @@ pub(super) fn recognise(device: &dyn ReadAt) -> Mark {
         return Mark::NoFiles("swap space");
     }
     if at(54, 5) == b"FAT12" || at(54, 5) == b"FAT16" || at(82, 5) == b"FAT32" {
-        return Mark::Unread("a FAT file system");
+        return Mark::Fat;
     }
     if is_zfs(device) {
         return Mark::Unread("a part of a ZFS pool");

@@ -6,7 +6,7 @@ use crate::content::Holder;
 use crate::layer::show_file;
 use crate::path::shown;
 use crate::sink::{FileSink, Size};
-use crate::stop::Stop;
+use crate::stop::Reason;
 use crate::{Limits, Skip};
 use lestrade_model::{Problem, ProblemKind};
 use std::collections::{BTreeMap, HashSet};
@@ -63,12 +63,7 @@ impl Walk<'_> {
     }
 
     fn unreadable(&mut self, path: &str, error: &io::Error) {
-        let stop = Stop::of(error, 0);
-        let detail = match error.kind() {
-            io::ErrorKind::UnexpectedEof => "it lies beyond the end of the disk".to_owned(),
-            _ => stop.detail.lines().next().unwrap_or_default().to_owned(),
-        };
-        self.problem(path, stop.kind, detail);
+        self.sink.problem(Problem { path: path.to_owned(), ..super::problem(error) });
     }
 
     /// The names of a folder and their inodes' numbers, sorted. What can be had of a folder that is damaged is had.
@@ -80,7 +75,7 @@ impl Walk<'_> {
         let listed = self.system.names(folder, &mut |name, number| {
             count += 1;
             if count > room {
-                return Err(crate::stop::Reason::error(ProblemKind::LimitExceeded, format!("more than {} files", self.limits.entries)));
+                return Err(Reason::error(ProblemKind::LimitExceeded, format!("more than {} files", self.limits.entries)));
             }
             match name {
                 b"." | b".." => {}
@@ -158,15 +153,14 @@ impl Walk<'_> {
         if wanted.is_none() && !self.sink.wants_to_look_into(&body) {
             return Ok(());
         }
-        let most = wanted.unwrap_or(Size::Large).most(self.limits);
-        self.read = self.read.saturating_add(node.size.min(most));
-        if self.read > self.limits.expanded {
+        let mut reading = Reading { body: &body, position: 0 };
+        let shown = show_file(path, wanted, true, &mut reading, self.limits, self.holder, self.sink);
+        self.read = self.read.saturating_add(reading.position);
+        if self.read > self.limits.expanded && !self.stopped {
             self.stopped = true;
             self.problem("", ProblemKind::LimitExceeded, "the files are larger than the limits allow");
-            return Ok(());
         }
-        let mut reading = Reading { body: &body, position: 0 };
-        show_file(path, wanted, true, &mut reading, self.limits, self.holder, self.sink)
+        shown
     }
 
     /// Shows a file that is a link, or lies behind one.

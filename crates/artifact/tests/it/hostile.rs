@@ -57,16 +57,22 @@ fn read(image: &Rc<File>, changed: BTreeMap<u64, u8>) -> (Result<Seen, String>, 
 fn places(image: &File) -> Vec<u64> {
     let content = noise(1, 1 << 16);
     let mut places = Vec::new();
-    let mut block = [0; 512];
-    for start in (0..image.size().min(64 << 20)).step_by(512) {
-        image.read_exact_at(&mut block, start).unwrap();
-        let is_content = content.chunks(512).any(|part| part == block);
-        if !is_content {
-            places.extend((start..).zip(block).filter(|(_, byte)| *byte != 0).map(|(place, _)| place));
+    for start in (0..image.size()).step_by(1 << 20) {
+        let mut stretch = vec![0; (image.size() - start).min(1 << 20) as usize];
+        image.read_exact_at(&mut stretch, start).unwrap();
+        if stretch.iter().all(|byte| *byte == 0) {
+            continue;
+        }
+        for (number, block) in (0..).zip(stretch.chunks(512)).filter(|(_, block)| !content.chunks(512).any(|part| part == *block)) {
+            let bytes = (start + number * 512..).zip(block);
+            places.extend(bytes.filter(|(_, byte)| **byte != 0).map(|(place, _)| place));
         }
     }
     places
 }
+
+/// How many files are seen in a [`small`] tree.
+const FILES: usize = 42;
 
 /// A small tree, with what metadata is about: folders, links, a file of several blocks.
 fn small(folder: &Path) -> PathBuf {
@@ -84,12 +90,12 @@ fn small(folder: &Path) -> PathBuf {
 }
 
 /// Changes a few bytes of an image again and again. `None` where the image cannot be made.
-fn tamper(image: Option<&Path>, cases: u32) {
+fn tamper(image: Option<&Path>, files: usize, cases: u32) {
     let Some(image) = image else { return missing("a tool that makes disks") };
     let image = Rc::new(File::open(image).unwrap());
     let places = places(&image);
     let whole = read(&image, BTreeMap::new());
-    assert_eq!(whole.0.unwrap().files.len(), 42, "the image itself can be read");
+    assert_eq!(whole.0.unwrap().files.len(), files, "the image itself can be read");
     let change = (any::<prop::sample::Index>(), prop_oneof![Just(0), Just(1), Just(0x7f), Just(0x80), Just(0xff), any::<u8>()]);
     proptest!(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }, |(changes in prop::collection::vec(change, 1..8))| {
         let changed = changes.iter().map(|(place, value)| (*place.get(&places), *value)).collect();
@@ -106,7 +112,7 @@ fn ext_that_was_tampered_with() {
         [("ext4", &["-b", "1024"][..]), ("ext2", &["-b", "1024"]), ("ext4", &["-O", "inline_data,meta_bg,^resize_inode"])]
     {
         let made = make_ext(kind, options, &source, &image, 4 << 20).unwrap();
-        tamper(made.then_some(&image), 500);
+        tamper(made.then_some(&image), FILES, 500);
     }
 }
 
@@ -120,7 +126,7 @@ fn a_journal_that_was_tampered_with() {
         for command in ["jo -c", &write, "jw -r 7001,7002", &write, "jc"].map(str::to_owned).chunks(5) {
             crate::ext::script(&image, command);
         }
-        tamper(Some(&image), 500);
+        tamper(Some(&image), FILES, 500);
     }
 }
 
@@ -130,8 +136,15 @@ fn xfs_that_was_tampered_with() {
     let (source, image) = (small(folder.path()), folder.path().join("image"));
     for options in [&[][..], &["-m", "crc=0", "-b", "size=1024"]] {
         let made = make_xfs(options, &source, &image, 300 << 20).unwrap();
-        tamper(made.then_some(&image), 500);
+        tamper(made.then_some(&image), FILES, 500);
     }
+}
+
+#[test]
+fn a_log_that_was_tampered_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("image");
+    tamper(crate::xfs_log::dirty(folder.path(), &image).map(|()| image.as_path()), 303, 200);
 }
 
 #[test]
@@ -142,7 +155,7 @@ fn images_that_were_tampered_with() {
     for options in [&["qcow2"][..], &["qcow2", "-c"], &["vmdk"], &["vmdk", "-o", "subformat=streamOptimized"]] {
         let (true, Some(mut convert)) = (made, tool("qemu-img")) else { return missing("qemu-img") };
         run(convert.args(["convert", "-f", "raw", "-O"]).args(options).arg(&raw).arg(&image)).unwrap();
-        tamper(Some(&image), 300);
+        tamper(Some(&image), FILES, 300);
     }
 }
 
@@ -155,7 +168,7 @@ fn partitions_and_groups_that_were_tampered_with() {
     }
     let content = fs::read(&raw).unwrap();
     fs::write(&image, crate::lvm::simple(&content)).unwrap();
-    tamper(Some(&image), 500);
+    tamper(Some(&image), FILES, 500);
 }
 
 /// What a person would think of: each ends, and says something.

@@ -158,6 +158,17 @@ fn metadata_of_absurd_sizes_is_refused() {
     }
 }
 
+#[test]
+fn of_too_many_volumes_the_rest_is_said() {
+    let place = "stripe_count = 1\nstripes = [\"pv0\", 1]";
+    let names: Vec<String> = (0..300).map(|number| format!("v{number:03}")).collect();
+    let segments: Segments<'_> = &[(0, 4, "striped", place)];
+    let listed: Vec<(&str, &str, Segments<'_>)> = names.iter().map(|name| (name.as_str(), "\"VISIBLE\"", segments)).collect();
+    let seen = volumes(partitioned(&[physical(IDS[0], &text(1, &listed), 512)]), &[]).unwrap();
+    assert_eq!(seen.len(), 256 + 2);
+    assert!(seen[""].problems[0].contains("more than 256"), "{:?}", seen[""].problems);
+}
+
 /// A disk with one partition, a group on it, and in its only logical volume this content of four extents.
 pub(crate) fn simple(content: &[u8]) -> Vec<u8> {
     let place = "stripe_count = 1\nstripes = [\"pv0\", 1]";

@@ -7,3 +7,4 @@ mod images;
 mod lab;
 mod lvm;
 mod xfs;
+mod xfs_log;

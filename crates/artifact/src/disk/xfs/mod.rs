@@ -1,15 +1,18 @@
 //! XFS, versions 4 and 5 (XFS Algorithms & Data Structures): allocation groups, inodes whose number says where they lie, forks of
-//! extents or trees of them. Its log is not replayed; whether it holds something is told.
+//! extents or trees of them, and a log that may hold what is not in its place yet.
 
 mod directory;
 mod inode;
 mod log;
+mod replay;
 
-use super::device::{Device, read};
+use super::device::{Device, Overlay, read};
 use super::file_system::{FileSystem, Names, Node, Run};
 use super::numbers::{be, byte, malformed, unsupported};
 use crate::ReadAt;
+use crate::stop::Stop;
 use lestrade_model::{Problem, ProblemKind};
+use replay::Shape;
 use std::io;
 use std::rc::Rc;
 
@@ -122,20 +125,56 @@ impl Xfs {
         if geometry.is_v5 && be::u32(&read(device, 0, SUPERBLOCK)?, 216)? & incompat::NEEDS_REPAIR != 0 {
             problem(ProblemKind::Malformed, "the file system is marked as in need of repair");
         }
-        match geometry.log.map(|(block, blocks)| log::is_clean(device, geometry.place(block)?, blocks * geometry.block)) {
-            Some(Ok(true)) => {}
-            Some(Ok(false)) => {
-                problem(ProblemKind::Unsupported, "it was not unmounted: its log is not replayed, so the newest changes may be missing")
+        let mut seen = Rc::clone(device);
+        let replayed = match geometry.log {
+            Some((block, blocks)) => replayed(device, &geometry, geometry.place(block)?, blocks * geometry.block),
+            None => Err(unsupported("it lies on another device")),
+        };
+        match replayed {
+            Ok(None) => {}
+            Ok(Some(log)) => {
+                if let Some(detail) = log.lost {
+                    problem(ProblemKind::Malformed, detail);
+                }
+                seen = Rc::new(log.overlay);
             }
-            Some(Err(_)) => problem(ProblemKind::Malformed, "its log cannot be read: the newest changes may be missing"),
-            None => problem(ProblemKind::Unsupported, "its log lies on another device: the newest changes may be missing"),
+            // What is in its place can be read all the same; that it may be old is said.
+            Err(error) => {
+                let stop = Stop::of(&error, 0);
+                problem(stop.kind, &format!("its log could not be replayed, so the newest changes may be missing: {}", stop.detail));
+            }
         }
-        Ok(Self { device: Rc::clone(device), geometry, problems })
+        let geometry = Geometry::read(&seen)?;
+        Ok(Self { device: seen, geometry, problems })
     }
 
     fn block(&self, block: u64) -> io::Result<Vec<u8>> {
         read(&self.device, self.geometry.place(block)?, self.geometry.block as usize)
     }
+}
+
+/// A device as it will be once the log is replayed.
+struct Replayed {
+    overlay: Overlay,
+    /// What of the log is lost, if something is.
+    lost: Option<&'static str>,
+}
+
+/// Replays the log in these bytes of the device, if it holds something.
+fn replayed(device: &Device, geometry: &Geometry, offset: u64, length: u64) -> io::Result<Option<Replayed>> {
+    let active = log::active(device, offset, length)?;
+    if active.records.is_empty() && !active.is_broken {
+        return Ok(None);
+    }
+    let mut overlay = Overlay::over(device);
+    let shape = Shape { is_v5: geometry.is_v5, inode_size: geometry.inode_size };
+    let is_begun = replay::replay(&active.records, shape, &mut overlay)?;
+    let lost = match (active.is_broken, is_begun) {
+        (true, _) => Some("its log has a record that is not whole, so the newest changes may be missing"),
+        (false, true) => Some("its log holds a change of a file's map that was begun and not ended"),
+        (false, false) => None,
+    };
+    Ok(Some(Replayed { overlay, lost }))
 }
 
 impl FileSystem for Xfs {
