@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 /// The variables that name a service's address, by the first label of the service's hosts. The SDKs spell them after the
 /// services' names.
-const NAMES: [(&str, &str); 9] = [
+const NAMES: [(&str, &str); 10] = [
     ("api.ecr", "ECR"),
+    ("cloudformation", "CLOUDFORMATION"),
     ("ebs", "EBS"),
     ("ec2", "EC2"),
     ("elasticloadbalancing", "ELASTIC_LOAD_BALANCING"),

@@ -5,6 +5,7 @@
 //! what moved. What could not be seen in full is a [`Listing`] that says so, never a shorter list: from absence follows that a
 //! resource is gone, and only a complete view may say that.
 
+mod apply;
 mod changes;
 mod code;
 mod discover;
@@ -25,6 +26,7 @@ mod snapshot;
 pub mod targets;
 mod told;
 
+pub use apply::apply;
 pub use changes::{Change, ChangeQueue, read_change};
 pub use code::{download, layer_location};
 pub use discover::{

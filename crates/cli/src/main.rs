@@ -64,7 +64,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Completions { shell } => commands::manual::completions(shell),
         Command::Man => commands::manual::page(),
         Command::Db(db) => commands::db::run(&settings, speech, &db.what),
-        Command::Aws(aws) => commands::aws::run(&aws.what),
+        Command::Aws(aws) => commands::aws::run(&settings, &aws.what),
         Command::Doctor(doctor) => commands::doctor::run(&settings, &doctor),
         Command::Keys(keys) => commands::keys::run(&settings, &keys.what),
         Command::Serve(serve) => commands::serve::run(&settings, &serve),

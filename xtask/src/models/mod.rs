@@ -25,6 +25,11 @@ struct Service {
 
 const SERVICES: &[Service] = &[
     Service {
+        module: "cloudformation",
+        path: "botocore/data/cloudformation/2010-05-15/service-2.json.gz",
+        taken: Taken::Called { typed: &[], data: &["CreateStack", "DescribeStacks", "UpdateStack"] },
+    },
+    Service {
         module: "ec2",
         path: "botocore/data/ec2/2016-11-15/service-2.json.gz",
         taken: Taken::Called {

@@ -403,6 +403,9 @@ pub(crate) enum AwsWhat {
         /// Also the permission to send findings on to services of AWS.
         #[arg(long)]
         respond: bool,
+        /// Does it, in the account of the credentials: the stack `lestrade` is made, or brought up to date.
+        #[arg(long)]
+        apply: bool,
     },
 }
 

@@ -426,6 +426,18 @@ fn what_setup_prints_sets_an_account_up() {
     let received = moto.call("sqs", "receive_message", json!({"QueueUrl": queue})).unwrap();
     let event: Value = serde_json::from_str(received["Messages"][0]["Body"].as_str().unwrap()).unwrap();
     assert_eq!(event["detail"]["repository-name"], "app");
+    // The same at once, and once more.
+    let environment = [
+        ("AWS_ENDPOINT_URL", moto.endpoint().to_owned()),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
+        ("AWS_REGION", "us-east-2".to_owned()),
+    ];
+    for _ in 0..2 {
+        let output = lab.lestrade().envs(environment.clone()).args(["aws", "setup", "--apply"]).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains("aws-queue=http") && said.contains("policy/lestrade"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    }
     let terraform = String::from_utf8(lab.run(&["aws", "setup", "--format", "terraform", "--no-run-command"]).stdout).unwrap();
     assert!(terraform.contains("resource \"aws_sqs_queue\"") && !terraform.contains("ssm:SendCommand"));
 }

@@ -1,5 +1,6 @@
 //! What `cargo xtask models` wrote.
 
+pub mod cloudformation;
 pub mod ebs;
 pub mod ec2;
 pub mod ecr;
