@@ -110,7 +110,7 @@ impl Geometry {
     /// Where a block of the file system lies in bytes. Its number holds that of its group and its place in there.
     fn place(&self, block: u64) -> io::Result<u64> {
         let (group, inside) = (block >> self.group_log, block & ((1 << self.group_log) - 1));
-        let linear = group.checked_mul(self.group_blocks).map(|start| start + inside);
+        let linear = group.checked_mul(self.group_blocks).and_then(|start| start.checked_add(inside));
         let linear = linear.filter(|linear| inside < self.group_blocks && *linear < self.blocks);
         Ok(linear.ok_or_else(|| malformed(format!("a block that the file system does not have ({block})")))? * self.block)
     }

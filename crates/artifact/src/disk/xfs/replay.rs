@@ -217,7 +217,7 @@ impl<'a> Buffer<'a> {
             return Ok(());
         }
         let (sector, sectors) = self.place()?;
-        let start = u64::try_from(sector).ok().and_then(|sector| sector.checked_mul(SECTOR)).ok_or_else(nowhere)?;
+        let start = place_of(sector.cast_unsigned()).ok_or_else(nowhere)?;
         let map = part(self.format, 20, le::u32(self.format, 16)? as usize * 4)?;
         let is_set = |chunk: usize| map.get(chunk / 8).is_some_and(|byte| byte >> (chunk % 8) & 1 == 1);
         let mut regions = self.regions.iter();
@@ -239,6 +239,11 @@ impl<'a> Buffer<'a> {
     }
 }
 
+/// Where a sector lies in bytes, if any device has it.
+fn place_of(sector: u64) -> Option<u64> {
+    sector.checked_mul(SECTOR).filter(|place| *place <= i64::MAX as u64)
+}
+
 fn nowhere() -> io::Error {
     malformed("a change in the log of what does not exist")
 }
@@ -253,7 +258,7 @@ fn inode(item: &Item, shape: Shape, cancelled: &HashMap<(i64, u16), usize>, over
     if cancelled.contains_key(&(sector.cast_signed(), sectors as u16)) {
         return Ok(());
     }
-    let place = sector.checked_mul(SECTOR).and_then(|start| start.checked_add(u64::from(inside))).ok_or_else(nowhere)?;
+    let place = place_of(sector).ok_or_else(nowhere)? + u64::from(inside);
     if u64::from(inside) + shape.inode_size > u64::from(sectors) * SECTOR {
         return Err(nowhere());
     }
