@@ -116,7 +116,8 @@ pub fn cloudformation(duties: &[Duty]) -> Value {
     resources.insert(
         "Policy".into(),
         json!({"Type": "AWS::IAM::ManagedPolicy", "Properties": {
-            "ManagedPolicyName": NAME, "Description": "What Lestrade may do", "PolicyDocument": setup_policy(duties),
+            // Policies are the account's, stacks the region's.
+            "ManagedPolicyName": {"Fn::Sub": format!("{NAME}-${{AWS::Region}}")}, "Description": "What Lestrade may do", "PolicyDocument": setup_policy(duties),
         }}),
     );
     resources.insert(
@@ -182,7 +183,7 @@ pub fn terraform(duties: &[Duty]) -> String {
     );
     let _ = write!(
         out,
-        "resource \"aws_iam_policy\" \"lestrade\" {{\n  name        = \"{NAME}\"\n  description = \"What Lestrade may do\"\n  policy      = <<-EOT\n{}\n  EOT\n}}\n\n",
+        "data \"aws_region\" \"current\" {{}}\n\nresource \"aws_iam_policy\" \"lestrade\" {{\n  name        = \"{NAME}-${{data.aws_region.current.name}}\"\n  description = \"What Lestrade may do\"\n  policy      = <<-EOT\n{}\n  EOT\n}}\n\n",
         pretty(&setup_policy(duties))
     );
     let _ = write!(

@@ -436,7 +436,11 @@ fn what_setup_prints_sets_an_account_up() {
     for _ in 0..2 {
         let output = lab.lestrade().envs(environment.clone()).args(["aws", "setup", "--apply"]).output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
-        assert!(said.contains("aws-queue=http") && said.contains("policy/lestrade"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            said.contains("aws-queue=http") && said.contains("policy/lestrade-us-east-2"),
+            "{said}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     let terraform = String::from_utf8(lab.run(&["aws", "setup", "--format", "terraform", "--no-run-command"]).stdout).unwrap();
     assert!(terraform.contains("resource \"aws_sqs_queue\"") && !terraform.contains("ssm:SendCommand"));
