@@ -59,7 +59,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Rules(rules) => commands::rules::run(&settings, &rules.what),
         Command::Events(events) => commands::events::run(&settings, &events.what),
         Command::Targets(targets) => commands::targets::run(&settings, &targets.what),
-        Command::Exposure(exposure) => commands::exposure::run(speech, &exposure),
+        Command::Exposure(exposure) => commands::exposure::run(&settings, speech, &exposure),
         Command::Diff(diff) => commands::diff::run(&settings, speech, &diff),
         Command::Completions { shell } => commands::manual::completions(shell),
         Command::Man => commands::manual::page(),

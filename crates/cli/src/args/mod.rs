@@ -151,8 +151,14 @@ pub(crate) struct Diff {
 #[derive(Debug, Args)]
 pub(crate) struct ExposureArgs {
     /// What describes the network: JSON of AWS's `describe-*` calls, in files or in a folder of them.
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "live", value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+    /// Asks AWS for the network, in the account and region of the credentials.
+    #[arg(long, conflicts_with = "paths")]
+    pub(crate) live: bool,
+    /// Keeps what AWS told in this file, to be asked again without it.
+    #[arg(long, value_name = "FILE", requires = "live")]
+    pub(crate) save: Option<PathBuf>,
     /// Writes table, json or svg to standard output.
     #[arg(short = 'o', long = "output", visible_short_alias = 'f', alias = "format", value_name = "FORMAT", default_value = "table")]
     pub(crate) output: Picture,

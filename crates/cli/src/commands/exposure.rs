@@ -1,10 +1,14 @@
 //! `lestrade exposure`: what a network that is described in files lets in.
 
+use super::serve::estate_settings;
 use crate::args::{ExposureArgs, Picture};
+use crate::clock::SystemClock;
+use crate::config::Settings;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::input;
 use crate::output::{self, Speech};
+use lestrade_aws::{Estate, describe_network};
 use lestrade_reachability::{Packet, Snapshot, compare, evaluate, read_descriptions, trace};
 use lestrade_report::{
     TableStyle, exposure_difference_json, exposure_difference_table, exposure_is_partial, exposure_json, exposure_svg, exposure_table,
@@ -13,6 +17,7 @@ use lestrade_report::{
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The largest description of one call, and the most of them.
 const MAX_FILE: u64 = 1 << 30;
@@ -20,9 +25,9 @@ const MAX_FILES: usize = 10_000;
 /// The port that clients send from, where nobody says which.
 const CLIENT_PORT: u16 = 50_000;
 
-pub(crate) fn run(speech: Speech, arguments: &ExposureArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(settings: &Settings, speech: Speech, arguments: &ExposureArgs) -> Result<Exit, Failure> {
     let style = TableStyle { width: output::width(), colour: output::colour(speech.color) };
-    let snapshot = read(&arguments.paths)?;
+    let snapshot = if arguments.live { ask(settings, arguments)? } else { read(&arguments.paths)? };
     if let (Some(from), Some(to)) = (&arguments.from, &arguments.to) {
         return follow(&snapshot, arguments, from, to, style);
     }
@@ -48,6 +53,26 @@ pub(crate) fn run(speech: Speech, arguments: &ExposureArgs) -> Result<Exit, Fail
     Ok(if partial || exposure_is_partial(&other, &after) { Exit::Incomplete } else { Exit::Ok })
 }
 
+/// Asks AWS for the network. What could not be asked for is a problem of it.
+fn ask(settings: &Settings, arguments: &ExposureArgs) -> Result<Snapshot, Failure> {
+    let failed = |error: lestrade_aws::Error| {
+        Failure::new("E0602", Exit::Network, "AWS does not do what was asked").cause(error).try_("lestrade doctor --aws")
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new("E0702", Exit::Bug, "no thread can be started").cause(error))?;
+    let estate = runtime.block_on(Estate::enter(&estate_settings(settings), Arc::new(SystemClock))).map_err(failed)?;
+    let Some((_, session)) = estate.sessions.first() else { return read(&[]) };
+    let network = runtime.block_on(describe_network(session)).map_err(failed)?;
+    if let Some(path) = &arguments.save {
+        output::write(Some(path), &format!("{:#}\n", network.document))?;
+    }
+    let mut snapshot = snapshot(&[network.document])?;
+    snapshot.problems.extend(network.gaps);
+    Ok(snapshot)
+}
+
 /// Reads descriptions from files and from the JSON files of folders.
 fn read(paths: &[PathBuf]) -> Result<Snapshot, Failure> {
     let mut files = Vec::new();
@@ -63,7 +88,11 @@ fn read(paths: &[PathBuf]) -> Result<Snapshot, Failure> {
         return Err(Failure::new("E0330", Exit::Input, format!("there are more than {MAX_FILES} descriptions")));
     }
     let documents = files.iter().map(|file| document(file)).collect::<Result<Vec<_>, _>>()?;
-    read_descriptions(&documents).map_err(|error| {
+    snapshot(&documents)
+}
+
+fn snapshot(documents: &[Value]) -> Result<Snapshot, Failure> {
+    read_descriptions(documents).map_err(|error| {
         Failure::new("E0331", Exit::Input, "the network cannot be told from what is described")
             .cause(error)
             .try_("aws ec2 describe-subnets > network/subnets.json, and so on; then lestrade exposure network")

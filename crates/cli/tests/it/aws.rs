@@ -407,6 +407,26 @@ fn the_doctor_names_each_permission_that_is_missing() {
     assert_eq!(nobody.status.code(), Some(6));
 }
 
+/// The same of a live account as of files; and of what was kept of it.
+#[test]
+fn what_a_live_network_lets_in() {
+    let Some(world) = World::build() else { return };
+    let run = |arguments: &[&str]| {
+        let output = world.lab.lestrade().envs(world.environment()).args(arguments).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), output.status.code())
+    };
+    let (live, code) = run(&["exposure", "--live", "--save", "network.json"]);
+    assert!(code == Some(0) && live.contains(&world.instances[0]) && live.contains("22"), "{code:?} {live}");
+    assert_eq!(run(&["exposure", "network.json"]), (live, Some(0)));
+    let (denied, code) = {
+        world.aws.filled().denied = vec!["DescribeAddresses".into()];
+        run(&["exposure", "--live"])
+    };
+    assert!(code == Some(4) && denied.contains("DescribeAddresses"), "{code:?} {denied}");
+    world.aws.filled().denied = vec!["DescribeRouteTables".into()];
+    assert_eq!(run(&["exposure", "--live"]).1, Some(6), "what must be seen whole was not");
+}
+
 /// What setup prints is what CloudFormation takes, and the queue is filled by what happens.
 #[test]
 fn what_setup_prints_sets_an_account_up() {

@@ -84,7 +84,8 @@ fn commands_of_the_guides_are_understood() {
     for entry in std::fs::read_dir(root().join("docs/how-to")).unwrap().flatten() {
         let text = std::fs::read_to_string(entry.path()).unwrap();
         for command in text.lines().filter_map(|line| line.strip_prefix("$ lestrade ")) {
-            let words: Vec<&str> = command.split_whitespace().take_while(|word| !matches!(*word, "#" | ">")).map(|word| word.trim_matches('\'')).collect();
+            let words: Vec<&str> =
+                command.split_whitespace().take_while(|word| !matches!(*word, "#" | ">")).map(|word| word.trim_matches('\'')).collect();
             let lab = Lab::new();
             // A server would not end and a whole machine takes its time; that their arguments are understood is told by what they complain of.
             let arguments = match words.as_slice() {
