@@ -29,6 +29,8 @@ pub struct Filled {
     pub faults: (u32, u32),
     /// Operations that are refused: nobody may call them.
     pub denied: Vec<String>,
+    /// How many calls were refused as too many, or failed.
+    pub failed: usize,
 }
 
 /// See the module.
@@ -57,6 +59,9 @@ impl AwsStandIn {
             }
             // The same calls fail in every run: a test that fails once fails again.
             let turn = count.wrapping_mul(37) % 100;
+            if turn < state.faults.0 + state.faults.1 {
+                state.failed += 1;
+            }
             if turn < state.faults.0 {
                 return refusal(asked, 400, "ThrottlingException");
             }

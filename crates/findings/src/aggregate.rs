@@ -93,7 +93,7 @@ pub fn aggregate(
         by,
         GroupBy::Account | GroupBy::FindingType | GroupBy::Severity | GroupBy::Repository | GroupBy::Resource | GroupBy::MachineImage
     ) && criteria.of_side(Side::Pair).next().is_none()
-        && !world.suppressions.iter().any(|rule| scopes.iter().any(|scope| rule.holds_in(scope, world.administrator.as_deref())));
+        && !world.suppressions.iter().any(|rule| scopes.iter().any(|scope| rule.holds_in(scope, world.administrator.as_ref())));
     if by_sets { of_sets(world, &plan, by) } else { of_pairs(world, &plan, by) }
 }
 

@@ -211,7 +211,7 @@ impl<'w> Pair<'w> {
 
     fn is_suppressed(&self) -> bool {
         let scope = &self.entry.resource.key.scope;
-        let mut rules = self.world.suppressions.iter().filter(|rule| rule.holds_in(scope, self.world.administrator.as_deref())).peekable();
+        let mut rules = self.world.suppressions.iter().filter(|rule| rule.holds_in(scope, self.world.administrator.as_ref())).peekable();
         if rules.peek().is_none() {
             return false;
         }

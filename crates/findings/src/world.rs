@@ -28,10 +28,13 @@ pub struct Suppression {
 }
 
 impl Suppression {
-    /// Whether the rule holds in a scope: in its own, and when it is the administrator's in every account of its region.
+    /// Whether the rule holds in a scope: in its own; when it is the administrator's in every account of its region; and when it
+    /// was made where the administrator is at home, everywhere.
     #[must_use]
-    pub fn holds_in(&self, scope: &Scope, administrator: Option<&str>) -> bool {
-        self.scope == *scope || (administrator == Some(self.scope.account.as_str()) && self.scope.region == scope.region)
+    pub fn holds_in(&self, scope: &Scope, administrator: Option<&Scope>) -> bool {
+        let of_administrator = administrator
+            .is_some_and(|home| self.scope == *home || (self.scope.account == home.account && self.scope.region == scope.region));
+        self.scope == *scope || of_administrator
     }
 }
 
@@ -44,8 +47,8 @@ pub struct World {
     pub log: EpisodeLog,
     /// The suppression rules in force.
     pub suppressions: Vec<Suppression>,
-    /// The account whose rules hold in every account, if one's do.
-    pub administrator: Option<String>,
+    /// Where the account is at home whose rules hold in every account, if one's do.
+    pub administrator: Option<Scope>,
     resources: Vec<Option<ResourceEntry>>,
     resource_ids: HashMap<ResourceKey, ResourceId>,
     scopes: BTreeMap<Scope, RoaringBitmap>,

@@ -54,7 +54,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
         tracing::warn!("there is no vulnerability intelligence yet: nothing is judged until `lestrade db import PATH`");
     }
     let core = Arc::new(Core::open(store, library, Arc::new(SystemClock), token_key).map_err(|error| server_failure(&error))?);
-    core.set_administrator(&scope.account);
+    core.set_administrator(&scope);
     core.enforce_suppressions(std::slice::from_ref(&scope))
         .map_err(|error| Failure::new("E0321", Exit::Input, "a stored filter cannot be read").cause(error))?;
     let keys = (state.credentials(&scope).map_err(io)?, state.key_file().map_err(io)?);

@@ -244,6 +244,18 @@ fn the_estate_is_counted_and_filtered(server: &Serving, managed: &str) {
     }
 }
 
+/// What is accepted at the server's own command line is accepted wherever it is found.
+fn rules_of_the_server_hide_in_every_account(lab: &Lab, server: &Serving) {
+    let accept =
+        ["suppress", "create", "accepted", "--vulnerability", OPENSSL, "--reason", "tested", "--owner", "me", "--expires", "2099-01-01"];
+    let output = lab.run(&accept);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let hidden = |server: &Serving| findings(server).iter().any(|finding| finding.starts_with("SUPPRESSED") && finding.ends_with(OPENSSL));
+    assert!(hidden(server), "{:?}", findings(server));
+    assert!(lab.run(&["suppress", "remove", "accepted"]).status.success());
+    assert!(!hidden(server));
+}
+
 #[test]
 fn an_estate_is_found_and_followed() {
     let Some(mut world) = World::build() else { return };
@@ -273,6 +285,7 @@ fn an_estate_is_found_and_followed() {
     }
 
     the_estate_is_counted_and_filtered(&server, &managed);
+    rules_of_the_server_hide_in_every_account(&world.lab, &server);
 
     // Everything moves; the queue says where to look.
     let second = world.push("two", "4.17.19");
@@ -534,6 +547,10 @@ fn faults_of_aws_close_nothing() {
     world.aws.filled().faults = (30, 5);
     let server = world.serve(&["aws-interval=1"]);
     until_findings(&server, all.clone());
+
+    // Of 100 calls 35 fail, so no less than 1 / 0.65 = 1.54 calls are made for each answer; and no more, as nothing is asked twice.
+    let (calls, failed) = (world.aws.operations().len(), world.aws.filled().failed);
+    assert!(failed * 100 > calls * 30 && calls * 100 < (calls - failed) * 160, "{failed} of {calls} calls failed");
 
     let denied = ["DescribeInstances", "DescribeImages", "ListFunctions", "DescribeSecurityGroups", "ListInventoryEntries"];
     world.aws.filled().denied = denied.map(str::to_owned).to_vec();

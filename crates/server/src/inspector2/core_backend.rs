@@ -88,9 +88,9 @@ impl Backend for Core {
 }
 
 impl Core {
-    /// Has the rules of an account hold in every account: it administers them.
-    pub fn set_administrator(&self, account: &str) {
-        self.world_mut().administrator = Some(account.to_owned());
+    /// Has the rules of an account hold in every account, those of its home everywhere: it administers them.
+    pub fn set_administrator(&self, home: &Scope) {
+        self.world_mut().administrator = Some(home.clone());
     }
 
     /// Puts the suppression rules of some scopes in force, as their filters say: after the world was loaded or rebuilt.
