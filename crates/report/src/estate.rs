@@ -1,6 +1,6 @@
 //! A watched estate as JSON, one object for each resource and finding: `lestrade.estate/1`. Fields are only ever added.
 
-use lestrade_findings::{AffectedPackage, Assessment, FindingView, ResourceEntry, RiskFactors, risk};
+use lestrade_findings::{AffectedPackage, FindingView, ResourceEntry};
 use lestrade_model::{Coverage, Exposure, ListeningSocket, Resource, ResourceDetails, ResourceKind, ScanKind};
 use serde_json::{Value, json};
 
@@ -92,16 +92,17 @@ fn socket(socket: &ListeningSocket) -> Value {
     })
 }
 
-/// The risk of a vulnerability where nothing is known of how it can be reached, 0 to 100.
-fn risk_of(assessment: &Assessment) -> f64 {
-    let factors = RiskFactors {
-        cvss: assessment.decided_by.as_ref().map(|score| score.cvss.score),
-        known_exploited: assessment.known_exploited.is_some(),
-        epss: assessment.epss,
-        exposure: Exposure::Unknown,
-        weight: 1.0,
-    };
-    risk(&factors).value
+/// How far a resource can be reached, as a word.
+#[must_use]
+pub const fn exposure_word(exposure: Exposure) -> &'static str {
+    match exposure {
+        Exposure::None => "none",
+        Exposure::Unknown => "unknown",
+        Exposure::Private => "private",
+        Exposure::LoadBalancer => "load-balancer",
+        Exposure::Internet => "internet",
+        Exposure::InternetListening => "internet-listening",
+    }
 }
 
 /// A finding in a list.
@@ -111,10 +112,12 @@ pub fn finding_json(view: &FindingView) -> Value {
     json!({
         "id": view.arn.as_str().rsplit('/').next(),
         "arn": view.arn.as_str(),
-        "vulnerability": assessment.id,
+        "type": view.key.finding_type().as_str(),
+        "vulnerability": assessment.condition.is_none().then_some(&assessment.id),
         "severity": view.severity.as_str().to_lowercase(),
         "status": view.status.as_str().to_lowercase(),
-        "risk": (risk_of(assessment) * 10.0).round() / 10.0,
+        "risk": view.risk().value,
+        "exposure": exposure_word(view.exposure),
         "score": assessment.decided_by.as_ref().map(|score| score.cvss.score),
         "epss": assessment.epss,
         "knownExploited": assessment.known_exploited.is_some(),
@@ -135,6 +138,14 @@ pub fn finding_detail_json(view: &FindingView) -> Value {
     let assessment = &view.assessment;
     let mut out = finding_json(view);
     out["packages"] = view.packages.iter().map(package).collect();
+    let risk = view.risk();
+    out["riskFactors"] = json!({
+        "impact": risk.impact, "likelihood": risk.likelihood, "exposure": risk.exposure, "weight": risk.weight,
+    });
+    if let Some(condition) = &assessment.condition {
+        out["remediation"] = json!(condition.remediation);
+        out["path"] = condition.steps.iter().map(|step| json!({"id": step.id, "type": step.kind})).collect();
+    }
     out["why"] = json!(assessment.why);
     out["summary"] = json!(assessment.summary);
     out["details"] = json!(assessment.details);

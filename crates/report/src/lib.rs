@@ -28,7 +28,9 @@ pub use csv::csv;
 pub use cyclonedx::{CycloneDxVersion, cyclonedx, cyclonedx_vdr};
 pub use diff::{Diff, DiffEntry, diff, diff_json, diff_table};
 pub use escape::printable;
-pub use estate::{coverage_json, finding_detail_json, finding_json, kind_name, resource_json, resource_name, resource_ref_json};
+pub use estate::{
+    coverage_json, exposure_word, finding_detail_json, finding_json, kind_name, resource_json, resource_name, resource_ref_json,
+};
 pub use explain::{advisory_text, explain};
 pub use exposure::{
     exposure_difference_json, exposure_difference_table, exposure_is_partial, exposure_json, exposure_svg, exposure_table, exposure_verdict,

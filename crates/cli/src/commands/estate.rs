@@ -155,7 +155,8 @@ pub(crate) fn findings(settings: &Settings, _: Speech, arguments: &FindingsArgs)
         let mut row = vec![
             format!("{:>3.0}", finding["risk"].as_f64().unwrap_or_default()),
             text(finding, "/severity"),
-            text(finding, "/vulnerability"),
+            // What is no vulnerability is named by what it is.
+            text(finding, if finding["vulnerability"].is_null() { "/title" } else { "/vulnerability" }),
             package,
             text(&first, "/version"),
             fixed(&first),
@@ -194,7 +195,7 @@ fn one(finding: &Value) -> Result<Exit, Failure> {
     let shown = |path: &str| printable(&text(finding, path)).into_owned();
     let mut out = format!(
         "{} · {} · {} · risk {:.0}\n",
-        shown("/vulnerability"),
+        shown(if finding["vulnerability"].is_null() { "/title" } else { "/vulnerability" }),
         shown("/severity"),
         shown("/status"),
         finding["risk"].as_f64().unwrap_or_default()
@@ -203,6 +204,20 @@ fn one(finding: &Value) -> Result<Exit, Failure> {
     let _ = writeln!(out, " in {} ({})", shown("/resource/name"), shown("/resource/id"));
     let _ = writeln!(out, " since {}, last seen {}", shown("/firstObserved"), shown("/lastObserved"));
     let _ = writeln!(out, " {}", shown("/why"));
+    let factor = |name: &str| finding["riskFactors"][name].as_f64().unwrap_or_default();
+    let _ = writeln!(
+        out,
+        " risk: impact {:.2} x likelihood {:.2} x exposure {:.2} ({}) x weight {:.2}",
+        factor("impact"),
+        factor("likelihood"),
+        factor("exposure"),
+        shown("/exposure"),
+        factor("weight")
+    );
+    let path: Vec<String> = rows(&finding["path"]).iter().map(|step| printable(&text(step, "/id")).into_owned()).collect();
+    if !path.is_empty() {
+        let _ = writeln!(out, " path: {}\n try: {}", path.join(" > "), shown("/remediation"));
+    }
     let of = |package: &Value| vec![text(package, "/name"), text(package, "/version"), fixed(package), text(package, "/path")];
     let table: Vec<Vec<String>> = rows(&finding["packages"]).iter().map(of).collect();
     if !table.is_empty() {

@@ -244,6 +244,19 @@ fn the_estate_is_counted_and_filtered(server: &Serving, managed: &str) {
     }
 }
 
+/// A path as a person reads it: from the edge of the network to the instance, and what the risk is made of.
+fn the_commands_show_the_path(lab: &Lab, managed: &str) {
+    let listed: Value = serde_json::from_slice(&lab.run(&["findings", "--resource", managed, "--json"]).stdout).unwrap();
+    let all = listed["findings"].as_array().unwrap();
+    assert!(all.iter().all(|finding| finding["exposure"] == "internet"), "{listed:#}");
+    let path = all.iter().find(|finding| finding["type"] == "NETWORK_REACHABILITY").unwrap();
+    let said = String::from_utf8(lab.run(&["findings", path["id"].as_str().unwrap()]).stdout).unwrap();
+    for part in ["Port 22 is reachable from an Internet Gateway", "igw-", " > sg-", managed, "exposure 0.90 (internet)", "Security Groups"]
+    {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+}
+
 /// What is accepted at the server's own command line is accepted wherever it is found.
 fn rules_of_the_server_hide_in_every_account(lab: &Lab, server: &Serving) {
     let accept =
@@ -286,6 +299,7 @@ fn an_estate_is_found_and_followed() {
 
     the_estate_is_counted_and_filtered(&server, &managed);
     rules_of_the_server_hide_in_every_account(&world.lab, &server);
+    the_commands_show_the_path(&world.lab, &managed);
 
     // Everything moves; the queue says where to look.
     let second = world.push("two", "4.17.19");

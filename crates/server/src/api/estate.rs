@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use lestrade_findings::{Criteria, GroupBy, ResourceEntry, World, aggregate};
 use lestrade_matching::ResourceId;
 use lestrade_model::{CoverageReason, Scope, Severity};
-use lestrade_report::{coverage_json, kind_name, resource_json, resource_name, resource_ref_json};
+use lestrade_report::{coverage_json, exposure_word, kind_name, resource_json, resource_name, resource_ref_json};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -195,6 +195,7 @@ pub(super) async fn list(State(api): State<Api>, rows: Asked<Rows>) -> Answer {
     let (resources, next) = aside(move || {
         rows.page(&api, |world, id, entry| {
             let mut row = resource_json(entry);
+            row["exposure"] = exposure_word(world.exposure(id)).into();
             let mut open = Map::new();
             for severity in SEVERITIES {
                 open.insert(severity.as_str().to_lowercase(), 0.into());
