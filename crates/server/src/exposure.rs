@@ -16,6 +16,9 @@ const DOCUMENTS: &str = "network";
 /// The key of the one that a scope has.
 const DESCRIBED: &str = "described";
 
+/// That nothing has changed is noted this often.
+const NOTED_EVERY_MS: i64 = 15 * 60 * 1000;
+
 /// What is open at one instance.
 #[derive(Default)]
 struct Open<'a> {
@@ -123,6 +126,11 @@ impl Draft<'_> {
         let news = match entry.coverage.iter_mut().find(|known| known.kind == ScanKind::Network) {
             Some(known) => {
                 let news = (known.reason, &known.detail) != (coverage.reason, &coverage.detail);
+                let age = known.last_scanned.map(|last| at.as_millis().saturating_sub(last.as_millis()));
+                // A network that changes often is no reason to write a row for each of its instances each time.
+                if !news && age.is_some_and(|age| (0..NOTED_EVERY_MS).contains(&age)) {
+                    return;
+                }
                 *known = coverage.clone();
                 news
             }
