@@ -120,7 +120,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
 pub(super) fn start_logging() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("LESTRADE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,hyper=warn,reqwest=warn,postgres=warn,tokio_postgres=warn"));
+        .unwrap_or_else(|_| EnvFilter::new("info,aws_config=error,hyper=warn,reqwest=warn,postgres=warn,tokio_postgres=warn"));
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
