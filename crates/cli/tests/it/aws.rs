@@ -434,6 +434,26 @@ fn the_doctor_names_each_permission_that_is_missing() {
     assert_eq!(nobody.status.code(), Some(6));
 }
 
+/// What may not be asked for keeps nothing else from being looked at and followed, and is not asked for again and again.
+#[test]
+fn one_refusal_does_not_hold_up_the_rest() {
+    let Some(mut world) = World::build() else { return };
+    world.aws.filled().denied = vec!["DescribeRepositories".into(), "DescribeImages".into(), "DescribeSnapshots".into()];
+    let queue = format!("aws-queue={}", world.queue.replace(world.moto.endpoint(), &world.aws.url()));
+    let server = world.serve(&[&queue]);
+    let [managed, ..] = world.instances.clone();
+    let function = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:greet:$LATEST");
+    let known = [format!("ACTIVE {managed} {OPENSSL}"), format!("ACTIVE {managed} 22-22"), format!("ACTIVE {function} {LODASH}")];
+    until_findings(&server, known.to_vec());
+    world.tell("aws.ecr", "ECR Image Action", json!({"result": "SUCCESS", "repository-name": "shop/web", "action-type": "PUSH"}));
+    world.open(3389);
+    let opened = json!({"eventSource": "ec2.amazonaws.com", "eventName": "AuthorizeSecurityGroupIngress", "requestParameters": {}});
+    world.tell("aws.ec2", "AWS API Call via CloudTrail", opened);
+    until_findings(&server, [known.as_slice(), &[format!("ACTIVE {managed} 3389-3389")]].concat());
+    let asked = world.aws.operations().iter().filter(|operation| *operation == "DescribeRepositories").count();
+    assert_eq!(asked, 2, "once in each account");
+}
+
 /// The same of a live account as of files; and of what was kept of it.
 #[test]
 fn what_a_live_network_lets_in() {

@@ -76,17 +76,20 @@ impl WatchAws {
     }
 
     /// Deletes the snapshots that somebody before us, or we before a crash, have left behind.
+    /// What cannot be deleted now is found again, and is no reason not to look at anything else.
     pub(super) fn delete_leftovers(&self, session: &Session<Https>) -> Result<(), Halt> {
         let listing = self.ask(our_snapshots(session))?;
         for id in listing.items {
-            tracing::info!(snapshot = id, "a snapshot that was left behind is deleted");
-            self.ask(delete_snapshot(session, &id))??;
+            match self.ask(delete_snapshot(session, &id))? {
+                Ok(()) => tracing::info!(snapshot = id, "a snapshot that was left behind is deleted"),
+                Err(error) => tracing::warn!(snapshot = id, %error, "a snapshot that was left behind cannot be deleted"),
+            }
         }
-        match listing.missing {
-            // Who may not look has made none.
-            Some(error) if !error.is_denied() => Err(error.into()),
-            _ => Ok(()),
+        // Who may not look has made none.
+        if let Some(error) = listing.missing.filter(|error| !error.is_denied()) {
+            tracing::warn!(%error, "whether snapshots were left behind is not known");
         }
+        Ok(())
     }
 
     /// Reads the disks of one of the instances that wait for it.
@@ -123,7 +126,9 @@ impl WatchAws {
             let snapshot = self.ask(take_snapshot(session, volume, instance))??;
             let read = self.read_snapshot(session, &snapshot, volume);
             // Deleted whatever came of it; what cannot be deleted now is found by its tag.
-            self.ask(delete_snapshot(session, &snapshot))??;
+            if let Err(error) = self.ask(delete_snapshot(session, &snapshot))? {
+                tracing::warn!(snapshot, %error, "a snapshot cannot be deleted: the next sweep tries again");
+            }
             all.push((volume.as_str(), read?));
         }
         Ok(together(all))

@@ -24,6 +24,8 @@ use tokio::sync::watch;
 
 /// How long to wait before credentials are looked for again where there were none.
 const NO_CREDENTIALS: Duration = Duration::from_mins(10);
+/// How long to wait before everything is looked at again when a part could not be: what is refused stays so for a while.
+const AFTER_FAILURE: Duration = Duration::from_mins(5);
 /// Batches of events that are taken before others get their turn.
 const BATCHES: usize = 20;
 
@@ -87,6 +89,8 @@ pub struct WatchAws {
     estate: Option<Estate>,
     registries: Registries,
     swept: Option<Timestamp>,
+    /// Whether a part could not be looked at, and may be another time.
+    failed: bool,
     /// Instances whose disks wait to be read.
     disks: VecDeque<(Scope, String)>,
 }
@@ -142,6 +146,7 @@ impl WatchAws {
             estate: None,
             registries,
             swept: None,
+            failed: false,
             disks: VecDeque::new(),
         };
         Ok((watch, StopAws(stop)))
@@ -193,10 +198,10 @@ impl WatchAws {
         self.estate.as_ref().map(|estate| estate.sessions.clone()).unwrap_or_default()
     }
 
-    /// Looks at everything. What fails is told and does not keep the rest from being looked at.
+    /// Looks at everything. What fails is told and does not keep the rest from being looked at, nor from being followed.
     fn sweep(&mut self) -> Result<Outcome, Halt> {
         let mut outcome = Outcome::Unchanged;
-        let mut failed = None;
+        self.failed = false;
         for (scope, session) in self.sessions() {
             let looks: [Look; 4] = [Self::look_at_instances, Self::look_at_network, Self::look_at_images, Self::look_at_functions];
             for look in looks {
@@ -205,16 +210,13 @@ impl WatchAws {
                     Ok(Outcome::Unchanged) => {}
                     Err(Halt::Aws(error)) => {
                         tracing::warn!(%scope, %error, "a part of AWS could not be looked at: what is known of it stands");
-                        failed = Some(error);
+                        self.failed = true;
                     }
                     Err(halt) => return Err(halt),
                 }
             }
         }
-        match failed {
-            Some(error) => Err(Halt::Aws(error)),
-            None => Ok(outcome),
-        }
+        Ok(outcome)
     }
 
     fn look_at_network(&mut self, scope: &Scope, session: &Session<Https>) -> Result<Outcome, Halt> {
@@ -250,6 +252,7 @@ impl WatchAws {
                     named.insert((at, change));
                 }
             }
+            let mut again = false;
             for (at, change) in named {
                 let (scope, session) = &sessions[at];
                 tracing::debug!(%scope, ?change, "looked at again");
@@ -259,12 +262,22 @@ impl WatchAws {
                     Change::Repository(name) => self.look_at_repository(scope, session, &name),
                     Change::Function(name) => self.look_at_function(scope, session, &name),
                     Change::Network => self.look_at_network(scope, session),
-                }?;
-                if changed == Outcome::Changed {
-                    outcome = Outcome::Changed;
+                };
+                match changed {
+                    Ok(Outcome::Changed) => outcome = Outcome::Changed,
+                    Ok(Outcome::Unchanged) => {}
+                    // What is refused is refused the next time too; the sweep tells of it.
+                    Err(Halt::Aws(error)) => {
+                        tracing::warn!(%scope, %error, "what an event names could not be looked at");
+                        again |= !error.is_denied();
+                    }
+                    Err(halt) => return Err(halt),
                 }
             }
-            // Only now: what was not looked at comes again.
+            // Only now, and only all of them: what was not looked at comes again.
+            if again {
+                break;
+            }
             self.ask(queue.done(&received))??;
         }
         Ok(outcome)
@@ -300,7 +313,8 @@ impl WatchAws {
         let since = self.clock.now().as_millis().saturating_sub(swept.as_millis());
         // A clock that jumps back must not put the next sweep off.
         let since = u64::try_from(since).map_or(Duration::MAX, Duration::from_millis);
-        self.settings.interval.saturating_sub(since)
+        let interval = if self.failed { self.settings.interval.min(AFTER_FAILURE) } else { self.settings.interval };
+        interval.saturating_sub(since)
     }
 
     fn look(&mut self) -> Result<Outcome, Halt> {
