@@ -120,14 +120,19 @@ impl SourceClass {
         format!("{ports} reachable from {from} - {}", if protocol == 6 { "TCP" } else { "UDP" })
     }
 
-    /// The class of what comes over an edge of the network, by its id.
+    /// The class of what comes over an edge of the network, by its id: a word and hexadecimal digits. Load balancers are called by
+    /// their names or ARNs.
     #[must_use]
     pub fn of_edge(id: &str) -> Self {
-        match id.split('-').next() {
-            Some("igw") => Self::Internet,
-            Some("pcx") => Self::Peer,
-            Some("vgw") => Self::Vpn,
-            Some("tgw") => Self::Transit,
+        let Some((word, digits)) = id.split_once('-') else { return Self::LoadBalancer };
+        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Self::LoadBalancer;
+        }
+        match word {
+            "igw" => Self::Internet,
+            "pcx" => Self::Peer,
+            "vgw" => Self::Vpn,
+            "tgw" => Self::Transit,
             _ => Self::LoadBalancer,
         }
     }
@@ -193,6 +198,19 @@ mod tests {
         assert_eq!(severity(SourceClass::Peer, 6, (22, 22)), OpeningSeverity::Low);
         assert_eq!(severity(SourceClass::Internet, 17, (3306, 3306)), OpeningSeverity::Informational);
         assert_eq!(severity(SourceClass::Internet, 6, (0, 65_535)), OpeningSeverity::High);
+    }
+
+    #[test]
+    fn an_edge_is_known_by_its_id() {
+        for (id, class) in [
+            ("igw-0abc", SourceClass::Internet),
+            ("pcx-1", SourceClass::Peer),
+            ("tgw-attach-1", SourceClass::LoadBalancer),
+            ("igw-frontend", SourceClass::LoadBalancer),
+            ("arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/app/x/y", SourceClass::LoadBalancer),
+        ] {
+            assert_eq!(SourceClass::of_edge(id), class, "{id}");
+        }
     }
 
     #[test]
