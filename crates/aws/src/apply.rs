@@ -20,9 +20,9 @@ const POLLS: u32 = 200;
 pub async fn apply<T: Transport + Clone>(session: &Session<T>, template: &Value) -> Result<BTreeMap<String, String>, Error> {
     let input = json!({"StackName": STACK, "TemplateBody": template.to_string(), "Capabilities": ["CAPABILITY_NAMED_IAM"]});
     match session.ask(Api::CreateStack, &input).await {
-        Err(error) if is(&error, "AlreadyExistsException") => match session.ask(Api::UpdateStack, &input).await {
+        Err(error) if error.is_refusal("AlreadyExistsException") => match session.ask(Api::UpdateStack, &input).await {
             // The same once more.
-            Err(error) if is(&error, "ValidationError") && error.to_string().contains("No updates") => {}
+            Err(error) if error.is_refusal("ValidationError") && error.to_string().contains("No updates") => {}
             answer => drop(answer?),
         },
         answer => drop(answer?),
@@ -45,8 +45,4 @@ pub async fn apply<T: Transport + Clone>(session: &Session<T>, template: &Value)
 fn outputs(stack: &Value) -> BTreeMap<String, String> {
     let all = stack["Outputs"].as_array().into_iter().flatten();
     all.filter_map(|output| Some((output["OutputKey"].as_str()?.to_owned(), output["OutputValue"].as_str()?.to_owned()))).collect()
-}
-
-fn is(error: &Error, code: &str) -> bool {
-    matches!(error, Error::Call { source: lestrade_wire::Error::Refused(refusal), .. } if refusal.code == code)
 }

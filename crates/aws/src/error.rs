@@ -1,5 +1,7 @@
 //! Why AWS did not tell us what we asked.
 
+use lestrade_wire::Refusal;
+
 /// Why a look at AWS failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -51,11 +53,26 @@ pub enum Error {
 }
 
 impl Error {
+    /// What a service said when it refused.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Call { source: lestrade_wire::Error::Refused(refusal), .. } => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// Whether a service refused with this code.
+    #[must_use]
+    pub fn is_refusal(&self, code: &str) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.code == code)
+    }
+
     /// Whether we are not let in.
     #[must_use]
     pub fn is_denied(&self) -> bool {
         match self {
-            Self::Call { source: lestrade_wire::Error::Refused(refusal), .. } => refusal.is_denied(),
+            Self::Call { .. } => self.refusal().is_some_and(Refusal::is_denied),
             Self::Credentials(_) | Self::Denied(_) | Self::WrongAccount { .. } => true,
             _ => false,
         }

@@ -1,7 +1,7 @@
 //! What Lestrade is allowed to do, as IAM names it: read off the operations that are called, so that a call without its permission
 //! cannot be written; and trying each.
 
-use crate::{Error, Session};
+use crate::Session;
 use lestrade_wire::{Service, Transport, ebs, ec2, ecr, elb, elbv2, lambda, ssm};
 use serde_json::{Value, json};
 
@@ -170,7 +170,7 @@ async fn probe<T: Transport + Clone, S: Service>(session: &Session<T>, operation
         Ok(_) => Tried::Granted,
         Err(error) if error.is_denied() => Tried::Denied,
         // Whoever is told that there is no such thing was let in to look for it.
-        Err(Error::Call { source: lestrade_wire::Error::Refused(refusal), .. }) if refusal.status < 500 => Tried::Granted,
+        Err(error) if error.refusal().is_some_and(|refusal| refusal.status < 500) => Tried::Granted,
         Err(error) => Tried::Unknown(error.to_string()),
     }
 }

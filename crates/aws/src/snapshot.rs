@@ -74,7 +74,7 @@ async fn wait<T: Transport + Clone>(session: &Session<T>, id: &str) -> Result<()
 /// When it cannot be deleted: it is found again by its tag.
 pub async fn delete_snapshot<T: Transport + Clone>(session: &Session<T>, id: &str) -> Result<(), Error> {
     match session.ask(ec2::Api::DeleteSnapshot, &json!({ "SnapshotId": id })).await {
-        Err(Error::Call { source: lestrade_wire::Error::Refused(refusal), .. }) if refusal.code == "InvalidSnapshot.NotFound" => Ok(()),
+        Err(error) if error.is_refusal("InvalidSnapshot.NotFound") => Ok(()),
         answer => answer.map(drop),
     }
 }

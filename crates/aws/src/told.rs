@@ -132,7 +132,7 @@ async fn answer<T: Transport + Clone>(session: &Session<T>, id: &str, command: &
                 Some(other) => return Err(unusable(&format!("the command ended as {}", other.as_str()))),
             },
             // It takes a moment until SSM knows its own command.
-            Err(Error::Call { source: lestrade_wire::Error::Refused(refusal), .. }) if refusal.code == "InvocationDoesNotExist" => {}
+            Err(error) if error.is_refusal("InvocationDoesNotExist") => {}
             Err(error) => return Err(error),
         }
         tokio::time::sleep(POLL).await;

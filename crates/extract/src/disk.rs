@@ -50,7 +50,10 @@ impl ScannedDisk {
     }
 }
 
-fn together(volumes: &[(&str, Inventory)], disk: &str) -> Inventory {
+/// Puts inventories of volumes together. Where more than one of them has something to say, places begin with the volume's name; what
+/// has no place is at `disk`.
+#[must_use]
+pub fn together(volumes: &[(&str, Inventory)], disk: &str) -> Inventory {
     let speaks = |inventory: &Inventory| inventory.os.is_some() || !inventory.occurrences.is_empty() || !inventory.problems.is_empty();
     let many = volumes.iter().filter(|(_, inventory)| speaks(inventory)).count() > 1;
     let place = |volume: &str, path: &str| match (path.is_empty(), many && !volume.is_empty()) {
@@ -66,11 +69,10 @@ fn together(volumes: &[(&str, Inventory)], disk: &str) -> Inventory {
     let mut found: Vec<(Component, Occurrence)> = Vec::new();
     let mut problems = Vec::new();
     for (volume, inventory) in volumes {
-        for occurrence in &inventory.occurrences {
-            let component = inventory.components.get(occurrence.component as usize);
-            let occurrence = Occurrence { path: place(volume, &occurrence.path), ..occurrence.clone() };
-            found.extend(component.map(|component| (component.clone(), occurrence)));
-        }
+        found.extend(inventory.found().map(|(component, occurrence)| {
+            let path = place(volume, &occurrence.path);
+            (component, Occurrence { path, ..occurrence })
+        }));
         problems.extend(inventory.problems.iter().map(|problem| Problem { path: place(volume, &problem.path), ..problem.clone() }));
     }
     Inventory::assemble(os, found, problems)

@@ -24,7 +24,7 @@ mod sort;
 pub use cache::{DirectoryCache, LayerCache};
 pub use collect::Collector;
 pub use compose::compose;
-pub use disk::ScannedDisk;
+pub use disk::{ScannedDisk, together};
 pub use extractor::{ExtractError, Extractor, ExtractorId, Extractors, InventorySink, WantedFile};
 pub use extractors::all as extractors;
 pub use host::HostRoot;

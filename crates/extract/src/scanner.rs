@@ -162,7 +162,15 @@ impl Scanner {
     /// # Errors
     /// When it is not there, may not be read, or is no zip archive.
     pub fn scan_zip_file(&self, path: &Path) -> Result<Inventory, ScanError> {
-        let shown = path.display().to_string();
+        self.scan_zip_called(&path.display().to_string(), path)
+    }
+
+    /// The same of an archive that goes by another name than that of its file: what is said of it is said of that.
+    ///
+    /// # Errors
+    /// When it is not there, may not be read, or is no zip archive.
+    pub fn scan_zip_called(&self, name: &str, path: &Path) -> Result<Inventory, ScanError> {
+        let shown = name.to_owned();
         let file = open_file(path)?;
         let body = match self.run(&Job::Zip { limits: self.limits }, Input::File(file)) {
             Ok(body) => body,

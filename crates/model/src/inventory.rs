@@ -223,6 +223,12 @@ impl Inventory {
         Hash::of_fields(hashes.iter().map(|hash| hash.as_bytes().as_slice()))
     }
 
+    /// What was found and where, as [`Inventory::assemble`] takes it.
+    pub fn found(&self) -> impl Iterator<Item = (Component, Occurrence)> {
+        let component = |occurrence: &Occurrence| self.components.get(usize::try_from(occurrence.component).ok()?).cloned();
+        self.occurrences.iter().filter_map(move |occurrence| Some((component(occurrence)?, occurrence.clone())))
+    }
+
     /// The occurrences of a component.
     pub fn occurrences_of(&self, component: u32) -> impl Iterator<Item = &Occurrence> {
         let start = self.occurrences.partition_point(|o| o.component < component);

@@ -3,11 +3,10 @@
 //! A look costs little as long as the package databases stay as they are; what lies elsewhere (applications and their packages) is
 //! read every few hours. A look that failed changes nothing about what is known, and is said.
 
-use crate::look::{reason_of, verdict, with_unread};
+use crate::look::{reason_of, verdict};
 use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core, Observation, ServerError};
 use lestrade_extract::{HostRoot, Listening, ScanError, Scanner};
-use lestrade_findings::InventorySource;
 use lestrade_model::{
     Coverage, CoverageReason, Hash, HostDetails, Inventory, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind, ScanKind,
     Scope, Timestamp,
@@ -113,12 +112,7 @@ impl Reconciler for WatchHost {
         match read {
             Ok(inventory) => {
                 let (reason, detail) = verdict(&inventory);
-                let known = before.and_then(|entry| entry.inventory).and_then(|id| self.core.inventory(&id));
-                let root = self.host.path().display().to_string();
-                let inventory = match known {
-                    Some(known) => with_unread(&known, inventory, &root),
-                    None => inventory,
-                };
+                let inventory = self.core.with_unread(&self.key, inventory, &self.host.path().display().to_string());
                 let coverage = self.coverage(reason, detail, Some(now));
                 self.core.observe(Observation { resource, inventory: Some(inventory), coverage })?;
                 self.last = Some((fingerprint, now));

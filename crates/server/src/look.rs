@@ -1,9 +1,10 @@
 //! What a look at a resource says: how well it is covered, and what stands of what was known before.
 
+use crate::Core;
 use lestrade_artifact::ArtifactError;
 use lestrade_extract::ScanError;
-use lestrade_findings::ResourceEntry;
-use lestrade_model::{Component, Coverage, CoverageReason, Inventory, Occurrence, Problem, ProblemKind, ScanKind, Timestamp};
+use lestrade_findings::{InventorySource, ResourceEntry};
+use lestrade_model::{Component, Coverage, CoverageReason, Inventory, Occurrence, Problem, ProblemKind, ResourceKey, ScanKind, Timestamp};
 use std::collections::{BTreeSet, HashSet};
 
 /// Whether something was read: whatever came of it, reading it again would bring the same, unless reading itself failed.
@@ -45,15 +46,23 @@ pub(crate) const fn package_coverage(reason: CoverageReason, detail: String, at:
     Coverage { kind: ScanKind::Package, reason, detail, last_scanned: Some(at) }
 }
 
+impl Core {
+    /// An inventory of a resource with what is known of the places that could not be read this time: see [`with_unread`].
+    pub(crate) fn with_unread(&self, key: &ResourceKey, now: Inventory, root: &str) -> Inventory {
+        let known = self.resource(key).and_then(|entry| entry.inventory).and_then(|id| self.inventory(&id));
+        match known {
+            Some(known) => with_unread(&known, now, root),
+            None => now,
+        }
+    }
+}
+
 /// An inventory with what was known before of the places that could not be read this time: a file that is closed to us today was
 /// not uninstalled. Its problems stay, so that the coverage says so.
 pub(crate) fn with_unread(before: &Inventory, now: Inventory, root: &str) -> Inventory {
     if now.problems.is_empty() {
         return now;
     }
-    let named = |inventory: &Inventory, occurrence: &Occurrence| -> Option<Component> {
-        inventory.components.get(occurrence.component as usize).cloned()
-    };
     let mut places = HashSet::new();
     let mut names = BTreeSet::new();
     for occurrence in &now.occurrences {
@@ -62,25 +71,18 @@ pub(crate) fn with_unread(before: &Inventory, now: Inventory, root: &str) -> Inv
             names.insert((occurrence.path.as_str(), &component.ecosystem.family, component.name.as_str()));
         }
     }
-    let is_unread = |occurrence: &&Occurrence| {
+    let is_unread = |(component, occurrence): &(Component, Occurrence)| {
         let path = occurrence.path.as_str();
         let Some(problem) = now.problems.iter().find(|problem| covers(problem, path, root)) else { return false };
         // What is there and is not what its format asks for was read as far as it goes, if anything came of it.
         let whole = matches!(problem.kind, ProblemKind::Malformed | ProblemKind::Unsupported) && places.contains(path);
-        let known = before.components.get(occurrence.component as usize);
-        !whole && known.is_some_and(|component| !names.contains(&(path, &component.ecosystem.family, component.name.as_str())))
+        !whole && !names.contains(&(path, &component.ecosystem.family, component.name.as_str()))
     };
-    let kept: Vec<(Component, Occurrence)> = before
-        .occurrences
-        .iter()
-        .filter(is_unread)
-        .filter_map(|occurrence| Some((named(before, occurrence)?, occurrence.clone())))
-        .collect();
+    let kept: Vec<(Component, Occurrence)> = before.found().filter(is_unread).collect();
     if kept.is_empty() {
         return now;
     }
-    let present = now.occurrences.iter().filter_map(|occurrence| Some((named(&now, occurrence)?, occurrence.clone())));
-    let found = present.chain(kept).collect();
+    let found = now.found().chain(kept).collect();
     Inventory::assemble(now.os.clone().or_else(|| before.os.clone()), found, now.problems)
 }
 

@@ -52,7 +52,7 @@ pub async fn discover_function<T: Transport + Clone>(
 ) -> Result<Option<(Resource, Option<FunctionCode>)>, Error> {
     let request = GetFunctionRequest { function_name: name.to_owned(), qualifier: None };
     let GetFunctionResponse { configuration, code, tags, .. } = match session.call(&request).await {
-        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) if error.is_refusal("ResourceNotFoundException") => return Ok(None),
         answer => answer?,
     };
     let tags = sorted(tags.unwrap_or_default().into_iter().collect());
@@ -64,10 +64,6 @@ pub async fn discover_function<T: Transport + Clone>(
         image.map(FunctionCode::Image).or_else(|| filled(code.location).map(FunctionCode::Zip))
     });
     Ok(Some((found, code)))
-}
-
-fn is_absent(error: &Error) -> bool {
-    matches!(error, Error::Call { source: lestrade_wire::Error::Refused(refusal), .. } if refusal.code.starts_with("ResourceNotFound"))
 }
 
 fn resource(function: FunctionConfiguration, scope: &Scope, tags: Vec<(String, String)>) -> Option<Resource> {

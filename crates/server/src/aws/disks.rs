@@ -1,12 +1,12 @@
 //! Instances that tell nothing of themselves: their disks are read, from snapshots that are deleted again.
 
 use super::{Halt, WatchAws};
-use crate::look::{package_coverage, verdict};
-use crate::{Observation, Outcome};
+use crate::Outcome;
 use lestrade_artifact::SkipPatterns;
 use lestrade_aws::{Error, Https, Session, SnapshotBlocks, delete_snapshot, our_snapshots, snapshot_block, snapshot_blocks, take_snapshot};
-use lestrade_extract::Pieces;
-use lestrade_model::{Component, Coverage, CoverageReason, Inventory, Occurrence, ResourceDetails, ResourceKey, ScanKind};
+use lestrade_extract::{Pieces, together};
+use lestrade_findings::ResourceEntry;
+use lestrade_model::{Coverage, CoverageReason, Inventory, ResourceDetails, ResourceKey, ResourceKind, ScanKind};
 use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
@@ -65,14 +65,16 @@ impl Pieces for Volume<'_> {
 
 impl WatchAws {
     /// Whether the disks of an instance were read a short while ago.
-    pub(super) fn disks_are_fresh(&self, key: &ResourceKey) -> bool {
-        let Some(entry) = self.core.resource(key).filter(|entry| entry.inventory.is_some()) else { return false };
+    pub(super) fn disks_are_fresh(&self, entry: &ResourceEntry) -> bool {
         let packages = entry.coverage.iter().find(|coverage| coverage.kind == ScanKind::Package);
-        let scanned = packages.filter(|coverage| coverage.reason == CoverageReason::Successful).and_then(|coverage| coverage.last_scanned);
-        scanned.is_some_and(|at| {
-            let age = u64::try_from(self.core.now().as_millis().saturating_sub(at.as_millis())).unwrap_or(u64::MAX);
-            Duration::from_millis(age) < AGAIN
-        })
+        // A system that is not known will not be known an hour later either.
+        let was_read = |coverage: &&Coverage| matches!(coverage.reason, CoverageReason::Successful | CoverageReason::UnsupportedOs);
+        let scanned = packages.filter(was_read).and_then(|coverage| coverage.last_scanned);
+        entry.inventory.is_some()
+            && scanned.is_some_and(|at| {
+                let age = u64::try_from(self.core.now().as_millis().saturating_sub(at.as_millis())).unwrap_or(u64::MAX);
+                Duration::from_millis(age) < AGAIN
+            })
     }
 
     /// Deletes the snapshots that somebody before us, or we before a crash, have left behind.
@@ -96,14 +98,15 @@ impl WatchAws {
     pub(super) fn read_next_disk(&mut self) -> Result<Outcome, Halt> {
         let Some((scope, id)) = self.disks.pop_front() else { return Ok(Outcome::Unchanged) };
         let Some((_, session)) = self.sessions().into_iter().find(|(known, _)| *known == scope) else { return Ok(Outcome::Unchanged) };
-        let key = ResourceKey { scope, kind: lestrade_model::ResourceKind::Instance, id };
+        let key = ResourceKey { scope, kind: ResourceKind::Instance, id };
         let Some(entry) = self.core.resource(&key) else { return Ok(Outcome::Unchanged) };
         let ResourceDetails::Instance(instance) = &entry.resource.details else { return Ok(Outcome::Unchanged) };
         let volumes: Vec<String> = instance.volumes.iter().take(MOST_VOLUMES).cloned().collect();
         let (inventory, reason, detail) = match self.read_volumes(&session, &key.id, &volumes) {
             Ok(inventory) => {
-                let (reason, detail) = verdict(&inventory);
-                (Some(inventory), reason, detail)
+                // What is said of the only volume is said of all.
+                let root = if let [only] = volumes.as_slice() { only } else { "" };
+                self.judged(&key, inventory, root)
             }
             Err(Halt::Aws(error)) => {
                 let detail = format!("SSM does not manage it, and its disks cannot be read: {error}");
@@ -111,10 +114,7 @@ impl WatchAws {
             }
             Err(halt) => return Err(halt),
         };
-        let network = entry.coverage.iter().filter(|coverage| coverage.kind == ScanKind::Network).cloned();
-        let coverage: Vec<Coverage> = std::iter::once(package_coverage(reason, detail, self.core.now())).chain(network).collect();
-        self.core.observe(Observation { resource: entry.resource, inventory, coverage })?;
-        Ok(Outcome::Changed)
+        self.keep(entry.resource, inventory, reason, detail)
     }
 
     fn read_volumes(&self, session: &Session<Https>, instance: &str, volumes: &[String]) -> Result<Inventory, Halt> {
@@ -131,7 +131,7 @@ impl WatchAws {
             }
             all.push((volume.as_str(), read?));
         }
-        Ok(together(all))
+        Ok(together(&all, instance))
     }
 
     fn read_snapshot(&self, session: &Session<Https>, snapshot: &str, volume: &str) -> Result<Inventory, Halt> {
@@ -140,28 +140,9 @@ impl WatchAws {
         let scanned = self.scanner.scan_pieces(volume, blocks.size, &mut pieces, &SkipPatterns::default());
         let scanned = scanned.map_err(|error| Error::Document(error.to_string()))?;
         tracing::info!(volume, bytes = scanned.bytes_read, size = scanned.size, "a volume was read");
-        Ok(scanned.inventory)
+        // What is said of the volume as a whole has no place in it.
+        let mut inventory = scanned.inventory;
+        inventory.problems.iter_mut().filter(|problem| problem.path == volume).for_each(|problem| problem.path.clear());
+        Ok(inventory)
     }
-}
-
-/// The inventories of an instance's volumes as one. Where there are several, places begin with the volume.
-fn together(mut all: Vec<(&str, Inventory)>) -> Inventory {
-    if all.len() == 1
-        && let Some((_, one)) = all.pop()
-    {
-        return one;
-    }
-    let os = all.iter().find_map(|(_, inventory)| inventory.os.clone());
-    let mut found: Vec<(Component, Occurrence)> = Vec::new();
-    let mut problems = Vec::new();
-    for (volume, inventory) in all {
-        for occurrence in &inventory.occurrences {
-            if let Some(component) = inventory.components.get(occurrence.component as usize) {
-                let place = format!("{volume}/{}", occurrence.path);
-                found.push((component.clone(), Occurrence { path: place, ..occurrence.clone() }));
-            }
-        }
-        problems.extend(inventory.problems);
-    }
-    Inventory::assemble(os, found, problems)
 }

@@ -1,7 +1,7 @@
 //! Functions: their own zips, their layers' zips, or their images.
 
-use super::{Halt, WatchAws};
-use crate::look::{is_read, package_coverage, reason_of, verdict};
+use super::{Halt, Read, WatchAws};
+use crate::look::{is_read, package_coverage, reason_of};
 use crate::{Observation, Outcome};
 use lestrade_aws::{FunctionCode, Https, Session, discover_function, discover_functions, download, layer_location};
 use lestrade_findings::ResourceEntry;
@@ -12,9 +12,6 @@ use std::collections::HashSet;
 const EXCLUSION: (&str, &str) = ("InspectorExclusion", "LambdaStandardScanning");
 /// Where a function finds its layers.
 const LAYERS: &str = "opt";
-
-/// What came of reading a function's code.
-type Read = (Option<Inventory>, CoverageReason, String);
 
 impl WatchAws {
     pub(super) fn look_at_functions(&mut self, scope: &Scope, session: &Session<Https>) -> Result<Outcome, Halt> {
@@ -69,8 +66,8 @@ impl WatchAws {
             return Ok(Outcome::Changed);
         }
         let (inventory, reason, detail) = match code {
-            Some(FunctionCode::Zip(location)) => self.read_zips(session, function, &location)?,
-            Some(FunctionCode::Image(image)) => self.read_function_image(scope, session, &image)?,
+            Some(FunctionCode::Zip(location)) => self.read_zips(session, &resource.key, function, &location)?,
+            Some(FunctionCode::Image(image)) => self.read_function_image(scope, session, &resource.key, &image)?,
             None => (None, CoverageReason::AccessDenied, "Lambda does not say where its code is".to_owned()),
         };
         let coverage = vec![package_coverage(reason, detail, self.core.now())];
@@ -79,15 +76,15 @@ impl WatchAws {
     }
 
     /// Reads a function's zip and those of its layers. One that cannot be had leaves what was known before.
-    fn read_zips(&self, session: &Session<Https>, function: &FunctionDetails, location: &str) -> Result<Read, Halt> {
-        let mut whole = match self.read_zip(location)? {
+    fn read_zips(&self, session: &Session<Https>, key: &ResourceKey, function: &FunctionDetails, location: &str) -> Result<Read, Halt> {
+        let mut whole = match self.read_zip(&function.name, location)? {
             Ok(inventory) => inventory,
             Err((reason, detail)) => return Ok((None, reason, detail)),
         };
         for arn in &function.layers {
             let located = self.ask(layer_location(session, arn))?;
             let read = match located {
-                Ok(location) => self.read_zip(&location)?,
+                Ok(location) => self.read_zip(arn, &location)?,
                 Err(error) if error.is_denied() => Err((CoverageReason::AccessDenied, error.to_string())),
                 Err(error) => Err((CoverageReason::InternalError, error.to_string())),
             };
@@ -96,27 +93,23 @@ impl WatchAws {
                 Err((reason, detail)) => return Ok((None, reason, format!("its layer {arn}: {detail}"))),
             }
         }
-        let (reason, detail) = verdict(&whole);
-        Ok((Some(whole), reason, detail))
+        Ok(self.judged(key, whole, &function.name))
     }
 
-    fn read_zip(&self, location: &str) -> Result<Result<Inventory, (CoverageReason, String)>, Halt> {
+    fn read_zip(&self, name: &str, location: &str) -> Result<Result<Inventory, (CoverageReason, String)>, Halt> {
         let file = match self.ask(download(location))? {
             Ok(file) => file,
             Err(error) => return Ok(Err((CoverageReason::InternalError, error.to_string()))),
         };
-        Ok(self.scanner.scan_zip_file(file.path()).map_err(|error| (reason_of(&error), error.to_string())))
+        Ok(self.scanner.scan_zip_called(name, file.path()).map_err(|error| (reason_of(&error), error.to_string())))
     }
 
-    fn read_function_image(&mut self, scope: &Scope, session: &Session<Https>, image: &str) -> Result<Read, Halt> {
+    fn read_function_image(&mut self, scope: &Scope, session: &Session<Https>, key: &ResourceKey, image: &str) -> Result<Read, Halt> {
         let Some((repository, digest)) = parts(image) else {
             return Ok((None, CoverageReason::UnsupportedMediaType, "its image is not named by a digest".to_owned()));
         };
         Ok(match self.read_image(scope, session, repository, digest)? {
-            Ok(scanned) => {
-                let (reason, detail) = verdict(&scanned.inventory);
-                (Some(scanned.inventory), reason, detail)
-            }
+            Ok(scanned) => self.judged(key, scanned.inventory, ""),
             Err(error) => (None, reason_of(&error), error.to_string()),
         })
     }
@@ -137,24 +130,34 @@ fn parts(image: &str) -> Option<(&str, &str)> {
 
 /// An inventory with that of a layer, each place of which says so.
 fn joined(whole: Inventory, layer: Inventory, arn: &str) -> Inventory {
-    let pairs = |inventory: &Inventory| -> Vec<_> {
-        let component = |index: u32| usize::try_from(index).ok().and_then(|index| inventory.components.get(index));
-        let occurrences = inventory.occurrences.iter();
-        occurrences.filter_map(|occurrence| Some((component(occurrence.component)?.clone(), occurrence.clone()))).collect()
-    };
-    let mut found = pairs(&whole);
-    found.extend(pairs(&layer).into_iter().map(|(component, mut occurrence)| {
+    let mut found: Vec<_> = whole.found().collect();
+    found.extend(layer.found().map(|(component, mut occurrence)| {
         occurrence.path = format!("{LAYERS}/{}", occurrence.path);
         occurrence.layer = Some(arn.to_owned());
         (component, occurrence)
     }));
-    let problems = whole.problems.into_iter().chain(layer.problems).collect();
+    // What is said of the layer as a whole is said of all that lies where layers do.
+    let of_layer = layer.problems.into_iter().map(|mut problem| {
+        problem.path = if problem.path == arn { LAYERS.to_owned() } else { format!("{LAYERS}/{}", problem.path) };
+        problem
+    });
+    let problems = whole.problems.into_iter().chain(of_layer).collect();
     Inventory::assemble(whole.os.or(layer.os), found, problems)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lestrade_model::{Problem, ProblemKind};
+
+    #[test]
+    fn what_could_not_be_read_of_a_layer_is_said_of_where_layers_lie() {
+        let problem = |path: &str| Problem { path: path.into(), kind: ProblemKind::Crashed, detail: String::new() };
+        let layer = Inventory::assemble(None, vec![], vec![problem("arn:l"), problem("a/b")]);
+        let paths: Vec<String> =
+            joined(Inventory::assemble(None, vec![], vec![problem("f")]), layer, "arn:l").problems.into_iter().map(|p| p.path).collect();
+        assert_eq!(paths, ["f", "opt", "opt/a/b"]);
+    }
 
     #[test]
     fn images_of_functions_are_named_by_digest() {

@@ -80,7 +80,8 @@ impl WatchAws {
             }
         }
         match listing.missing {
-            Some(error) if !is_absent(&error) => return Err(error.into()),
+            // A repository that is gone has no images: then the list is empty, and whole.
+            Some(error) if !error.is_refusal("RepositoryNotFoundException") => return Err(error.into()),
             _ => {}
         }
         for (_, key) in self.known_images(scope).into_iter().filter(|(image, key)| image.repository == repository && !seen.contains(key)) {
@@ -142,9 +143,4 @@ impl WatchAws {
         let reference = ImageReference { registry, repository: repository.to_owned(), version: digest.to_owned() };
         Ok(self.scanner.scan_registry_image(&client, &reference, &Platform::default()))
     }
-}
-
-/// Whether a list is missing because what it is of is gone: then it is empty, and whole.
-fn is_absent(error: &Error) -> bool {
-    matches!(error, Error::Call { source: lestrade_wire::Error::Refused(refusal), .. } if refusal.code == "RepositoryNotFoundException")
 }

@@ -1,7 +1,7 @@
 //! Instances: what they are, and what they tell of themselves through SSM.
 
 use super::disks::PENDING;
-use super::{Halt, WatchAws};
+use super::{Halt, Read, WatchAws};
 use crate::look::{package_coverage, verdict};
 use crate::{Observation, Outcome};
 use lestrade_aws::{Https, ManagedInstance, Session, Told, discover_instances, inventory_of, managed_instances};
@@ -90,10 +90,6 @@ impl WatchAws {
         self.take_instance(session, resource, Heard { managed: instance, unknown, told: told.remove(&key.id) })
     }
 
-    pub(super) fn look_at_inventory(&mut self, scope: &Scope, session: &Session<Https>, id: &str) -> Result<Outcome, Halt> {
-        self.look_at_instance(scope, session, id)
-    }
-
     fn take_instance(&mut self, session: &Session<Https>, mut resource: Resource, heard: Heard<'_>) -> Result<Outcome, Halt> {
         if is_excluded(&resource) {
             return self.exclude(resource);
@@ -109,12 +105,10 @@ impl WatchAws {
             return self.keep(resource, inventory, reason, detail);
         }
         let before = self.core.resource(&resource.key);
-        if self.disks_are_fresh(&resource.key)
-            && let Some(entry) = before
-        {
+        if let Some(entry) = before.as_ref().filter(|entry| self.disks_are_fresh(entry)) {
             // What it is may have moved; what was read of it stands.
             let changed = entry.resource != resource;
-            self.core.observe(Observation { resource, inventory: None, coverage: entry.coverage })?;
+            self.core.observe(Observation { resource, inventory: None, coverage: entry.coverage.clone() })?;
             return Ok(if changed { Outcome::Changed } else { Outcome::Unchanged });
         }
         let waits = (resource.key.scope.clone(), resource.key.id.clone());
@@ -132,12 +126,7 @@ impl WatchAws {
     }
 
     /// What an instance told of itself; none where it told nothing, with the reason.
-    fn inventory(
-        &self,
-        session: &Session<Https>,
-        resource: &Resource,
-        heard: Heard<'_>,
-    ) -> Result<(Option<Inventory>, CoverageReason, String), Halt> {
+    fn inventory(&self, session: &Session<Https>, resource: &Resource, heard: Heard<'_>) -> Result<Read, Halt> {
         if !is_running(resource) {
             return Ok((None, CoverageReason::Ec2InstanceStopped, "it does not run: what was found before stands".to_owned()));
         }
@@ -149,10 +138,7 @@ impl WatchAws {
         };
         let silent = match heard.told {
             Some(Ok(told)) => match self.read_told(&told, managed.os.as_ref()) {
-                Ok(inventory) => {
-                    let (reason, detail) = verdict(&inventory);
-                    return Ok((Some(inventory), reason, detail));
-                }
+                Ok(inventory) => return Ok(self.judged(&resource.key, inventory, super::told::PLACE)),
                 Err(error) => Some(error.to_string()),
             },
             Some(Err(error)) => Some(error.to_string()),
@@ -180,7 +166,13 @@ impl WatchAws {
     }
 
     /// Keeps what was seen, beside what is known of its network.
-    fn keep(&self, resource: Resource, inventory: Option<Inventory>, reason: CoverageReason, detail: String) -> Result<Outcome, Halt> {
+    pub(super) fn keep(
+        &self,
+        resource: Resource,
+        inventory: Option<Inventory>,
+        reason: CoverageReason,
+        detail: String,
+    ) -> Result<Outcome, Halt> {
         let before = self.core.resource(&resource.key);
         let packages = package_coverage(reason, detail, self.core.now());
         let network: Vec<Coverage> = before

@@ -9,13 +9,14 @@ mod images;
 mod instances;
 mod told;
 
+use crate::look::verdict;
 use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core, ServerError};
 use images::Registries;
 use lestrade_aws::{Change, ChangeQueue, Error, Estate, EstateSettings, Https, Session, describe_network, read_change};
 use lestrade_extract::Scanner;
 use lestrade_findings::ResourceEntry;
-use lestrade_model::{Clock, CoverageReason, ResourceKey, ResourceKind, Scope, Timestamp};
+use lestrade_model::{Clock, CoverageReason, Inventory, ResourceKey, ResourceKind, Scope, Timestamp};
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -94,6 +95,9 @@ pub struct WatchAws {
     /// Instances whose disks wait to be read.
     disks: VecDeque<(Scope, String)>,
 }
+
+/// What came of reading something: its inventory if it gave one, and how well it is covered.
+type Read = (Option<Inventory>, CoverageReason, String);
 
 /// A look at one kind of things in one scope.
 type Look = fn(&mut WatchAws, &Scope, &Session<Https>) -> Result<Outcome, Halt>;
@@ -257,8 +261,7 @@ impl WatchAws {
                 let (scope, session) = &sessions[at];
                 tracing::debug!(%scope, ?change, "looked at again");
                 let changed = match change {
-                    Change::Instance(id) => self.look_at_instance(scope, session, &id),
-                    Change::Inventory(id) => self.look_at_inventory(scope, session, &id),
+                    Change::Instance(id) | Change::Inventory(id) => self.look_at_instance(scope, session, &id),
                     Change::Repository(name) => self.look_at_repository(scope, session, &name),
                     Change::Function(name) => self.look_at_function(scope, session, &name),
                     Change::Network => self.look_at_network(scope, session),
@@ -291,6 +294,14 @@ impl WatchAws {
             entry.resource.key.kind == kind && entry.coverage.iter().all(|coverage| coverage.reason != CoverageReason::ResourceTerminated)
         };
         entries.filter(here).cloned().collect()
+    }
+
+    /// What was read of something, with what is known of the parts of it that could not be read: they close nothing. `root` is what
+    /// problems of the whole are said of.
+    fn judged(&self, key: &ResourceKey, read: Inventory, root: &str) -> Read {
+        let inventory = self.core.with_unread(key, read, root);
+        let (reason, detail) = verdict(&inventory);
+        (Some(inventory), reason, detail)
     }
 
     /// Forgets the known resources that a complete view does not hold.

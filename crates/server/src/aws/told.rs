@@ -3,7 +3,7 @@
 use super::{Halt, WatchAws};
 use lestrade_aws::{Https, Session, Told, ask_instances};
 use lestrade_extract::ScanError;
-use lestrade_model::{Inventory, Occurrence, OsRelease, Problem, ProblemKind};
+use lestrade_model::{Inventory, OsRelease, Problem, ProblemKind};
 use std::collections::BTreeMap;
 use std::io::{Error as IoError, Write};
 use tempfile::NamedTempFile;
@@ -11,7 +11,7 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 /// Where what an instance could not read is said to be.
-const PLACE: &str = "SSM Run Command";
+pub(super) const PLACE: &str = "SSM Run Command";
 
 /// What instances told, or why they did not, by their ids.
 pub(super) type Answers = BTreeMap<String, Result<Told, lestrade_aws::Error>>;
@@ -28,22 +28,13 @@ impl WatchAws {
     /// The inventory that an instance told; `os` is what SSM says that it runs, where the instance itself does not say.
     pub(super) fn read_told(&self, told: &Told, os: Option<&OsRelease>) -> Result<Inventory, ScanError> {
         let archive = packed(told).map_err(|error| lestrade_artifact::ArtifactError::Io { path: PLACE.to_owned(), source: error })?;
-        let read = self.scanner.scan_zip_file(archive.path())?;
+        let read = self.scanner.scan_zip_called(PLACE, archive.path())?;
         let os = read.os.clone().or_else(|| os.cloned());
-        let component = |occurrence: &Occurrence| read.components.get(occurrence.component as usize).cloned();
-        let mut found: Vec<_> = read.occurrences.iter().filter_map(|o| Some((component(o)?, o.clone()))).collect();
+        let mut found: Vec<_> = read.found().collect();
         found.extend(os.as_ref().map(|os| told.rpms(os)).unwrap_or_default());
         let unread =
             told.unread.iter().map(|detail| Problem { path: PLACE.to_owned(), kind: ProblemKind::Unreadable, detail: detail.clone() });
-        let archive = archive.path().display().to_string();
-        let problems = read.problems.iter().cloned().map(|mut problem| {
-            // What is said of the archive is said of what was told.
-            if problem.path == archive {
-                PLACE.clone_into(&mut problem.path);
-            }
-            problem
-        });
-        Ok(Inventory::assemble(os, found, problems.chain(unread).collect()))
+        Ok(Inventory::assemble(os, found, read.problems.into_iter().chain(unread).collect()))
     }
 }
 
