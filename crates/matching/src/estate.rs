@@ -9,10 +9,10 @@
 //! memory, is rebuilt from the store and is never authoritative.
 
 use crate::Verdict;
-use lestrade_model::{Component, Family, Hash};
+use lestrade_model::{Component, Ecosystem, Family, Hash};
 use roaring::{MultiOps, RoaringBitmap};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
 /// A component's number in the estate.
@@ -72,6 +72,7 @@ pub struct Estate {
     component_vulnerabilities: Vec<RoaringBitmap>,
     /// Family and advised name to the distinct versions of it that are installed anywhere.
     names: HashMap<(Family, String), Vec<ComponentId>>,
+    ecosystems: HashSet<Ecosystem>,
     sets: Vec<Set>,
     set_ids: HashMap<Hash, SetId>,
     resource_sets: Vec<Option<SetId>>,
@@ -110,6 +111,9 @@ impl Estate {
         self.component_hashes.push(hash);
         for name in std::iter::once(component.advised_name()).chain(component.advised_source()) {
             self.names.entry((component.ecosystem.family.clone(), name.to_owned())).or_default().push(id);
+        }
+        if !self.ecosystems.contains(&component.ecosystem) {
+            self.ecosystems.insert(component.ecosystem.clone());
         }
         self.components.push(component.clone());
         self.component_sets.push(RoaringBitmap::new());
@@ -347,6 +351,11 @@ impl Estate {
     #[must_use]
     pub fn versions_of(&self, family: &Family, name: &str) -> &[ComponentId] {
         self.names.get(&(family.clone(), name.to_owned())).map_or(&[], Vec::as_slice)
+    }
+
+    /// The ecosystems of all that is or was installed anywhere, in no order.
+    pub fn ecosystems(&self) -> impl Iterator<Item = &Ecosystem> + '_ {
+        self.ecosystems.iter()
     }
 
     /// A component by number.

@@ -2,6 +2,7 @@
 
 use crate::ServerError;
 use crate::audit::AuditState;
+use crate::feeds::Poll;
 use crate::meters::Meters;
 use lestrade_advisories::{Library, OpenIndex};
 use lestrade_findings::{Episode, EpisodeBody, InventorySource, LogPosition, TokenKey, Transition, World, assess};
@@ -9,7 +10,7 @@ use lestrade_matching::{AdvisoryIndex, VulnerabilityId, judge_vulnerability};
 use lestrade_model::{Clock, Hash, Inventory, Scope, Severity, Timestamp};
 use lestrade_store::{Change, Fan, Lane, OutboxGroup, Store};
 use roaring::RoaringBitmap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// From how many resources of one scope on a vulnerability's movement has a summary.
@@ -29,6 +30,8 @@ pub struct Core {
     pub(crate) last_group: Mutex<LogPosition>,
     pub(crate) audited: Mutex<AuditState>,
     pub(crate) meters: Meters,
+    /// How the last poll of each feed went.
+    pub(crate) polls: Mutex<BTreeMap<String, Poll>>,
     index: RwLock<Option<Arc<OpenIndex>>>,
     inventories: Mutex<HashMap<Hash, Arc<Inventory>>>,
     token_key: TokenKey,
@@ -53,6 +56,7 @@ impl Core {
             last_group: Mutex::new(0),
             audited: Mutex::default(),
             meters: Meters::default(),
+            polls: Mutex::default(),
             index: RwLock::new(None),
             inventories: Mutex::default(),
             token_key: TokenKey::new(token_key),
