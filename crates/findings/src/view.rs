@@ -1,6 +1,7 @@
 //! One finding as a person or a program is shown it, put together when it is asked for.
 
 use crate::criteria::{Attributes, DateField, NumberField, PackageTest, TextField};
+use crate::query::Hidden;
 use crate::{Assessment, CLOSED_RETENTION_MS, LogPosition, PairHistory, ResourceEntry, RiskFactors, RiskScore, Transition, World, risk};
 use lestrade_matching::{ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{
@@ -155,6 +156,8 @@ pub(crate) struct Pair<'w> {
     packages: OnceCell<Vec<AffectedPackage>>,
     /// Suppression rules are themselves criteria; while one is being asked, the finding counts as active.
     unsuppressed: bool,
+    /// The rules that may suppress it, compiled; without them, those of the world are asked one by one.
+    hidden: Option<Arc<Vec<Hidden>>>,
 }
 
 impl<'w> Pair<'w> {
@@ -176,7 +179,18 @@ impl<'w> Pair<'w> {
             history: OnceCell::new(),
             packages: OnceCell::new(),
             unsuppressed: false,
+            hidden: None,
         })
+    }
+
+    /// The same, with the rules that may suppress it.
+    pub(crate) fn hidden_by(self, hidden: &Arc<Vec<Hidden>>) -> Self {
+        Self { hidden: Some(Arc::clone(hidden)), ..self }
+    }
+
+    /// The same, as if no rule suppressed it: so rules are asked about it.
+    pub(crate) fn unsuppressed(self) -> Self {
+        Self { unsuppressed: true, ..self }
     }
 
     fn history(&self) -> &PairHistory {
@@ -210,16 +224,13 @@ impl<'w> Pair<'w> {
     }
 
     fn is_suppressed(&self) -> bool {
+        let plain = || Some(Pair::new(self.world, self.inventories, self.resource, self.vulnerability, self.position)?.unsuppressed());
+        if let Some(hidden) = &self.hidden {
+            return !hidden.is_empty() && plain().is_some_and(|plain| hidden.iter().any(|rule| rule.hides(&plain)));
+        }
         let scope = &self.entry.resource.key.scope;
         let mut rules = self.world.suppressions.iter().filter(|rule| rule.holds_in(scope, self.world.administrator.as_ref())).peekable();
-        if rules.peek().is_none() {
-            return false;
-        }
-        let Some(mut plain) = Pair::new(self.world, self.inventories, self.resource, self.vulnerability, self.position) else {
-            return false;
-        };
-        plain.unsuppressed = true;
-        rules.any(|rule| rule.criteria.hold(&plain))
+        rules.peek().is_some() && plain().is_some_and(|plain| rules.any(|rule| rule.criteria.hold(&plain)))
     }
 
     fn key(&self) -> FindingKey {
@@ -235,12 +246,7 @@ impl<'w> Pair<'w> {
     }
 
     pub(crate) fn last_observed(&self) -> Timestamp {
-        if self.open() {
-            let scanned = self.entry.coverage.iter().filter_map(|coverage| coverage.last_scanned).max();
-            scanned.unwrap_or_default().max(self.updated())
-        } else {
-            self.updated()
-        }
+        if self.open() { self.entry.last_scanned().unwrap_or_default().max(self.updated()) } else { self.updated() }
     }
 
     pub(crate) fn updated(&self) -> Timestamp {
@@ -395,6 +401,7 @@ pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> V
     if let Some(condition) = &assessment.condition {
         // A condition has what it is made of, and nothing of a vulnerability.
         return match field {
+            TextField::FindingType => one(assessment.key().finding_type().as_str()),
             TextField::Severity => one(assessment.severity.as_str()),
             TextField::NetworkProtocol => assessment.opening().map_or(vec![], |(protocol, _)| one(protocol.as_str())),
             TextField::ComponentId => condition.steps.iter().map(|step| Cow::Borrowed(step.id.as_str())).collect(),
@@ -403,6 +410,7 @@ pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> V
         };
     }
     match field {
+        TextField::FindingType => one(assessment.key().finding_type().as_str()),
         TextField::VulnerabilityId => one(assessment.id.as_str()),
         TextField::VulnerabilitySource => one(assessment.source.as_str()),
         TextField::VendorSeverity => assessment.vendor_severity.as_deref().map_or(vec![], one),
@@ -434,7 +442,6 @@ impl Attributes for Pair<'_> {
         match field {
             TextField::FindingArn => vec![Cow::Owned(self.arn().to_string())],
             TextField::FindingStatus => vec![Cow::Borrowed(self.status().as_str())],
-            TextField::FindingType => vec![Cow::Borrowed(self.key().finding_type().as_str())],
             TextField::FixAvailable if self.assessment.condition.is_some() => vec![],
             TextField::FixAvailable => vec![Cow::Borrowed(self.fix_available().as_str())],
             TextField::Title => vec![Cow::Owned(self.title())],

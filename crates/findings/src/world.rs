@@ -1,8 +1,10 @@
 //! Everything that a query reads: the estate, the log, what is known of vulnerabilities and resources, the suppressions.
 
+use crate::kept::TermSets;
+use crate::query::KeptOrders;
 use crate::{Assessment, Criteria, EpisodeLog};
-use lestrade_matching::{Estate, ResourceId, Verdict, VulnerabilityId};
-use lestrade_model::{Component, Coverage, Exposure, Hash, Resource, ResourceKey, Scope};
+use lestrade_matching::{Class, Estate, ResourceId, Verdict, VulnerabilityId};
+use lestrade_model::{Component, Coverage, Exposure, FindingArn, Hash, Resource, ResourceKey, ResourceKind, Scope, Timestamp};
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
@@ -16,6 +18,14 @@ pub struct ResourceEntry {
     pub inventory: Option<Hash>,
     /// How well it is looked at.
     pub coverage: Vec<Coverage>,
+}
+
+impl ResourceEntry {
+    /// When it was last looked at in any way, if it ever was.
+    #[must_use]
+    pub fn last_scanned(&self) -> Option<Timestamp> {
+        self.coverage.iter().filter_map(|coverage| coverage.last_scanned).max()
+    }
 }
 
 /// A suppression rule: findings of its scope that meet its criteria are shown as suppressed.
@@ -38,6 +48,11 @@ impl Suppression {
     }
 }
 
+/// What vulnerabilities are counted by: their severity, and whether they are known to be exploited.
+pub(crate) const fn class_of(assessment: &Assessment) -> Class {
+    assessment.severity as Class * 2 + assessment.known_exploited.is_some() as Class
+}
+
 /// See the module.
 #[derive(Default)]
 pub struct World {
@@ -51,6 +66,12 @@ pub struct World {
     pub administrator: Option<Scope>,
     resources: Vec<Option<ResourceEntry>>,
     resource_ids: HashMap<ResourceKey, ResourceId>,
+    /// By the part of an ARN that says which resource it is of.
+    resource_prints: HashMap<u64, Vec<ResourceId>>,
+    pub(crate) resource_orders: KeptOrders,
+    pub(crate) vulnerability_orders: KeptOrders,
+    pub(crate) resource_terms: TermSets,
+    pub(crate) vulnerability_terms: TermSets,
     scopes: BTreeMap<Scope, RoaringBitmap>,
     assessments: HashMap<VulnerabilityId, Arc<Assessment>>,
     exposures: HashMap<ResourceId, Exposure>,
@@ -67,6 +88,7 @@ impl World {
         }
         let id = u32::try_from(self.resources.len()).unwrap_or(u32::MAX);
         self.resource_ids.insert(key.clone(), id);
+        self.resource_prints.entry(key.print()).or_default().push(id);
         self.scopes.entry(key.scope.clone()).or_default().insert(id);
         self.resources.push(None);
         (id, true)
@@ -76,6 +98,8 @@ impl World {
     pub fn set_resource(&mut self, id: ResourceId, entry: ResourceEntry) {
         if let Some(slot) = self.resources.get_mut(id as usize) {
             *slot = Some(entry);
+            self.resource_orders.touch(id);
+            self.resource_terms.touch(id);
         }
     }
 
@@ -89,6 +113,17 @@ impl World {
     #[must_use]
     pub fn resource_id(&self, key: &ResourceKey) -> Option<ResourceId> {
         self.resource_ids.get(key).copied()
+    }
+
+    /// The resources of some kinds that have an id, whatever their scope.
+    pub(crate) fn resources_named<'w>(&'w self, id: &'w str, kinds: &'w [ResourceKind]) -> impl Iterator<Item = ResourceId> + 'w {
+        let key = |scope: &Scope, kind| ResourceKey { scope: scope.clone(), kind, id: id.to_owned() };
+        self.scopes.keys().flat_map(move |scope| kinds.iter().filter_map(move |kind| self.resource_id(&key(scope, *kind))))
+    }
+
+    /// The resources that a finding's ARN may be of: one, as good as always.
+    pub(crate) fn resources_of_arn(&self, arn: &str) -> &[ResourceId] {
+        FindingArn::print_of_resource(arn).and_then(|print| self.resource_prints.get(&print)).map_or(&[], Vec::as_slice)
     }
 
     /// The resources of one scope. There is no method that answers those of all: a caller whose role spans scopes asks for each.
@@ -105,7 +140,10 @@ impl World {
 
     /// Sets what is known of a vulnerability.
     pub fn set_assessment(&mut self, id: VulnerabilityId, assessment: Assessment) {
+        self.estate.classify(id, class_of(&assessment));
         self.assessments.insert(id, Arc::new(assessment));
+        self.vulnerability_orders.touch(id);
+        self.vulnerability_terms.touch(id);
     }
 
     /// What is known of a vulnerability.

@@ -4,7 +4,7 @@ use super::backend::{AggregateRow, Backend, BackendError};
 use super::filters::suppressions;
 use crate::Core;
 use lestrade_findings::{
-    Assessment, Criteria, GroupBy, InventorySource, Page, PageRequest, ResourceEntry, Sort, Suppression, aggregate, assess, list,
+    Assessment, Criteria, Effort, GroupBy, InventorySource, Page, PageRequest, ResourceEntry, Sort, Suppression, aggregate, assess, list,
 };
 use lestrade_model::{Hash, Inventory, Scope, Timestamp};
 use lestrade_store::Document;
@@ -24,8 +24,7 @@ impl Backend for Core {
         limit: usize,
         token: Option<&str>,
     ) -> Result<Page, BackendError> {
-        let few = lestrade_findings::FEW_RESOURCES;
-        let request = PageRequest { scopes, criteria, sort, limit, token, now: Self::now(self), few };
+        let request = PageRequest { scopes, criteria, sort, limit, token, now: Self::now(self), effort: Effort::default() };
         Ok(list(&self.world(), self, self.token_key(), &request)?)
     }
 
@@ -37,7 +36,7 @@ impl Backend for Core {
             Some(AggregateRow {
                 key: group.key,
                 resource,
-                resources: group.resources.len(),
+                resources: group.resources,
                 vulnerability: group.vulnerability,
                 counts: group.counts,
             })

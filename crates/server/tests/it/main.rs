@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use lestrade_advisories::{Importer, Library};
-use lestrade_findings::{Criteria, FEW_RESOURCES, FindingView, PageRequest, Sort, list};
+use lestrade_findings::{Criteria, Effort, FindingView, PageRequest, Sort, list};
 use lestrade_model::*;
 use lestrade_server::{Core, Observation};
 use serde_json::{Value, json};
@@ -115,7 +115,7 @@ fn findings(core: &Core) -> Vec<FindingView> {
         limit: 100,
         token: None,
         now: core.now(),
-        few: FEW_RESOURCES,
+        effort: Effort::default(),
     };
     list(&core.world(), core, core.token_key(), &request).unwrap().findings
 }
