@@ -3,6 +3,7 @@
 use crate::ServerError;
 use crate::audit::AuditState;
 use crate::feeds::Poll;
+use crate::intake::Intake;
 use crate::meters::Meters;
 use lestrade_advisories::{Library, OpenIndex};
 use lestrade_findings::{Episode, EpisodeBody, InventorySource, LogPosition, TokenKey, Transition, World, assess};
@@ -30,6 +31,7 @@ pub struct Core {
     pub(crate) last_group: Mutex<LogPosition>,
     pub(crate) audited: Mutex<AuditState>,
     pub(crate) meters: Meters,
+    pub(crate) intake: Intake,
     /// How the last poll of each feed went.
     pub(crate) polls: Mutex<BTreeMap<String, Poll>>,
     index: RwLock<Option<Arc<OpenIndex>>>,
@@ -56,6 +58,7 @@ impl Core {
             last_group: Mutex::new(0),
             audited: Mutex::default(),
             meters: Meters::default(),
+            intake: Intake::default(),
             polls: Mutex::default(),
             index: RwLock::new(None),
             inventories: Mutex::default(),
@@ -107,12 +110,18 @@ impl Core {
         let committed = lock(&self.store).commit(change);
         if let Err(error) = committed {
             tracing::error!(%error, "a change could not be committed; the world is rebuilt from the store");
-            let mut rebuilt = self.rebuilt()?;
-            rebuilt.suppressions = std::mem::take(&mut world.suppressions);
-            rebuilt.administrator = world.administrator.take();
-            *world = rebuilt;
+            self.recover(world)?;
             return Err(error.into());
         }
+        Ok(())
+    }
+
+    /// Makes the world what the store holds.
+    pub(crate) fn recover(&self, world: &mut World) -> Result<(), ServerError> {
+        let mut rebuilt = self.rebuilt()?;
+        rebuilt.suppressions = std::mem::take(&mut world.suppressions);
+        rebuilt.administrator = world.administrator.take();
+        *world = rebuilt;
         Ok(())
     }
 

@@ -20,6 +20,7 @@ mod host;
 mod http;
 mod hub;
 pub mod inspector2;
+mod intake;
 mod intelligence;
 mod inventory;
 mod load;
