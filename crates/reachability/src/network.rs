@@ -281,6 +281,10 @@ impl Network {
             None => drop(self.snapshot.route_tables.remove(&id)),
         }
         self.index.tables_changed(&self.snapshot);
+        if is_edge {
+            // What its routes lead to counts in every perimeter of the VPC.
+            self.memo.network_changed();
+        }
         // An edge table is asked at every address; a main one by subnets without their own.
         self.in_subnets(|subnet| {
             subnet.route_table.as_ref() == Some(&id) || vpcs.contains(&subnet.vpc) && (subnet.route_table.is_none() || is_edge)

@@ -1,7 +1,9 @@
 //! What a network lets in, for a person, a program and the eye: a table, JSON, a picture of each way.
 
 use crate::{TableStyle, printable};
-use lestrade_reachability::{Analysis, Blocked, Difference, Opening, OpeningSeverity, Snapshot, SourceClass, blocks, internet};
+use lestrade_reachability::{
+    Analysis, Blocked, Difference, Journey, Mode, Opening, OpeningSeverity, Snapshot, SourceClass, blocks, internet,
+};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -25,9 +27,9 @@ pub fn exposure_is_partial(snapshot: &Snapshot, analysis: &Analysis) -> bool {
 }
 
 /// The openings, the worst first.
-fn sorted(openings: &[Opening]) -> Vec<&Opening> {
+fn sorted(openings: &[Opening], mode: Mode) -> Vec<&Opening> {
     let mut sorted: Vec<&Opening> = openings.iter().collect();
-    sorted.sort_by_key(|open| (std::cmp::Reverse(open.severity()), open.class, std::cmp::Reverse(open.breadth())));
+    sorted.sort_by_key(|open| (std::cmp::Reverse(mode.severity(open)), open.class, std::cmp::Reverse(open.breadth())));
     sorted
 }
 
@@ -47,6 +49,7 @@ const fn from(class: SourceClass) -> &'static str {
         SourceClass::Vpn => "VPN or Direct Connect",
         SourceClass::Transit => "a transit gateway",
         SourceClass::LoadBalancer => "the internet, over a load balancer",
+        SourceClass::Appliance => "the internet, if an appliance lets it pass",
     }
 }
 
@@ -77,7 +80,7 @@ fn sources(open: &Opening) -> String {
 /// The way, on one line.
 fn way(open: &Opening) -> String {
     let start = match open.class {
-        SourceClass::Internet | SourceClass::LoadBalancer => "internet",
+        SourceClass::Internet | SourceClass::LoadBalancer | SourceClass::Appliance => "internet",
         SourceClass::Peer => "peer",
         SourceClass::Vpn => "vpn",
         SourceClass::Transit => "network",
@@ -85,7 +88,9 @@ fn way(open: &Opening) -> String {
     let mut line = start.to_owned();
     for step in open.path.iter() {
         let rule = step.rule.as_ref().map(|rule| format!(" [{rule}]")).unwrap_or_default();
-        let _ = write!(line, " → {}{rule}", printable(&step.component_id));
+        // Of an ARN what it is and what it is called.
+        let id = step.component_id.rsplit(':').next().filter(|_| step.component_id.starts_with("arn:")).unwrap_or(&step.component_id);
+        let _ = write!(line, " → {}{rule}", printable(id));
     }
     let _ = write!(line, " :{}", open.ports.0);
     line
@@ -93,18 +98,18 @@ fn way(open: &Opening) -> String {
 
 /// The analysis as a table.
 #[must_use]
-pub fn exposure_table(snapshot: &Snapshot, analysis: &Analysis, style: TableStyle) -> String {
+pub fn exposure_table(snapshot: &Snapshot, analysis: &Analysis, mode: Mode, style: TableStyle) -> String {
     let mut out = String::new();
     let count = analysis.openings.len();
-    let from_internet =
-        analysis.openings.iter().filter(|open| matches!(open.class, SourceClass::Internet | SourceClass::LoadBalancer)).count();
+    let is_public = |open: &&Opening| matches!(open.class, SourceClass::Internet | SourceClass::LoadBalancer | SourceClass::Appliance);
+    let from_internet = analysis.openings.iter().filter(is_public).count();
     let instances = snapshot.interfaces.values().filter(|interface| interface.instance.is_some()).count();
     let _ = writeln!(
         out,
         "{}",
         style.paint(BOLD, &format!("{instances} interfaces of instances: {count} openings, {from_internet} of them from the internet"))
     );
-    for open in sorted(&analysis.openings) {
+    for open in sorted(&analysis.openings, mode) {
         let who = open.instance.as_deref().unwrap_or(&open.interface);
         let services = open.service_names();
         let services = match services.as_slice() {
@@ -112,7 +117,7 @@ pub fn exposure_table(snapshot: &Snapshot, analysis: &Analysis, style: TableStyl
             names if names.len() <= 3 => format!(" ({})", names.join(", ")),
             names => format!(" ({} and {} more)", names[..2].join(", "), names.len() - 2),
         };
-        let severity = open.severity();
+        let severity = mode.severity(open);
         let partial = if open.partial_ephemeral { ", for clients that send from some ports" } else { "" };
         let _ = writeln!(
             out,
@@ -144,11 +149,12 @@ pub fn exposure_table(snapshot: &Snapshot, analysis: &Analysis, style: TableStyl
 }
 
 /// One opening as JSON.
-fn opening(open: &Opening) -> Value {
+fn opening(open: &Opening, mode: Mode) -> Value {
     let blocks = blocks(open.family(), &open.sources);
     json!({
         "title": open.title(),
-        "severity": open.severity(),
+        "severity": mode.severity(open),
+        "inspectorSeverity": open.severity(),
         "class": open.class,
         "via": &*open.via,
         "instance": open.instance.as_deref(),
@@ -168,11 +174,15 @@ fn opening(open: &Opening) -> Value {
 
 /// The analysis as JSON (`lestrade.exposure/1`).
 #[must_use]
-pub fn exposure_json(snapshot: &Snapshot, analysis: &Analysis) -> Value {
+pub fn exposure_json(snapshot: &Snapshot, analysis: &Analysis, mode: Mode) -> Value {
     json!({
         "schema": "lestrade.exposure/1",
         "partial": exposure_is_partial(snapshot, analysis),
-        "openings": sorted(&analysis.openings).into_iter().map(opening).collect::<Vec<_>>(),
+        "mode": match mode {
+            Mode::Compatible => "compatible",
+            Mode::Full => "full",
+        },
+        "openings": sorted(&analysis.openings, mode).into_iter().map(|open| opening(open, mode)).collect::<Vec<_>>(),
         "unknown": analysis.unknown,
         "problems": snapshot.problems,
     })
@@ -180,25 +190,26 @@ pub fn exposure_json(snapshot: &Snapshot, analysis: &Analysis) -> Value {
 
 /// A difference as JSON.
 #[must_use]
-pub fn exposure_difference_json(difference: &Difference) -> Value {
+pub fn exposure_difference_json(difference: &Difference, mode: Mode) -> Value {
+    let openings = |openings: &[Opening]| -> Vec<Value> { sorted(openings, mode).into_iter().map(|open| opening(open, mode)).collect() };
     json!({
         "schema": "lestrade.exposure-diff/1",
-        "opened": sorted(&difference.opened).into_iter().map(opening).collect::<Vec<_>>(),
-        "closed": sorted(&difference.closed).into_iter().map(opening).collect::<Vec<_>>(),
+        "opened": openings(&difference.opened),
+        "closed": openings(&difference.closed),
     })
 }
 
 /// A difference for a person.
 #[must_use]
-pub fn exposure_difference_table(difference: &Difference, style: TableStyle) -> String {
+pub fn exposure_difference_table(difference: &Difference, mode: Mode, style: TableStyle) -> String {
     let mut out = String::new();
     for (sign, colour, what, openings) in [("+", RED, "opened", &difference.opened), ("-", BLUE, "closed", &difference.closed)] {
         let _ = writeln!(out, "{}", style.paint(BOLD, &format!("{} {what}", openings.len())));
-        for open in sorted(openings) {
+        for open in sorted(openings, mode) {
             let who = open.instance.as_deref().unwrap_or(&open.interface);
             let line = format!(
                 "{sign} {} {} {} from {}: {}",
-                open.severity().as_str(),
+                mode.severity(open).as_str(),
                 printable(who),
                 ports(open),
                 from(open.class),
@@ -210,21 +221,31 @@ pub fn exposure_difference_table(difference: &Difference, style: TableStyle) -> 
     out
 }
 
-/// Why a packet does not get through, or that it does.
+/// Whether a packet gets through, or the first rule that stops it; then the same of each load balancer that leads to where it goes.
 #[must_use]
-pub fn exposure_verdict(blocked: Option<&Blocked>, reply: Option<&Blocked>, hops: &[String], style: TableStyle) -> String {
+pub fn exposure_verdict(direct: &Journey, over: &[(String, Journey)], style: TableStyle) -> String {
+    let mut out = verdict("", direct, style);
+    for (balancer, journey) in over {
+        let _ = write!(out, "{}", verdict(&format!("over {}: ", printable(balancer)), journey, style));
+    }
+    out
+}
+
+fn verdict(over: &str, journey: &Journey, style: TableStyle) -> String {
     let line = |what: &str, colour: &str, blocked: &Blocked| {
         let at = if blocked.component.is_empty() { String::new() } else { format!(" at {}", printable(&blocked.component)) };
         format!("{}{at}: {} [{}]\n", style.paint(colour, what), printable(&blocked.why), blocked.code)
     };
-    let way = hops.iter().map(|hop| printable(hop).into_owned()).collect::<Vec<_>>().join(" → ");
-    let mut out = match blocked {
-        Some(blocked) => line("CLOSED", BLUE, blocked),
-        None => format!("{}\n", style.paint(RED, "OPEN")),
-    };
-    if let Some(reply) = reply {
+    let mut out = over.to_owned();
+    out.push_str(&match (&journey.blocked, &journey.appliance) {
+        (Some(blocked), _) => line("CLOSED", BLUE, blocked),
+        (None, Some(appliance)) => format!("{}, if the appliance {} lets it pass\n", style.paint(RED, "OPEN"), printable(appliance)),
+        (None, None) => format!("{}\n", style.paint(RED, "OPEN")),
+    });
+    if let Some(reply) = &journey.reply_blocked {
         out.push_str(&line("no reply gets out", YELLOW, reply));
     }
+    let way = journey.hops.iter().map(|hop| printable(hop).into_owned()).collect::<Vec<_>>().join(" → ");
     if !way.is_empty() {
         let _ = writeln!(out, "  {way}");
     }
@@ -233,10 +254,10 @@ pub fn exposure_verdict(blocked: Option<&Blocked>, reply: Option<&Blocked>, hops
 
 /// Every way as a picture, one under the other: from the source on the left to the instance on the right.
 #[must_use]
-pub fn exposure_svg(analysis: &Analysis) -> String {
+pub fn exposure_svg(analysis: &Analysis, mode: Mode) -> String {
     const WIDTH: usize = 190;
     const HEIGHT: usize = 84;
-    let openings = sorted(&analysis.openings);
+    let openings = sorted(&analysis.openings, mode);
     let longest = openings.iter().map(|open| open.path.len() + 1).max().unwrap_or(1);
     let shown = openings.len().min(MAX_WAYS);
     let (width, height) = (longest * WIDTH + 40, shown.max(1) * HEIGHT + 40);
@@ -247,7 +268,8 @@ pub fn exposure_svg(analysis: &Analysis) -> String {
     );
     for (row, open) in openings.iter().take(MAX_WAYS).enumerate() {
         let y = 20 + row * HEIGHT;
-        let colour = match open.severity() {
+        let severity = mode.severity(open);
+        let colour = match severity {
             OpeningSeverity::High => "#b00020",
             OpeningSeverity::Medium => "#b26a00",
             OpeningSeverity::Low => "#1456a0",
@@ -257,7 +279,7 @@ pub fn exposure_svg(analysis: &Analysis) -> String {
             out,
             "<text x=\"20\" y=\"{}\" fill=\"{colour}\" font-weight=\"600\">{}</text>",
             y + 10,
-            markup(&format!("{} · {}", open.severity().as_str(), open.title()))
+            markup(&format!("{} · {}", severity.as_str(), open.title()))
         );
         let start = (from(open.class).to_owned(), sources(open));
         let steps = open

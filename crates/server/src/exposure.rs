@@ -165,7 +165,8 @@ fn by_instance(analysis: &Analysis) -> BTreeMap<&str, Open<'_>> {
 const fn exposure_of(class: SourceClass) -> Exposure {
     match class {
         SourceClass::Internet => Exposure::Internet,
-        SourceClass::LoadBalancer => Exposure::LoadBalancer,
+        // What decides before the instance may let it pass.
+        SourceClass::LoadBalancer | SourceClass::Appliance => Exposure::LoadBalancer,
         SourceClass::Peer | SourceClass::Vpn | SourceClass::Transit => Exposure::Private,
     }
 }
@@ -236,6 +237,7 @@ const fn edge_word(class: SourceClass) -> &'static str {
         SourceClass::Vpn => "Virtual Private Gateway",
         SourceClass::Transit => "Transit Gateway",
         SourceClass::LoadBalancer => "Load Balancer",
+        SourceClass::Appliance => "Appliance",
     }
 }
 
