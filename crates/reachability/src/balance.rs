@@ -272,6 +272,7 @@ impl<'a> Engine<'a> {
             ports: range.ports,
             witness: (clients.family.address(source), target.port),
             sources,
+            parts: Arc::default(),
             partial_ephemeral: reached.partial,
         })
     }

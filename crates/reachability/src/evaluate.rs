@@ -6,6 +6,7 @@
 //! with the same surroundings and groups are evaluated once.
 
 use crate::address::{AddressFamily, internet, number};
+use crate::parts::Part;
 use crate::perimeter::{Gateway, PROTOCOLS, Perimeter, SourceClass, Surroundings, edge_tables};
 use crate::ranges::RangeSet;
 use crate::snapshot::{Block, GroupRule, Interface, Route, RouteTable, RulePeer, Snapshot, Subnet, Target};
@@ -32,6 +33,8 @@ pub struct Opening {
     pub ports: (u16, u16),
     /// The addresses that some port of the range is open to.
     pub sources: Arc<RangeSet<u128>>,
+    /// Where some of the ports are open to others than the rest: which to whom. Filled in by [`Analysis::in_parts`] alone.
+    pub parts: Arc<[Part]>,
     /// Whether only clients that send from some ports get replies.
     pub partial_ephemeral: bool,
     /// The way, from the gateway to the interface.
@@ -73,6 +76,15 @@ pub struct Analysis {
     pub openings: Vec<Opening>,
     /// Interfaces about which something is not known, with what: they may be open beyond what is said.
     pub unknown: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Analysis {
+    /// The same, with which ports of each opening are open to whom.
+    #[must_use]
+    pub fn in_parts(mut self, snapshot: &Snapshot) -> Self {
+        crate::parts::fill(snapshot, &mut self);
+        self
+    }
 }
 
 /// The most threads that evaluate, and interfaces that are not worth one.
@@ -314,6 +326,7 @@ impl<'a> Engine<'a> {
         let mut found = Vec::new();
         let Some(subnet) = self.snapshot.subnets.get(&interface.subnet) else { return (found, unknown) };
         let names = Names::of(id, interface, subnet);
+        let whole: Arc<[Part]> = Arc::default();
         for address in &interface.addresses {
             let Some(grants) = self.grants(interface, subnet, address.private, address.public.is_some()) else { continue };
             for granted in grants.iter() {
@@ -333,6 +346,7 @@ impl<'a> Engine<'a> {
                         protocol: PROTOCOLS[granted.place],
                         ports: range.ports,
                         sources: Arc::clone(&range.sources),
+                        parts: Arc::clone(&whole),
                         partial_ephemeral: range.partial,
                         path: Arc::clone(path),
                         witness: (AddressFamily::of(address.private).address(range.source), range.ports.0),

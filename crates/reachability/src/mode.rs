@@ -3,6 +3,7 @@
 use crate::address::AddressFamily;
 use crate::evaluate::{Analysis, Opening};
 use crate::perimeter::SourceClass;
+use crate::ranges::RangeSet;
 use crate::severity::OpeningSeverity;
 use crate::snapshot::{BalancerKind, Snapshot};
 use std::collections::BTreeSet;
@@ -26,7 +27,7 @@ impl Mode {
     #[must_use]
     pub fn of(self, snapshot: &Snapshot, mut analysis: Analysis) -> Analysis {
         if self == Self::Full {
-            return analysis;
+            return analysis.in_parts(snapshot);
         }
         let mut told = BTreeSet::new();
         let mut is_first = |open: &Opening| {
@@ -39,22 +40,29 @@ impl Mode {
     /// How bad an opening is.
     #[must_use]
     pub fn severity(self, opening: &Opening) -> OpeningSeverity {
-        let severity = opening.severity();
-        if self == Self::Compatible || !is_to_few(opening) {
-            return severity;
+        if self == Self::Compatible {
+            return opening.severity();
         }
-        match severity {
-            OpeningSeverity::High => OpeningSeverity::Medium,
-            OpeningSeverity::Medium => OpeningSeverity::Low,
-            OpeningSeverity::Low | OpeningSeverity::Informational => OpeningSeverity::Informational,
-        }
+        let of = |ports: (u16, u16), sources: &RangeSet<u128>| {
+            let severity = opening.class.severity(opening.protocol, ports);
+            if are_few(opening.family(), sources) { less(severity) } else { severity }
+        };
+        let parts = opening.parts.iter().map(|part| of(part.ports, &part.sources));
+        parts.max().unwrap_or_else(|| of(opening.ports, &opening.sources))
     }
 }
 
-fn is_to_few(opening: &Opening) -> bool {
-    let ranges = opening.sources.ranges().iter();
-    let count = ranges.fold(0_u128, |count, (first, last)| count.saturating_add((last - first).saturating_add(1)));
-    count <= if opening.family() == AddressFamily::V4 { FEW.0 } else { FEW.1 }
+const fn less(severity: OpeningSeverity) -> OpeningSeverity {
+    match severity {
+        OpeningSeverity::High => OpeningSeverity::Medium,
+        OpeningSeverity::Medium => OpeningSeverity::Low,
+        OpeningSeverity::Low | OpeningSeverity::Informational => OpeningSeverity::Informational,
+    }
+}
+
+fn are_few(family: AddressFamily, sources: &RangeSet<u128>) -> bool {
+    let count = sources.ranges().iter().fold(0_u128, |count, (first, last)| count.saturating_add((last - first).saturating_add(1)));
+    count <= if family == AddressFamily::V4 { FEW.0 } else { FEW.1 }
 }
 
 /// Whether Inspector looks at what an opening comes by.

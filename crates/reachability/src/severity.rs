@@ -186,6 +186,7 @@ mod tests {
             protocol,
             ports,
             sources: std::sync::Arc::new(RangeSet::range(1, 1 << 20)),
+            parts: std::sync::Arc::default(),
             partial_ephemeral: false,
             path: std::sync::Arc::default(),
             witness: (address, ports.0),

@@ -2,13 +2,16 @@
 
 use crate::{TableStyle, printable};
 use lestrade_reachability::{
-    Analysis, Blocked, Difference, Journey, Mode, Opening, OpeningSeverity, Snapshot, SourceClass, blocks, internet,
+    Analysis, Blocked, Breadth, Difference, Journey, Mode, Opening, OpeningSeverity, Part, RangeSet, Snapshot, SourceClass, blocks,
+    internet,
 };
 use serde_json::{Value, json};
 use std::fmt::Write;
 
 /// The most blocks of addresses that are written of one opening; the rest is counted.
 const MAX_SOURCES: usize = 64;
+/// At most this many parts of an opening are told one by one.
+const MAX_PARTS: usize = 12;
 /// At most this many ways are drawn.
 const MAX_WAYS: usize = 200;
 /// At most this many things that are not known are named in a table.
@@ -54,21 +57,39 @@ const fn from(class: SourceClass) -> &'static str {
 }
 
 fn ports(open: &Opening) -> String {
+    range(open, open.ports)
+}
+
+fn range(open: &Opening, ports: (u16, u16)) -> String {
     let protocol = if open.protocol == 6 { "tcp" } else { "udp" };
-    match open.ports {
+    match ports {
         (0, u16::MAX) => format!("all of {protocol}"),
         (first, last) if first == last => format!("{first}/{protocol}"),
         (first, last) => format!("{first}-{last}/{protocol}"),
     }
 }
 
+/// What usually listens there, in brackets.
+fn services(open: &Opening) -> String {
+    match open.service_names().as_slice() {
+        [] => String::new(),
+        names if names.len() <= 3 => format!(" ({})", names.join(", ")),
+        names => format!(" ({} and {} more)", names[..2].join(", "), names.len() - 2),
+    }
+}
+
 /// The addresses that it is open to, in a few words.
 fn sources(open: &Opening) -> String {
-    let breadth = serde_json::to_value(open.breadth()).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
-    if internet(open.family()).difference(&open.sources).is_empty() {
+    addresses_of(open, &open.sources)
+}
+
+fn addresses_of(open: &Opening, sources: &RangeSet<u128>) -> String {
+    let breadth = Breadth::of(open.family(), sources);
+    let breadth = serde_json::to_value(breadth).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
+    if internet(open.family()).difference(sources).is_empty() {
         return "everybody".to_owned();
     }
-    let blocks = blocks(open.family(), &open.sources);
+    let blocks = blocks(open.family(), sources);
     match blocks.as_slice() {
         [only] => format!("{only} ({breadth})"),
         [one, other] => format!("{one}, {other} ({breadth})"),
@@ -111,23 +132,24 @@ pub fn exposure_table(snapshot: &Snapshot, analysis: &Analysis, mode: Mode, styl
     );
     for open in sorted(&analysis.openings, mode) {
         let who = open.instance.as_deref().unwrap_or(&open.interface);
-        let services = open.service_names();
-        let services = match services.as_slice() {
-            [] => String::new(),
-            names if names.len() <= 3 => format!(" ({})", names.join(", ")),
-            names => format!(" ({} and {} more)", names[..2].join(", "), names.len() - 2),
-        };
         let severity = mode.severity(open);
         let partial = if open.partial_ephemeral { ", for clients that send from some ports" } else { "" };
         let _ = writeln!(
             out,
-            "\n{} {} {}{services} from {}: {}{partial}",
+            "\n{} {} {}{} from {}: {}{partial}",
             style.paint(paint(severity), &format!("{:13}", severity.as_str())),
             printable(who),
             ports(open),
+            services(open),
             from(open.class),
             sources(open),
         );
+        for part in open.parts.iter().take(MAX_PARTS) {
+            let _ = writeln!(out, "{:13} {} from {}", "", range(open, part.ports), addresses_of(open, &part.sources));
+        }
+        if open.parts.len() > MAX_PARTS {
+            let _ = writeln!(out, "{:13} and {} ranges more", "", open.parts.len() - MAX_PARTS);
+        }
         let _ = writeln!(out, "{:13} {}", "", style.paint(DIM, &way(open)));
     }
     let unknown: Vec<String> = snapshot
@@ -151,7 +173,7 @@ pub fn exposure_table(snapshot: &Snapshot, analysis: &Analysis, mode: Mode, styl
 /// One opening as JSON.
 fn opening(open: &Opening, mode: Mode) -> Value {
     let blocks = blocks(open.family(), &open.sources);
-    json!({
+    let mut out = json!({
         "title": open.title(),
         "severity": mode.severity(open),
         "inspectorSeverity": open.severity(),
@@ -169,7 +191,20 @@ fn opening(open: &Opening, mode: Mode) -> Value {
         "partialEphemeral": open.partial_ephemeral,
         "networkPath": {"steps": &*open.path},
         "witness": {"source": open.witness.0, "port": open.witness.1},
-    })
+    });
+    if !open.parts.is_empty() {
+        let part = |part: &Part| {
+            let blocks = lestrade_reachability::blocks(open.family(), &part.sources);
+            json!({
+                "openPortRange": {"begin": part.ports.0, "end": part.ports.1},
+                "sources": blocks.iter().take(MAX_SOURCES).map(ToString::to_string).collect::<Vec<_>>(),
+                "moreSources": blocks.len().saturating_sub(MAX_SOURCES),
+                "breadth": Breadth::of(open.family(), &part.sources),
+            })
+        };
+        out["parts"] = open.parts.iter().map(part).collect();
+    }
+    out
 }
 
 /// The analysis as JSON (`lestrade.exposure/1`).
@@ -255,19 +290,24 @@ fn verdict(over: &str, journey: &Journey, style: TableStyle) -> String {
 /// Every way as a picture, one under the other: from the source on the left to the instance on the right.
 #[must_use]
 pub fn exposure_svg(analysis: &Analysis, mode: Mode) -> String {
-    const WIDTH: usize = 190;
-    const HEIGHT: usize = 84;
+    const WIDTH: usize = 204;
+    const BOX: usize = 176;
+    const HEIGHT: usize = 104;
     let openings = sorted(&analysis.openings, mode);
     let longest = openings.iter().map(|open| open.path.len() + 1).max().unwrap_or(1);
     let shown = openings.len().min(MAX_WAYS);
-    let (width, height) = (longest * WIDTH + 40, shown.max(1) * HEIGHT + 40);
+    let (width, height) = (longest * WIDTH + 20, shown.max(1) * HEIGHT + 30);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"system-ui, sans-serif\" font-size=\"12\">\n<title>What the network lets in</title>\n\
-         <defs><marker id=\"a\" markerWidth=\"8\" markerHeight=\"8\" refX=\"7\" refY=\"4\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#666\"/></marker></defs>\n"
+         <defs><marker id=\"a\" markerWidth=\"8\" markerHeight=\"8\" refX=\"7\" refY=\"4\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#666\"/></marker></defs>\n\
+         <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n"
     );
+    if shown == 0 {
+        out.push_str("<text x=\"20\" y=\"30\">Nothing is open.</text>\n");
+    }
     for (row, open) in openings.iter().take(MAX_WAYS).enumerate() {
-        let y = 20 + row * HEIGHT;
+        let y = 16 + row * HEIGHT;
         let severity = mode.severity(open);
         let colour = match severity {
             OpeningSeverity::High => "#b00020",
@@ -275,46 +315,62 @@ pub fn exposure_svg(analysis: &Analysis, mode: Mode) -> String {
             OpeningSeverity::Low => "#1456a0",
             OpeningSeverity::Informational => "#555555",
         };
-        let _ = writeln!(
-            out,
-            "<text x=\"20\" y=\"{}\" fill=\"{colour}\" font-weight=\"600\">{}</text>",
-            y + 10,
-            markup(&format!("{} · {}", severity.as_str(), open.title()))
-        );
-        let start = (from(open.class).to_owned(), sources(open));
-        let steps = open
-            .path
-            .iter()
-            .map(|step| (step.component_type.rsplit("::").next().unwrap_or_default().to_owned(), step.component_id.to_string()));
-        for (place, (kind, id)) in std::iter::once(start).chain(steps).enumerate() {
+        let who = open.instance.as_deref().unwrap_or(&open.interface);
+        let heading = format!("{} · {who} · {}{} from {}", severity.as_str(), ports(open), services(open), from(open.class));
+        let _ = writeln!(out, "<text x=\"20\" y=\"{}\" fill=\"{colour}\" font-weight=\"600\">{}</text>", y + 12, markup(&heading));
+        let origin = match open.class {
+            SourceClass::Internet | SourceClass::LoadBalancer | SourceClass::Appliance => "Internet",
+            SourceClass::Peer => "Peered network",
+            SourceClass::Vpn => "VPN or Direct Connect",
+            SourceClass::Transit => "Network behind it",
+        };
+        let start = (origin.to_owned(), sources(open), None);
+        let steps = open.path.iter().map(|step| {
+            let kind = step.component_type.rsplit("::").next().unwrap_or_default();
+            (kind.to_owned(), name(&step.component_id), step.rule.clone())
+        });
+        for (place, (kind, id, rule)) in std::iter::once(start).chain(steps).enumerate() {
             let x = 20 + place * WIDTH;
             if place > 0 {
+                let (from, to, middle) = (x - (WIDTH - BOX), x - 2, y + 48);
                 let _ = writeln!(
                     out,
-                    "<line x1=\"{}\" y1=\"{1}\" x2=\"{2}\" y2=\"{1}\" stroke=\"#666\" marker-end=\"url(#a)\"/>",
-                    x - 30,
-                    y + 42,
-                    x - 2
+                    "<line x1=\"{from}\" y1=\"{middle}\" x2=\"{to}\" y2=\"{middle}\" stroke=\"#666\" marker-end=\"url(#a)\"/>"
                 );
             }
             let _ = writeln!(
                 out,
-                "<rect x=\"{x}\" y=\"{}\" width=\"{}\" height=\"46\" rx=\"6\" fill=\"#fff\" stroke=\"{colour}\"/>",
-                y + 18,
-                WIDTH - 30
+                "<rect x=\"{x}\" y=\"{}\" width=\"{BOX}\" height=\"60\" rx=\"6\" fill=\"#fff\" stroke=\"{colour}\"/>",
+                y + 20
             );
-            let _ = writeln!(out, "<text x=\"{}\" y=\"{}\" fill=\"#666\">{}</text>", x + 8, y + 36, markup(&kind));
-            let _ = writeln!(out, "<text x=\"{}\" y=\"{}\" fill=\"#111\">{}</text>", x + 8, y + 54, markup(&shorten(&id)));
+            let lines = [("#666", kind), ("#111", id), ("#666", rule.unwrap_or_default())];
+            for (line, (fill, text)) in lines.iter().enumerate().filter(|(_, (_, text))| !text.is_empty()) {
+                let _ =
+                    writeln!(out, "<text x=\"{}\" y=\"{}\" fill=\"{fill}\">{}</text>", x + 8, y + 37 + line * 17, markup(&shorten(text)));
+            }
         }
+    }
+    if openings.len() > shown {
+        let _ = writeln!(out, "<text x=\"20\" y=\"{}\">and {} more</text>", height - 8, openings.len() - shown);
     }
     out.push_str("</svg>\n");
     out
 }
 
+/// What a person calls a component: of an ARN the name in it.
+fn name(id: &str) -> String {
+    let Some(resource) = id.strip_prefix("arn:").and_then(|_| id.rsplit(':').next()) else { return id.to_owned() };
+    let parts: Vec<&str> = resource.split('/').collect();
+    match parts.as_slice() {
+        ["loadbalancer" | "listener", _, name, ..] | ["targetgroup", name, ..] => (*name).to_owned(),
+        [.., last] => (*last).to_owned(),
+        [] => id.to_owned(),
+    }
+}
+
 fn shorten(text: &str) -> String {
-    const MOST: usize = 22;
-    let end = text.rsplit('/').next().unwrap_or(text);
-    if end.chars().count() <= MOST { end.to_owned() } else { format!("{}…", end.chars().take(MOST - 1).collect::<String>()) }
+    const MOST: usize = 25;
+    if text.chars().count() <= MOST { text.to_owned() } else { format!("{}…", text.chars().take(MOST - 1).collect::<String>()) }
 }
 
 fn markup(text: &str) -> String {
