@@ -511,12 +511,55 @@ proptest! {
             let changed = network.apply(change(&balanced(other), number));
             let after = network.analysis();
             prop_assert_eq!(&after, &evaluate(network.snapshot()));
-            let of = |analysis: &Analysis, id: &String| (analysis.openings.iter().filter(|open| *open.interface == **id).cloned().collect::<Vec<_>>(), analysis.unknown.get(id).cloned());
-            let ids: BTreeSet<String> = before.openings.iter().chain(&after.openings).map(|open| open.interface.to_string()).chain(before.unknown.keys().cloned()).chain(after.unknown.keys().cloned()).collect();
-            let differing: BTreeSet<String> = ids.into_iter().filter(|id| of(&before, id) != of(&after, id)).collect();
-            prop_assert_eq!(changed, differing);
+            prop_assert_eq!(changed, differing(&before, &after));
         }
     }
+}
+
+/// A world with some of another's parts, by the bits of a number.
+fn mixed(mut world: Snapshot, other: Snapshot, bits: u16) -> Snapshot {
+    macro_rules! take {
+        ($($bit:literal $part:ident),*) => {$( if bits >> $bit & 1 == 1 { world.$part = other.$part; } )*};
+    }
+    take!(0 vpcs, 1 subnets, 2 route_tables, 3 internet_gateways, 4 acls, 5 groups, 6 prefix_lists, 7 interfaces, 8 peerings, 9 vpn_gateways,
+        10 transit_attachments, 11 transit_tables, 12 load_balancers, 13 target_groups, 14 blocked_from_internet);
+    // Only now and then something of the kinds of which there is one.
+    if bits >> 15 & 1 == 1 {
+        world.vpcs.get_mut("vpc-b").unwrap().cidrs.push("10.2.0.0/16".parse().unwrap());
+        world.subnets.remove("subnet-2");
+    }
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// A network that becomes another description answers what a full evaluation of that does, and names what changed.
+    #[test]
+    fn an_update_is_full(first in world(), others in prop::collection::vec((world(), any::<u16>(), any::<u16>()), 1..8)) {
+        let mut network = Network::new(first);
+        for (other, one, two) in others {
+            let before = network.analysis();
+            let next = mixed(network.snapshot().clone(), other, one & two);
+            let changed = network.update(next.clone());
+            prop_assert_eq!(network.snapshot(), &next);
+            let after = network.analysis();
+            prop_assert_eq!(&after, &evaluate(&next));
+            prop_assert_eq!(changed, differing(&before, &after));
+        }
+    }
+}
+
+/// The interfaces with another answer.
+fn differing(before: &Analysis, after: &Analysis) -> BTreeSet<String> {
+    let of = |analysis: &Analysis, id: &String| {
+        let open: Vec<Opening> = analysis.openings.iter().filter(|open| *open.interface == **id).cloned().collect();
+        (open, analysis.unknown.get(id).cloned())
+    };
+    let both = [before, after];
+    let open = both.iter().flat_map(|analysis| analysis.openings.iter().map(|open| open.interface.to_string()));
+    let ids: BTreeSet<String> = open.chain(both.iter().flat_map(|analysis| analysis.unknown.keys().cloned())).collect();
+    ids.into_iter().filter(|id| of(before, id) != of(after, id)).collect()
 }
 
 /// An engine that forgets a rule is one that sees a world without what the rule asks for. The rule, by its number in the
