@@ -9,6 +9,7 @@ mod assess;
 mod condition;
 mod criteria;
 mod episodes;
+mod listening;
 pub mod oracle;
 mod query;
 mod risk;
@@ -24,9 +25,10 @@ pub use criteria::{Criteria, DateField, NumberField, PackageTest, Side, Term, Te
 pub use episodes::{
     CLOSED_RETENTION_MS, Episode, EpisodeBody, EpisodeLog, LogPosition, PairEvent, PairHistory, REOPEN_WINDOW_MS, Transition,
 };
+pub use listening::{Door, Listening, ReachedSocket};
 pub use query::{FEW_RESOURCES, Page, PageRequest, QueryError, Sort, SortField, list};
 pub use risk::{RiskFactors, RiskScore, risk};
 pub use scan::{Excepted, ScanFinding, ScanResult, scan};
 pub use token::{TokenError, TokenKey};
 pub use view::{AffectedPackage, FindingView, FixAvailable, InventorySource, NoInventories, resource_type, view_of};
-pub use world::{ResourceEntry, Suppression, World};
+pub use world::{INSTANCE_TAG, ResourceEntry, Suppression, World};

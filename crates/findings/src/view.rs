@@ -1,6 +1,7 @@
 //! One finding as a person or a program is shown it, put together when it is asked for.
 
 use crate::criteria::{Attributes, DateField, NumberField, PackageTest, TextField};
+use crate::listening::{self, Listening};
 use crate::{Assessment, CLOSED_RETENTION_MS, LogPosition, PairHistory, ResourceEntry, RiskFactors, RiskScore, Transition, World, risk};
 use lestrade_matching::{ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{
@@ -122,8 +123,10 @@ pub struct FindingView {
     pub packages: Vec<AffectedPackage>,
     /// What is known of the vulnerability.
     pub assessment: Arc<Assessment>,
-    /// From how far the resource can be reached.
+    /// From how far it can be reached: the resource, or further where a process that it concerns listens there.
     pub exposure: Exposure,
+    /// What of it listens, where an agent tells.
+    pub listening: Listening,
     /// The last episode that touched it.
     pub revision: LogPosition,
 }
@@ -315,7 +318,23 @@ impl<'w> Pair<'w> {
         }
     }
 
+    /// What listens where it is.
+    fn listening(&self) -> Listening {
+        let (sockets, doors) = (self.world.sockets(self.resource), self.world.doors(self.resource));
+        match self.key() {
+            FindingKey::Network { edge, interface, protocol, ports } => {
+                listening::behind(sockets, doors, (&edge, &interface), protocol, ports)
+            }
+            _ => listening::of_packages(sockets, doors, self.packages()),
+        }
+    }
+
     pub(crate) fn view(&self) -> FindingView {
+        let listening = self.listening();
+        let exposure = match (self.world.exposure(self.resource), listening.farthest()) {
+            (Exposure::Internet, Some(Exposure::Internet)) => Exposure::InternetListening,
+            (exposure, _) => exposure,
+        };
         FindingView {
             arn: self.arn(),
             key: self.key(),
@@ -329,7 +348,8 @@ impl<'w> Pair<'w> {
             fix_available: self.fix_available(),
             packages: self.packages().to_vec(),
             assessment: Arc::clone(self.assessment),
-            exposure: self.world.exposure(self.resource),
+            exposure,
+            listening,
             revision: self.history().last().map_or(0, |event| event.position),
         }
     }

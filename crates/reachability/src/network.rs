@@ -86,6 +86,19 @@ impl Network {
         self.openings.get(interface).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// What is open at an interface, over load balancers too.
+    pub fn all_openings<'n>(&'n self, interface: &'n str) -> impl Iterator<Item = &'n Opening> {
+        // They are in order.
+        let begin = self.balanced.partition_point(|open| *open.interface < *interface);
+        let over = self.balanced[begin..].iter().take_while(move |open| *open.interface == *interface);
+        self.openings(interface).iter().chain(over)
+    }
+
+    /// What is not known about an interface.
+    pub fn unknown(&self, interface: &str) -> impl Iterator<Item = &String> {
+        self.unknown.get(interface).into_iter().flatten()
+    }
+
     /// All that is open now.
     #[must_use]
     pub fn analysis(&self) -> Analysis {

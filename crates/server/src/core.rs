@@ -10,6 +10,7 @@ use lestrade_model::{Clock, Hash, Inventory, Scope, Severity, Timestamp};
 use lestrade_store::{Change, Fan, Lane, OutboxGroup, Store};
 use roaring::RoaringBitmap;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// From how many resources of one scope on a vulnerability's movement has a summary.
@@ -29,6 +30,10 @@ pub struct Core {
     pub(crate) last_group: Mutex<LogPosition>,
     pub(crate) audited: Mutex<AuditState>,
     pub(crate) meters: Meters,
+    /// Networks as they were described last.
+    pub(crate) networks: Mutex<HashMap<Scope, crate::exposure::Known>>,
+    /// How often the world was rebuilt from the store because a change could not be committed.
+    pub(crate) rebuilds: AtomicU64,
     index: RwLock<Option<Arc<OpenIndex>>>,
     inventories: Mutex<HashMap<Hash, Arc<Inventory>>>,
     token_key: TokenKey,
@@ -53,6 +58,8 @@ impl Core {
             last_group: Mutex::new(0),
             audited: Mutex::default(),
             meters: Meters::default(),
+            networks: Mutex::default(),
+            rebuilds: AtomicU64::default(),
             index: RwLock::new(None),
             inventories: Mutex::default(),
             token_key: TokenKey::new(token_key),
@@ -104,6 +111,7 @@ impl Core {
         if let Err(error) = committed {
             tracing::error!(%error, "a change could not be committed; the world is rebuilt from the store");
             let mut rebuilt = self.rebuilt()?;
+            self.rebuilds.fetch_add(1, Ordering::Relaxed);
             rebuilt.suppressions = std::mem::take(&mut world.suppressions);
             rebuilt.administrator = world.administrator.take();
             *world = rebuilt;
