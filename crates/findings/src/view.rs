@@ -218,11 +218,13 @@ impl<'w> Pair<'w> {
         if rules.peek().is_none() {
             return false;
         }
-        let Some(mut plain) = Pair::new(self.world, self.inventories, self.resource, self.vulnerability, self.position) else {
-            return false;
-        };
-        plain.unsuppressed = true;
+        let plain = self.unsuppressed();
         rules.any(|rule| rule.criteria.hold(&plain))
+    }
+
+    /// The same, as if no rule suppressed it: what rules are asked about.
+    pub(crate) fn unsuppressed(&self) -> Self {
+        Self { history: OnceCell::new(), packages: OnceCell::new(), unsuppressed: true, ..*self }
     }
 
     fn key(&self) -> FindingKey {
