@@ -2,6 +2,7 @@
 
 use crate::criteria::{Attributes, DateField, NumberField, PackageTest, TextField};
 use crate::query::Hidden;
+use crate::listening::{self, Listening};
 use crate::{Assessment, CLOSED_RETENTION_MS, LogPosition, PairHistory, ResourceEntry, RiskFactors, RiskScore, Transition, World, risk};
 use lestrade_matching::{ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{
@@ -123,8 +124,10 @@ pub struct FindingView {
     pub packages: Vec<AffectedPackage>,
     /// What is known of the vulnerability.
     pub assessment: Arc<Assessment>,
-    /// From how far the resource can be reached.
+    /// From how far it can be reached: the resource, or further where a process that it concerns listens there.
     pub exposure: Exposure,
+    /// What of it listens, where an agent tells.
+    pub listening: Listening,
     /// The last episode that touched it.
     pub revision: LogPosition,
 }
@@ -188,11 +191,6 @@ impl<'w> Pair<'w> {
         Self { hidden: Some(Arc::clone(hidden)), ..self }
     }
 
-    /// The same, as if no rule suppressed it: so rules are asked about it.
-    pub(crate) fn unsuppressed(self) -> Self {
-        Self { unsuppressed: true, ..self }
-    }
-
     fn history(&self) -> &PairHistory {
         self.history.get_or_init(|| self.world.log.history(self.resource, self.vulnerability).until(self.position))
     }
@@ -224,13 +222,25 @@ impl<'w> Pair<'w> {
     }
 
     fn is_suppressed(&self) -> bool {
-        let plain = || Some(Pair::new(self.world, self.inventories, self.resource, self.vulnerability, self.position)?.unsuppressed());
-        if let Some(hidden) = &self.hidden {
-            return !hidden.is_empty() && plain().is_some_and(|plain| hidden.iter().any(|rule| rule.hides(&plain)));
+        if let Some(hidden) = self.hidden.as_ref().filter(|hidden| !hidden.is_empty()) {
+            let plain = self.unsuppressed();
+            return hidden.iter().any(|rule| rule.hides(&plain));
+        }
+        if self.hidden.is_some() {
+            return false;
         }
         let scope = &self.entry.resource.key.scope;
         let mut rules = self.world.suppressions.iter().filter(|rule| rule.holds_in(scope, self.world.administrator.as_ref())).peekable();
-        rules.peek().is_some() && plain().is_some_and(|plain| rules.any(|rule| rule.criteria.hold(&plain)))
+        if rules.peek().is_none() {
+            return false;
+        }
+        let plain = self.unsuppressed();
+        rules.any(|rule| rule.criteria.hold(&plain))
+    }
+
+    /// The same, as if no rule suppressed it: what rules are asked about.
+    pub(crate) fn unsuppressed(&self) -> Self {
+        Self { history: OnceCell::new(), packages: OnceCell::new(), unsuppressed: true, hidden: self.hidden.clone(), ..*self }
     }
 
     fn key(&self) -> FindingKey {
@@ -321,7 +331,23 @@ impl<'w> Pair<'w> {
         }
     }
 
+    /// What listens where it is.
+    fn listening(&self) -> Listening {
+        let (sockets, doors) = (self.world.sockets(self.resource), self.world.doors(self.resource));
+        match self.key() {
+            FindingKey::Network { edge, interface, protocol, ports } => {
+                listening::behind(sockets, doors, (&edge, &interface), protocol, ports)
+            }
+            _ => listening::of_packages(sockets, doors, self.packages()),
+        }
+    }
+
     pub(crate) fn view(&self) -> FindingView {
+        let listening = self.listening();
+        let exposure = match (self.world.exposure(self.resource), listening.farthest()) {
+            (Exposure::Internet, Some(Exposure::Internet)) => Exposure::InternetListening,
+            (exposure, _) => exposure,
+        };
         FindingView {
             arn: self.arn(),
             key: self.key(),
@@ -335,7 +361,8 @@ impl<'w> Pair<'w> {
             fix_available: self.fix_available(),
             packages: self.packages().to_vec(),
             assessment: Arc::clone(self.assessment),
-            exposure: self.world.exposure(self.resource),
+            exposure,
+            listening,
             revision: self.history().last().map_or(0, |event| event.position),
         }
     }

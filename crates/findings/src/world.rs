@@ -2,9 +2,12 @@
 
 use crate::kept::TermSets;
 use crate::query::KeptOrders;
-use crate::{Assessment, Criteria, EpisodeLog};
+use crate::{Assessment, Criteria, Door, EpisodeLog};
 use lestrade_matching::{Class, Estate, ResourceId, Verdict, VulnerabilityId};
-use lestrade_model::{Component, Coverage, Exposure, FindingArn, Hash, Resource, ResourceKey, ResourceKind, Scope, Timestamp};
+use lestrade_model::{
+    Component, Coverage, CoverageReason, Exposure, FindingArn, Hash, ListeningSocket, Resource, ResourceDetails, ResourceKey, ResourceKind,
+    Scope, Timestamp,
+};
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
@@ -52,6 +55,8 @@ impl Suppression {
 pub(crate) const fn class_of(assessment: &Assessment) -> Class {
     assessment.severity as Class * 2 + assessment.known_exploited.is_some() as Class
 }
+/// The tag of a host that is an instance, as the agent on it says.
+pub const INSTANCE_TAG: &str = "lestrade:instance";
 
 /// See the module.
 #[derive(Default)]
@@ -76,6 +81,9 @@ pub struct World {
     assessments: HashMap<VulnerabilityId, Arc<Assessment>>,
     exposures: HashMap<ResourceId, Exposure>,
     unreachable: RoaringBitmap,
+    doors: HashMap<ResourceId, Arc<[Door]>>,
+    /// Hosts whose agents say that they run on an instance, by the instance's id.
+    agents: HashMap<String, ResourceId>,
     /// Verdicts that held once and hold no longer, kept while a closed finding may be shown.
     past_verdicts: HashMap<VulnerabilityId, Vec<(Component, Verdict)>>,
 }
@@ -96,6 +104,11 @@ impl World {
 
     /// Sets what is kept of a resource.
     pub fn set_resource(&mut self, id: ResourceId, entry: ResourceEntry) {
+        if entry.resource.key.kind == ResourceKind::Host
+            && let Some((_, instance)) = entry.resource.tags.iter().find(|(key, _)| key == INSTANCE_TAG)
+        {
+            self.agents.insert(instance.clone(), id);
+        }
         if let Some(slot) = self.resources.get_mut(id as usize) {
             *slot = Some(entry);
             self.resource_orders.touch(id);
@@ -159,6 +172,41 @@ impl World {
             Exposure::None => self.unreachable.insert(id),
             _ => self.unreachable.remove(id),
         };
+    }
+
+    /// Sets the openings that lead to a resource.
+    pub fn set_doors(&mut self, id: ResourceId, doors: Vec<Door>) {
+        if doors.is_empty() {
+            self.doors.remove(&id);
+        } else {
+            self.doors.insert(id, doors.into());
+        }
+    }
+
+    /// The openings that lead to a resource.
+    #[must_use]
+    pub fn doors(&self, id: ResourceId) -> &[Door] {
+        self.doors.get(&id).map(AsRef::as_ref).unwrap_or_default()
+    }
+
+    /// The sockets that wait on a resource: of a machine its own, of an instance those of the agent on it. None where nobody
+    /// tells, or has not for too long.
+    #[must_use]
+    pub fn sockets(&self, id: ResourceId) -> Option<&[ListeningSocket]> {
+        let entry = self.resource(id)?;
+        let machine = match entry.resource.key.kind {
+            ResourceKind::Instance => self.resource(*self.agents.get(&entry.resource.key.id)?)?,
+            _ => entry,
+        };
+        let old = [CoverageReason::StaleInventory, CoverageReason::ResourceTerminated];
+        if machine.coverage.iter().any(|coverage| old.contains(&coverage.reason)) {
+            return None;
+        }
+        let ResourceDetails::Host(host) = &machine.resource.details else { return None };
+        // What it said once and takes back is no longer so.
+        let still = machine.resource.key.kind == entry.resource.key.kind
+            || machine.resource.tags.iter().any(|(key, value)| key == INSTANCE_TAG && *value == entry.resource.key.id);
+        host.listening.as_deref().filter(|_| still)
     }
 
     /// The resources of which it is known that no network path leads to them.

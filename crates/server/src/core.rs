@@ -12,6 +12,7 @@ use lestrade_model::{Clock, Hash, Inventory, Scope, Severity, Timestamp};
 use lestrade_store::{Change, Fan, Lane, OutboxGroup, Store};
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// From how many resources of one scope on a vulnerability's movement has a summary.
@@ -34,6 +35,10 @@ pub struct Core {
     pub(crate) intake: Intake,
     /// How the last poll of each feed went.
     pub(crate) polls: Mutex<BTreeMap<String, Poll>>,
+    /// Networks as they were described last.
+    pub(crate) networks: Mutex<HashMap<Scope, crate::exposure::Known>>,
+    /// How often the world was rebuilt from the store because a change could not be committed.
+    pub(crate) rebuilds: AtomicU64,
     index: RwLock<Option<Arc<OpenIndex>>>,
     inventories: Mutex<HashMap<Hash, Arc<Inventory>>>,
     token_key: TokenKey,
@@ -60,6 +65,8 @@ impl Core {
             meters: Meters::default(),
             intake: Intake::default(),
             polls: Mutex::default(),
+            networks: Mutex::default(),
+            rebuilds: AtomicU64::default(),
             index: RwLock::new(None),
             inventories: Mutex::default(),
             token_key: TokenKey::new(token_key),
@@ -119,6 +126,7 @@ impl Core {
     /// Makes the world what the store holds.
     pub(crate) fn recover(&self, world: &mut World) -> Result<(), ServerError> {
         let mut rebuilt = self.rebuilt()?;
+        self.rebuilds.fetch_add(1, Ordering::Relaxed);
         rebuilt.suppressions = std::mem::take(&mut world.suppressions);
         rebuilt.administrator = world.administrator.take();
         *world = rebuilt;

@@ -164,6 +164,9 @@ pub(crate) struct ExposureArgs {
     /// Writes table, json or svg to standard output.
     #[arg(short = 'o', long = "output", visible_short_alias = 'f', alias = "format", value_name = "FORMAT", default_value = "table")]
     pub(crate) output: Picture,
+    /// How much is told: `compatible` is exactly what Inspector finds.
+    #[arg(long, value_name = "MODE", default_value = "full")]
+    pub(crate) mode: Told,
     /// Says what is opened and closed by going over to this description.
     #[arg(long, value_name = "PATH", conflicts_with = "from")]
     pub(crate) what_if: Vec<PathBuf>,
@@ -297,6 +300,22 @@ pub(crate) enum Picture {
     Table,
     Json,
     Svg,
+}
+
+/// How much of an exposure is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Told {
+    Compatible,
+    Full,
+}
+
+impl From<Told> for lestrade_reachability::Mode {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Compatible => Self::Compatible,
+            Told::Full => Self::Full,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -80,13 +80,32 @@ impl Backend for Core {
     }
 
     fn set_suppressions(&self, scope: &Scope, rules: Vec<Criteria>) {
-        let mut world = self.world_mut();
-        world.suppressions.retain(|rule| rule.scope != *scope);
-        world.suppressions.extend(rules.into_iter().map(|criteria| Suppression { scope: scope.clone(), criteria }));
+        if let Err(error) = self.suppress(scope, rules) {
+            tracing::error!(%error, "what suppression rules show otherwise now could not be told");
+        }
     }
 }
 
 impl Core {
+    #[allow(clippy::unused_self, reason = "whose world it is")]
+    fn put_rules(&self, world: &mut World, scope: &Scope, rules: Vec<Criteria>) {
+        world.suppressions.retain(|rule| rule.scope != *scope);
+        world.suppressions.extend(rules.into_iter().map(|criteria| Suppression { scope: scope.clone(), criteria }));
+    }
+
+    /// Puts rules in force, and tells of each finding that they show otherwise.
+    fn suppress(&self, scope: &Scope, rules: Vec<Criteria>) -> Result<(), ServerError> {
+        let mut guard = self.world_mut();
+        let before = guard.suppressions.clone();
+        self.put_rules(&mut guard, scope, rules);
+        let moved = shown_otherwise(&guard, self, &before, self.now());
+        let mut draft = Draft::new(self, &mut guard);
+        for (vulnerability, resources) in moved {
+            draft.tell(None, Fan::Vulnerability { vulnerability, resources });
+        }
+        draft.commit(self)
+    }
+
     /// Has the rules of an account hold in every account, those of its home everywhere: it administers them.
     pub fn set_administrator(&self, home: &Scope) {
         self.world_mut().administrator = Some(home.clone());
@@ -98,7 +117,8 @@ impl Core {
     /// When the store fails, or holds a filter that cannot be read.
     pub fn enforce_suppressions(&self, scopes: &[Scope]) -> Result<(), Error> {
         for scope in scopes {
-            self.set_suppressions(scope, suppressions(self, scope)?);
+            // What they show otherwise was told when they were made.
+            self.put_rules(&mut self.world_mut(), scope, suppressions(self, scope)?);
         }
         Ok(())
     }
