@@ -1,6 +1,7 @@
 //! From files to generations.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+mod bundles;
 mod labels;
 mod routes;
 mod traps;

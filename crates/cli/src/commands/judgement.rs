@@ -20,8 +20,8 @@ pub(crate) enum Known {
 
 impl Known {
     /// Opens what there is, after fetching what is needed to judge a target and was never brought in.
-    pub(crate) fn open_for(settings: &Settings, offline: bool, inventory: &Inventory, speech: Speech) -> Result<Self, Failure> {
-        if !offline && settings.flag("auto-update") && !settings.flag("offline") {
+    pub(crate) fn open_for(settings: &Settings, inventory: &Inventory, speech: Speech) -> Result<Self, Failure> {
+        if settings.flag("auto-update") && !settings.flag("offline") {
             feeds::fetch_missing(settings, inventory, speech)?;
         }
         Self::open(settings)

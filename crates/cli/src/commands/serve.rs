@@ -130,7 +130,7 @@ pub(super) fn start_logging() {
 }
 
 /// Resolves when the process is asked to stop.
-async fn stopped() {
+pub(super) async fn stopped() {
     let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(signal) => signal,
         Err(_) => return std::future::pending().await,
@@ -143,7 +143,7 @@ async fn stopped() {
 }
 
 /// An address to listen on. As long as there is no TLS, it is one of this machine alone, unless a proxy speaks it.
-fn listen_address(text: &str, behind_proxy: bool) -> Result<SocketAddr, Failure> {
+pub(super) fn listen_address(text: &str, behind_proxy: bool) -> Result<SocketAddr, Failure> {
     let address = text.to_socket_addrs().ok().and_then(|mut all| all.next());
     let address = address.ok_or_else(|| {
         Failure::new("E0211", Exit::Usage, format!("'{text}' is not an address to listen on")).try_("--set listen=127.0.0.1:8780")

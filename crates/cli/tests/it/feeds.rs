@@ -45,7 +45,7 @@ impl World {
     fn run(&self, arguments: &[&str]) -> Output {
         let url = self.server.url();
         let mut command = self.lab.lestrade();
-        command.env_remove("LESTRADE_OFFLINE").args(arguments);
+        command.env_remove("LESTRADE_AUTO_UPDATE").args(arguments);
         for setting in [
             format!("osv-url={url}/osv"),
             "osv-ecosystems=npm,PyPI".to_owned(),
@@ -75,7 +75,7 @@ fn feeds_are_brought_up_to_date_by_name() {
         world.transcript(&["db", "update", "osv/npm"]),
         world.transcript(&["db", "update", "kev", "epss"]),
         world.transcript(&["db", "update", "osv/nmp"]),
-        world.lab.transcript(&["db", "update"]),
+        world.lab.transcript(&["db", "update", "--offline"]),
     ];
     insta::assert_snapshot!(said.join("\n"));
 }

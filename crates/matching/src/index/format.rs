@@ -121,6 +121,16 @@ impl Sections {
         Ok(())
     }
 
+    /// The sections' bytes, in file order.
+    pub(super) fn parts(&self, bytes: &[u8]) -> Result<[Vec<u8>; Section::COUNT], IndexError> {
+        let mut parts: [Vec<u8>; Section::COUNT] = Default::default();
+        for (part, (offset, length, _)) in parts.iter_mut().zip(&self.0) {
+            let section = bytes.get(*offset as usize..(*offset + *length) as usize).ok_or(IndexError::Corrupt("section"))?;
+            part.extend_from_slice(section);
+        }
+        Ok(parts)
+    }
+
     /// Header and sections as one byte string.
     pub(super) fn write(parts: [Vec<u8>; Section::COUNT]) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER + parts.iter().map(Vec::len).sum::<usize>());
