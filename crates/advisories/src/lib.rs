@@ -23,7 +23,7 @@ pub use bundle::{BundleHead, BundleKey, BundleSigner, Generation, is_bundle};
 pub use documents::{Document, Documents, Leftovers, Syntax};
 pub use error::AdvisoriesError;
 pub use feeds::{Feed, FeedPlaces, FeedScope, Route};
-pub use formats::{Quarantine, read_osv};
+pub use formats::{Quarantine, fuzz_parser, parsers, read_osv};
 pub use gap::{BundleImport, BundleWish};
 pub use import::{ImportSummary, Importer};
 pub use library::{GenerationId, Library, OpenIndex};

@@ -108,7 +108,7 @@ pub(crate) fn of_pairs(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group
         for key in keys(world, &pair, by) {
             let one = RoaringBitmap::from([pair.resource]);
             let counts = groups.at(key, &one, &pair.assessment.id);
-            counts.add(pair.assessment.severity, pair.assessment.known_exploited.is_some(), fix, 1);
+            counts.add(pair.assessment.severity, pair.assessment.exploit_available(), fix, 1);
             counts.network += u64::from(pair.assessment.opening().is_some());
         }
     });
@@ -134,7 +134,7 @@ fn of_sets(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group> {
             for (shared, resources) in &alike {
                 let severity = [assessment.severity.as_str().to_owned()];
                 for key in if by == GroupBy::Severity { severity.as_slice() } else { shared } {
-                    let exploited = assessment.known_exploited.is_some();
+                    let exploited = assessment.exploit_available();
                     groups.at(key.clone(), resources, &assessment.id).add(assessment.severity, exploited, fix, resources.len());
                 }
             }

@@ -26,7 +26,7 @@ pub use episodes::{
 };
 pub use query::{FEW_RESOURCES, Page, PageRequest, QueryError, Sort, SortField, list};
 pub use risk::{RiskFactors, RiskScore, risk};
-pub use scan::{Excepted, ScanFinding, ScanResult, scan};
+pub use scan::{Excepted, ScanFinding, ScanResult, end_of_life, scan};
 pub use token::{TokenError, TokenKey};
 pub use view::{AffectedPackage, FindingView, FixAvailable, InventorySource, NoInventories, resource_type, view_of};
 pub use world::{ResourceEntry, Suppression, World};

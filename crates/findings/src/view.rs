@@ -134,7 +134,7 @@ impl FindingView {
     pub fn risk(&self) -> RiskScore {
         risk(&RiskFactors {
             cvss: self.assessment.decided_by.as_ref().map(|score| score.cvss.score),
-            known_exploited: self.assessment.known_exploited.is_some(),
+            maturity: self.assessment.maturity,
             epss: self.assessment.epss,
             exposure: self.exposure,
             weight: 1.0,
@@ -396,6 +396,7 @@ pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> V
         // A condition has what it is made of, and nothing of a vulnerability.
         return match field {
             TextField::Severity => one(assessment.severity.as_str()),
+            TextField::VulnerabilityId if !condition.is_of_network() => one(assessment.id.as_str()),
             TextField::NetworkProtocol => assessment.opening().map_or(vec![], |(protocol, _)| one(protocol.as_str())),
             TextField::ComponentId => condition.steps.iter().map(|step| Cow::Borrowed(step.id.as_str())).collect(),
             TextField::ComponentType => condition.steps.iter().map(|step| Cow::Borrowed(step.kind.as_str())).collect(),
@@ -407,7 +408,7 @@ pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> V
         TextField::VulnerabilitySource => one(assessment.source.as_str()),
         TextField::VendorSeverity => assessment.vendor_severity.as_deref().map_or(vec![], one),
         TextField::Severity => one(assessment.severity.as_str()),
-        TextField::ExploitAvailable => one(if assessment.known_exploited.is_some() { "YES" } else { "NO" }),
+        TextField::ExploitAvailable => one(if assessment.exploit_available() { "YES" } else { "NO" }),
         TextField::RelatedVulnerabilities => assessment.related.iter().map(|id| Cow::Borrowed(id.as_str())).collect(),
         _ => vec![],
     }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 mod bundles;
+mod corruptions;
+mod fuzz;
 mod labels;
 mod routes;
 mod traps;

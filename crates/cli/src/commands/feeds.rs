@@ -36,6 +36,10 @@ pub(super) fn places(settings: &Settings) -> FeedPlaces {
         nvd_years: settings.list("nvd-years"),
         epss: text("epss-url"),
         kev: text("kev-url"),
+        exploit_db: text("exploit-db-url"),
+        metasploit: text("metasploit-url"),
+        nuclei: text("nuclei-url"),
+        endoflife: text("endoflife-url"),
     }
 }
 

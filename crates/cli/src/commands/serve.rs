@@ -18,7 +18,7 @@ use lestrade_model::Scope;
 use lestrade_server::inspector2::{EndSuppressions, Front};
 use lestrade_server::{
     Agents, Api, Audit, AwsSettings, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal,
-    StopAws, WatchAgents, WatchAws, WatchFolder, WatchHost, WatchRegistry, WatchedScopes, serve_http,
+    StopAws, WatchAgents, WatchAws, WatchFolder, WatchHost, WatchLifecycles, WatchRegistry, WatchedScopes, serve_http,
 };
 use lestrade_store::StoreError;
 use std::io::IsTerminal;
@@ -33,6 +33,8 @@ const RULES_INTERVAL: Duration = Duration::from_secs(2);
 const AGENTS_INTERVAL: Duration = Duration::from_secs(5);
 /// How often suppression rules are asked whether their end has come.
 const SUPPRESSIONS_INTERVAL: Duration = Duration::from_secs(5);
+/// How often it is looked whether the estate moved, so that systems are judged.
+const LIFECYCLES_INTERVAL: Duration = Duration::from_secs(2);
 /// How often a part of the estate is audited.
 const AUDIT_INTERVAL: Duration = Duration::from_secs(300);
 /// How often the outbox is pruned.
@@ -70,6 +72,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     reconcilers.run(Prune(Arc::clone(&hub)), PRUNE_INTERVAL, vec![]).map_err(io)?;
     let intelligence = Duration::from_secs(settings.number("intelligence-interval"));
     reconcilers.run(RefreshIntelligence(Arc::clone(&core)), intelligence, told.clone()).map_err(io)?;
+    reconcilers.run(WatchLifecycles::new(Arc::clone(&core)), LIFECYCLES_INTERVAL, told.clone()).map_err(io)?;
     watch(settings, arguments, &core, &scope, &mut reconcilers, &told)?;
     let watched = WatchedScopes::default();
     let aws = watch_aws(settings, &core, &scope, &watched, &mut reconcilers, &told)?;

@@ -5,7 +5,7 @@ use lestrade_model::Family;
 use std::cmp::Ordering;
 
 const MAGIC: &[u8; 8] = b"LESTRADX";
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 const CHECKSUM: usize = 16;
 const SECTION_ROW: usize = 16 + CHECKSUM;
 

@@ -19,7 +19,7 @@ pub use diff::IndexDiff;
 pub use entry::Entry;
 
 use format::{Section, Sections, Table};
-use lestrade_model::{Advisory, Ecosystem, Exploitation, Timestamp};
+use lestrade_model::{Advisory, Ecosystem, Exploitation, Lifecycle, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What is wrong with an index.
@@ -64,6 +64,8 @@ pub struct Manifest {
     pub ecosystems: Vec<(Ecosystem, u64)>,
     /// Records that could not be used, with the reason, at most 1000 of them.
     pub quarantined: Vec<(String, String)>,
+    /// Until when operating systems are looked after.
+    pub lifecycles: Vec<Lifecycle>,
 }
 
 impl Manifest {
