@@ -1,8 +1,8 @@
 //! One finding as a person or a program is shown it, put together when it is asked for.
 
 use crate::criteria::{Attributes, DateField, NumberField, PackageTest, TextField};
-use crate::query::Hidden;
 use crate::listening::{self, Listening};
+use crate::query::Hidden;
 use crate::{Assessment, CLOSED_RETENTION_MS, LogPosition, PairHistory, ResourceEntry, RiskFactors, RiskScore, Transition, World, risk};
 use lestrade_matching::{ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{
@@ -138,7 +138,7 @@ impl FindingView {
     pub fn risk(&self) -> RiskScore {
         risk(&RiskFactors {
             cvss: self.assessment.decided_by.as_ref().map(|score| score.cvss.score),
-            known_exploited: self.assessment.known_exploited.is_some(),
+            maturity: self.assessment.maturity,
             epss: self.assessment.epss,
             exposure: self.exposure,
             weight: 1.0,
@@ -430,6 +430,7 @@ pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> V
         return match field {
             TextField::FindingType => one(assessment.key().finding_type().as_str()),
             TextField::Severity => one(assessment.severity.as_str()),
+            TextField::VulnerabilityId if !condition.is_of_network() => one(assessment.id.as_str()),
             TextField::NetworkProtocol => assessment.opening().map_or(vec![], |(protocol, _)| one(protocol.as_str())),
             TextField::ComponentId => condition.steps.iter().map(|step| Cow::Borrowed(step.id.as_str())).collect(),
             TextField::ComponentType => condition.steps.iter().map(|step| Cow::Borrowed(step.kind.as_str())).collect(),
@@ -442,7 +443,7 @@ pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> V
         TextField::VulnerabilitySource => one(assessment.source.as_str()),
         TextField::VendorSeverity => assessment.vendor_severity.as_deref().map_or(vec![], one),
         TextField::Severity => one(assessment.severity.as_str()),
-        TextField::ExploitAvailable => one(if assessment.known_exploited.is_some() { "YES" } else { "NO" }),
+        TextField::ExploitAvailable => one(if assessment.exploit_available() { "YES" } else { "NO" }),
         TextField::RelatedVulnerabilities => assessment.related.iter().map(|id| Cow::Borrowed(id.as_str())).collect(),
         _ => vec![],
     }

@@ -8,7 +8,7 @@ use crate::meters::Meters;
 use lestrade_advisories::{Library, OpenIndex};
 use lestrade_findings::{Episode, EpisodeBody, InventorySource, LogPosition, TokenKey, Transition, World, assess};
 use lestrade_matching::{AdvisoryIndex, VulnerabilityId, judge_vulnerability};
-use lestrade_model::{Clock, Hash, Inventory, Scope, Severity, Timestamp};
+use lestrade_model::{Clock, ExploitMaturity, Hash, Inventory, Scope, Severity, Timestamp};
 use lestrade_store::{Change, Fan, Lane, OutboxGroup, Store};
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
@@ -239,7 +239,7 @@ impl<'a> Draft<'a> {
     /// Exploited, or critical.
     fn is_grave(&self, vulnerability: VulnerabilityId) -> bool {
         let assessment = self.world.assessment(vulnerability);
-        assessment.is_some_and(|known| known.known_exploited.is_some() || known.severity == Severity::Critical)
+        assessment.is_some_and(|known| known.maturity == ExploitMaturity::Attacked || known.severity == Severity::Critical)
     }
 
     fn push(&mut self, lane: Lane, transition: Option<Transition>, fan: Fan) {
