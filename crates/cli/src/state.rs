@@ -49,6 +49,14 @@ impl StateFolder {
         secret_bytes(&self.join(name))
     }
 
+    /// The key of the first start, as lines that a shell exports.
+    pub(crate) fn first_key(&self) -> std::io::Result<String> {
+        let text = std::fs::read_to_string(self.join(CREDENTIALS))?;
+        let value = |name: &str| text.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().strip_prefix('=')?.trim().to_owned()));
+        let export = |name: &str| value(name).map(|value| format!("  export {}={value}\n", name.to_uppercase()));
+        Ok(["aws_access_key_id", "aws_secret_access_key"].into_iter().filter_map(export).collect())
+    }
+
     /// The keys that were given out.
     pub(crate) fn key_file(&self) -> std::io::Result<KeyFile> {
         Ok(KeyFile::new(self.join("keys.json"), self.secret_bytes("keys.secret")?))

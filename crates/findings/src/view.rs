@@ -133,7 +133,7 @@ pub struct FindingView {
 }
 
 impl FindingView {
-    /// Its risk, with what it is made of. No resource weighs less than another as long as nobody says so.
+    /// Its risk, with what it is made of.
     #[must_use]
     pub fn risk(&self) -> RiskScore {
         risk(&RiskFactors {
@@ -141,9 +141,18 @@ impl FindingView {
             maturity: self.assessment.maturity,
             epss: self.assessment.epss,
             exposure: self.exposure,
-            weight: 1.0,
+            weight: weight(&self.resource.tags),
         })
     }
+}
+
+/// The tag of a resource that says how much it matters, from 0.5 to 1.
+pub const WEIGHT_TAG: &str = "lestrade:weight";
+
+/// How much a resource matters, by its tags: all of them alike, where nobody says or what is said is no number.
+fn weight(tags: &[(String, String)]) -> f64 {
+    let said = tags.iter().find(|(key, _)| key == WEIGHT_TAG).and_then(|(_, value)| value.trim().parse::<f64>().ok());
+    said.filter(|weight| weight.is_finite()).map_or(1.0, |weight| weight.clamp(0.5, 1.0))
 }
 
 /// A (resource, vulnerability), with what is asked of it worked out when it is asked.
@@ -521,5 +530,20 @@ impl Attributes for Pair<'_> {
                     && holds(&test.source_layer_hash, package.layer.as_deref())
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_says_how_much_a_resource_matters_and_nonsense_says_nothing() {
+        let of = |value: &str| weight(&[("env".into(), "0.5".into()), (WEIGHT_TAG.into(), value.into())]);
+        for (value, expected) in [("0.7", 0.7), (" 1 ", 1.0), ("0", 0.5), ("-3", 0.5), ("9", 1.0), ("low", 1.0), ("NaN", 1.0), ("inf", 1.0)]
+        {
+            assert!((of(value) - expected).abs() < f64::EPSILON, "{value}");
+        }
+        assert!((weight(&[]) - 1.0).abs() < f64::EPSILON);
     }
 }

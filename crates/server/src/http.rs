@@ -5,20 +5,24 @@ use crate::api::{self, Api};
 use crate::inspector2::{Front, router};
 use axum::Router;
 use axum::routing::get;
+use axum::serve::Listener;
 use std::future::Future;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 
 /// Serves until `stop` is done, then finishes what is under way.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve_http(
-    listener: TcpListener,
+pub async fn serve_http<L>(
+    listener: L,
     front: Arc<Front<Core>>,
     api: Option<Api>,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+) -> std::io::Result<()>
+where
+    L: Listener,
+    L::Addr: std::fmt::Debug,
+{
     let app = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .merge(api.map(api::router).unwrap_or_default())

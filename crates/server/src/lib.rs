@@ -32,6 +32,7 @@ mod notes;
 mod prune;
 mod reconcile;
 mod registry;
+mod tls;
 
 pub use agents::{AgentAnswer, AgentError, AgentReport, AgentStatus, Agents, Enrolled, Enrolment, WatchAgents};
 pub use api::Api;
@@ -53,3 +54,5 @@ pub use mirror::{Mirror, serve_mirror};
 pub use prune::Prune;
 pub use reconcile::{Outcome, Reconciler, Reconcilers, Signal};
 pub use registry::WatchRegistry;
+pub use tls::{TlsListener, tls_config};
+pub use tokio_rustls::rustls::ServerConfig as TlsConfig;

@@ -19,11 +19,13 @@ use lestrade_model::Scope;
 use lestrade_server::inspector2::{EndSuppressions, Front};
 use lestrade_server::{
     Agents, Api, Audit, AwsSettings, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal,
-    StopAws, UpdateFeeds, WatchAgents, WatchAws, WatchFolder, WatchHost, WatchLifecycles, WatchRegistry, WatchedScopes, serve_http,
+    StopAws, TlsConfig, TlsListener, UpdateFeeds, WatchAgents, WatchAws, WatchFolder, WatchHost, WatchLifecycles, WatchRegistry,
+    WatchedScopes, serve_http, tls_config,
 };
 use lestrade_store::StoreError;
 use std::io::IsTerminal;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +47,8 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 
 pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failure> {
     start_logging();
-    let address = listen_address(settings.text("listen").unwrap_or_default(), arguments.behind_proxy)?;
+    let tls = tls(settings)?;
+    let address = listen_address(settings.text("listen").unwrap_or_default(), arguments.behind_proxy || tls.is_some())?;
     let scope = scope(settings)?;
     let state = StateFolder::open(settings)?;
     let io = |error: std::io::Error| state.failure(&error);
@@ -63,6 +66,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     core.set_administrator(&scope);
     core.enforce_suppressions(std::slice::from_ref(&scope))
         .map_err(|error| Failure::new("E0321", Exit::Input, "a stored filter cannot be read").cause(error))?;
+    let is_first = !state.join(CREDENTIALS).exists();
     let keys = (state.credentials(&scope).map_err(io)?, state.key_file().map_err(io)?);
 
     let mut reconcilers = Reconcilers::default();
@@ -108,18 +112,29 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
             Failure::new("E0322", Exit::Input, format!("{address} cannot be listened on")).cause(error).try_("--set listen=127.0.0.1:0")
         })?;
         let bound = listener.local_addr().map_err(io)?;
-        state.note_address(bound).map_err(io)?;
+        let served = format!("{}://{bound}", if tls.is_some() { "https" } else { "http" });
+        let exports = if is_first { state.first_key().map_err(io)? } else { String::new() };
         // Whoever started us may not read what we say: that is no reason to stop.
         let _ = output::write(
             None,
             &format!(
-                "lestrade {} listens on http://{bound}\n  credentials: AWS_SHARED_CREDENTIALS_FILE={}\n  try: aws --endpoint-url http://{bound} --region {} inspector2 list-findings\n",
+                "lestrade {} listens on {served}\n  credentials: AWS_SHARED_CREDENTIALS_FILE={}\n{exports}  try: aws --endpoint-url {served} --region {} inspector2 list-findings\n",
                 env!("CARGO_PKG_VERSION"),
                 state.join(CREDENTIALS).display(),
                 scope.region
             ),
         );
-        serve_http(listener, Arc::clone(&front), Some(api), stopped()).await.map_err(io)
+        let Some(tls) = tls else {
+            state.note_address(bound).map_err(io)?;
+            return serve_http(listener, front, Some(api), stopped()).await.map_err(io);
+        };
+        // The commands on this machine need no certificate to ask.
+        let local = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(io)?;
+        state.note_address(local.local_addr().map_err(io)?).map_err(io)?;
+        let outside = TlsListener::new(listener, tls).map_err(io)?;
+        let outside = serve_http(outside, Arc::clone(&front), Some(api.clone()), stopped());
+        let inside = serve_http(local, front, Some(api), stopped());
+        tokio::try_join!(outside, inside).map(drop).map_err(io)
     })?;
     if let Some(aws) = aws {
         aws.stop();
@@ -159,17 +174,37 @@ pub(super) async fn stopped() {
     tracing::info!("stopping");
 }
 
-/// An address to listen on. As long as there is no TLS, it is one of this machine alone, unless a proxy speaks it.
-pub(super) fn listen_address(text: &str, behind_proxy: bool) -> Result<SocketAddr, Failure> {
+/// What TLS is spoken with, where a certificate is given.
+fn tls(settings: &Settings) -> Result<Option<Arc<TlsConfig>>, Failure> {
+    let (certificate, key) = match (settings.text("tls-certificate"), settings.text("tls-key")) {
+        (None, None) => return Ok(None),
+        (Some(certificate), Some(key)) => (PathBuf::from(certificate), PathBuf::from(key)),
+        _ => {
+            let what = "a certificate and its key are given together, or neither";
+            return Err(Failure::new("E0219", Exit::Usage, what).try_("--set tls-certificate=cert.pem --set tls-key=key.pem"));
+        }
+    };
+    let mode = std::fs::metadata(&key).map_err(|error| input::unreadable(&key, error))?.permissions().mode();
+    if mode & 0o007 != 0 {
+        let what = format!("'{}' can be read by everybody", key.display());
+        return Err(Failure::new("E0219", Exit::Usage, what).try_(format!("chmod 600 {}", key.display())));
+    }
+    let config = tls_config(&certificate, &key);
+    config.map(Some).map_err(|error| Failure::new("E0219", Exit::Usage, "TLS cannot be spoken with this certificate and key").cause(error))
+}
+
+/// An address to listen on: one of this machine alone, unless TLS is spoken, by us or by a proxy.
+pub(super) fn listen_address(text: &str, is_guarded: bool) -> Result<SocketAddr, Failure> {
     let address = text.to_socket_addrs().ok().and_then(|mut all| all.next());
     let address = address.ok_or_else(|| {
         Failure::new("E0211", Exit::Usage, format!("'{text}' is not an address to listen on")).try_("--set listen=127.0.0.1:8780")
     })?;
-    if behind_proxy || address.ip().is_loopback() {
+    if is_guarded || address.ip().is_loopback() {
         return Ok(address);
     }
-    Err(Failure::new("E0212", Exit::Usage, format!("{address} can be reached from elsewhere, and there is no TLS yet"))
-        .try_("--set listen=127.0.0.1:8780      # or --behind-proxy, with a proxy in front of it that speaks TLS"))
+    Err(Failure::new("E0212", Exit::Usage, format!("{address} can be reached from elsewhere, and no TLS is spoken")).try_(
+        "--set listen=127.0.0.1:8780      # or a certificate (tls-certificate, tls-key), or --behind-proxy with a proxy that speaks TLS",
+    ))
 }
 
 pub(crate) fn scope(settings: &Settings) -> Result<Scope, Failure> {

@@ -141,7 +141,7 @@ pub(crate) const KEYS: &[Key] = &[
         "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json",
         "Where CISA's catalogue of exploited vulnerabilities is.",
     ),
-    key("listen", Kind::Text, "127.0.0.1:8780", "Where `serve` listens. Loopback only, as long as it speaks no TLS."),
+    key("listen", Kind::Text, "127.0.0.1:8780", "Where `serve` listens: loopback only, unless it speaks TLS."),
     key(
         "metasploit-url",
         Kind::Text,
@@ -211,6 +211,13 @@ pub(crate) const KEYS: &[Key] = &[
     key("rules", Kind::Text, "", "A folder (or file) of rules and targets for events; read again whenever it changes."),
     key("state-dir", Kind::Text, "{state}", "What must not be lost."),
     secret("store", Kind::Text, "{state}/state.db", "Where truth is kept: an SQLite file, or postgres://…"),
+    key(
+        "tls-certificate",
+        Kind::Text,
+        "",
+        "The certificate that `serve` speaks TLS with, and those above it: a PEM file. With `tls-key` it may listen beyond this machine.",
+    ),
+    key("tls-key", Kind::Text, "", "The private key of that certificate: a PEM file that not everybody may read."),
     key("watch-host", Kind::Flag, "true", "Whether `serve` watches the machine that it runs on."),
     key("wolfi-secdb-url", Kind::Text, "https://packages.wolfi.dev/os", "The folder of Wolfi's security.json."),
     secret("webhook", Kind::Text, "", "A URL to which `serve` posts every event."),

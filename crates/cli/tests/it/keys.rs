@@ -64,3 +64,39 @@ fn a_key_of_no_role_and_a_key_that_is_not_there() {
     assert!(lab.transcript(&["keys", "create", "ann", "--role", "king"]).contains("E0216"));
     assert!(lab.transcript(&["keys", "revoke", "AKIA0"]).contains("E0326"));
 }
+
+#[test]
+fn with_a_certificate_it_is_served_to_others_and_without_one_it_is_not() {
+    let lab = Lab::new();
+    let refused = lab.transcript(&["serve", "--set", "listen=0.0.0.0:0"]);
+    assert!(refused.contains("E0212") && refused.contains("tls-certificate"), "{refused}");
+    let half = lab.transcript(&["serve", "--set", "tls-key=key.pem"]);
+    assert!(half.contains("E0219"), "{half}");
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=lestrade"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout"])
+        .args([lab.path("key.pem"), "-out".into(), lab.path("cert.pem")])
+        .output();
+    if !has_aws() || !made.is_ok_and(|made| made.status.success()) {
+        return missing("openssl or the AWS CLI");
+    }
+    let settings = ["tls-certificate=cert.pem".to_owned(), "tls-key=key.pem".to_owned()];
+    std::fs::set_permissions(lab.path("key.pem"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let open = lab.transcript(&["serve", "--set", "listen=127.0.0.1:0", "--set", &settings[0], "--set", &settings[1]]);
+    assert!(open.contains("can be read by everybody"), "{open}");
+    std::fs::set_permissions(lab.path("key.pem"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+
+    let serving = until("the server starts", PATIENCE, || Serving::start(&lab, &settings).ok()).unwrap();
+    assert!(serving.endpoint().starts_with("https://"), "{}", serving.endpoint());
+    let bundle = lab.path("cert.pem");
+    let listed = serving.aws(&["list-findings", "--ca-bundle", bundle.to_str().unwrap()]).unwrap();
+    assert!(listed["findings"].as_array().unwrap().is_empty());
+    let untrusted = serving.aws(&["list-findings"]).unwrap_err().to_string();
+    assert!(untrusted.contains("SSL"), "{untrusted}");
+    // Commands here need no certificate; who speaks no TLS to the port gets no answer; who says nothing keeps nobody waiting.
+    assert!(lab.transcript(&["status"]).contains("lestrade"), "the commands of this machine still ask");
+    let address = serving.endpoint().trim_start_matches("https://").to_owned();
+    let _silent: Vec<_> = (0..8).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
+    assert!(serving.http("GET", "/healthz", None, b"").is_err());
+    serving.aws(&["list-findings", "--ca-bundle", bundle.to_str().unwrap()]).unwrap();
+}

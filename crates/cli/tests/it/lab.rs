@@ -143,7 +143,7 @@ impl Serving {
         let mut lines = BufReader::new(stdout).lines();
         let first = lines.next().context("the server says where it listens")??;
         let endpoint = first.rsplit(' ').next().unwrap_or_default().to_owned();
-        ensure!(endpoint.starts_with("http://127.0.0.1:"), "it listens on {first}");
+        ensure!(endpoint.contains("://127.0.0.1:"), "it listens on {first}");
         let credentials = lines.next().context("and which credentials it takes")??;
         let credentials = credentials.split_once('=').context("as a variable")?.1.into();
         Ok(Self { server, endpoint, credentials, log: lab.path("serve.log") })
@@ -162,7 +162,7 @@ impl Serving {
 
     /// Asks by plain HTTP, with a bearer token if one is given: the status and the body.
     pub(crate) fn http(&self, method: &str, path: &str, token: Option<&str>, body: &[u8]) -> Result<(u16, String)> {
-        let address = self.endpoint.trim_start_matches("http://");
+        let address = self.endpoint.rsplit_once("://").map_or("", |(_, address)| address);
         let mut stream = std::net::TcpStream::connect(address)?;
         let authorization = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
         let head = format!(
