@@ -2,12 +2,14 @@
 
 use super::backend::{AggregateRow, Backend, BackendError};
 use super::filters::suppressions;
-use crate::Core;
+use crate::core::Draft;
+use crate::{Core, ServerError};
 use lestrade_findings::{
-    Assessment, Criteria, GroupBy, InventorySource, Page, PageRequest, ResourceEntry, Sort, Suppression, aggregate, assess, list,
+    Assessment, Criteria, GroupBy, InventorySource, Page, PageRequest, ResourceEntry, Sort, Suppression, World, aggregate, assess, list,
+    shown_otherwise,
 };
 use lestrade_model::{Hash, Inventory, Scope, Timestamp};
-use lestrade_store::Document;
+use lestrade_store::{Document, Fan};
 use lestrade_wire::inspector2::Error;
 use std::sync::Arc;
 
