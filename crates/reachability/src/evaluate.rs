@@ -437,7 +437,7 @@ impl<'a> Engine<'a> {
         for (door, grants) in by_door.into_iter().enumerate().filter(|(_, grants)| !grants.is_empty()) {
             let Some(gateway) = perimeter.gateways.get(door / PROTOCOLS.len()) else { continue };
             let (gateway, place) = (signature.entrance.over(gateway), door % PROTOCOLS.len());
-            match doors.iter_mut().find(|(known, at, _)| (&*known, *at) == (&gateway, place)) {
+            match doors.iter_mut().find(|door| door.0 == gateway && door.1 == place) {
                 Some((_, _, known)) => known.extend(grants),
                 None => doors.push((gateway, place, grants)),
             }
@@ -554,7 +554,8 @@ impl<'a> Engine<'a> {
     pub(crate) fn entrance(&self, subnet: &Subnet, private: IpAddr, public: bool) -> Entrance {
         let family = AddressFamily::of(private);
         // IPv6 addresses are public by themselves; the block says which.
-        if !public && !(family == AddressFamily::V6 && internet(family).contains(number(private))) {
+        let is_global = family == AddressFamily::V6 && internet(family).contains(number(private));
+        if !public && !is_global {
             return Entrance::Closed;
         }
         for table in edge_tables(self.snapshot, &subnet.vpc) {
