@@ -9,6 +9,7 @@ mod assess;
 mod condition;
 mod criteria;
 mod episodes;
+mod kept;
 mod listening;
 pub mod oracle;
 mod query;
@@ -27,7 +28,7 @@ pub use episodes::{
     CLOSED_RETENTION_MS, Episode, EpisodeBody, EpisodeLog, LogPosition, PairEvent, PairHistory, REOPEN_WINDOW_MS, Transition,
 };
 pub use listening::{Door, Listening, ReachedSocket};
-pub use query::{FEW_RESOURCES, Page, PageRequest, QueryError, Sort, SortField, list};
+pub use query::{Effort, FEW_PAIRS, Page, PageRequest, QueryError, Sort, SortField, WORK, list};
 pub use risk::{RiskFactors, RiskScore, risk};
 pub use scan::{Excepted, ScanFinding, ScanResult, scan};
 pub use suppressed::shown_otherwise;

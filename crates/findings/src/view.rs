@@ -2,6 +2,7 @@
 
 use crate::criteria::{Attributes, DateField, NumberField, PackageTest, TextField};
 use crate::listening::{self, Listening};
+use crate::query::Hidden;
 use crate::{Assessment, CLOSED_RETENTION_MS, LogPosition, PairHistory, ResourceEntry, RiskFactors, RiskScore, Transition, World, risk};
 use lestrade_matching::{ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{
@@ -158,6 +159,8 @@ pub(crate) struct Pair<'w> {
     packages: OnceCell<Vec<AffectedPackage>>,
     /// Suppression rules are themselves criteria; while one is being asked, the finding counts as active.
     unsuppressed: bool,
+    /// The rules that may suppress it, compiled; without them, those of the world are asked one by one.
+    hidden: Option<Arc<Vec<Hidden>>>,
 }
 
 impl<'w> Pair<'w> {
@@ -179,7 +182,18 @@ impl<'w> Pair<'w> {
             history: OnceCell::new(),
             packages: OnceCell::new(),
             unsuppressed: false,
+            hidden: None,
         })
+    }
+
+    /// The same, with the rules that may suppress it.
+    pub(crate) fn hidden_by(self, hidden: &Arc<Vec<Hidden>>) -> Self {
+        Self { hidden: Some(Arc::clone(hidden)), ..self }
+    }
+
+    /// The same, as if no rule suppressed it: so rules are asked about it.
+    pub(crate) fn unsuppressed(self) -> Self {
+        Self { unsuppressed: true, ..self }
     }
 
     fn history(&self) -> &PairHistory {
@@ -213,18 +227,13 @@ impl<'w> Pair<'w> {
     }
 
     fn is_suppressed(&self) -> bool {
+        let plain = || Some(Pair::new(self.world, self.inventories, self.resource, self.vulnerability, self.position)?.unsuppressed());
+        if let Some(hidden) = &self.hidden {
+            return !hidden.is_empty() && plain().is_some_and(|plain| hidden.iter().any(|rule| rule.hides(&plain)));
+        }
         let scope = &self.entry.resource.key.scope;
         let mut rules = self.world.suppressions.iter().filter(|rule| rule.holds_in(scope, self.world.administrator.as_ref())).peekable();
-        if rules.peek().is_none() {
-            return false;
-        }
-        let plain = self.unsuppressed();
-        rules.any(|rule| rule.criteria.hold(&plain))
-    }
-
-    /// The same, as if no rule suppressed it: what rules are asked about.
-    pub(crate) fn unsuppressed(&self) -> Self {
-        Self { history: OnceCell::new(), packages: OnceCell::new(), unsuppressed: true, ..*self }
+        rules.peek().is_some() && plain().is_some_and(|plain| rules.any(|rule| rule.criteria.hold(&plain)))
     }
 
     fn key(&self) -> FindingKey {
@@ -240,12 +249,7 @@ impl<'w> Pair<'w> {
     }
 
     pub(crate) fn last_observed(&self) -> Timestamp {
-        if self.open() {
-            let scanned = self.entry.coverage.iter().filter_map(|coverage| coverage.last_scanned).max();
-            scanned.unwrap_or_default().max(self.updated())
-        } else {
-            self.updated()
-        }
+        if self.open() { self.entry.last_scanned().unwrap_or_default().max(self.updated()) } else { self.updated() }
     }
 
     pub(crate) fn updated(&self) -> Timestamp {
@@ -417,6 +421,7 @@ pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> V
     if let Some(condition) = &assessment.condition {
         // A condition has what it is made of, and nothing of a vulnerability.
         return match field {
+            TextField::FindingType => one(assessment.key().finding_type().as_str()),
             TextField::Severity => one(assessment.severity.as_str()),
             TextField::NetworkProtocol => assessment.opening().map_or(vec![], |(protocol, _)| one(protocol.as_str())),
             TextField::ComponentId => condition.steps.iter().map(|step| Cow::Borrowed(step.id.as_str())).collect(),
@@ -425,6 +430,7 @@ pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> V
         };
     }
     match field {
+        TextField::FindingType => one(assessment.key().finding_type().as_str()),
         TextField::VulnerabilityId => one(assessment.id.as_str()),
         TextField::VulnerabilitySource => one(assessment.source.as_str()),
         TextField::VendorSeverity => assessment.vendor_severity.as_deref().map_or(vec![], one),
@@ -456,7 +462,6 @@ impl Attributes for Pair<'_> {
         match field {
             TextField::FindingArn => vec![Cow::Owned(self.arn().to_string())],
             TextField::FindingStatus => vec![Cow::Borrowed(self.status().as_str())],
-            TextField::FindingType => vec![Cow::Borrowed(self.key().finding_type().as_str())],
             TextField::FixAvailable if self.assessment.condition.is_some() => vec![],
             TextField::FixAvailable => vec![Cow::Borrowed(self.fix_available().as_str())],
             TextField::Title => vec![Cow::Owned(self.title())],

@@ -1,9 +1,12 @@
 //! Everything that a query reads: the estate, the log, what is known of vulnerabilities and resources, the suppressions.
 
+use crate::kept::TermSets;
+use crate::query::KeptOrders;
 use crate::{Assessment, Criteria, Door, EpisodeLog};
-use lestrade_matching::{Estate, ResourceId, Verdict, VulnerabilityId};
+use lestrade_matching::{Class, Estate, ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{
-    Component, Coverage, CoverageReason, Exposure, Hash, ListeningSocket, Resource, ResourceDetails, ResourceKey, ResourceKind, Scope,
+    Component, Coverage, CoverageReason, Exposure, FindingArn, Hash, ListeningSocket, Resource, ResourceDetails, ResourceKey, ResourceKind,
+    Scope, Timestamp,
 };
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +21,14 @@ pub struct ResourceEntry {
     pub inventory: Option<Hash>,
     /// How well it is looked at.
     pub coverage: Vec<Coverage>,
+}
+
+impl ResourceEntry {
+    /// When it was last looked at in any way, if it ever was.
+    #[must_use]
+    pub fn last_scanned(&self) -> Option<Timestamp> {
+        self.coverage.iter().filter_map(|coverage| coverage.last_scanned).max()
+    }
 }
 
 /// A suppression rule: findings of its scope that meet its criteria are shown as suppressed.
@@ -43,6 +54,11 @@ impl Suppression {
 /// The tag of a host that is an instance, as the agent on it says.
 pub const INSTANCE_TAG: &str = "lestrade:instance";
 
+/// What vulnerabilities are counted by: their severity, and whether they are known to be exploited.
+pub(crate) const fn class_of(assessment: &Assessment) -> Class {
+    assessment.severity as Class * 2 + assessment.known_exploited.is_some() as Class
+}
+
 /// See the module.
 #[derive(Default)]
 pub struct World {
@@ -56,6 +72,12 @@ pub struct World {
     pub administrator: Option<Scope>,
     resources: Vec<Option<ResourceEntry>>,
     resource_ids: HashMap<ResourceKey, ResourceId>,
+    /// By the part of an ARN that says which resource it is of.
+    resource_prints: HashMap<u64, Vec<ResourceId>>,
+    pub(crate) resource_orders: KeptOrders,
+    pub(crate) vulnerability_orders: KeptOrders,
+    pub(crate) resource_terms: TermSets,
+    pub(crate) vulnerability_terms: TermSets,
     scopes: BTreeMap<Scope, RoaringBitmap>,
     assessments: HashMap<VulnerabilityId, Arc<Assessment>>,
     exposures: HashMap<ResourceId, Exposure>,
@@ -75,6 +97,7 @@ impl World {
         }
         let id = u32::try_from(self.resources.len()).unwrap_or(u32::MAX);
         self.resource_ids.insert(key.clone(), id);
+        self.resource_prints.entry(key.print()).or_default().push(id);
         self.scopes.entry(key.scope.clone()).or_default().insert(id);
         self.resources.push(None);
         (id, true)
@@ -89,6 +112,8 @@ impl World {
         }
         if let Some(slot) = self.resources.get_mut(id as usize) {
             *slot = Some(entry);
+            self.resource_orders.touch(id);
+            self.resource_terms.touch(id);
         }
     }
 
@@ -102,6 +127,17 @@ impl World {
     #[must_use]
     pub fn resource_id(&self, key: &ResourceKey) -> Option<ResourceId> {
         self.resource_ids.get(key).copied()
+    }
+
+    /// The resources of some kinds that have an id, whatever their scope.
+    pub(crate) fn resources_named<'w>(&'w self, id: &'w str, kinds: &'w [ResourceKind]) -> impl Iterator<Item = ResourceId> + 'w {
+        let key = |scope: &Scope, kind| ResourceKey { scope: scope.clone(), kind, id: id.to_owned() };
+        self.scopes.keys().flat_map(move |scope| kinds.iter().filter_map(move |kind| self.resource_id(&key(scope, *kind))))
+    }
+
+    /// The resources that a finding's ARN may be of: one, as good as always.
+    pub(crate) fn resources_of_arn(&self, arn: &str) -> &[ResourceId] {
+        FindingArn::print_of_resource(arn).and_then(|print| self.resource_prints.get(&print)).map_or(&[], Vec::as_slice)
     }
 
     /// The resources of one scope. There is no method that answers those of all: a caller whose role spans scopes asks for each.
@@ -118,7 +154,10 @@ impl World {
 
     /// Sets what is known of a vulnerability.
     pub fn set_assessment(&mut self, id: VulnerabilityId, assessment: Assessment) {
+        self.estate.classify(id, class_of(&assessment));
         self.assessments.insert(id, Arc::new(assessment));
+        self.vulnerability_orders.touch(id);
+        self.vulnerability_terms.touch(id);
     }
 
     /// What is known of a vulnerability.

@@ -107,6 +107,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Keys with which AWS's clients ask the server: give out, look at, revoke.
     Keys(Keys),
+    /// The state in one file: made while the server runs, looked through, put back.
+    Backup(BackupArgs),
     /// The configuration in force.
     Config(ConfigArgs),
     /// Prints a script that completes commands in a shell.
@@ -376,6 +378,31 @@ pub(crate) enum DbWhat {
     Search {
         /// The text, in any case.
         text: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    #[command(subcommand)]
+    pub(crate) what: BackupWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupWhat {
+    /// Makes a backup. The server may go on meanwhile. Intelligence is not in it: it is fetched anew.
+    Create {
+        /// The file, which is not there yet; without it one in `backup` of the state folder.
+        file: Option<PathBuf>,
+    },
+    /// Looks a backup through, and restores it to try it.
+    Verify {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Puts a backup into an empty state, SQLite's or PostgreSQL's, whichever it was made of.
+    Restore {
+        /// The file.
+        file: PathBuf,
     },
 }
 

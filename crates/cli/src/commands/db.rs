@@ -35,6 +35,7 @@ fn import(library: &Library, paths: &[PathBuf]) -> Result<Exit, Failure> {
     for path in paths {
         std::fs::metadata(path).map_err(|error| unreadable(path, error))?;
     }
+    let _writing = library.writing().map_err(failed)?;
     let (older, mut importer) = library.next(SystemClock.now()).map_err(failed)?;
     for path in paths {
         importer.import(path).map_err(failed)?;

@@ -71,6 +71,10 @@ pub(crate) fn status(settings: &Settings, _: Speech, as_json: bool) -> Result<Ex
         (at, 0) => writeln!(out, " audited {at}: {} looked at, no difference", counted(audited, "resource")),
         (at, _) => writeln!(out, "! audited {at}: {}: this is a fault of ours", counted(differences, "difference")),
     };
+    for poll in rows(&answer["polls"]).iter().filter(|poll| number(poll, "/failures") > 0) {
+        let (feed, times) = (text(poll, "/feed"), counted(number(poll, "/failures"), "time"));
+        let _ = writeln!(out, "! feed {feed} brought nothing, {times} in a row: {}", text(poll, "/failure"));
+    }
     if answer["intelligence"].is_null() {
         out.push_str("  try: lestrade db update      # or, without a network: lestrade db import PATH\n");
     }

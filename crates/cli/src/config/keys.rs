@@ -51,7 +51,12 @@ pub(crate) const KEYS: &[Key] = &[
         "The repositories of Amazon Linux whose updates are fetched, separated by commas.",
     ),
     key("amazon-linux-url", Kind::Text, "https://cdn.amazonlinux.com", "Where Amazon Linux's repositories are."),
-    key("auto-update", Kind::Flag, "true", "Whether a scan fetches feeds that it needs and that were never brought in."),
+    key(
+        "auto-update",
+        Kind::Flag,
+        "true",
+        "Whether a scan fetches feeds that it needs and that were never brought in, and `serve` keeps those that it needs fresh.",
+    ),
     key("aws", Kind::Text, "auto", "Whether `serve` watches AWS: `auto` where there are credentials, `on`, `off`."),
     key("aws-accounts", Kind::List, "", "Accounts besides the credentials' own that are watched, separated by commas."),
     key(
@@ -93,6 +98,12 @@ pub(crate) const KEYS: &[Key] = &[
         "Where the Debian security tracker's JSON is.",
     ),
     key("epss-url", Kind::Text, "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz", "Where EPSS's scores are."),
+    key(
+        "feed-interval",
+        Kind::Number(0, 604_800),
+        "0",
+        "Seconds between two polls of a feed by `serve`; 0 leaves each at its own cadence.",
+    ),
     key("folder-interval", Kind::Number(1, 86_400), "5", "Seconds between two looks at a watched folder."),
     key("folders", Kind::List, "", "Folders that `serve` watches, separated by commas: each file directly in one is a resource."),
     key("host-interval", Kind::Number(1, 86_400), "60", "Seconds between two looks at this machine's package databases."),

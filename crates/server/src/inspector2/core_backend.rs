@@ -5,8 +5,8 @@ use super::filters::suppressions;
 use crate::core::Draft;
 use crate::{Core, ServerError};
 use lestrade_findings::{
-    Assessment, Criteria, GroupBy, InventorySource, Page, PageRequest, ResourceEntry, Sort, Suppression, World, aggregate, assess, list,
-    shown_otherwise,
+    Assessment, Criteria, Effort, GroupBy, InventorySource, Page, PageRequest, ResourceEntry, Sort, Suppression, World, aggregate, assess,
+    list, shown_otherwise,
 };
 use lestrade_model::{Hash, Inventory, Scope, Timestamp};
 use lestrade_store::{Document, Fan};
@@ -26,8 +26,7 @@ impl Backend for Core {
         limit: usize,
         token: Option<&str>,
     ) -> Result<Page, BackendError> {
-        let few = lestrade_findings::FEW_RESOURCES;
-        let request = PageRequest { scopes, criteria, sort, limit, token, now: Self::now(self), few };
+        let request = PageRequest { scopes, criteria, sort, limit, token, now: Self::now(self), effort: Effort::default() };
         Ok(list(&self.world(), self, self.token_key(), &request)?)
     }
 
@@ -39,7 +38,7 @@ impl Backend for Core {
             Some(AggregateRow {
                 key: group.key,
                 resource,
-                resources: group.resources.len(),
+                resources: group.resources,
                 vulnerability: group.vulnerability,
                 counts: group.counts,
             })
