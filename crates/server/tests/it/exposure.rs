@@ -205,8 +205,11 @@ fn a_vulnerable_package_that_listens_where_the_internet_reaches_counts_most() {
     assert_eq!(package(&core).1, "not-listening");
 }
 
+/// An instance: its id, what its group admits, whether it has a public address.
+type Machine<'a> = (&'a str, &'a [(u16, u16)], bool);
+
 /// The network with some instances, each behind a group of its own.
-fn estate(instances: &[(&str, &[(u16, u16)], bool)]) -> Value {
+fn estate(instances: &[Machine<'_>]) -> Value {
     let mut out = network(&[]);
     let (group, interface) = (out["SecurityGroups"][0].clone(), out["NetworkInterfaces"][0].clone());
     out["SecurityGroups"] = json!([]);
