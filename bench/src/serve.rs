@@ -77,7 +77,7 @@ fn publish(library: &Library, advisories: Vec<Advisory>) -> Result<()> {
         .iter()
         .map(|advisory| {
             let epss = random.below(10_000) as f32 / 10_000.0;
-            (advisory.key.id.clone(), Exploitation { epss: Some(epss), percentile: None, known_exploited: None })
+            (advisory.key.id.clone(), Exploitation { epss: Some(epss), ..Exploitation::default() })
         })
         .collect();
     library.publish(&build_index_with(advisories, &exploitation, Manifest::default())?)?;
@@ -175,7 +175,7 @@ impl Served {
         let mut command = Command::new(program);
         command.env_clear().env("HOME", state).env("AWS_EC2_METADATA_DISABLED", "true").env("LESTRADE_LOG", "warn").arg("serve");
         let state_dir = format!("state-dir={}", state.display());
-        let settings = [state_dir.as_str(), "listen=127.0.0.1:0", "offline=true", "aws=off", "watch-host=false"];
+        let settings = [state_dir.as_str(), "listen=127.0.0.1:0", "auto-update=false", "aws=off", "watch-host=false"];
         settings.iter().for_each(|setting| {
             command.args(["--set", setting]);
         });

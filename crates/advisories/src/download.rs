@@ -3,7 +3,8 @@
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    LAST_MODIFIED, RANGE,
 };
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -55,8 +56,24 @@ pub(crate) struct Downloader {
 
 impl Downloader {
     pub(crate) fn new() -> Result<Self, String> {
+        Self::with_token("")
+    }
+
+    /// The same, showing a token wherever it asks; none where the token is empty. With one it is led nowhere else.
+    pub(crate) fn with_token(token: &str) -> Result<Self, String> {
+        let mut headers = HeaderMap::new();
+        if !token.is_empty() {
+            let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| "its token is none".to_owned())?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let has_token = !token.is_empty();
         let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::custom(|attempt| {
+            .default_headers(headers)
+            .redirect(reqwest::redirect::Policy::custom(move |attempt| {
+                if has_token {
+                    return attempt.stop();
+                }
                 let plain = attempt.url().scheme() != "https" && !is_loopback(attempt.url());
                 if plain {
                     attempt.error("it leads to a place without TLS")

@@ -34,6 +34,9 @@ pub enum AdvisoriesError {
     /// The index cannot be built or read.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// A bundle is not to be taken, or cannot be made.
+    #[error("{0}")]
+    Bundle(String),
     /// There is no generation yet.
     #[error("there is no vulnerability intelligence yet")]
     NoGeneration,

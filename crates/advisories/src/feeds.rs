@@ -2,7 +2,7 @@
 
 use crate::formats::{ALPINE_FEED, alpine_prefix};
 use lestrade_matching::Manifest;
-use lestrade_model::{Advisory, Ecosystem, Family};
+use lestrade_model::{Advisory, Ecosystem, ExploitSource, Family};
 use std::time::Duration;
 
 /// What a feed brings: the part of an index that its next state replaces.
@@ -32,6 +32,10 @@ pub enum FeedScope {
     Epss,
     /// CISA's catalogue of exploited vulnerabilities.
     Kev,
+    /// A collection of exploits.
+    Exploits(ExploitSource),
+    /// Until when operating systems are looked after.
+    Lifecycles,
 }
 
 /// The way from a feed's address to its next state.
@@ -60,6 +64,8 @@ impl FeedScope {
             Self::Records { feed, .. } => has(feed),
             Self::Epss => has("epss"),
             Self::Kev => has("kev"),
+            Self::Exploits(source) => has(source.as_str()),
+            Self::Lifecycles => has("endoflife"),
         }
     }
 
@@ -76,7 +82,7 @@ impl FeedScope {
                 advisory.key.feed == ALPINE_FEED && advisory.key.id.starts_with(&alpine_prefix(release, repository))
             }
             Self::Records { feed, prefix, .. } => advisory.key.feed == *feed && advisory.key.id.starts_with(prefix.as_str()),
-            Self::Epss | Self::Kev => false,
+            Self::Epss | Self::Kev | Self::Exploits(_) | Self::Lifecycles => false,
         }
     }
 }
@@ -95,7 +101,7 @@ impl Feed {
             (FeedScope::DebianTracker | FeedScope::AlpineSecdb { .. }, _) | (_, Route::Repository) => HOUR,
             // One a day, at a time that is not promised.
             (FeedScope::Epss, _) => 3 * HOUR,
-            (FeedScope::Records { ecosystem: None, .. }, _) => 12 * HOUR,
+            (FeedScope::Records { ecosystem: None, .. } | FeedScope::Exploits(_) | FeedScope::Lifecycles, _) => 12 * HOUR,
             (FeedScope::Records { .. }, _) => 2 * HOUR,
         };
         Duration::from_secs(seconds)
@@ -154,6 +160,14 @@ pub struct FeedPlaces {
     pub epss: String,
     /// KEV's JSON.
     pub kev: String,
+    /// Exploit-DB's CSV.
+    pub exploit_db: String,
+    /// The JSON of Metasploit's modules.
+    pub metasploit: String,
+    /// The CVEs of nuclei's templates.
+    pub nuclei: String,
+    /// The JSON of endoflife.date's products.
+    pub endoflife: String,
 }
 
 impl FeedPlaces {
@@ -170,6 +184,14 @@ impl FeedPlaces {
         }));
         all.push(file("epss", &self.epss, FeedScope::Epss));
         all.push(file("kev", &self.kev, FeedScope::Kev));
+        for (source, url) in [
+            (ExploitSource::ExploitDb, &self.exploit_db),
+            (ExploitSource::Metasploit, &self.metasploit),
+            (ExploitSource::Nuclei, &self.nuclei),
+        ] {
+            all.push(file(source.as_str(), url, FeedScope::Exploits(source)));
+        }
+        all.push(file("endoflife", &self.endoflife, FeedScope::Lifecycles));
         all.retain(|feed| !feed.url.is_empty());
         all
     }
@@ -291,6 +313,8 @@ impl FeedPlaces {
             // Scores and texts for all: large, and no finding hangs on them.
             FeedScope::Records { .. } => false,
             FeedScope::Epss | FeedScope::Kev => true,
+            FeedScope::Lifecycles => ecosystems.iter().any(|ecosystem| ecosystem.family.is_os()),
+            FeedScope::Exploits(_) => false,
         };
         let mut needed: Vec<Feed> = self.feeds().into_iter().filter(speaks).collect();
         // A release that nobody listed is still there.

@@ -1,16 +1,18 @@
 //! Bringing records in: what is there, and what is new, becomes the next generation.
 
 use crate::feeds::FeedScope;
-use crate::formats::{self, EpssScores};
-use crate::{AdvisoriesError, Document, Documents};
+use crate::formats::{self, EpssScores, Exploits};
+use crate::{AdvisoriesError, Document, Documents, Syntax};
 use lestrade_matching::{AdvisoryIndex, FeedState, Manifest, build_index_with};
-use lestrade_model::{Advisory, AdvisoryKey, Event, Exploitation, KnownExploited, Timestamp};
+use lestrade_model::{Advisory, AdvisoryKey, Event, ExploitSource, Exploitation, KnownExploited, Lifecycle, Timestamp};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The feeds of what is known of exploitation.
 const EPSS_FEED: &str = "epss";
 const KEV_FEED: &str = "kev";
+/// The feed of ends of operating systems.
+const LIFECYCLES_FEED: &str = "endoflife";
 const MAX_QUARANTINED: usize = 1000;
 /// The longest name, id or version, in bytes, and the most ids of one record.
 const MAX_NAME: usize = 1024;
@@ -31,6 +33,7 @@ pub struct ImportSummary {
 pub struct Importer {
     advisories: BTreeMap<AdvisoryKey, Advisory>,
     exploitation: BTreeMap<String, Exploitation>,
+    lifecycles: Vec<Lifecycle>,
     summary: ImportSummary,
     now: Timestamp,
     generation: u64,
@@ -46,6 +49,7 @@ impl Importer {
         Self {
             advisories: BTreeMap::new(),
             exploitation: BTreeMap::new(),
+            lifecycles: Vec::new(),
             summary: ImportSummary::default(),
             now,
             generation: 1,
@@ -67,6 +71,7 @@ impl Importer {
             importer.advisories.insert(advisory.key.clone(), advisory);
         }
         importer.exploitation = index.exploitations()?.collect::<Result<_, _>>()?;
+        importer.lifecycles.clone_from(&index.manifest().lifecycles);
         Ok(importer)
     }
 
@@ -102,7 +107,14 @@ impl Importer {
 
     fn document(&mut self, document: Document) {
         let Document { name, syntax, bytes } = document;
-        let text = String::from_utf8_lossy(&bytes);
+        let text = match syntax {
+            // Trackers' texts are by hand, and of many years: a name in another encoding costs no record.
+            Syntax::Text => String::from_utf8_lossy(&bytes),
+            _ => match std::str::from_utf8(&bytes) {
+                Ok(text) => text.into(),
+                Err(_) => return self.quarantine(name, "it is not encoded in UTF-8".to_owned()),
+            },
+        };
         let brought = formats::read(&name, syntax, &text);
         if brought.dated.is_some() {
             self.dated = brought.dated;
@@ -112,6 +124,17 @@ impl Importer {
         }
         if let Some(catalogue) = brought.kev {
             self.kev(catalogue);
+        }
+        if let Some((source, exploits)) = brought.exploits {
+            self.exploits(source, exploits);
+        }
+        if let Some((id, ssvc)) = brought.ssvc {
+            self.exploitation.entry(id).or_default().ssvc = ssvc;
+        }
+        if let Some(lifecycles) = brought.lifecycles {
+            self.summary.read += lifecycles.len() as u64;
+            self.feeds.insert(LIFECYCLES_FEED.to_owned(), self.now);
+            self.lifecycles = lifecycles;
         }
         brought.advisories.into_iter().for_each(|advisory| self.insert(advisory));
         brought.quarantined.into_iter().for_each(|(id, reason)| self.quarantine(id, reason));
@@ -140,6 +163,18 @@ impl Importer {
         }
     }
 
+    /// Another state of a collection of exploits takes the place of the one before.
+    fn exploits(&mut self, source: ExploitSource, exploits: Exploits) {
+        self.summary.read += exploits.len() as u64;
+        self.feeds.insert(source.as_str().to_owned(), self.now);
+        self.exploitation.values_mut().for_each(|known| known.exploits.retain(|exploit| exploit.source != source));
+        for (id, exploits) in exploits {
+            let known = &mut self.exploitation.entry(id).or_default().exploits;
+            known.extend(exploits);
+            known.sort_unstable();
+        }
+    }
+
     fn insert(&mut self, advisory: Advisory) {
         if let Some(reason) = poison(&advisory) {
             return self.quarantine(advisory.key.id.chars().take(128).collect(), reason.to_owned());
@@ -163,6 +198,10 @@ impl Importer {
                 }
             }
             FeedScope::Kev => self.exploitation.values_mut().for_each(|known| known.known_exploited = None),
+            FeedScope::Exploits(source) => {
+                self.exploitation.values_mut().for_each(|known| known.exploits.retain(|exploit| exploit.source != *source));
+            }
+            FeedScope::Lifecycles => self.lifecycles.clone_from(&part.lifecycles),
             scope => self.advisories.retain(|_, advisory| !scope.holds(advisory)),
         }
         for (id, new) in part.exploitation {
@@ -173,6 +212,11 @@ impl Importer {
             if new.known_exploited.is_some() {
                 known.known_exploited = new.known_exploited;
             }
+            if new.ssvc.is_some() {
+                known.ssvc = new.ssvc;
+            }
+            known.exploits.extend(new.exploits);
+            known.exploits.sort_unstable();
         }
         self.feeds.extend(part.feeds);
         self.advisories.extend(part.advisories);
@@ -205,6 +249,8 @@ impl Importer {
         match scope {
             FeedScope::Epss => self.scored(),
             FeedScope::Kev => self.exploited(),
+            FeedScope::Exploits(source) => self.with_exploits(*source),
+            FeedScope::Lifecycles => self.lifecycles.len() as u64,
             scope => self.advisories.values().filter(|advisory| scope.holds(advisory)).count() as u64,
         }
     }
@@ -215,6 +261,10 @@ impl Importer {
 
     pub(crate) fn exploited(&self) -> u64 {
         self.exploitation.values().filter(|known| known.known_exploited.is_some()).count() as u64
+    }
+
+    pub(crate) fn with_exploits(&self, source: ExploitSource) -> u64 {
+        self.exploitation.values().filter(|known| known.exploits.iter().any(|exploit| exploit.source == source)).count() as u64
     }
 
     /// The date that a file of EPSS or KEV bears.
@@ -234,15 +284,9 @@ impl Importer {
         self.exploitation.retain(|_, known| !known.is_empty());
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         self.advisories.keys().for_each(|key| *counts.entry(&key.feed).or_default() += 1);
-        let known = self.exploitation.values();
-        for (feed, records) in [
-            (EPSS_FEED, known.clone().filter(|known| known.epss.is_some()).count()),
-            (KEV_FEED, known.filter(|known| known.known_exploited.is_some()).count()),
-        ] {
-            if records > 0 {
-                counts.insert(feed, records as u64);
-            }
-        }
+        let exploits = ExploitSource::ALL.map(|source| (source.as_str(), self.with_exploits(source)));
+        let others = [(EPSS_FEED, self.scored()), (KEV_FEED, self.exploited()), (LIFECYCLES_FEED, self.lifecycles.len() as u64)];
+        counts.extend(others.into_iter().chain(exploits).filter(|(_, records)| *records > 0));
         let feeds = counts
             .into_iter()
             .map(|(feed, records)| FeedState {
@@ -256,6 +300,7 @@ impl Importer {
             built_at: self.now,
             feeds,
             quarantined: self.summary.quarantined.clone(),
+            lifecycles: std::mem::take(&mut self.lifecycles),
             ..Manifest::default()
         };
         Ok((build_index_with(self.advisories.into_values(), &self.exploitation, manifest)?, self.summary))

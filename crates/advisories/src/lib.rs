@@ -4,24 +4,30 @@
 //! A record that cannot be used is *quarantined* with its reason; the rest of its feed is loaded. A generation replaces another
 //! only when it is complete: it is written beside, synced, then named.
 
+mod bundle;
 mod documents;
 mod download;
 mod error;
 mod feeds;
 mod formats;
+mod gap;
 mod import;
 mod library;
+mod mirror;
 mod routes;
 mod starter;
 mod update;
 mod vex;
 
+pub use bundle::{BundleHead, BundleKey, BundleSigner, Generation, is_bundle};
 pub use documents::{Document, Documents, Leftovers, Syntax};
 pub use error::AdvisoriesError;
 pub use feeds::{Feed, FeedPlaces, FeedScope, Route};
-pub use formats::{Quarantine, read_osv};
+pub use formats::{Quarantine, fuzz_parser, parsers, read_osv};
+pub use gap::{BundleImport, BundleWish};
 pub use import::{ImportSummary, Importer};
 pub use library::{GenerationId, Library, OpenIndex};
+pub use mirror::Mirror;
 pub use starter::{STARTER_FEED, starter_advisories, starter_index};
 pub use update::{FeedOutcome, UpdateProgress, UpdateReport, Updater};
 pub use vex::read_vex;

@@ -171,7 +171,7 @@ impl Library {
     }
 
     /// The highest number that a generation ever had; 0 before the first.
-    fn highest_number(&self) -> Result<u64, AdvisoriesError> {
+    pub(crate) fn highest_number(&self) -> Result<u64, AdvisoriesError> {
         // What cannot be read of the file is made up for by the generations themselves.
         let noted = fs::read_to_string(self.folder.join(NUMBERED)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
         let kept = self.generations()?.first().map_or(0, |(_, index)| index.manifest().generation);
@@ -184,13 +184,17 @@ impl Library {
     /// When it is damaged, or cannot be put in force; the one in force then stays.
     pub fn put_in_force(&self, id: &GenerationId) -> Result<(), AdvisoriesError> {
         self.open(id)?.verify()?;
-        match fs::remove_file(self.folder.join(FEED_MEMORY)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(AdvisoriesError::Io { action: "remove", path: self.folder.join(FEED_MEMORY), source: error });
-            }
-            _ => {}
-        }
+        self.forget_feeds()?;
         self.write(&self.folder.join("current"), format!("{id}\n").as_bytes())
+    }
+
+    /// Forgets how far feeds were: what is in force is not what they brought.
+    pub(crate) fn forget_feeds(&self) -> Result<(), AdvisoriesError> {
+        let path = self.folder.join(FEED_MEMORY);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(AdvisoriesError::Io { action: "remove", path, source }),
+            _ => Ok(()),
+        }
     }
 
     /// Writes a generation and puts it in force.

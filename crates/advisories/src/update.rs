@@ -209,7 +209,8 @@ impl<'a> Updater<'a> {
             self.memory.insert(feed.name.clone(), memory);
             return Ok(Self::told(feed, records, refused, quarantined));
         }
-        let records = next.part.records();
+        // What is there twice counts once: it must not hide that half of it is gone.
+        let records = next.part.records_in(&feed.scope);
         let had = before.map_or_else(|| importer.records_in(&feed.scope), |memory| memory.records);
         if had >= LOSS_FROM && (records as f64) < had as f64 * (1.0 - MAX_LOSS) {
             return Err(format!("it shrank from {had} to {records} records"));

@@ -46,6 +46,10 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<Exit, Failure> {
     let settings = config::load(&cli.config_sources())?;
     let speech = Speech { color: cli.color, quiet: cli.quiet, verbose: cli.verbose };
+    if settings.flag("offline") && !cli.command.is_of_a_server() && !lestrade_sys::forgo_sockets() {
+        // Nothing below opens one; only that nothing could is then not so.
+        speech.note("this kernel cannot keep the program from opening sockets");
+    }
     match cli.command {
         Command::Scan(scan) => commands::scan::run(&settings, speech, &scan.what),
         Command::Explain(explain) => commands::explain::run(&settings, speech, &explain),

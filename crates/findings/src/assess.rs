@@ -5,7 +5,10 @@
 //! untriaged, which is a state and not a zero.
 
 use crate::Condition;
-use lestrade_model::{Advisory, CvssVersion, Exploitation, FindingKey, FixState, KnownExploited, Protocol, Score, Severity, Timestamp};
+use lestrade_model::{
+    Advisory, CvssVersion, Exploit, ExploitMaturity, Exploitation, FindingKey, FixState, KnownExploited, Protocol, Score, Severity, Ssvc,
+    Timestamp,
+};
 
 /// What is known of a vulnerability as a whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +31,12 @@ pub struct Assessment {
     pub epss: Option<f64>,
     /// Its entry in CISA's catalogue of exploited vulnerabilities.
     pub known_exploited: Option<KnownExploited>,
+    /// Published exploits.
+    pub exploits: Vec<Exploit>,
+    /// CISA's answers to SSVC's questions.
+    pub ssvc: Option<Ssvc>,
+    /// How far attacks are worked out, by the source that says most.
+    pub maturity: ExploitMaturity,
     /// Whose record it is, in the words of `inspector2`: `DEBIAN_CVE`, `NVD`, or the feed's name in upper case.
     pub source: String,
     /// Where to read about it.
@@ -58,9 +67,14 @@ impl Assessment {
     /// The assessment of a condition.
     #[must_use]
     pub fn of_condition(condition: Condition) -> Self {
+        let why = if condition.is_of_network() {
+            "by the services that usually listen on these ports, and from where they are open"
+        } else {
+            "nobody mends what is found in it"
+        };
         Self {
             severity: condition.severity,
-            why: "by the services that usually listen on these ports, and from where they are open".to_owned(),
+            why: why.to_owned(),
             summary: condition.title.clone(),
             details: condition.description.clone(),
             condition: Some(condition.clone()),
@@ -69,6 +83,12 @@ impl Assessment {
             withdrawn: false,
             ..assess(&condition.name(), &[], None)
         }
+    }
+
+    /// Whether an exploit is published, or attacks are known.
+    #[must_use]
+    pub fn exploit_available(&self) -> bool {
+        self.maturity > ExploitMaturity::Unreported
     }
 
     /// What makes a finding of it this one.
@@ -166,6 +186,9 @@ pub fn assess(id: &str, advisories: &[Advisory], exploitation: Option<&Exploitat
         // Five decimals, as EPSS publishes them: no digits of a conversion.
         epss: exploitation.and_then(|known| known.epss).map(|epss| (f64::from(epss) * 1e5).round() / 1e5),
         known_exploited: exploitation.and_then(|known| known.known_exploited.clone()),
+        exploits: exploitation.map(|known| known.exploits.clone()).unwrap_or_default(),
+        ssvc: exploitation.and_then(|known| known.ssvc.clone()),
+        maturity: exploitation.map(Exploitation::maturity).unwrap_or_default(),
         source: lead.map_or_else(|| "UNKNOWN".to_owned(), |a| feed_source(&a.key.feed)),
         source_url: source_url(id, lead.map_or("", |a| a.key.feed.as_str())),
         summary: text(|a| &a.summary),

@@ -30,7 +30,7 @@ pub use episodes::{
 pub use listening::{Door, Listening, ReachedSocket};
 pub use query::{Effort, FEW_PAIRS, Page, PageRequest, QueryError, Sort, SortField, WORK, list};
 pub use risk::{RiskFactors, RiskScore, risk};
-pub use scan::{Excepted, ScanFinding, ScanResult, scan};
+pub use scan::{Excepted, ScanFinding, ScanResult, end_of_life, scan};
 pub use suppressed::shown_otherwise;
 pub use token::{TokenError, TokenKey};
 pub use view::{AffectedPackage, FindingView, FixAvailable, InventorySource, NoInventories, resource_type, view_of};

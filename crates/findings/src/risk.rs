@@ -2,22 +2,23 @@
 //!
 //! ```text
 //! impact      CVSS base / 10; 0.5 when nobody has scored it
-//! likelihood  1 when exploited in the wild; else 0.3 + 0.7 * EPSS (EPSS 0 when unknown)
+//! likelihood  1 when exploited in the wild; else from a floor to 1 with EPSS (0 when unknown): 0.6 where a program attacks by itself,
+//!             0.4 where there is a proof of concept, 0.3 where nothing is known to have been published
 //! exposure    none 0.4, unknown 0.55, private 0.6, load balancer 0.8, internet 0.9, internet and listening 1
 //! weight      0.5 to 1, by tags; 1 when nothing is said
 //! ```
 //!
 //! Monotone in each of its inputs and bounded by construction.
 
-use lestrade_model::Exposure;
+use lestrade_model::{ExploitMaturity, Exposure};
 
 /// What the score is made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RiskFactors {
     /// The CVSS base score, 0 to 10.
     pub cvss: Option<f64>,
-    /// Whether it is exploited in the wild.
-    pub known_exploited: bool,
+    /// How far attacks are worked out.
+    pub maturity: ExploitMaturity,
     /// EPSS, 0 to 1.
     pub epss: Option<f64>,
     /// From how far it can be reached.
@@ -45,7 +46,13 @@ pub struct RiskScore {
 #[must_use]
 pub fn risk(factors: &RiskFactors) -> RiskScore {
     let impact = factors.cvss.map_or(0.5, |cvss| (cvss / 10.0).clamp(0.0, 1.0));
-    let likelihood = if factors.known_exploited { 1.0 } else { 0.3 + 0.7 * factors.epss.unwrap_or(0.0).clamp(0.0, 1.0) };
+    let floor = match factors.maturity {
+        ExploitMaturity::Unreported => 0.3,
+        ExploitMaturity::ProofOfConcept => 0.4,
+        ExploitMaturity::Functional => 0.6,
+        ExploitMaturity::Attacked => 1.0,
+    };
+    let likelihood = floor + (1.0 - floor) * factors.epss.unwrap_or(0.0).clamp(0.0, 1.0);
     let exposure = match factors.exposure {
         Exposure::None => 0.4,
         Exposure::Unknown => 0.55,
@@ -66,15 +73,20 @@ mod tests {
     const EXPOSURES: [Exposure; 6] =
         [Exposure::None, Exposure::Unknown, Exposure::Private, Exposure::LoadBalancer, Exposure::Internet, Exposure::InternetListening];
 
+    const MATURITIES: [ExploitMaturity; 4] =
+        [ExploitMaturity::Unreported, ExploitMaturity::ProofOfConcept, ExploitMaturity::Functional, ExploitMaturity::Attacked];
+
     proptest! {
         #[test]
-        fn monotone_and_bounded(cvss in 0.0..10.0f64, epss in 0.0..1.0f64, e in 0usize..6, weight in 0.5..1.0f64, more in 0.0..1.0f64) {
-            let base = RiskFactors { cvss: Some(cvss), known_exploited: false, epss: Some(epss), exposure: EXPOSURES[e], weight };
+        fn monotone_and_bounded(
+            cvss in 0.0..10.0f64, epss in 0.0..1.0f64, e in 0usize..6, m in 0usize..4, weight in 0.5..1.0f64, more in 0.0..1.0f64
+        ) {
+            let base = RiskFactors { cvss: Some(cvss), maturity: MATURITIES[m], epss: Some(epss), exposure: EXPOSURES[e], weight };
             let value = risk(&base).value;
             prop_assert!((0.0..=100.0).contains(&value));
             for raised in [
                 RiskFactors { cvss: Some(cvss + more * (10.0 - cvss)), ..base },
-                RiskFactors { known_exploited: true, ..base },
+                RiskFactors { maturity: MATURITIES[(m + 1).min(3)], ..base },
                 RiskFactors { epss: Some(epss + more * (1.0 - epss)), ..base },
                 RiskFactors { exposure: EXPOSURES[(e + 1).min(5)], ..base },
                 RiskFactors { weight: weight + more * (1.0 - weight), ..base },

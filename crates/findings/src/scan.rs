@@ -1,10 +1,10 @@
 //! One inventory against the index, once: what `lestrade scan` answers. The same two gates as the watching server.
 
-use crate::{AffectedPackage, Assessment, assess};
+use crate::{AffectedPackage, Assessment, Condition, assess};
 use lestrade_matching::{
     AdvisoryIndex, Applicability, IndexError, Statement, Statements, Verdict, applies_to, comparable, judge_component,
 };
-use lestrade_model::{Component, Inventory, ResourceFacts};
+use lestrade_model::{Component, Ecosystem, Family, FixState, Inventory, Lifecycle, ResourceFacts, Timestamp};
 use std::collections::BTreeMap;
 
 /// A vulnerability that is in an inventory.
@@ -38,6 +38,17 @@ pub struct ScanResult {
     pub not_applicable: Vec<(Component, &'static str)>,
     /// Packages that a statement speaks against, by vulnerability id.
     pub excepted: Vec<Excepted>,
+}
+
+/// The finding that a system is no longer looked after, if that is so at a time. It stands where a package would: at the system.
+#[must_use]
+pub fn end_of_life(lifecycles: &[Lifecycle], inventory: &Inventory, now: Timestamp) -> Option<ScanFinding> {
+    let os = inventory.os.as_ref()?;
+    let condition = Condition::end_of_life(lifecycles, os, now)?;
+    let ecosystem = os.ecosystem().unwrap_or_else(|| Ecosystem::of(Family::Other(os.id.clone())));
+    let verdict = Verdict { state: FixState::EndOfLife, fixed_in: None, vendor_severity: None };
+    let package = AffectedPackage::of(&Component::new(ecosystem, &os.id, &os.version), &verdict);
+    Some(ScanFinding { assessment: Assessment::of_condition(condition), packages: vec![package] })
 }
 
 /// Judges every component of an inventory; what statements speak against is set apart.

@@ -25,13 +25,11 @@ pub fn shown_otherwise(
         let holds = |rule: &Suppression, scope: &Scope| rule.holds_in(scope, world.administrator.as_ref());
         let scopes: Vec<Scope> = world.scopes().filter(|scope| holds(rule, scope)).cloned().collect();
         Plan::compile(world, inventories, &scopes, &rule.criteria, world.log.head(), now).for_each(|pair: Pair<'_>| {
-            let (resource, vulnerability) = (pair.resource, pair.vulnerability);
-            let Some(scope) = world.resource(resource).map(|entry| &entry.resource.key.scope) else { return };
-            let is_open = pair.is_open(now) == Some(true);
+            let Some(scope) = world.resource(pair.resource).map(|entry| &entry.resource.key.scope) else { return };
             let plain = pair.unsuppressed();
             let suppressed = |rules: &[Suppression]| rules.iter().any(|rule| holds(rule, scope) && rule.criteria.hold(&plain));
-            if is_open && suppressed(before) != suppressed(after) {
-                moved.entry(vulnerability).or_default().insert(resource);
+            if pair.is_open(now) == Some(true) && suppressed(before) != suppressed(after) {
+                moved.entry(pair.vulnerability).or_default().insert(pair.resource);
             }
         });
     }

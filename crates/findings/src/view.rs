@@ -138,7 +138,7 @@ impl FindingView {
     pub fn risk(&self) -> RiskScore {
         risk(&RiskFactors {
             cvss: self.assessment.decided_by.as_ref().map(|score| score.cvss.score),
-            known_exploited: self.assessment.known_exploited.is_some(),
+            maturity: self.assessment.maturity,
             epss: self.assessment.epss,
             exposure: self.exposure,
             weight: 1.0,
@@ -191,11 +191,6 @@ impl<'w> Pair<'w> {
         Self { hidden: Some(Arc::clone(hidden)), ..self }
     }
 
-    /// The same, as if no rule suppressed it: so rules are asked about it.
-    pub(crate) fn unsuppressed(self) -> Self {
-        Self { unsuppressed: true, ..self }
-    }
-
     fn history(&self) -> &PairHistory {
         self.history.get_or_init(|| self.world.log.history(self.resource, self.vulnerability).until(self.position))
     }
@@ -227,13 +222,25 @@ impl<'w> Pair<'w> {
     }
 
     fn is_suppressed(&self) -> bool {
-        let plain = || Some(Pair::new(self.world, self.inventories, self.resource, self.vulnerability, self.position)?.unsuppressed());
-        if let Some(hidden) = &self.hidden {
-            return !hidden.is_empty() && plain().is_some_and(|plain| hidden.iter().any(|rule| rule.hides(&plain)));
+        if let Some(hidden) = self.hidden.as_ref().filter(|hidden| !hidden.is_empty()) {
+            let plain = self.unsuppressed();
+            return hidden.iter().any(|rule| rule.hides(&plain));
+        }
+        if self.hidden.is_some() {
+            return false;
         }
         let scope = &self.entry.resource.key.scope;
         let mut rules = self.world.suppressions.iter().filter(|rule| rule.holds_in(scope, self.world.administrator.as_ref())).peekable();
-        rules.peek().is_some() && plain().is_some_and(|plain| rules.any(|rule| rule.criteria.hold(&plain)))
+        if rules.peek().is_none() {
+            return false;
+        }
+        let plain = self.unsuppressed();
+        rules.any(|rule| rule.criteria.hold(&plain))
+    }
+
+    /// The same, as if no rule suppressed it: what rules are asked about.
+    pub(crate) fn unsuppressed(&self) -> Self {
+        Self { history: OnceCell::new(), packages: OnceCell::new(), unsuppressed: true, hidden: self.hidden.clone(), ..*self }
     }
 
     fn key(&self) -> FindingKey {
@@ -423,6 +430,7 @@ pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> V
         return match field {
             TextField::FindingType => one(assessment.key().finding_type().as_str()),
             TextField::Severity => one(assessment.severity.as_str()),
+            TextField::VulnerabilityId if !condition.is_of_network() => one(assessment.id.as_str()),
             TextField::NetworkProtocol => assessment.opening().map_or(vec![], |(protocol, _)| one(protocol.as_str())),
             TextField::ComponentId => condition.steps.iter().map(|step| Cow::Borrowed(step.id.as_str())).collect(),
             TextField::ComponentType => condition.steps.iter().map(|step| Cow::Borrowed(step.kind.as_str())).collect(),
@@ -435,7 +443,7 @@ pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> V
         TextField::VulnerabilitySource => one(assessment.source.as_str()),
         TextField::VendorSeverity => assessment.vendor_severity.as_deref().map_or(vec![], one),
         TextField::Severity => one(assessment.severity.as_str()),
-        TextField::ExploitAvailable => one(if assessment.known_exploited.is_some() { "YES" } else { "NO" }),
+        TextField::ExploitAvailable => one(if assessment.exploit_available() { "YES" } else { "NO" }),
         TextField::RelatedVulnerabilities => assessment.related.iter().map(|id| Cow::Borrowed(id.as_str())).collect(),
         _ => vec![],
     }

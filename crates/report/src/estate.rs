@@ -1,5 +1,6 @@
 //! A watched estate as JSON, one object for each resource and finding: `lestrade.estate/1`. Fields are only ever added.
 
+use crate::json::{exploits_json, ssvc_json};
 use lestrade_findings::{AffectedPackage, FindingView, Listening, ResourceEntry};
 use lestrade_model::{Coverage, Exposure, ListeningSocket, Resource, ResourceDetails, ResourceKind, ScanKind};
 use serde_json::{Value, json};
@@ -122,6 +123,7 @@ pub fn finding_json(view: &FindingView) -> Value {
         "score": assessment.decided_by.as_ref().map(|score| score.cvss.score),
         "epss": assessment.epss,
         "knownExploited": assessment.known_exploited.is_some(),
+        "exploitMaturity": assessment.maturity.as_str(),
         "fixAvailable": view.fix_available.as_str().to_lowercase(),
         "title": view.title,
         "resource": resource_ref_json(&view.resource),
@@ -155,6 +157,8 @@ pub fn finding_detail_json(view: &FindingView) -> Value {
         };
         out["sockets"] = sockets.iter().map(reached).collect();
     }
+    out["exploits"] = exploits_json(assessment);
+    out["ssvc"] = ssvc_json(assessment);
     out["why"] = json!(assessment.why);
     out["summary"] = json!(assessment.summary);
     out["details"] = json!(assessment.details);

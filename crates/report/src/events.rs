@@ -136,7 +136,7 @@ pub fn summary_event(movement: &Movement<'_>, scope: &Scope, id: &str, at: Times
         "findings": movement.kinds.values().sum::<u64>(),
         "severity": assessment.severity.as_str(),
         "title": assessment.summary,
-        "exploitAvailable": if assessment.known_exploited.is_some() { "YES" } else { "NO" },
+        "exploitAvailable": if assessment.exploit_available() { "YES" } else { "NO" },
         "inspectorScore": assessment.inspector_score,
         "epss": assessment.epss,
         "resourceTypes": kinds,

@@ -88,6 +88,24 @@ fn severity(assessment: &Assessment, out: &mut String) {
         }
         None => out.push_str("  exploited: not in CISA's catalogue\n"),
     }
+    exploits_text(assessment, out);
+}
+
+/// Published exploits, and CISA's answers; nothing where there are none.
+pub fn exploits_text(assessment: &Assessment, out: &mut String) {
+    const NAMED: usize = 5;
+    for exploit in assessment.exploits.iter().rev().take(NAMED) {
+        let source = exploit.source.as_str();
+        let _ = writeln!(out, "  exploit: {source} {}, {}", printable(&exploit.name), exploit.maturity.as_str());
+    }
+    if assessment.exploits.len() > NAMED {
+        let _ = writeln!(out, "  and {} exploits more", assessment.exploits.len() - NAMED);
+    }
+    if let Some(ssvc) = &assessment.ssvc {
+        let [exploitation, automatable, impact] =
+            [&ssvc.exploitation, &ssvc.automatable, &ssvc.technical_impact].map(|text| printable(text));
+        let _ = writeln!(out, "  SSVC, by CISA: exploitation {exploitation}, automatable {automatable}, technical impact {impact}");
+    }
 }
 
 fn matches(assessment: &Assessment, advisories: &[Advisory], report: &ScanReport, out: &mut String) {

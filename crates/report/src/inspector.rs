@@ -69,10 +69,16 @@ pub fn finding(view: &FindingView, times: Times) -> Value {
                 "openPortRange": {"begin": first, "end": last},
                 "protocol": protocol.as_str(),
             });
+        } else {
+            // Clients look for it in every finding of this type.
+            out["packageVulnerabilityDetails"] = json!({
+                "vulnerabilityId": assessment.id, "source": "ENDOFLIFE_DATE", "vulnerablePackages": [],
+                "cvss": [], "referenceUrls": [], "relatedVulnerabilities": [],
+            });
         }
         return out;
     }
-    out["exploitAvailable"] = json!(if assessment.known_exploited.is_some() { "YES" } else { "NO" });
+    out["exploitAvailable"] = json!(if assessment.exploit_available() { "YES" } else { "NO" });
     out["fixAvailable"] = json!(view.fix_available.as_str());
     out["packageVulnerabilityDetails"] = details(view, times);
     if let (Some(score), Some(decided)) = (assessment.inspector_score, &assessment.decided_by) {

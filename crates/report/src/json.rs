@@ -2,8 +2,8 @@
 
 use crate::scan_report::state_of;
 use crate::{ScanReport, fixes};
-use lestrade_findings::{AffectedPackage, ScanFinding};
-use lestrade_model::{Completeness, Problem};
+use lestrade_findings::{AffectedPackage, Assessment, ScanFinding};
+use lestrade_model::{Completeness, Exploit, Problem};
 use serde_json::{Value, json};
 
 /// The report as one JSON document; the same report gives the same bytes.
@@ -81,6 +81,9 @@ fn finding(finding: &ScanFinding) -> Value {
         "knownExploited": assessment.known_exploited.as_ref().map(|known| json!({
             "added": known.added, "due": known.due, "action": known.action, "ransomware": known.ransomware,
         })),
+        "exploitMaturity": assessment.maturity.as_str(),
+        "exploits": exploits_json(assessment),
+        "ssvc": ssvc_json(assessment),
         "vendorSeverity": assessment.vendor_severity,
         "source": assessment.source,
         "url": assessment.source_url,
@@ -89,6 +92,24 @@ fn finding(finding: &ScanFinding) -> Value {
         "state": state_of(finding).as_str(),
         "packages": finding.packages.iter().map(package).collect::<Vec<_>>(),
     })
+}
+
+/// Published exploits.
+pub(crate) fn exploits_json(assessment: &Assessment) -> Value {
+    let exploit = |exploit: &Exploit| {
+        json!({
+            "source": exploit.source.as_str(), "name": exploit.name, "maturity": exploit.maturity.as_str(), "published": exploit.published,
+        })
+    };
+    assessment.exploits.iter().map(exploit).collect()
+}
+
+/// CISA's answers to SSVC's questions, or null.
+pub(crate) fn ssvc_json(assessment: &Assessment) -> Value {
+    let answers = assessment.ssvc.as_ref();
+    json!(answers.map(|ssvc| json!({
+        "exploitation": ssvc.exploitation, "automatable": ssvc.automatable, "technicalImpact": ssvc.technical_impact, "at": ssvc.at,
+    })))
 }
 
 fn package(package: &AffectedPackage) -> Value {

@@ -31,7 +31,7 @@ pub use escape::printable;
 pub use estate::{
     coverage_json, exposure_word, finding_detail_json, finding_json, kind_name, resource_json, resource_name, resource_ref_json,
 };
-pub use explain::{advisory_text, explain};
+pub use explain::{advisory_text, explain, exploits_text};
 pub use exposure::{
     exposure_difference_json, exposure_difference_table, exposure_is_partial, exposure_json, exposure_svg, exposure_table, exposure_verdict,
 };

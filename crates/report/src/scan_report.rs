@@ -56,7 +56,7 @@ impl ScanReport {
         let assessment = &finding.assessment;
         risk(&RiskFactors {
             cvss: assessment.decided_by.as_ref().map(|score| score.cvss.score),
-            known_exploited: assessment.known_exploited.is_some(),
+            maturity: assessment.maturity,
             epss: assessment.epss,
             exposure: Exposure::Unknown,
             weight: 1.0,

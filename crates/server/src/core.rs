@@ -8,7 +8,7 @@ use crate::meters::Meters;
 use lestrade_advisories::{Library, OpenIndex};
 use lestrade_findings::{Episode, EpisodeBody, InventorySource, LogPosition, TokenKey, Transition, World, assess};
 use lestrade_matching::{AdvisoryIndex, VulnerabilityId, judge_vulnerability};
-use lestrade_model::{Clock, Hash, Inventory, Scope, Severity, Timestamp};
+use lestrade_model::{Clock, ExploitMaturity, Hash, Inventory, Scope, Severity, Timestamp};
 use lestrade_store::{Change, Fan, Lane, OutboxGroup, Store};
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
@@ -32,13 +32,13 @@ pub struct Core {
     pub(crate) last_group: Mutex<LogPosition>,
     pub(crate) audited: Mutex<AuditState>,
     pub(crate) meters: Meters,
+    pub(crate) intake: Intake,
+    /// How the last poll of each feed went.
+    pub(crate) polls: Mutex<BTreeMap<String, Poll>>,
     /// Networks as they were described last.
     pub(crate) networks: Mutex<HashMap<Scope, crate::exposure::Known>>,
     /// How often the world was rebuilt from the store because a change could not be committed.
     pub(crate) rebuilds: AtomicU64,
-    pub(crate) intake: Intake,
-    /// How the last poll of each feed went.
-    pub(crate) polls: Mutex<BTreeMap<String, Poll>>,
     index: RwLock<Option<Arc<OpenIndex>>>,
     inventories: Mutex<HashMap<Hash, Arc<Inventory>>>,
     token_key: TokenKey,
@@ -63,10 +63,10 @@ impl Core {
             last_group: Mutex::new(0),
             audited: Mutex::default(),
             meters: Meters::default(),
-            networks: Mutex::default(),
-            rebuilds: AtomicU64::default(),
             intake: Intake::default(),
             polls: Mutex::default(),
+            networks: Mutex::default(),
+            rebuilds: AtomicU64::default(),
             index: RwLock::new(None),
             inventories: Mutex::default(),
             token_key: TokenKey::new(token_key),
@@ -239,7 +239,7 @@ impl<'a> Draft<'a> {
     /// Exploited, or critical.
     fn is_grave(&self, vulnerability: VulnerabilityId) -> bool {
         let assessment = self.world.assessment(vulnerability);
-        assessment.is_some_and(|known| known.known_exploited.is_some() || known.severity == Severity::Critical)
+        assessment.is_some_and(|known| known.maturity == ExploitMaturity::Attacked || known.severity == Severity::Critical)
     }
 
     fn push(&mut self, lane: Lane, transition: Option<Transition>, fan: Fan) {

@@ -203,7 +203,8 @@ impl Core {
 impl Draft<'_> {
     /// Gives a resource the conditions that it has now. Answers whether they are others than before.
     pub(crate) fn set_conditions(&mut self, id: ResourceId, open: Option<&BTreeMap<String, (FindingKey, &Opening)>>) -> bool {
-        let mut now = RoaringBitmap::new();
+        // That the system is past its end is no matter of the network.
+        let mut now = self.conditions_that(id, |condition| !condition.is_of_network());
         for (name, (key, opening)) in open.into_iter().flatten() {
             let condition = self.vulnerability(name);
             let known = condition_of(key.clone(), steps(opening));
@@ -212,6 +213,11 @@ impl Draft<'_> {
             }
             now.insert(condition);
         }
+        self.change_conditions(id, now)
+    }
+
+    /// Gives a resource these conditions in place of those that it has. Answers whether they are others than before.
+    pub(crate) fn change_conditions(&mut self, id: ResourceId, now: RoaringBitmap) -> bool {
         let delta = self.world.estate.set_conditions(id, now);
         if delta.opened.is_empty() && delta.closed.is_empty() {
             return false;
@@ -319,6 +325,9 @@ const INSTANCE: &str = "AWS::EC2::Instance";
 
 /// The condition of a key. Inspector's words.
 pub(crate) fn condition_of(key: FindingKey, steps: Vec<PathStep>) -> Condition {
+    if let FindingKey::EndOfLife { os } = &key {
+        return Condition::ended(os);
+    }
     let FindingKey::Network { edge, interface, protocol, ports } = &key else {
         return Condition {
             key,

@@ -46,7 +46,7 @@ impl Core {
             draft.episode(EpisodeBody::Inventory { resource: id, set: None, previous: before.inventory, opened, closed: closed.clone() });
             draft.tell(Some(Transition::Closed), Fan::Resource { resource: id, vulnerabilities: closed });
         }
-        draft.set_conditions(id, None);
+        draft.change_conditions(id, roaring::RoaringBitmap::new());
         moved.into_iter().for_each(|coverage| draft.tell(None, Fan::Coverage { resource: id, coverage }));
         let changed = !draft.change.is_empty();
         draft.commit(self)?;

@@ -10,6 +10,6 @@ mod worker;
 pub use asking::Asking;
 pub use mapped::MappedFile;
 pub use open::open_in_root;
-pub use sandbox::{Reach, Sandbox, confine};
+pub use sandbox::{Reach, Sandbox, confine, forgo_sockets};
 pub use spill::{Spill, Spilled};
 pub use worker::{Input, Pieces, WorkerCommand, WorkerFailure, WorkerLimits, answer};

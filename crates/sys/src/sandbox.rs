@@ -48,6 +48,22 @@ pub fn confine(memory: u64, reach: &Reach<'_>) -> Sandbox {
     Sandbox { limits: limit(memory), landlock: wall_off(reach).unwrap_or(false), seccomp: filter_calls().is_some() }
 }
 
+/// Gives up sockets for good: for the calling thread, those that it starts and every program that they start. Answers whether the
+/// kernel holds us to it.
+#[must_use]
+pub fn forgo_sockets() -> bool {
+    fn forgo() -> Option<()> {
+        let architecture = TargetArch::try_from(std::env::consts::ARCH).ok()?;
+        // The second one opens sockets too, without the first being called.
+        let calls = [libc::SYS_socket, libc::SYS_io_uring_setup];
+        let rules: BTreeMap<i64, Vec<SeccompRule>> = calls.into_iter().map(|call| (call, vec![])).collect();
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32), architecture).ok()?;
+        let program: BpfProgram = filter.try_into().ok()?;
+        apply_filter(&program).ok()
+    }
+    forgo().is_some()
+}
+
 /// The most that is written to a file for content that memory is too small for.
 const SPILL: u64 = 2 << 30;
 

@@ -2,7 +2,7 @@
 //! names for people, so no package is taken from them.
 
 use super::{Brought, Format, Parsed, cut, is_cve};
-use lestrade_model::{Advisory, Cvss, Reference, Score, ScoreSource, Timestamp};
+use lestrade_model::{Advisory, Cvss, Reference, Score, ScoreSource, Ssvc, Timestamp};
 use serde_json::Value;
 
 const FEED: &str = "cve";
@@ -21,8 +21,27 @@ impl Format for Cve5 {
         if !is_cve(id) {
             return Brought::refused(name, "a record without an id of the CVE list");
         }
-        Brought { advisories: vec![advisory(id, &record)], ..Brought::default() }
+        let ssvc = Some((id.to_owned(), ssvc(&record)));
+        Brought { advisories: vec![advisory(id, &record)], ssvc, ..Brought::default() }
     }
+}
+
+/// CISA's answers to SSVC's questions, where they are whole.
+fn ssvc(record: &Value) -> Option<Ssvc> {
+    let containers = record["containers"]["adp"].as_array()?;
+    let own = containers.iter().filter(|container| container["providerMetadata"]["shortName"] == "CISA-ADP");
+    let metrics = own.filter_map(|container| container["metrics"].as_array()).flatten();
+    let content = metrics.map(|metric| &metric["other"]).find(|other| other["type"] == "ssvc").map(|other| &other["content"])?;
+    let answer = |question: &str| {
+        let answers = content["options"].as_array()?.iter().find_map(|option| option[question].as_str())?;
+        (answers.len() <= 32).then(|| answers.to_lowercase())
+    };
+    Some(Ssvc {
+        exploitation: answer("Exploitation")?,
+        automatable: answer("Automatable")?,
+        technical_impact: answer("Technical Impact")?,
+        at: content["timestamp"].as_str().unwrap_or_default().chars().take(32).collect(),
+    })
 }
 
 fn advisory(id: &str, record: &Value) -> Advisory {

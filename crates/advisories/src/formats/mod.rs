@@ -6,7 +6,9 @@ mod csaf;
 mod cve5;
 mod debian_lists;
 mod debian_tracker;
+mod endoflife;
 mod exploitation;
+mod exploits;
 mod friends_of_php;
 mod hsec;
 mod nodejs;
@@ -22,12 +24,13 @@ mod uct;
 mod updateinfo;
 mod xml;
 
+pub(crate) use exploits::Exploits;
 pub use osv::{Quarantine, read_osv};
 pub(crate) use secdb::{FEED as ALPINE_FEED, prefix as alpine_prefix};
 pub(crate) use updateinfo::index_of_repository;
 
 use crate::documents::Syntax;
-use lestrade_model::{Advisory, KnownExploited};
+use lestrade_model::{Advisory, ExploitSource, KnownExploited, Lifecycle, Ssvc};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -60,6 +63,12 @@ pub(crate) struct Brought {
     pub(crate) epss: Option<EpssScores>,
     /// CISA's catalogue of exploited vulnerabilities.
     pub(crate) kev: Option<BTreeMap<String, KnownExploited>>,
+    /// Published exploits of one source.
+    pub(crate) exploits: Option<(ExploitSource, Exploits)>,
+    /// CISA's answers about a vulnerability; none where a record of it has none.
+    pub(crate) ssvc: Option<(String, Option<Ssvc>)>,
+    /// Until when operating systems are looked after.
+    pub(crate) lifecycles: Option<Vec<Lifecycle>>,
     /// The date that the document bears, where it is one that must not go back.
     pub(crate) dated: Option<String>,
 }
@@ -87,6 +96,10 @@ const FORMATS: &[&dyn Format] = &[
     &secdb::Secdb,
     &exploitation::Epss,
     &exploitation::Kev,
+    &exploits::ExploitDb,
+    &exploits::Metasploit,
+    &exploits::Nuclei,
+    &endoflife::EndOfLife,
     &csaf::Csaf,
     &nvd::Nvd,
     &cve5::Cve5,
@@ -105,6 +118,56 @@ const FORMATS: &[&dyn Format] = &[
     &debian_tracker::DebianTracker,
 ];
 
+/// The parsers by name, each with a document's name and syntax by which it is come to: what fuzz targets are made of.
+const PARSERS: &[(&str, &str, Syntax)] = &[
+    ("osv", "x.json", Syntax::Json),
+    ("nodejs", "npm/1.json", Syntax::Json),
+    ("secdb", "main.json", Syntax::Json),
+    ("epss", "epss.csv", Syntax::Csv),
+    ("kev", "kev.json", Syntax::Json),
+    ("exploit-db", "files_exploits.csv", Syntax::Csv),
+    ("metasploit", "modules_metadata_base.json", Syntax::Json),
+    ("nuclei", "cves.json", Syntax::Json),
+    ("endoflife", "full.json", Syntax::Json),
+    ("csaf", "cve.json", Syntax::Json),
+    ("nvd", "page.json", Syntax::Json),
+    ("cve5", "x.json", Syntax::Json),
+    ("photon", "cve_data_photon4.0.json", Syntax::Json),
+    ("bottlerocket", "2.9.1/BRSA-x.toml", Syntax::Toml),
+    ("rubysec", "gems/x/CVE-2021-1.yml", Syntax::Yaml),
+    ("friends-of-php", "a/b/CVE-2021-43808.yaml", Syntax::Yaml),
+    ("updateinfo", "updateinfo.xml", Syntax::Xml),
+    ("oval", "elsa.xml", Syntax::Xml),
+    ("debian-lists", "data/DSA/list", Syntax::Text),
+    ("hsec", "HSEC-2023-0009.md", Syntax::Text),
+    ("bodhi", "update.json", Syntax::Json),
+    ("retirejs", "jsrepository.json", Syntax::Json),
+    ("uct", "active/CVE-2019-9511", Syntax::Text),
+    ("debian-tracker", "data.json", Syntax::Json),
+];
+
+/// Reads any bytes as a document of a format, as an import would. Answers whether anything of it could be used; none when there is
+/// no parser of this name.
+#[must_use]
+pub fn fuzz_parser(parser: &str, bytes: &[u8]) -> Option<bool> {
+    let (_, name, syntax) = PARSERS.iter().find(|(known, _, _)| *known == parser)?;
+    let brought = read(name, *syntax, &String::from_utf8_lossy(bytes));
+    // Whatever was read is what an index has to hold.
+    brought.advisories.iter().for_each(|advisory| drop(lestrade_matching::encode_advisory(advisory)));
+    Some(
+        !brought.advisories.is_empty()
+            || brought.epss.is_some()
+            || brought.kev.is_some()
+            || brought.exploits.is_some()
+            || brought.lifecycles.is_some(),
+    )
+}
+
+/// The names of all parsers.
+pub fn parsers() -> impl Iterator<Item = &'static str> {
+    PARSERS.iter().map(|(name, _, _)| *name)
+}
+
 /// Reads a document of any format.
 pub(crate) fn read(name: &str, syntax: Syntax, text: &str) -> Brought {
     let text = text.trim_start_matches('\u{feff}');
@@ -116,7 +179,11 @@ pub(crate) fn read(name: &str, syntax: Syntax, text: &str) -> Brought {
     let parsed = match syntax {
         Syntax::Csv => Ok(Parsed::Lines(text)),
         Syntax::Text => Ok(Parsed::Text(text)),
-        Syntax::Json => value(serde_json::from_str(text).map_err(|error| error.to_string())),
+        Syntax::Json => match serde_json::from_str(text) {
+            Ok(parsed) => value(Ok(parsed)),
+            // An object on each line is a list of them.
+            Err(error) => objects_on_lines(text).map(Parsed::List).ok_or_else(|| error.to_string()),
+        },
         Syntax::Yaml => value(serde_saphyr::from_str(text).map_err(|error| error.to_string())),
         Syntax::Toml => value(toml::from_str(text).map_err(|error| error.message().to_owned())),
         Syntax::Xml => xml::root(text).map(|root| Parsed::Xml(root, text)),
@@ -128,6 +195,14 @@ pub(crate) fn read(name: &str, syntax: Syntax, text: &str) -> Brought {
         },
         Err(reason) => Brought::refused(name, reason.lines().next().unwrap_or_default()),
     }
+}
+
+/// The objects of a text that has one on each line; none where a line has none.
+fn objects_on_lines(text: &str) -> Option<Vec<Value>> {
+    let lines = || text.lines().filter(|line| !line.trim().is_empty());
+    let parsed = || lines().map(|line| serde_json::from_str::<Map<String, Value>>(line).ok().map(Value::Object));
+    lines().nth(1)?;
+    parsed().collect()
 }
 
 /// An object as the record of a format, or why it is none.

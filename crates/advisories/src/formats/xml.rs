@@ -68,11 +68,15 @@ pub(super) fn each_element(text: &str, wanted: &[&str], each: &mut dyn FnMut(Ele
     let mut reader = Reader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
     let mut outside = 0_usize;
+    // A second document behind the first is no part of it.
+    let mut ended = false;
     let mut open: Vec<Element> = Vec::new();
     let mut count = 0_usize;
     loop {
         let event = reader.read_event().map_err(|error| format!("not well-formed XML ({error})"))?;
         match event {
+            Event::Start(_) if ended => return Err("it goes on after its end".into()),
+            Event::Text(part) if ended && !part.xml10_content().trim().is_empty() => return Err("it goes on after its end".into()),
             Event::Start(start) if open.is_empty() && !wanted.contains(&start.local_name().as_ref()) => {
                 outside += 1;
                 if outside > MAX_DEPTH {
@@ -91,10 +95,16 @@ pub(super) fn each_element(text: &str, wanted: &[&str], each: &mut dyn FnMut(Ele
                     done.text = done.text.trim().to_owned();
                     match parent {
                         Some(parent) => parent.children.push(done),
-                        None => each(done),
+                        None => {
+                            each(done);
+                            ended = outside == 0;
+                        }
                     }
                 }
-                (None, _) => outside = outside.saturating_sub(1),
+                (None, _) => {
+                    outside = outside.saturating_sub(1);
+                    ended = outside == 0;
+                }
             },
             Event::Text(part) => {
                 if let Some(top) = open.last_mut() {

@@ -1,6 +1,9 @@
 //! From files to generations.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+mod bundles;
+mod corruptions;
+mod fuzz;
 mod labels;
 mod routes;
 mod traps;

@@ -45,6 +45,9 @@ pub(crate) struct Cli {
     /// When to colour.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", alias = "colour")]
     pub(crate) color: When,
+    /// Fetches nothing: neither intelligence nor images. The program then cannot open a socket, and stops if it has to.
+    #[arg(long, global = true, alias = "skip-db-update")]
+    offline: bool,
     /// Says nothing but the answer and errors.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -60,10 +63,32 @@ pub(crate) enum When {
     Never,
 }
 
+impl Command {
+    /// Whether it has to listen, or to ask a server on this machine: nothing else is done by a socket while `offline` is set.
+    pub(crate) const fn is_of_a_server(&self) -> bool {
+        match self {
+            Self::Serve(_)
+            | Self::Agent(_)
+            | Self::Status(_)
+            | Self::Findings(_)
+            | Self::Resources(_)
+            | Self::Coverage(_)
+            | Self::Suppress(_)
+            | Self::Sbom(_)
+            | Self::Events(_)
+            | Self::Targets(_)
+            | Self::Rules(_) => true,
+            Self::Db(db) => matches!(db.what, DbWhat::Mirror(_)),
+            _ => false,
+        }
+    }
+}
+
 impl Cli {
     /// Where the configuration comes from.
     pub(crate) fn config_sources(&self) -> Sources {
-        Sources { file: self.config.clone(), flags: self.set.clone() }
+        let offline = self.offline.then(|| "offline=true".to_owned());
+        Sources { file: self.config.clone(), flags: self.set.iter().cloned().chain(offline).collect() }
     }
 }
 
@@ -341,7 +366,8 @@ pub(crate) struct Db {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DbWhat {
-    /// Brings in files of any feed: OSV records, distributors' own formats, NVD, EPSS, KEV; also in folders and archives.
+    /// Brings in files of any feed: OSV records, distributors' own formats, NVD, EPSS, KEV; also in folders and archives. Or one
+    /// signed bundle, in place of what there is.
     Import {
         /// Files and folders.
         #[arg(required = true)]
@@ -352,6 +378,10 @@ pub(crate) enum DbWhat {
         /// Which: `osv`, `osv/npm`, `debian-tracker`, `redhat-csaf`, `alpine-secdb/v3.20`, `epss`; without any, all of them.
         feeds: Vec<String>,
     },
+    /// Writes what there is into one signed file, for machines without a network.
+    Export(Export),
+    /// Serves what there is to other Lestrades, as signed bundles.
+    Mirror(MirrorArgs),
     /// What there is, how old it is, and which generations are kept.
     Status,
     /// Puts an earlier generation back in force; without a number the one before.
@@ -404,6 +434,26 @@ pub(crate) enum BackupWhat {
         /// The file.
         file: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The file; `-` is standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Only what changed since this generation, for who has it.
+    #[arg(long, value_name = "GENERATION")]
+    pub(crate) since: Option<u64>,
+    /// Only what concerns packages of these ecosystems, separated by commas: `npm,Debian`.
+    #[arg(long, value_name = "ECOSYSTEM,…", value_delimiter = ',')]
+    pub(crate) ecosystems: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MirrorArgs {
+    /// Listens where others can reach it, because a proxy that speaks TLS is in front of it. Needs `mirror-token`.
+    #[arg(long)]
+    pub(crate) behind_proxy: bool,
 }
 
 #[derive(Debug, Args)]

@@ -186,9 +186,6 @@ pub(crate) struct ReportArgs {
     /// Exits with 5 when intelligence is older than this many hours.
     #[arg(long, value_name = "HOURS")]
     pub(crate) max_db_age: Option<u32>,
-    /// Fetches no intelligence, even where there is none.
-    #[arg(long, alias = "skip-db-update")]
-    pub(crate) offline: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

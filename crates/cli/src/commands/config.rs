@@ -12,8 +12,8 @@ pub(crate) fn run(settings: &Settings, what: &ConfigWhat) -> Result<Exit, Failur
     let mut out = String::new();
     for key in KEYS {
         let Some((value, from)) = settings.entry(key.name) else { continue };
-        // A URL may hold a password or be one: only that it is set is shown.
-        let shown = if key.secret && value.contains("://") { "(set, not shown)".to_owned() } else { value.clone() };
+        // Only that it is set is shown.
+        let shown = if key.holds_secret(value) { "(set, not shown)".to_owned() } else { value.clone() };
         let _ = writeln!(out, "# {}", key.help);
         let _ = if *origin { writeln!(out, "{} = {shown:?}  # {from}\n", key.name) } else { writeln!(out, "{} = {shown:?}\n", key.name) };
     }

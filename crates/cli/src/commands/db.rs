@@ -1,6 +1,6 @@
 //! `lestrade db`: vulnerability intelligence.
 
-use super::{failed, feeds, generations, lookup};
+use super::{bundles, failed, feeds, generations, lookup};
 use crate::args::DbWhat;
 use crate::clock::SystemClock;
 use crate::config::Settings;
@@ -21,7 +21,9 @@ pub(crate) fn run(settings: &Settings, speech: Speech, what: &DbWhat) -> Result<
     let library = Library::new(settings.path("db-dir"));
     match what {
         DbWhat::Update { feeds } => update(settings, speech, &library, feeds),
-        DbWhat::Import { paths } => import(&library, paths),
+        DbWhat::Import { paths } => import(settings, &library, paths),
+        DbWhat::Export(arguments) => bundles::export(settings, &library, arguments),
+        DbWhat::Mirror(arguments) => bundles::mirror(settings, &library, arguments),
         DbWhat::Status => status(&library),
         DbWhat::Rollback { generation } => generations::rollback(&library, *generation),
         DbWhat::Diff { old, new } => generations::diff(&library, *old, *new),
@@ -30,10 +32,13 @@ pub(crate) fn run(settings: &Settings, speech: Speech, what: &DbWhat) -> Result<
     }
 }
 
-fn import(library: &Library, paths: &[PathBuf]) -> Result<Exit, Failure> {
+fn import(settings: &Settings, library: &Library, paths: &[PathBuf]) -> Result<Exit, Failure> {
     // All paths are looked at before anything is read: a typing error costs no waiting.
     for path in paths {
         std::fs::metadata(path).map_err(|error| unreadable(path, error))?;
+    }
+    if let Some(bundle) = bundles::among(paths)? {
+        return bundles::import(settings, library, bundle);
     }
     let _writing = library.writing().map_err(failed)?;
     let (older, mut importer) = library.next(SystemClock.now()).map_err(failed)?;
@@ -79,7 +84,11 @@ fn update(settings: &Settings, speech: Speech, library: &Library, names: &[Strin
     if names.is_empty() {
         wanted = places.feeds();
     }
-    let report = feeds::update(library, &wanted, speech)?;
+    let report = match names.is_empty().then(|| bundles::update_from_mirror(settings, library, speech)).transpose()?.flatten() {
+        Some(report) => report,
+        // Who names feeds wants those.
+        None => feeds::update(library, &wanted, speech)?,
+    };
     let mut out = String::new();
     let mut exits = vec![Exit::Ok];
     for (feed, outcome) in &report.outcomes {

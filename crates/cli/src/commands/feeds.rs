@@ -1,13 +1,13 @@
 //! Feeds for a person: where they are by configuration, how far they are, what came of them.
 
-use super::intelligence_failure;
+use super::{bundles, intelligence_failure};
 use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Speech;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lestrade_advisories::{Feed, FeedOutcome, FeedPlaces, Library, UpdateProgress, UpdateReport, Updater};
+use lestrade_advisories::{AdvisoriesError, Feed, FeedOutcome, FeedPlaces, Library, UpdateProgress, UpdateReport, Updater};
 use lestrade_model::{Clock, Ecosystem, Inventory};
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -36,13 +36,25 @@ pub(super) fn places(settings: &Settings) -> FeedPlaces {
         nvd_years: settings.list("nvd-years"),
         epss: text("epss-url"),
         kev: text("kev-url"),
+        exploit_db: text("exploit-db-url"),
+        metasploit: text("metasploit-url"),
+        nuclei: text("nuclei-url"),
+        endoflife: text("endoflife-url"),
     }
 }
 
 /// Brings feeds up to date, with progress where there is a terminal.
 pub(super) fn update(library: &Library, feeds: &[Feed], speech: Speech) -> Result<UpdateReport, Failure> {
+    watched(speech, |bars| Updater::new(library, SystemClock.now()).run(feeds, bars))
+}
+
+/// Does what takes its time with bars that show how far it is.
+pub(super) fn watched(
+    speech: Speech,
+    work: impl FnOnce(&dyn UpdateProgress) -> Result<UpdateReport, AdvisoriesError>,
+) -> Result<UpdateReport, Failure> {
     let bars = Bars::new(speech);
-    let report = Updater::new(library, SystemClock.now()).run(feeds, &bars).map_err(|error| intelligence_failure(&error));
+    let report = work(&bars).map_err(|error| intelligence_failure(&error));
     bars.clear();
     report
 }
@@ -63,7 +75,10 @@ pub(super) fn fetch_missing(settings: &Settings, inventory: &Inventory, speech: 
     if missing.is_empty() {
         return Ok(());
     }
-    let report = update(&library, &missing, speech)?;
+    let report = match bundles::update_from_mirror(settings, &library, speech)? {
+        Some(report) => report,
+        None => update(&library, &missing, speech)?,
+    };
     for (feed, outcome) in &report.outcomes {
         let (said, exit) = said(outcome);
         if exit == Exit::Ok {

@@ -12,7 +12,7 @@ use std::fmt::Write;
 /// Vulnerabilities that are named; the rest is counted.
 const NAMED: usize = 100;
 
-type Generation = (GenerationId, OpenIndex);
+pub(super) type Generation = (GenerationId, OpenIndex);
 
 /// The one in force, and all that are kept.
 fn kept(library: &Library) -> Result<(GenerationId, Vec<Generation>), Failure> {
@@ -20,7 +20,7 @@ fn kept(library: &Library) -> Result<(GenerationId, Vec<Generation>), Failure> {
     Ok((current, library.generations().map_err(failed)?))
 }
 
-fn numbered(kept: &[Generation], number: u64) -> Result<&Generation, Failure> {
+pub(super) fn numbered(kept: &[Generation], number: u64) -> Result<&Generation, Failure> {
     kept.iter().find(|(_, index)| index.manifest().generation == number).ok_or_else(|| {
         let kept: Vec<String> = kept.iter().map(|(_, index)| index.manifest().generation.to_string()).collect();
         Failure::new("E0504", Exit::Usage, format!("generation {number} is not kept")).try_(format!("one of {}", kept.join(", ")))

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::failure::Failure;
 use crate::output::Speech;
 use lestrade_advisories::{AdvisoriesError, Library, OpenIndex, starter_index};
-use lestrade_findings::scan;
+use lestrade_findings::{Excepted, end_of_life, scan};
 use lestrade_matching::{AdvisoryIndex, IndexError, Manifest, Statement, Statements};
 use lestrade_model::{Advisory, Clock, Exploitation, Inventory, Timestamp};
 use lestrade_report::{Intelligence, ScanReport};
@@ -20,8 +20,8 @@ pub(crate) enum Known {
 
 impl Known {
     /// Opens what there is, after fetching what is needed to judge a target and was never brought in.
-    pub(crate) fn open_for(settings: &Settings, offline: bool, inventory: &Inventory, speech: Speech) -> Result<Self, Failure> {
-        if !offline && settings.flag("auto-update") && !settings.flag("offline") {
+    pub(crate) fn open_for(settings: &Settings, inventory: &Inventory, speech: Speech) -> Result<Self, Failure> {
+        if settings.flag("auto-update") && !settings.flag("offline") {
             feeds::fetch_missing(settings, inventory, speech)?;
         }
         Self::open(settings)
@@ -55,13 +55,24 @@ impl Known {
             Self::Starter(index) => scan(index, &inventory, &facts, statements),
         };
         let now = SystemClock.now();
+        let mut result = result.map_err(failed)?;
+        if let Some(finding) = end_of_life(&self.manifest().lifecycles, &inventory, now) {
+            let package = finding.packages.first();
+            let stated = package.and_then(|package| statements.against(&[&finding.assessment.id], &package.component, ""));
+            match (package, stated.cloned()) {
+                (Some(package), Some(statement)) => {
+                    result.excepted.push(Excepted { assessment: finding.assessment.clone(), package: package.clone(), statement });
+                }
+                _ => result.findings.push(finding),
+            }
+        }
         let source_date = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse::<i64>().ok());
         let source_date = source_date.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)));
         Ok(ScanReport {
             target: name,
             kind,
             inventory,
-            result: result.map_err(failed)?,
+            result,
             intelligence: Intelligence::from(self.manifest()),
             expired,
             at: source_date.unwrap_or(now),

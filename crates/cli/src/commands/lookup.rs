@@ -7,7 +7,7 @@ use crate::output;
 use lestrade_advisories::{Library, OpenIndex};
 use lestrade_findings::assess;
 use lestrade_model::Advisory;
-use lestrade_report::{advisory_text, printable};
+use lestrade_report::{advisory_text, exploits_text, printable};
 use serde_json::json;
 use std::fmt::Write;
 
@@ -58,6 +58,9 @@ pub(super) fn show(library: &Library, id: &str, as_json: bool) -> Result<Exit, F
                 "why": assessment.why,
                 "epss": assessment.epss,
                 "knownExploited": assessment.known_exploited,
+                "exploitMaturity": assessment.maturity.as_str(),
+                "exploits": assessment.exploits,
+                "ssvc": assessment.ssvc,
                 "withdrawn": assessment.withdrawn,
                 "advisories": advisories,
             }));
@@ -70,6 +73,7 @@ pub(super) fn show(library: &Library, id: &str, as_json: bool) -> Result<Exit, F
         if let Some(known) = &assessment.known_exploited {
             let _ = writeln!(out, "  known to be exploited since {}", printable(&known.added));
         }
+        exploits_text(&assessment, &mut out);
         if !assessment.summary.is_empty() {
             let _ = writeln!(out, "  {}", printable(assessment.summary.lines().next().unwrap_or_default()));
         }

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod aws;
 pub(crate) mod backup;
+mod bundles;
 mod columns;
 pub(crate) mod config;
 pub(crate) mod db;
@@ -51,6 +52,9 @@ fn intelligence_failure(error: &AdvisoriesError) -> Failure {
         AdvisoriesError::Index(_) => Failure::new("E0501", Exit::Intelligence, "the vulnerability intelligence is damaged")
             .cause(error)
             .try_("lestrade db import PATH      # after removing the damaged folder"),
+        AdvisoriesError::Bundle(reason) => {
+            Failure::new("E0506", Exit::Intelligence, "the bundle is not taken; what is in force stays").cause(reason)
+        }
         AdvisoriesError::NotAFeed { .. } | AdvisoriesError::Nothing { .. } => Failure::new("E0311", Exit::Input, error.to_string()),
         AdvisoriesError::Io { source, .. } => Failure::new("E0300", Exit::Input, error.to_string()).cause(source),
         _ => Failure::new("E0502", Exit::Intelligence, error.to_string()),

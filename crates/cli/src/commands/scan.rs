@@ -29,7 +29,7 @@ pub(crate) fn run(settings: &Settings, speech: Speech, what: &ScanWhat) -> Resul
     target.notes.iter().for_each(|note| speech.note(&printable(note)));
     target.details.iter().for_each(|detail| speech.detail(|| detail.clone()));
     speech.detail(|| format!("read in {:.1?}: {} packages", begun.elapsed(), target.inventory.components.len()));
-    let known = Known::open_for(settings, arguments.offline, &target.inventory, speech)?;
+    let known = Known::open_for(settings, &target.inventory, speech)?;
     let begun = Instant::now();
     let mut report = known.judge(target, &statements, expired)?;
     speech.detail(|| format!("judged in {:.1?}: {} findings", begun.elapsed(), report.result.findings.len()));

@@ -19,7 +19,7 @@ use lestrade_model::Scope;
 use lestrade_server::inspector2::{EndSuppressions, Front};
 use lestrade_server::{
     Agents, Api, Audit, AwsSettings, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal,
-    StopAws, UpdateFeeds, WatchAgents, WatchAws, WatchFolder, WatchHost, WatchRegistry, WatchedScopes, serve_http,
+    StopAws, UpdateFeeds, WatchAgents, WatchAws, WatchFolder, WatchHost, WatchLifecycles, WatchRegistry, WatchedScopes, serve_http,
 };
 use lestrade_store::StoreError;
 use std::io::IsTerminal;
@@ -36,6 +36,8 @@ const FEEDS_INTERVAL: Duration = Duration::from_secs(60);
 const AGENTS_INTERVAL: Duration = Duration::from_secs(5);
 /// How often suppression rules are asked whether their end has come.
 const SUPPRESSIONS_INTERVAL: Duration = Duration::from_secs(5);
+/// How often it is looked whether the estate moved, so that systems are judged.
+const LIFECYCLES_INTERVAL: Duration = Duration::from_secs(2);
 /// How often a part of the estate is audited.
 const AUDIT_INTERVAL: Duration = Duration::from_secs(300);
 /// How often the outbox is pruned.
@@ -79,6 +81,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
         let feeds = UpdateFeeds::new(Arc::clone(&core), places(settings), every);
         reconcilers.run(feeds, FEEDS_INTERVAL, vec![refresh]).map_err(io)?;
     }
+    reconcilers.run(WatchLifecycles::new(Arc::clone(&core)), LIFECYCLES_INTERVAL, told.clone()).map_err(io)?;
     watch(settings, arguments, &core, &scope, &mut reconcilers, &told)?;
     let watched = WatchedScopes::default();
     let aws = watch_aws(settings, &core, &scope, &watched, &mut reconcilers, &told)?;
@@ -144,7 +147,7 @@ pub(super) fn start_logging() {
 }
 
 /// Resolves when the process is asked to stop.
-async fn stopped() {
+pub(super) async fn stopped() {
     let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(signal) => signal,
         Err(_) => return std::future::pending().await,
@@ -157,7 +160,7 @@ async fn stopped() {
 }
 
 /// An address to listen on. As long as there is no TLS, it is one of this machine alone, unless a proxy speaks it.
-fn listen_address(text: &str, behind_proxy: bool) -> Result<SocketAddr, Failure> {
+pub(super) fn listen_address(text: &str, behind_proxy: bool) -> Result<SocketAddr, Failure> {
     let address = text.to_socket_addrs().ok().and_then(|mut all| all.next());
     let address = address.ok_or_else(|| {
         Failure::new("E0211", Exit::Usage, format!("'{text}' is not an address to listen on")).try_("--set listen=127.0.0.1:8780")

@@ -122,6 +122,10 @@ fn image(settings: &Settings, arguments: &ImageArgs) -> Result<Target, Failure> 
         return Ok(Target::new(name, "image", scanned.inventory));
     }
     let reference: ImageReference = path.to_string_lossy().parse().map_err(|error: ArtifactError| scan_failure(&error.into()))?;
+    if settings.flag("offline") {
+        return Err(Failure::new("E0226", Exit::Usage, format!("'{name}' is in a registry, and nothing is fetched because of 'offline'"))
+            .try_("docker save IMAGE -o image.tar && lestrade scan image image.tar"));
+    }
     let client =
         RegistryClient::new(&reference.registry, docker_auth::credentials(&reference.registry)).map_err(|e| scan_failure(&e.into()))?;
     let scanned = scanner(cache())?.scan_registry_image(&client, &reference, &platform).map_err(failed)?;

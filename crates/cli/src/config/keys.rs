@@ -22,6 +22,13 @@ pub(crate) struct Key {
     pub(crate) help: &'static str,
 }
 
+impl Key {
+    /// Whether a value is a secret: a URL with a password, or with a path that may be a token; or a token itself.
+    pub(crate) fn holds_secret(&self, value: &str) -> bool {
+        self.secret && !value.is_empty() && (value.contains("://") || self.name.ends_with("-token"))
+    }
+}
+
 const fn key(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Key {
     Key { name, kind, default, secret: false, help }
 }
@@ -88,6 +95,13 @@ pub(crate) const KEYS: &[Key] = &[
         "https://raw.githubusercontent.com/microsoft/AzureLinuxVulnerabilityData/main",
         "The folder of Azure Linux's OVAL definitions.",
     ),
+    key(
+        "bundle-days",
+        Kind::Number(1, 3650),
+        "30",
+        "Days after which a bundle of intelligence that is made here is not to be taken any more.",
+    ),
+    key("bundle-keys", Kind::List, "", "The keys by which bundles of intelligence are trusted, separated by commas."),
     key("cache-dir", Kind::Text, "{cache}", "What may be lost: results of layers that were read before."),
     key("chainguard-secdb-url", Kind::Text, "https://packages.cgr.dev/chainguard", "The folder of Chainguard's security.json."),
     key("db-dir", Kind::Text, "{state}/db", "Generations of vulnerability intelligence."),
@@ -97,7 +111,19 @@ pub(crate) const KEYS: &[Key] = &[
         "https://security-tracker.debian.org/tracker/data/json",
         "Where the Debian security tracker's JSON is.",
     ),
+    key(
+        "endoflife-url",
+        Kind::Text,
+        "https://endoflife.date/api/v1/products/full",
+        "Where it is said until when operating systems are looked after.",
+    ),
     key("epss-url", Kind::Text, "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz", "Where EPSS's scores are."),
+    key(
+        "exploit-db-url",
+        Kind::Text,
+        "https://gitlab.com/exploit-database/exploitdb/-/raw/main/files_exploits.csv",
+        "Where Exploit-DB's list is. `db update` fetches it; a scan by itself does not.",
+    ),
     key(
         "feed-interval",
         Kind::Number(0, 604_800),
@@ -117,6 +143,27 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("listen", Kind::Text, "127.0.0.1:8780", "Where `serve` listens. Loopback only, as long as it speaks no TLS."),
     key(
+        "metasploit-url",
+        Kind::Text,
+        "https://raw.githubusercontent.com/rapid7/metasploit-framework/master/db/modules_metadata_base.json",
+        "Where the list of Metasploit's modules is. `db update` fetches it; a scan by itself does not.",
+    ),
+    key("mirror-ecosystems", Kind::List, "", "The ecosystems that are wanted of a mirror, separated by commas; all when empty."),
+    key("mirror-listen", Kind::Text, "127.0.0.1:8781", "Where `db mirror` listens."),
+    secret("mirror-token", Kind::Text, "", "What a mirror asks for, and what is shown to the mirror at `mirror-url`."),
+    key(
+        "mirror-url",
+        Kind::Text,
+        "",
+        "Another Lestrade's mirror: all intelligence is then taken from it, and feeds are fetched by name only.",
+    ),
+    key(
+        "nuclei-url",
+        Kind::Text,
+        "https://raw.githubusercontent.com/projectdiscovery/nuclei-templates/main/cves.json",
+        "Where the CVEs of nuclei's templates are. `db update` fetches them; a scan by itself does not.",
+    ),
+    key(
         "nvd-url",
         Kind::Text,
         "https://nvd.nist.gov/feeds/json/cve/2.0",
@@ -128,7 +175,12 @@ pub(crate) const KEYS: &[Key] = &[
         "2003,2004,2005,2006,2007,2008,2009,2010,2011,2012,2013,2014,2015,2016,2017,2018,2019,2020,2021,2022,2023,2024,2025,2026",
         "The years of NVD's files that are fetched, separated by commas.",
     ),
-    key("offline", Kind::Flag, "false", "Whether feeds are never fetched. Registries that a scan names still are."),
+    key(
+        "offline",
+        Kind::Flag,
+        "false",
+        "Whether nothing is fetched, neither feeds nor images: commands that answer once cannot open a socket then.",
+    ),
     key(
         "oracle-oval-url",
         Kind::Text,

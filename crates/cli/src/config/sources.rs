@@ -126,7 +126,7 @@ fn read_file(path: &Path, required: bool, values: &mut BTreeMap<&'static str, (S
     let readable_by_others = std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0);
     for (name, value) in table {
         let key = find(&name, &place)?;
-        if key.secret && readable_by_others && value.as_str().is_some_and(holds_secret) {
+        if key.secret && readable_by_others && value.as_str().is_some_and(|value| key.holds_secret(value)) {
             return Err(
                 failure(format!("'{place}' holds a secret ('{name}') and can be read by others")).try_(format!("chmod 600 {place}"))
             );
@@ -143,11 +143,6 @@ fn read_file(path: &Path, required: bool, values: &mut BTreeMap<&'static str, (S
         values.insert(key.name, (check(key, &text, &place)?, Origin::File(path.to_owned())));
     }
     Ok(())
-}
-
-/// A URL with a password, or with a path that may be a token.
-fn holds_secret(value: &str) -> bool {
-    value.contains("://")
 }
 
 fn read_environment(values: &mut BTreeMap<&'static str, (String, Origin)>) -> Result<(), Failure> {

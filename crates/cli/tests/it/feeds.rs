@@ -9,6 +9,9 @@ const SECDB: &str = r#"{"distroversion": "v3.20", "reponame": "main", "packages"
     [{"pkg": {"name": "openssl", "secfixes": {"3.3.2-r0": ["CVE-2024-6119"]}}}]}"#;
 const EPSS: &str = "#model_version:v2025.03.14,score_date:2026-11-22T00:00:00+0000\ncve,epss,percentile\nCVE-2021-23337,0.01234,0.9\n";
 
+const ENDS: &str = r#"{"total": 1, "result": [{"name": "alpine-linux", "releases": [
+    {"name": "3.20", "label": "3.20", "isEol": false, "eolFrom": "ENDS"}]}]}"#;
+
 struct World {
     lab: Lab,
     server: FileServer,
@@ -31,6 +34,7 @@ impl World {
         server.put("/osv/npm/all.zip", "1", std::fs::read(lab.path("all.zip")).unwrap());
         server.put("/alpine/v3.20/main.json", "1", SECDB);
         server.put("/epss.csv", "1", EPSS);
+        server.put("/eol.json", "1", ENDS.replace("ENDS", "2099-01-01"));
         for (path, content) in [
             ("app/etc/os-release", "ID=alpine\nVERSION_ID=3.20.3\n"),
             ("app/lib/apk/db/installed", "P:libssl3\nV:3.3.1-r3\nA:x86_64\no:openssl\n\n"),
@@ -44,7 +48,7 @@ impl World {
 
     fn run(&self, arguments: &[&str]) -> Output {
         let mut command = self.lab.lestrade();
-        command.env_remove("LESTRADE_OFFLINE").args(arguments);
+        command.env_remove("LESTRADE_AUTO_UPDATE").args(arguments);
         for setting in self.settings() {
             command.args(["--set", &setting]);
         }
@@ -52,7 +56,7 @@ impl World {
     }
 
     /// Where the feeds are.
-    fn settings(&self) -> [String; 7] {
+    fn settings(&self) -> [String; 8] {
         let url = self.server.url();
         [
             format!("osv-url={url}/osv"),
@@ -62,6 +66,7 @@ impl World {
             "alpine-releases=v3.20".to_owned(),
             format!("epss-url={url}/epss.csv"),
             format!("kev-url={url}/kev.json"),
+            format!("endoflife-url={url}/eol.json"),
         ]
     }
 
@@ -80,7 +85,7 @@ fn feeds_are_brought_up_to_date_by_name() {
         world.transcript(&["db", "update", "osv/npm"]),
         world.transcript(&["db", "update", "kev", "epss"]),
         world.transcript(&["db", "update", "osv/nmp"]),
-        world.lab.transcript(&["db", "update"]),
+        world.lab.transcript(&["db", "update", "--offline"]),
     ];
     insta::assert_snapshot!(said.join("\n"));
 }
@@ -95,7 +100,7 @@ fn a_first_scan_fetches_what_it_needs_and_nothing_else() {
     assert_eq!((&report["completeness"], &report["intelligence"]["starterOnly"]), (&"complete".into(), &false.into()));
     let mut asked = world.server.take_requests();
     asked.sort();
-    assert_eq!(asked, ["200 /alpine/v3.20/main.json", "200 /epss.csv", "200 /osv/npm/all.zip"]);
+    assert_eq!(asked, ["200 /alpine/v3.20/main.json", "200 /eol.json", "200 /epss.csv", "200 /osv/npm/all.zip"]);
     // What was not there is said, and asked for again the next time; the rest is not.
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("warning: kev: NOT fetched: the server answers 404"), "{said}");
@@ -153,7 +158,7 @@ fn a_server_keeps_the_feeds_fresh_that_its_estate_needs() {
     .into_iter()
     .chain(world.settings())
     .collect();
-    let online = [("LESTRADE_OFFLINE", "false".to_owned())];
+    let online = [("LESTRADE_AUTO_UPDATE", "true".to_owned())];
     let _serving = until("the server starts", PATIENCE, || Serving::start_in(&world.lab, &settings, &[], &online).ok()).unwrap();
     // Nothing was imported and nothing is asked for: the packages of this machine say which feeds it takes.
     let said = world.lab.until_said(&["findings"], "CVE-2024-6119");
@@ -167,4 +172,48 @@ fn a_server_keeps_the_feeds_fresh_that_its_estate_needs() {
     let status = world.lab.until_said(&["status"], "! feed alpine-secdb/v3.20/main brought nothing");
     assert!(status.contains("! feed kev brought nothing"), "{status}");
     world.lab.until_said(&["findings", "--status", "closed"], "CVE-2024-6119");
+}
+
+/// What is known of exploits and of the end of a system, brought in by hand, in every place where it is said.
+#[test]
+fn exploits_and_the_end_of_a_system_are_told() {
+    let world = World::new();
+    let lab = &world.lab;
+    lab.write("eol.json", ENDS.replace("ENDS", "2026-04-01"));
+    lab.write("files_exploits.csv", "id,file,description,date_published,codes\n1,x,\"a, b\",2021-01-01,CVE-2021-23337\n");
+    lab.write(
+        "modules_metadata_base.json",
+        r#"{"exploit/x": {"fullname": "exploit/x", "rank": 600, "type": "exploit", "references": ["CVE-2021-23337"], "disclosure_date": null}}"#,
+    );
+    lab.write(
+        "CVE-2021-23337.json",
+        r#"{"cveMetadata": {"cveId": "CVE-2021-23337", "state": "PUBLISHED"}, "containers": {"cna": {}, "adp": [
+            {"providerMetadata": {"shortName": "CISA-ADP"}, "metrics": [{"other": {"type": "ssvc", "content": {"timestamp": "2024-06-18",
+            "options": [{"Exploitation": "poc"}, {"Automatable": "yes"}, {"Technical Impact": "total"}]}}}]}]}}"#,
+    );
+    let files = ["dump", "eol.json", "files_exploits.csv", "modules_metadata_base.json", "CVE-2021-23337.json"];
+    let said = lab.transcript(&[&["db", "import"], &files[..]].concat());
+    assert!(!said.contains("NOT loaded"), "{said}");
+    let report = lab.run(&["fs", "app", "-o", "json", "-o", "cyclonedx=bom.json", "-o", "sarif=out.sarif"]);
+    let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+    let finding = |id: &str| report["findings"].as_array().unwrap().iter().find(|finding| finding["id"] == id).cloned().unwrap();
+    let lodash = finding("CVE-2021-23337");
+    assert_eq!(lodash["exploitMaturity"], "functional");
+    assert_eq!(lodash["exploits"].as_array().unwrap().len(), 2);
+    assert_eq!(lodash["ssvc"]["automatable"], "yes");
+    let ended = finding("end-of-life/alpine 3.20");
+    assert_eq!((&ended["severity"], &ended["state"]), (&"critical".into(), &"end-of-life".into()));
+    for format in ["table", "csv", "markdown", "gitlab", "junit", "spdx-json", "cyclonedx-vdr", "sarif"] {
+        assert_eq!(lab.run(&["fs", "app", "-o", format]).status.code(), Some(4), "{format}: what is not judged is said, and no more");
+    }
+    assert!(lab.transcript(&["fs", "app"]).contains("end-of-life/alpine 3.20"));
+    let shown = [lab.transcript(&["db", "show", "CVE-2021-23337"]), lab.transcript(&["explain", "CVE-2021-23337", "app"])];
+    for said in shown {
+        assert!(said.contains("exploit: metasploit exploit/x, functional") && said.contains("automatable yes"), "{said}");
+    }
+    // A collection that no longer has it takes it away, and nothing else.
+    lab.write("files_exploits.csv", "id,file,description,date_published,codes\n1,x,y,2021-01-01,CVE-2000-0001\n");
+    lab.transcript(&["db", "import", "files_exploits.csv"]);
+    let said = lab.transcript(&["db", "show", "CVE-2021-23337"]);
+    assert!(said.contains("metasploit") && !said.contains("exploit-db"), "{said}");
 }

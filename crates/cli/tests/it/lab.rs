@@ -84,7 +84,7 @@ impl Lab {
             .env("PATH", "/usr/bin:/bin")
             .env("COLUMNS", "120")
             // Nothing is fetched from the world by a test.
-            .env("LESTRADE_OFFLINE", "true")
+            .env("LESTRADE_AUTO_UPDATE", "false")
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .current_dir(self.folder.path());
         command

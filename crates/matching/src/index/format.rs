@@ -5,7 +5,7 @@ use lestrade_model::Family;
 use std::cmp::Ordering;
 
 const MAGIC: &[u8; 8] = b"LESTRADX";
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 const CHECKSUM: usize = 16;
 const SECTION_ROW: usize = 16 + CHECKSUM;
 
@@ -119,6 +119,16 @@ impl Sections {
             }
         }
         Ok(())
+    }
+
+    /// The sections' bytes, in file order.
+    pub(super) fn parts(&self, bytes: &[u8]) -> Result<[Vec<u8>; Section::COUNT], IndexError> {
+        let mut parts: [Vec<u8>; Section::COUNT] = Default::default();
+        for (part, (offset, length, _)) in parts.iter_mut().zip(&self.0) {
+            let section = bytes.get(*offset as usize..(*offset + *length) as usize).ok_or(IndexError::Corrupt("section"))?;
+            part.extend_from_slice(section);
+        }
+        Ok(parts)
     }
 
     /// Header and sections as one byte string.

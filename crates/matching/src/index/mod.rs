@@ -8,16 +8,18 @@
 //! where it is used, so that a corrupt file is an [`IndexError`] and never a crash.
 
 mod build;
+mod changes;
 mod diff;
 mod entry;
 mod format;
 
 pub use build::{build_index, build_index_with, encode_advisory};
+pub use changes::IndexChanges;
 pub use diff::IndexDiff;
 pub use entry::Entry;
 
 use format::{Section, Sections, Table};
-use lestrade_model::{Advisory, Ecosystem, Exploitation, Timestamp};
+use lestrade_model::{Advisory, Ecosystem, Exploitation, Lifecycle, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What is wrong with an index.
@@ -62,6 +64,8 @@ pub struct Manifest {
     pub ecosystems: Vec<(Ecosystem, u64)>,
     /// Records that could not be used, with the reason, at most 1000 of them.
     pub quarantined: Vec<(String, String)>,
+    /// Until when operating systems are looked after.
+    pub lifecycles: Vec<Lifecycle>,
 }
 
 impl Manifest {
@@ -112,6 +116,22 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
     /// When one does not hold.
     pub fn verify(&self) -> Result<(), IndexError> {
         self.sections.verify(self.bytes.as_ref())
+    }
+
+    /// All of its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+
+    /// The same index under another number: what it says of itself is written anew, nothing else.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn renumbered(&self, generation: u64) -> Result<Vec<u8>, IndexError> {
+        let mut parts = self.sections.parts(self.bytes.as_ref())?;
+        let manifest = Manifest { generation, ..self.manifest.clone() };
+        parts[Section::Manifest as usize] = postcard::to_stdvec(&manifest).map_err(|_| IndexError::TooLarge("manifest"))?;
+        Ok(Sections::write(parts))
     }
 
     /// What the index says of itself.

@@ -17,6 +17,7 @@ mod exposure;
 mod folder;
 mod forget;
 mod host;
+mod lifecycle;
 mod power_cuts;
 mod suppressions;
 
