@@ -29,6 +29,6 @@ pub use record::TargetRecord;
 pub use rule::{Rule, RuleError, Rules, Words};
 pub use schedule::{Rate, RetryPolicy, TokenBucket, parse_duration};
 pub use secret::{LocalSecrets, Secret, Secrets};
-pub use target::{DeliveryError, ForgetfulNotes, Kinds, Notes, OpenTarget, Sent, Surroundings, Target};
+pub use target::{DeliveryError, ForgetfulNotes, Kinds, Notes, OpenTarget, Proposal, Sent, Surroundings, Target};
 pub use template::Template;
 pub use transform::{EventPath, TransformError, Transformer};

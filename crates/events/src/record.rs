@@ -128,6 +128,12 @@ impl TargetRecord {
     /// # Errors
     /// When there is none behind the reference.
     pub fn secret(&self, option: &str, reference: &str, surroundings: &Surroundings) -> Result<Secret, DeliveryError> {
-        surroundings.secrets.resolve(reference).map_err(|reason| DeliveryError::unusable(&self.name, format!("{option}: {reason}")))
+        let failed = |reason: String| {
+            let reason = format!("{option}: {reason}");
+            // What is no reference will be none later either.
+            let may_come = ["env:", "file:", "aws:"].iter().any(|place| reference.starts_with(place));
+            if may_come { DeliveryError::no_secret(&self.name, reason) } else { DeliveryError::unusable(&self.name, reason) }
+        };
+        surroundings.secrets.resolve(reference).map_err(failed)
     }
 }

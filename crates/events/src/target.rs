@@ -23,6 +23,14 @@ pub enum DeliveryError {
     /// The receiver will never take it.
     #[error("refused: {0}")]
     Refused(String),
+    /// A secret of the target cannot be had now; it may come.
+    #[error("'{target}' is not a usable target: {reason}")]
+    NoSecret {
+        /// Its name.
+        target: String,
+        /// Why not.
+        reason: String,
+    },
     /// The target itself is not usable.
     #[error("'{target}' is not a usable target: {reason}")]
     Unusable {
@@ -34,6 +42,11 @@ pub enum DeliveryError {
 }
 
 impl DeliveryError {
+    /// A target of which a secret cannot be had.
+    pub fn no_secret(target: &str, reason: impl Into<String>) -> Self {
+        Self::NoSecret { target: target.to_owned(), reason: reason.into() }
+    }
+
     /// Worth another attempt, whenever it suits us: the receiver surely has it not.
     pub fn retry(reason: impl Into<String>) -> Self {
         Self::Retry { reason: reason.into(), after: None, uncertain: false }
@@ -81,6 +94,36 @@ pub trait Target: Send {
         let _ = resource;
         Err(DeliveryError::Refused("this kind of target does nothing that could be taken back".into()))
     }
+
+    /// What it would do, did, and what came of it; nothing of most kinds, which do what they do at once.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    fn proposals(&mut self) -> Result<Vec<Proposal>, DeliveryError> {
+        Ok(Vec::new())
+    }
+
+    /// Does what it proposed for a resource.
+    ///
+    /// # Errors
+    /// When nothing is proposed for it, or the attempt fails.
+    fn approve(&mut self, resource: &str) -> Result<String, DeliveryError> {
+        let _ = resource;
+        Err(DeliveryError::Refused("this kind of target proposes nothing".into()))
+    }
+}
+
+/// Something that a target would do once somebody approves of it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Proposal {
+    /// To which resource.
+    pub resource: String,
+    /// What, a clause each.
+    pub what: Vec<String>,
+    /// The vulnerabilities that are open yet on account of which.
+    pub closes: Vec<String>,
+    /// How it stands: `proposed`, `sent`, and what came of it.
+    pub state: String,
 }
 
 /// What a target remembers: which ticket is whose, what it changed. Durable when a call returns.

@@ -51,12 +51,13 @@ impl Suppression {
     }
 }
 
+/// The tag of a host that is an instance, as the agent on it says.
+pub const INSTANCE_TAG: &str = "lestrade:instance";
+
 /// What vulnerabilities are counted by: their severity, and whether there is an exploit.
 pub(crate) fn class_of(assessment: &Assessment) -> Class {
     assessment.severity as Class * 2 + Class::from(assessment.exploit_available())
 }
-/// The tag of a host that is an instance, as the agent on it says.
-pub const INSTANCE_TAG: &str = "lestrade:instance";
 
 /// See the module.
 #[derive(Default)]

@@ -175,7 +175,8 @@ impl<'a> Engine<'a> {
             }
             for (gateway, first, last) in heard {
                 let Some(over) = perimeter.gateways.get(gateway).map(|gateway| entrance.over(gateway)) else { continue };
-                let mut path = self.way_in(&over, hop.subnet);
+                let over_id = Arc::from(over.id.as_str());
+                let mut path = self.way_in(over.class, &over_id, hop.subnet);
                 let kind = match hop.balancer.kind {
                     BalancerKind::Classic => "AWS::ElasticLoadBalancing::LoadBalancer",
                     _ => "AWS::ElasticLoadBalancingV2::LoadBalancer",
@@ -184,7 +185,7 @@ impl<'a> Engine<'a> {
                 path.extend(hop.listener.id.as_ref().map(|id| named("AWS::ElasticLoadBalancingV2::Listener", id)));
                 let (class, via) = match over.class {
                     SourceClass::Internet => (SourceClass::LoadBalancer, Arc::from(id)),
-                    class => (class, Arc::from(over.id.as_str())),
+                    class => (class, over_id),
                 };
                 let overlapping = perimeter.overlapping(first, last).filter(|stretch| stretch.gateway == gateway);
                 let parts = overlapping.map(|stretch| (stretch.first.max(first), stretch.last.min(last), stretch.replies[place].clone()));
@@ -263,7 +264,7 @@ impl<'a> Engine<'a> {
         path.extend(target_group(group_id));
         Some(Opening {
             class: clients.class,
-            path: self.path(path, &names, target.interface, &range),
+            path: self.path(&path, &names, target.interface, &range),
             via: Arc::clone(&clients.via),
             interface: names.interface,
             instance: names.instance,

@@ -331,12 +331,11 @@ impl<'a> Engine<'a> {
             let Some(grants) = self.grants(interface, subnet, address.private, address.public.is_some()) else { continue };
             for granted in grants.iter() {
                 let via: Arc<str> = Arc::from(granted.gateway.id.as_str());
+                let first = self.way_in(granted.gateway.class, &via, subnet);
                 // Ranges by one rule have one way.
                 let mut ways: HashMap<(usize, usize), Arc<[Step]>> = HashMap::new();
                 for range in &granted.ranges {
-                    let path = ways
-                        .entry((range.group, range.rule))
-                        .or_insert_with(|| self.path(self.way_in(&granted.gateway, subnet), &names, interface, range));
+                    let path = ways.entry((range.group, range.rule)).or_insert_with(|| self.path(&first, &names, interface, range));
                     found.push(Opening {
                         class: granted.gateway.class,
                         via: Arc::clone(&via),
@@ -437,7 +436,7 @@ impl<'a> Engine<'a> {
         for (door, grants) in by_door.into_iter().enumerate().filter(|(_, grants)| !grants.is_empty()) {
             let Some(gateway) = perimeter.gateways.get(door / PROTOCOLS.len()) else { continue };
             let (gateway, place) = (signature.entrance.over(gateway), door % PROTOCOLS.len());
-            match doors.iter_mut().find(|(known, at, _)| (&*known, *at) == (&gateway, place)) {
+            match doors.iter_mut().find(|door| door.0 == gateway && door.1 == place) {
                 Some((_, _, known)) => known.extend(grants),
                 None => doors.push((gateway, place, grants)),
             }
@@ -500,7 +499,6 @@ impl<'a> Engine<'a> {
                 if !perimeter.gateways.get(stretch.gateway).is_some_and(admits) {
                     continue;
                 }
-                let partial = [stretch.is_partial(0), stretch.is_partial(1)];
                 for (place, protocol) in PROTOCOLS.into_iter().enumerate() {
                     let Some(wanted) = rule_range(rule, protocol) else { continue };
                     let (first, last) = (stretch.first.max(*first), stretch.last.min(*last));
@@ -512,12 +510,12 @@ impl<'a> Engine<'a> {
                         }
                         // The next stretch often fares alike.
                         let goes_on = |grant: &&mut Grant| {
-                            (grant.ports, grant.partial, grant.group, grant.rule) == (ports, partial[place], group, number)
+                            (grant.ports, grant.partial, grant.group, grant.rule) == (ports, stretch.partial[place], group, number)
                                 && grant.last.checked_add(1) == Some(first)
                         };
                         match grants.last_mut().filter(goes_on) {
                             Some(grant) => grant.last = last,
-                            None => grants.push(Grant { ports, first, last, partial: partial[place], group, rule: number }),
+                            None => grants.push(Grant { ports, first, last, partial: stretch.partial[place], group, rule: number }),
                         }
                     }
                 }
@@ -554,7 +552,8 @@ impl<'a> Engine<'a> {
     pub(crate) fn entrance(&self, subnet: &Subnet, private: IpAddr, public: bool) -> Entrance {
         let family = AddressFamily::of(private);
         // IPv6 addresses are public by themselves; the block says which.
-        if !public && !(family == AddressFamily::V6 && internet(family).contains(number(private))) {
+        let is_global = family == AddressFamily::V6 && internet(family).contains(number(private));
+        if !public && !is_global {
             return Entrance::Closed;
         }
         for table in edge_tables(self.snapshot, &subnet.vpc) {
@@ -574,24 +573,31 @@ impl<'a> Engine<'a> {
     }
 
     /// The components before a subnet's ACL.
-    pub(crate) fn way_in(&self, gateway: &Gateway, subnet: &Subnet) -> Vec<Step> {
-        let step = |component_type, id: &str| Step { component_type, component_id: Arc::from(id), rule: None };
-        let own = match gateway.class {
-            SourceClass::Internet => step("AWS::EC2::InternetGateway", &gateway.id),
-            SourceClass::Peer => step("AWS::EC2::VPCPeeringConnection", &gateway.id),
-            SourceClass::Vpn => step("AWS::EC2::VPNGateway", &gateway.id),
-            SourceClass::Transit => step("AWS::EC2::TransitGateway", &gateway.id),
-            SourceClass::LoadBalancer => step("AWS::ElasticLoadBalancingV2::LoadBalancer", &gateway.id),
-            SourceClass::Appliance if gateway.id.starts_with("vpce-") => step("AWS::EC2::VPCEndpoint", &gateway.id),
-            SourceClass::Appliance => step("AWS::EC2::NetworkInterface", &gateway.id),
+    pub(crate) fn way_in(&self, class: SourceClass, via: &Arc<str>, subnet: &Subnet) -> Vec<Step> {
+        let kind = match class {
+            SourceClass::Internet => "AWS::EC2::InternetGateway",
+            SourceClass::Peer => "AWS::EC2::VPCPeeringConnection",
+            SourceClass::Vpn => "AWS::EC2::VPNGateway",
+            SourceClass::Transit => "AWS::EC2::TransitGateway",
+            SourceClass::LoadBalancer => "AWS::ElasticLoadBalancingV2::LoadBalancer",
+            SourceClass::Appliance if via.starts_with("vpce-") => "AWS::EC2::VPCEndpoint",
+            SourceClass::Appliance => "AWS::EC2::NetworkInterface",
         };
+        let own = Step { component_type: kind, component_id: Arc::clone(via), rule: None };
+        if class != SourceClass::Appliance {
+            return vec![own];
+        }
         let mut gateways = self.snapshot.internet_gateways.iter();
-        let before = gateways.find(|(_, of)| gateway.class == SourceClass::Appliance && of.vpc.as_ref() == Some(&subnet.vpc));
-        before.map(|(id, _)| step("AWS::EC2::InternetGateway", id)).into_iter().chain([own]).collect()
+        let before = gateways.find(|(_, of)| of.vpc.as_ref() == Some(&subnet.vpc));
+        let before =
+            before.map(|(id, _)| Step { component_type: "AWS::EC2::InternetGateway", component_id: Arc::from(id.as_str()), rule: None });
+        before.into_iter().chain([own]).collect()
     }
 
     /// A way: what comes first, then the subnet's ACL, the group, the interface and its instance.
-    pub(crate) fn path(&self, mut path: Vec<Step>, names: &Names, interface: &Interface, range: &Range) -> Arc<[Step]> {
+    pub(crate) fn path(&self, first: &[Step], names: &Names, interface: &Interface, range: &Range) -> Arc<[Step]> {
+        let mut path = Vec::with_capacity(first.len() + 4);
+        path.extend_from_slice(first);
         let step = |component_type, id: &Arc<str>, rule| Step { component_type, component_id: Arc::clone(id), rule };
         path.extend(names.acl.as_ref().map(|acl| step("AWS::EC2::NetworkAcl", acl, None)));
         if let (Some(name), Some(group)) = (names.groups.get(range.group), interface.groups.get(range.group)) {

@@ -52,13 +52,8 @@ pub(crate) struct Stretch {
     pub(crate) ports: [RangeSet<u16>; 2],
     /// The ports that clients use to which replies get out.
     pub(crate) replies: [RangeSet<u16>; 2],
-}
-
-impl Stretch {
-    /// Whether replies to some of the ports that clients use are dropped.
-    pub(crate) fn is_partial(&self, place: usize) -> bool {
-        self.replies[place].ranges() != [EPHEMERAL]
-    }
+    /// Whether replies to some of those ports are dropped.
+    pub(crate) partial: [bool; 2],
 }
 
 /// See the module.
@@ -144,7 +139,10 @@ impl Perimeter {
                 {
                     before.last = last;
                 }
-                _ => stretches.push(Stretch { first: *first, last, gateway, ports, replies }),
+                _ => stretches.push({
+                    let partial = [0, 1].map(|place: usize| replies[place].ranges() != [EPHEMERAL]);
+                    Stretch { first: *first, last, gateway, ports, replies, partial }
+                }),
             }
         }
         Self { gateways, stretches }

@@ -37,11 +37,24 @@ impl Dispatch {
     /// Serves the targets of a hub; those of a first reading at once.
     ///
     /// # Errors
-    /// When the rules cannot be read, or a target cannot be opened: at the start that is for the operator to mend.
+    /// When the rules cannot be read, or a target cannot be opened: at the start that is for the operator to mend. A secret that
+    /// cannot be had is told, and asked for again until it can.
     pub fn new(hub: Arc<Hub>) -> Result<Self, ServerError> {
         let mut dispatch = Self { hub, read: None, running: BTreeMap::new() };
-        dispatch.reload()?;
+        match dispatch.reload() {
+            Ok(_) => {}
+            Err(error @ ServerError::Delivery(DeliveryError::NoSecret { .. })) => dispatch.tell(&error),
+            Err(error) => return Err(error),
+        }
         Ok(dispatch)
+    }
+
+    /// Notes why the rules are not taken, and tells of it once.
+    fn tell(&self, error: &ServerError) {
+        let known = lock(&self.hub.problem).replace(error.to_string());
+        if known != Some(error.to_string()) {
+            tracing::error!(%error, "the rules are not taken; what was in force stays in force");
+        }
     }
 
     /// Reads the rules if they changed; answers whether they did.
@@ -87,7 +100,12 @@ impl Dispatch {
             if self.running.get(&record.name).is_some_and(|running| running.plan == print) {
                 keep.insert(record.name.clone());
             } else {
-                start.push((plan, print, self.hub.open(record)?));
+                let opened = self.hub.open(record);
+                if matches!(opened, Err(DeliveryError::NoSecret { .. })) {
+                    // It may come: the same rules are tried again.
+                    self.read = None;
+                }
+                start.push((plan, print, opened?));
             }
         }
         let stopped: Vec<String> = self.running.keys().filter(|name| !keep.contains(*name)).cloned().collect();
@@ -132,12 +150,7 @@ impl Reconciler for Dispatch {
         match self.reload() {
             Ok(true) => *lock(&self.hub.problem) = None,
             Ok(false) => {}
-            Err(error) => {
-                let known = lock(&self.hub.problem).replace(error.to_string());
-                if known != Some(error.to_string()) {
-                    tracing::error!(%error, "the rules are not taken; what was in force stays in force");
-                }
-            }
+            Err(error) => self.tell(&error),
         }
         self.running.values().for_each(|running| running.signal.wake());
         Ok(Outcome::Unchanged)

@@ -5,7 +5,7 @@ use crate::core::{Core, lock};
 use crate::deliver::{Plan, replay};
 use crate::notes::StoredNotes;
 use lestrade_events::{
-    DeliveryError, EgressPolicy, Event, ForgetfulNotes, Kinds, Message, Notes, Rules, Secrets, Surroundings, Target, TargetRecord,
+    DeliveryError, EgressPolicy, Event, ForgetfulNotes, Kinds, Message, Notes, Proposal, Rules, Secrets, Surroundings, Target, TargetRecord,
 };
 use lestrade_model::{Scope, Timestamp};
 use lestrade_report::events::{Head, own_event};
@@ -159,6 +159,16 @@ impl Hub {
     /// Takes back what a target did to a resource. None when there is no such target.
     pub fn undo(&self, name: &str, resource: &str) -> Option<Result<String, DeliveryError>> {
         Some(self.open(&self.record(name)?).and_then(|mut target| target.undo(resource)))
+    }
+
+    /// What a target proposes. None when there is no such target.
+    pub fn proposals(&self, name: &str) -> Option<Result<Vec<Proposal>, DeliveryError>> {
+        Some(self.open(&self.record(name)?).and_then(|mut target| target.proposals()))
+    }
+
+    /// Has a target do what it proposed for a resource. None when there is no such target.
+    pub fn approve(&self, name: &str, resource: &str) -> Option<Result<String, DeliveryError>> {
+        Some(self.open(&self.record(name)?).and_then(|mut target| target.approve(resource)))
     }
 
     /// Letters of a target in a state. None when there is no such target.

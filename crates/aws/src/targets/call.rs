@@ -1,9 +1,10 @@
 //! One signed call, and what its answer means for a delivery.
 
+use super::keys::Keys;
 use lestrade_events::http::{Answer, Http, exchange};
-use lestrade_events::{DeliveryError, Secrets, Sent, Surroundings, TargetRecord};
+use lestrade_events::{DeliveryError, Sent, Surroundings, TargetRecord};
 use lestrade_model::Clock;
-use lestrade_wire::sigv4::{Credentials, SecretKey, sign};
+use lestrade_wire::sigv4::sign;
 use lestrade_wire::{Client, Endpoint, HttpRequest, HttpResponse, Request, Service, Transport, TransportError};
 use reqwest::Method;
 use serde::Deserialize;
@@ -19,11 +20,21 @@ pub(super) struct Place {
     /// Another address than AWS's own.
     #[serde(default)]
     endpoint: Option<String>,
-    /// Where the credentials are; without them those of the environment.
+    /// Where the credentials are; without them those of the environment, or what the SDK's chain finds.
     #[serde(default, rename = "access-key")]
     access_key: Option<String>,
     #[serde(default, rename = "secret-key")]
     secret_key: Option<String>,
+    /// A role that is taken on with them.
+    #[serde(default)]
+    role: Option<String>,
+}
+
+impl Place {
+    /// The same place, as a role.
+    pub(super) fn with_role(&self, arn: &str) -> Self {
+        Self { role: Some(arn.to_owned()), ..self.clone() }
+    }
 }
 
 /// Calls one service.
@@ -32,7 +43,7 @@ pub(super) struct Caller {
     service: &'static str,
     endpoint: Endpoint,
     pub(super) region: String,
-    credentials: Credentials,
+    keys: Keys,
     clock: Arc<dyn Clock>,
 }
 
@@ -75,19 +86,6 @@ const PASSING: [&str; 17] = [
     "KMSThrottlingException",
 ];
 
-/// Credentials as a target's options or the environment name them.
-fn credentials(place: &Place, secrets: &dyn Secrets) -> Result<Credentials, String> {
-    let read = |reference: &Option<String>, default: &str| secrets.resolve(reference.as_deref().unwrap_or(default));
-    if place.access_key.is_some() != place.secret_key.is_some() {
-        return Err("access-key and secret-key belong together".into());
-    }
-    let access_key = read(&place.access_key, "env:AWS_ACCESS_KEY_ID")?.expose().to_owned();
-    let secret = SecretKey::new(read(&place.secret_key, "env:AWS_SECRET_ACCESS_KEY")?.expose().to_owned());
-    let of_environment = place.access_key.is_none();
-    let token = secrets.resolve("env:AWS_SESSION_TOKEN").ok().filter(|_| of_environment);
-    Ok(Credentials { access_key, secret, session_token: token.map(|token| token.expose().to_owned()) })
-}
-
 impl Caller {
     /// A caller of a service for a target.
     pub(super) fn open(
@@ -97,30 +95,34 @@ impl Caller {
         place: &Place,
     ) -> Result<Self, DeliveryError> {
         let fault = |reason: String| DeliveryError::unusable(&record.name, reason);
-        let credentials = credentials(place, surroundings.secrets.as_ref()).map_err(fault)?;
-        Self::new(service, place, credentials, surroundings).map_err(fault)
+        let found = || Keys::find(place.access_key.as_deref(), place.secret_key.as_deref(), surroundings.secrets.as_ref());
+        let mut keys = found().map_err(fault)?;
+        if let Some(role) = &place.role {
+            let sts = Self::new("sts", place, keys, surroundings).map_err(fault)?;
+            keys = Keys::role(role, sts).map_err(fault)?;
+        }
+        Self::new(service, place, keys, surroundings).map_err(fault)
     }
 
-    fn new(service: &'static str, place: &Place, credentials: Credentials, surroundings: &Surroundings) -> Result<Self, String> {
+    fn new(service: &'static str, place: &Place, keys: Keys, surroundings: &Surroundings) -> Result<Self, String> {
         let named = place.endpoint.clone().or_else(|| std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()));
         let endpoint = match named {
             Some(url) => Endpoint::parse(&url).ok_or_else(|| "endpoint: it is like https://host:port".to_owned())?,
             None => Endpoint::of_aws(service, &place.region),
         };
         let http = Http::new(surroundings.egress)?;
-        Ok(Self { http, service, endpoint, region: place.region.clone(), credentials, clock: Arc::clone(&surroundings.clock) })
+        Ok(Self { http, service, endpoint, region: place.region.clone(), keys, clock: Arc::clone(&surroundings.clock) })
     }
 
     /// Secrets Manager, with the environment's credentials.
-    pub(super) fn of_environment(service: &'static str, region: &str, surroundings: &Surroundings) -> Result<Self, String> {
-        let place = Place { region: region.to_owned(), endpoint: None, access_key: None, secret_key: None };
-        let credentials = credentials(&place, surroundings.secrets.as_ref())?;
-        Self::new(service, &place, credentials, surroundings)
-    }
-
-    /// The same caller as somebody else.
-    pub(super) fn with(self, credentials: Credentials) -> Self {
-        Self { credentials, ..self }
+    pub(super) fn of_environment(
+        service: &'static str,
+        region: &str,
+        endpoint: Option<String>,
+        surroundings: &Surroundings,
+    ) -> Result<Self, String> {
+        let place = Place { region: region.to_owned(), endpoint, access_key: None, secret_key: None, role: None };
+        Self::new(service, &place, Keys::find(None, None, surroundings.secrets.as_ref())?, surroundings)
     }
 
     /// Calls an operation of a service that has a model. The connection waits by itself, so the answer is there at once.
@@ -136,7 +138,7 @@ impl Caller {
             transport: Connection(&self.http),
             endpoint: self.endpoint.clone(),
             region: self.region.clone(),
-            credentials: self.credentials.clone(),
+            credentials: self.keys.now(self.clock.as_ref())?,
             clock: Arc::clone(&self.clock),
         };
         let asked = pin!(client.ask(operation, input));
@@ -172,7 +174,8 @@ impl Caller {
             body: body.into_bytes(),
         };
         request.headers.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        sign(&mut request, &self.credentials, &self.region, self.service, self.clock.now());
+        let credentials = self.keys.now(self.clock.as_ref())?;
+        sign(&mut request, &credentials, &self.region, self.service, self.clock.now());
         let url = format!("{}://{}{path}", self.endpoint.scheme, self.endpoint.authority);
         let url = url.parse().map_err(|_| DeliveryError::Refused("its address is no URL".into()))?;
         let mut builder = self.http.request(Method::POST, url).body(request.body);

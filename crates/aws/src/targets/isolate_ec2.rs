@@ -6,10 +6,7 @@
 
 use super::call::{Caller, Place};
 use lestrade_events::{DeliveryError, Message, Notes, Sent, Surroundings, Target, TargetRecord};
-use lestrade_model::{Clock, Timestamp};
 use lestrade_wire::ec2::{Api, DescribeInstancesRequest, DescribeSecurityGroupsRequest, Filter, Instance};
-use lestrade_wire::sigv4::{Credentials, SecretKey};
-use lestrade_wire::sts::AssumeRoleRequest;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -19,8 +16,6 @@ use std::sync::Arc;
 const NOTE: &str = "isolated";
 /// How many are isolated at a time when nobody says.
 const AT_MOST: usize = 5;
-/// A role is taken on anew this long before its time ends.
-const MARGIN_MS: i64 = 5 * 60 * 1000;
 
 /// What an interface had, by the interface.
 type Groups = BTreeMap<String, Vec<String>>;
@@ -60,10 +55,9 @@ struct Options {
 struct Isolate {
     name: String,
     options: Options,
-    record: TargetRecord,
-    surroundings: Surroundings,
+    notes: Arc<dyn Notes>,
     allowed: Vec<(String, String)>,
-    entered: Option<(Caller, Timestamp)>,
+    ec2: Caller,
 }
 
 pub(super) fn open(record: &TargetRecord, surroundings: &Surroundings) -> Result<Box<dyn Target>, DeliveryError> {
@@ -72,16 +66,11 @@ pub(super) fn open(record: &TargetRecord, surroundings: &Surroundings) -> Result
     if !options.group.starts_with("sg-") {
         return Err(unusable("group: a security group's id is like sg-0123456789abcdef0"));
     }
-    if !options.role.starts_with("arn:") {
-        return Err(unusable("role: it is the ARN of a role that may do this and nothing else"));
-    }
     let allowed: Option<Vec<_>> =
         options.allow_tags.iter().map(|tag| tag.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()))).collect();
     let allowed = allowed.filter(|allowed| !allowed.is_empty()).ok_or_else(|| unusable("allow-tags: at least one, like isolate=yes"))?;
-    // Whether there are credentials is known now and not when it is urgent.
-    Caller::open(record, surroundings, "sts", &options.place)?;
-    let (record, surroundings) = (record.clone(), surroundings.clone());
-    Ok(Box::new(Isolate { name: record.name.clone(), options, record, surroundings, allowed, entered: None }))
+    let ec2 = Caller::open(record, surroundings, "ec2", &options.place.with_role(&options.role))?;
+    Ok(Box::new(Isolate { name: record.name.clone(), options, notes: Arc::clone(&surroundings.notes), allowed, ec2 }))
 }
 
 fn refused(reason: impl Into<String>) -> DeliveryError {
@@ -89,45 +78,8 @@ fn refused(reason: impl Into<String>) -> DeliveryError {
 }
 
 impl Isolate {
-    /// EC2, as the role.
-    fn ec2(&mut self) -> Result<&Caller, DeliveryError> {
-        let now = self.surroundings.clock.now();
-        let good = self.entered.as_ref().is_some_and(|(_, until)| until.as_millis() - MARGIN_MS > now.as_millis());
-        if !good {
-            self.entered = Some(self.enter(self.surroundings.clock.as_ref())?);
-        }
-        self.entered.as_ref().map(|(caller, _)| caller).ok_or_else(|| DeliveryError::retry("the role is not taken on"))
-    }
-
-    fn enter(&self, clock: &dyn Clock) -> Result<(Caller, Timestamp), DeliveryError> {
-        let open = |service| Caller::open(&self.record, &self.surroundings, service, &self.options.place);
-        let request = AssumeRoleRequest {
-            role_arn: self.options.role.clone(),
-            role_session_name: "lestrade-isolate".to_owned(),
-            policy_arns: None,
-            policy: None,
-            duration_seconds: None,
-            tags: None,
-            transitive_tag_keys: None,
-            external_id: None,
-            serial_number: None,
-            token_code: None,
-            source_identity: None,
-            provided_contexts: None,
-            minimum_session_token_size: None,
-        };
-        let role = open("sts")?.call(&request)?.credentials.ok_or_else(|| DeliveryError::retry("AssumeRole: no credentials came"))?;
-        let credentials = Credentials {
-            access_key: role.access_key_id,
-            secret: SecretKey::new(role.secret_access_key),
-            session_token: Some(role.session_token),
-        };
-        let until = Timestamp::from(role.expiration).max(clock.now());
-        Ok((open("ec2")?.with(credentials), until))
-    }
-
     fn notes(&self) -> &Arc<dyn Notes> {
-        &self.surroundings.notes
+        &self.notes
     }
 
     fn isolated(&self) -> Result<BTreeMap<String, Isolated>, DeliveryError> {
@@ -140,7 +92,7 @@ impl Isolate {
         self.notes().set_note(NOTE, &text)
     }
 
-    fn isolate(&mut self, message: &Message) -> Sent {
+    fn isolate(&self, message: &Message) -> Sent {
         let body = &message.event.body;
         let resource = &body["detail"]["resources"][0];
         if body["detail-type"] != "Inspector2 Finding" || resource["type"] != "AWS_EC2_INSTANCE" {
@@ -186,27 +138,27 @@ impl Isolate {
         self.finish(isolated, &id, groups)
     }
 
-    fn finish(&mut self, mut isolated: BTreeMap<String, Isolated>, id: &str, groups: Groups) -> Sent {
+    fn finish(&self, mut isolated: BTreeMap<String, Isolated>, id: &str, groups: Groups) -> Sent {
         let quarantine = vec![self.options.group.clone()];
         groups.keys().try_for_each(|interface| self.set_groups(interface, &quarantine))?;
         isolated.insert(id.to_owned(), Isolated { groups, done: true });
         self.keep(&isolated)
     }
 
-    fn instance(&mut self, id: &str) -> Result<Instance, DeliveryError> {
+    fn instance(&self, id: &str) -> Result<Instance, DeliveryError> {
         let filter = Filter { name: Some("instance-id".into()), values: Some(vec![id.to_owned()]) };
         let request = DescribeInstancesRequest { filters: Some(vec![filter]), ..DescribeInstancesRequest::default() };
-        let answer = self.ec2()?.call(&request)?;
+        let answer = self.ec2.call(&request)?;
         let instances = answer.reservations.into_iter().flatten().flat_map(|reservation| reservation.instances.unwrap_or_default());
         let mut named = instances.into_iter().filter(|instance| instance.instance_id.as_deref() == Some(id));
         named.next().ok_or_else(|| refused(format!("there is no instance {id}")))
     }
 
     /// A group of another VPC cannot be given, and one that lets anything in would isolate nothing.
-    fn check_group(&mut self, vpc: &str) -> Sent {
+    fn check_group(&self, vpc: &str) -> Sent {
         let group = self.options.group.clone();
         let request = DescribeSecurityGroupsRequest { group_ids: Some(vec![group.clone()]), ..DescribeSecurityGroupsRequest::default() };
-        let answer = self.ec2()?.call(&request)?;
+        let answer = self.ec2.call(&request)?;
         let found = answer.security_groups.into_iter().flatten().next().ok_or_else(|| refused(format!("there is no group {group}")))?;
         if found.vpc_id.as_deref() != Some(vpc) {
             return Err(refused(format!("{group} is of another VPC than the instance")));
@@ -217,9 +169,9 @@ impl Isolate {
         Ok(())
     }
 
-    fn set_groups(&mut self, interface: &str, groups: &[String]) -> Sent {
+    fn set_groups(&self, interface: &str, groups: &[String]) -> Sent {
         let input = json!({ "NetworkInterfaceId": interface, "Groups": groups });
-        self.ec2()?.ask(Api::ModifyNetworkInterfaceAttribute, &input).map(drop)
+        self.ec2.ask(Api::ModifyNetworkInterfaceAttribute, &input).map(drop)
     }
 }
 

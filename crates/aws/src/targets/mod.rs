@@ -5,7 +5,9 @@
 mod call;
 mod event_bridge;
 mod isolate_ec2;
+mod keys;
 mod lambda;
+mod patch_ssm;
 mod secrets;
 mod security_hub;
 mod sns;
@@ -17,11 +19,12 @@ use lestrade_events::OpenTarget;
 
 /// The kinds, by name.
 #[must_use]
-pub fn kinds() -> [(&'static str, OpenTarget); 6] {
+pub fn kinds() -> [(&'static str, OpenTarget); 7] {
     [
         ("eventbridge", event_bridge::open),
         ("isolate-ec2", isolate_ec2::open),
         ("lambda", lambda::open),
+        ("patch-ssm", patch_ssm::open),
         ("security-hub", security_hub::open),
         ("sns", sns::open),
         ("sqs", sqs::open),

@@ -121,7 +121,13 @@ fn what_is_aws_own_and_what_is_no_name_is_refused() {
         let record = TargetRecord::simple("t", kind, options.as_object().unwrap().clone());
         assert!(Kinds::standard().with(kinds()).open(&record, &surroundings()).is_err(), "{kind}");
     }
-    let secrets = AwsSecrets { egress: EgressPolicy::PublicOnly, region: "eu-west-1".into(), clock: Arc::new(SystemClock) };
+    let secrets = AwsSecrets {
+        egress: EgressPolicy::PublicOnly,
+        region: "eu-west-1".into(),
+        clock: Arc::new(SystemClock),
+        endpoint: None,
+        local: Arc::new(LocalSecrets),
+    };
     assert!(secrets.resolve("hunter2").is_err_and(|reason| !reason.contains("hunter2")));
 }
 
@@ -187,4 +193,87 @@ fn an_instance_is_isolated_where_that_is_allowed_and_freed_again() {
     assert!(later.undo(&first).unwrap().contains(web.as_str().unwrap()));
     assert!(!has_group(&mut moto, &first, &quarantine));
     assert!(later.undo(&first).is_err());
+}
+
+/// A finding of an instance, with some packages: name, manager, version that mends it.
+fn of_instance(instance: &str, vulnerability: &str, status: &str, packages: &[(&str, &str, &str)]) -> Message {
+    let mut message = finding(1, status);
+    let detail = &mut message.event.body["detail"];
+    detail["resources"] = json!([{"id": instance, "type": "AWS_EC2_INSTANCE"}]);
+    detail["packageVulnerabilityDetails"]["vulnerabilityId"] = vulnerability.into();
+    let package = |(name, manager, fixed): &(&str, &str, &str)| json!({"name": name, "version": "1", "packageManager": manager, "fixedInVersion": fixed});
+    detail["packageVulnerabilityDetails"]["vulnerablePackages"] = packages.iter().map(package).collect();
+    message
+}
+
+#[test]
+fn packages_are_upgraded_once_somebody_approved_and_verified_by_what_closes() {
+    let Some(mut moto) = lestrade_testkit::Moto::start().unwrap() else { return lestrade_testkit::missing("moto") };
+    let image = moto.call("ec2", "describe_images", json!({})).unwrap()["Images"][0]["ImageId"].clone();
+    let mut launch = |tags: Value| {
+        let arguments =
+            json!({"ImageId": image, "MinCount": 1, "MaxCount": 1, "TagSpecifications": [{"ResourceType": "instance", "Tags": tags}]});
+        moto.call("ec2", "run_instances", arguments).unwrap()["Instances"][0]["InstanceId"].as_str().unwrap().to_owned()
+    };
+    let (web, precious) = (launch(json!([{"Key": "patch", "Value": "yes"}])), launch(json!([{"Key": "patch", "Value": "no"}])));
+    let endpoint = json!(moto.endpoint());
+    let around = surroundings();
+    let open = || {
+        let options = json!({"region": "eu-west-1", "endpoint": endpoint, "allow-tags": ["patch=yes"], "role": "arn:aws:iam::123456789012:role/LestradePatch"});
+        let record = TargetRecord::simple("t", "patch-ssm", options.as_object().unwrap().clone());
+        Kinds::standard().with(kinds()).open(&record, &around).unwrap()
+    };
+    let sent =
+        |moto: &mut lestrade_testkit::Moto| moto.call("ssm", "list_commands", json!({})).unwrap()["Commands"].as_array().unwrap().clone();
+    let mut target = open();
+    let openssl =
+        of_instance(&web, "CVE-2023-1", "ACTIVE", &[("openssl", "OS", "3.0.11"), ("$(reboot)", "OS", "1"), ("requests", "PYTHON", "2.31")]);
+    let curl = of_instance(&web, "CVE-2023-2", "ACTIVE", &[("curl", "OS", "8.4"), ("zlib", "OS", "NotAvailable")]);
+    assert_eq!(target.deliver(&[openssl.clone(), curl, openssl]), [Ok(()), Ok(()), Ok(())]);
+    assert_eq!(target.deliver(&[of_instance(&precious, "CVE-2023-1", "ACTIVE", &[("openssl", "OS", "3.0.11")])]), [Ok(())]);
+    let why = |sent: Vec<Sent>| sent[0].clone().unwrap_err().to_string();
+    assert!(why(target.deliver(&[of_instance(&web, "CVE-2023-3", "ACTIVE", &[("requests", "PYTHON", "2.31")])])).contains("system's"));
+    assert!(why(target.deliver(&[finding(1, "ACTIVE")])).contains("not a finding of an instance"));
+
+    // Proposed, and nothing done.
+    let of = |target: &mut Box<dyn Target>, id: &str| target.proposals().unwrap().into_iter().find(|proposal| proposal.resource == id);
+    let proposal = of(&mut target, &web).unwrap();
+    assert_eq!((proposal.state.as_str(), proposal.what), ("proposed", vec!["curl to 8.4".to_owned(), "openssl to 3.0.11".to_owned()]));
+    assert_eq!(sent(&mut moto).len(), 0);
+
+    // Approved where the tags allow it; whoever opens the target later knows.
+    assert!(target.approve(&precious).unwrap_err().to_string().contains("tags"));
+    assert!(target.approve("i-none").unwrap_err().to_string().contains("nothing is proposed"));
+    let mut later = open();
+    assert!(later.approve(&web).unwrap().contains("upgrades 2 packages"));
+    let commands = sent(&mut moto);
+    let script = commands[0]["Parameters"]["commands"][0].as_str().unwrap();
+    assert!(commands.len() == 1 && script.contains("force-confold curl openssl\n") && !script.contains("reboot"), "{script}");
+    // moto names every instance there.
+    assert!(commands[0]["InstanceIds"].as_array().unwrap().contains(&json!(web)));
+    let state = of(&mut later, &web).unwrap().state;
+    assert_eq!(state, "done, and not yet verified by a look");
+
+    // The next look closes one of the two, then the other: only then is it done with.
+    assert_eq!(later.deliver(&[of_instance(&web, "CVE-2023-1", "CLOSED", &[])]), [Ok(())]);
+    assert_eq!(of(&mut later, &web).unwrap().closes, ["CVE-2023-2"]);
+    assert_eq!(later.deliver(&[of_instance(&web, "CVE-2023-2", "CLOSED", &[])]), [Ok(())]);
+    assert_eq!(of(&mut later, &web), None);
+    assert!(of(&mut later, &precious).is_some());
+}
+
+#[test]
+fn secrets_are_had_from_secrets_manager() {
+    let Some(moto) = Moto::start("moto_targets.py") else { return };
+    let secrets = AwsSecrets {
+        egress: EgressPolicy::AllowPrivate,
+        region: "eu-west-1".into(),
+        clock: Arc::new(SystemClock),
+        endpoint: moto.world["endpoint"].as_str().map(str::to_owned),
+        local: Arc::new(Keys),
+    };
+    assert_eq!(secrets.resolve("aws:slack-url").unwrap().expose(), "https://hooks.example/T0");
+    let missing = secrets.resolve("aws:nothing").unwrap_err();
+    assert!(missing.contains("'nothing' cannot be had") && missing.contains("ResourceNotFoundException"), "{missing}");
+    assert!(secrets.resolve("env:OTHER").is_err());
 }

@@ -310,6 +310,21 @@ pub(crate) enum TargetsWhat {
         /// The letter's id.
         id: Option<String>,
     },
+    /// What a target would do once somebody approves of it, and what came of what was approved.
+    Proposals {
+        /// The target's name.
+        target: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Has a target do what it proposed for a resource.
+    Approve {
+        /// The target's name.
+        target: String,
+        /// The resource.
+        resource: String,
+    },
     /// Takes back what a target did to a resource, such as isolating an instance.
     Undo {
         /// The target's name.

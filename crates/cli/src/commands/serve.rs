@@ -13,7 +13,7 @@ use lestrade_advisories::Library;
 use lestrade_artifact::RegistryClient;
 use lestrade_aws::EstateSettings;
 use lestrade_aws::targets::{self, AwsSecrets};
-use lestrade_events::{EgressPolicy, Kinds, TargetRecord};
+use lestrade_events::{EgressPolicy, Kinds, LocalSecrets, TargetRecord};
 use lestrade_extract::{DirectoryCache, HostRoot};
 use lestrade_model::Scope;
 use lestrade_server::inspector2::{EndSuppressions, Front};
@@ -303,7 +303,13 @@ fn what_is_sent(settings: &Settings, home: &Scope) -> HubSettings {
     let egress = if settings.flag("allow-private-targets") { EgressPolicy::AllowPrivate } else { EgressPolicy::PublicOnly };
     HubSettings {
         kinds: Kinds::standard().with(targets::kinds()),
-        secrets: Arc::new(AwsSecrets { egress, region: home.region.to_string(), clock: Arc::new(SystemClock) }),
+        secrets: Arc::new(AwsSecrets {
+            egress,
+            region: home.region.to_string(),
+            clock: Arc::new(SystemClock),
+            endpoint: None,
+            local: Arc::new(LocalSecrets),
+        }),
         egress,
         home: home.clone(),
         rules: settings.text("rules").map(PathBuf::from),

@@ -17,6 +17,8 @@ pub(crate) fn run(settings: &Settings, what: &TargetsWhat) -> Result<Exit, Failu
         TargetsWhat::Test { target } => test(&remote, target),
         TargetsWhat::DeadLetters { target, waiting, json } => letters(&remote, target, *waiting, *json),
         TargetsWhat::Redrive { target, id } => redrive(&remote, target, id.as_deref()),
+        TargetsWhat::Proposals { target, json } => proposals(&remote, target, *json),
+        TargetsWhat::Approve { target, resource } => approve(&remote, target, resource),
         TargetsWhat::Undo { target, resource } => undo(&remote, target, resource),
     }
 }
@@ -84,5 +86,35 @@ fn redrive(remote: &Remote, target: &str, id: Option<&str>) -> Result<Exit, Fail
 fn undo(remote: &Remote, target: &str, resource: &str) -> Result<Exit, Failure> {
     let answer = remote.post(&format!("targets/{target}/undo"), &[("resource", resource)])?;
     output::write(None, &format!("{}\n", text(&answer, "undone")))?;
+    Ok(Exit::Ok)
+}
+
+fn proposals(remote: &Remote, target: &str, json: bool) -> Result<Exit, Failure> {
+    let answer = remote.get(&format!("targets/{target}/proposals"), &[])?;
+    if json {
+        output::write(None, &format!("{answer}\n"))?;
+        return Ok(Exit::Ok);
+    }
+    let proposals = answer["proposals"].as_array().map_or(&[][..], Vec::as_slice);
+    let listed = |proposal: &Value, name: &str| {
+        let texts = proposal[name].as_array().into_iter().flatten().filter_map(Value::as_str);
+        printable(&texts.collect::<Vec<_>>().join(", ")).into_owned()
+    };
+    let mut out = String::new();
+    for proposal in proposals {
+        let _ = writeln!(out, "{}: {}", text(proposal, "resource"), text(proposal, "state"));
+        let _ = writeln!(out, "  {}\n  open yet: {}", listed(proposal, "what"), listed(proposal, "closes"));
+        if proposal["state"] == "proposed" {
+            let _ = writeln!(out, "  try: lestrade targets approve {target} {}", text(proposal, "resource"));
+        }
+    }
+    let _ = writeln!(out, "{} proposals", proposals.len());
+    output::write(None, &out)?;
+    Ok(Exit::Ok)
+}
+
+fn approve(remote: &Remote, target: &str, resource: &str) -> Result<Exit, Failure> {
+    let answer = remote.post(&format!("targets/{target}/approve"), &[("resource", resource)])?;
+    output::write(None, &format!("{}\n", text(&answer, "approved")))?;
     Ok(Exit::Ok)
 }

@@ -50,6 +50,8 @@ fn rules_are_served_and_what_was_refused_is_sent_again() {
     assert!(news().len() == 2 && news()[0].headers["webhook-id"] == news()[1].headers["webhook-id"]);
     assert!(news()[0].headers["webhook-signature"].starts_with("v1,"));
     assert!(said(&["targets", "test", "hook"]).contains("'hook' took a test event"));
+    assert!(said(&["targets", "proposals", "hook"]).starts_with("0 proposals"));
+    assert!(said(&["targets", "approve", "hook", "i-1"]).contains("this kind of target proposes nothing"));
 
     // Told again from the beginning.
     let tail = said(&["events", "tail"]);

@@ -94,6 +94,8 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/targets/{name}/redrive", post(targets::redrive))
         .route("/api/v1/targets/{name}/replay", post(targets::replay))
         .route("/api/v1/targets/{name}/undo", post(targets::undo))
+        .route("/api/v1/targets/{name}/proposals", get(targets::proposals))
+        .route("/api/v1/targets/{name}/approve", post(targets::approve))
         .layer(from_fn_with_state(api.clone(), authorise))
         .route("/agent/v1/enroll", post(agents::enroll))
         .route("/agent/v1/report", post(agents::report))

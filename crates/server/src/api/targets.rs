@@ -105,3 +105,25 @@ pub(super) async fn undo(State(api): State<Api>, Path(name): Path<String>, Query
         Err(error) => Err(Refusal(StatusCode::CONFLICT, error.to_string())),
     }
 }
+
+pub(super) async fn proposals(State(api): State<Api>, Path(name): Path<String>) -> Answer {
+    let found = {
+        let name = name.clone();
+        aside(move || Ok(api.hub.proposals(&name))).await?
+    };
+    match found.ok_or_else(|| unknown(&name))? {
+        Ok(proposals) => Ok(Json(json!({"proposals": proposals}))),
+        Err(error) => Err(Refusal(StatusCode::CONFLICT, error.to_string())),
+    }
+}
+
+pub(super) async fn approve(State(api): State<Api>, Path(name): Path<String>, Query(taken): Query<Taken>) -> Answer {
+    let done = {
+        let name = name.clone();
+        aside(move || Ok(api.hub.approve(&name, &taken.resource))).await?
+    };
+    match done.ok_or_else(|| unknown(&name))? {
+        Ok(said) => Ok(Json(json!({"approved": said}))),
+        Err(error) => Err(Refusal(StatusCode::CONFLICT, error.to_string())),
+    }
+}

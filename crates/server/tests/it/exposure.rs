@@ -205,8 +205,11 @@ fn a_vulnerable_package_that_listens_where_the_internet_reaches_counts_most() {
     assert_eq!(package(&core).1, "not-listening");
 }
 
+/// An instance: its id, what its group admits, whether it has a public address.
+type Machine<'a> = (&'a str, &'a [(u16, u16)], bool);
+
 /// The network with some instances, each behind a group of its own.
-fn estate(instances: &[(&str, &[(u16, u16)], bool)]) -> Value {
+fn estate(instances: &[Machine<'_>]) -> Value {
     let mut out = network(&[]);
     let (group, interface) = (out["SecurityGroups"][0].clone(), out["NetworkInterfaces"][0].clone());
     out["SecurityGroups"] = json!([]);
@@ -289,4 +292,28 @@ fn a_network_that_changes_is_what_it_would_be_anew() {
     drop(core);
     let core = start(&watching);
     assert_eq!((active(&core), exposures(&core)[1]), (vec![], Exposure::Unknown));
+}
+
+/// What is critical and may be reached goes ahead; where no path leads to it, it waits with the rest.
+#[test]
+fn what_can_be_reached_is_told_first() {
+    use lestrade_store::Lane;
+    let urgent = |ports: Option<&[(u16, u16)]>| {
+        let mut lab = Lab::new();
+        let core = start(&lab);
+        core.observe(instance()).unwrap();
+        if let Some(ports) = ports {
+            core.describe_network(&scope(), &network(ports), &[]).unwrap();
+        }
+        let pending = |lane: Lane| core.store().pending(lane, 0).unwrap().1;
+        let (before, rest) = (pending(Lane::Urgent), pending(Lane::Ordinary));
+        lab.publish(super::record("CVE-2024-7", "lodash", "4.17.21"));
+        core.refresh_intelligence().unwrap();
+        assert_eq!(findings(&core).iter().find(|finding| finding.title.starts_with("CVE")).unwrap().severity, Severity::Critical);
+        assert!(pending(Lane::Ordinary) > rest);
+        pending(Lane::Urgent) - before
+    };
+    assert_eq!(urgent(Some(&[(443, 443)])), 1, "reached");
+    assert_eq!(urgent(None), 1, "nobody knows");
+    assert_eq!(urgent(Some(&[])), 0, "no path leads to it");
 }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 mod agents;
 mod delivery;
+mod dispatch;
 mod exposure;
 mod folder;
 mod forget;

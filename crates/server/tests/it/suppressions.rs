@@ -75,3 +75,56 @@ fn the_audit_looks_at_all_by_and_by() {
         assert_eq!((core.audit_state().resources, core.audit_state().differences), (expected, 0));
     }
 }
+
+/// What a rule hides, and what it shows again, is told like any other change; what it is not about is not.
+#[test]
+fn what_a_rule_hides_and_shows_again_is_told() {
+    let mut lab = Lab::new();
+    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
+    lab.publish(record("CVE-2024-2", "right-pad", "2.0.0"));
+    let core = lab.open();
+    core.observe(observation("image-a", &[("left-pad", "1.0.0"), ("right-pad", "1.0.0")])).unwrap();
+    core.observe(observation("image-b", &[("left-pad", "1.0.0")])).unwrap();
+    let front = front(&core);
+    let settings = lestrade_server::HubSettings {
+        kinds: lestrade_events::Kinds::standard(),
+        secrets: Arc::new(lestrade_events::LocalSecrets),
+        egress: lestrade_events::EgressPolicy::PublicOnly,
+        home: scope(),
+        rules: None,
+        everything: vec![],
+    };
+    let hub = lestrade_server::Hub::new(core.clone(), settings);
+    let mut place = hub.events(Some(0), 500).unwrap().1;
+    let mut told = || {
+        let (events, next) = hub.events(Some(place), 500).unwrap();
+        place = next;
+        let shown = |event: &serde_json::Value| {
+            let detail = &event["detail"];
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let id = text(&detail["packageVulnerabilityDetails"]["vulnerabilityId"]);
+            format!("{} {id} {}", text(&event["detail-type"]), text(&detail["status"]))
+        };
+        events.iter().map(shown).collect::<Vec<_>>()
+    };
+    let hidden = "Inspector2 Finding CVE-2024-1 SUPPRESSED";
+    front.suppress(&scope(), &rule("known", "2026-11-23T02:00:00Z")).unwrap();
+    assert_eq!(told(), [hidden, hidden]);
+    // Another rule about the same changes nothing that is seen.
+    front.suppress(&scope(), &rule("again", "2026-11-23T03:00:00Z")).unwrap();
+    assert_eq!(told(), [""; 0]);
+    let mut end = EndSuppressions { front: front.clone(), scope: scope() };
+    lab.later(2 * HOUR);
+    end.reconcile().unwrap();
+    assert_eq!(told(), [""; 0]);
+    lab.later(HOUR);
+    end.reconcile().unwrap();
+    let shown = "Inspector2 Finding CVE-2024-1 ACTIVE";
+    assert_eq!(told(), [shown, shown]);
+    // A server that starts again tells nothing anew.
+    front.suppress(&scope(), &rule("later", "2026-11-24T03:00:00Z")).unwrap();
+    assert_eq!(told().len(), 2);
+    core.enforce_suppressions(&[scope()]).unwrap();
+    assert_eq!(told(), [""; 0]);
+    assert_eq!(core.audit(), []);
+}
