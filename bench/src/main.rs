@@ -1,7 +1,7 @@
 //! Benchmarks against peers and floors. Prints the tables of `docs/benchmarks.md`:
 //!
 //! ```text
-//! cargo run --release -p lestrade-bench -- <image|estate|reachability|rules|outbreak|all> [--resources N] [--runs N] [--only TEXT]
+//! cargo run --release -p lestrade-bench -- <image|estate|feeds|reachability|rules|outbreak|all> [--resources N] [--runs N] [--only TEXT]
 //! ```
 //!
 //! Whatever is compared is measured in the same run, in turns, so that a slow moment of the machine falls on everybody.
@@ -66,12 +66,13 @@ fn main() -> Result<()> {
     match what.as_str() {
         "image" => image::run(&options),
         "estate" => estate::run(&options),
+        "feeds" => feeds::run(&options),
         "reachability" => reachability::run(&options),
         "rules" => rules::run(&options),
         "outbreak" => outbreak::run(&options),
         "all" => [image::run, estate::run, reachability::run, rules::run, outbreak::run].into_iter().try_for_each(|part| part(&options)),
         _ => bail!(
-            "usage: lestrade-bench <image|estate|reachability|rules|outbreak|all> [--resources N] [--served N] [--runs N] [--only TEXT]"
+            "usage: lestrade-bench <image|estate|feeds|reachability|rules|outbreak|all> [--resources N] [--served N] [--runs N] [--only TEXT]"
         ),
     }
 }

@@ -1,6 +1,6 @@
 //! `lestrade serve`: never stops watching.
 
-use super::{intelligence_failure, scanner};
+use super::{intelligence_failure, library, scanner};
 use crate::args::Serve;
 use crate::clock::SystemClock;
 use crate::config::Settings;
@@ -8,7 +8,6 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::state::{CREDENTIALS, StateFolder};
 use crate::{docker_auth, input, output};
-use lestrade_advisories::Library;
 use lestrade_artifact::RegistryClient;
 use lestrade_aws::EstateSettings;
 use lestrade_aws::targets::{self, AwsSecrets};
@@ -50,7 +49,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     let location = settings.text("store").unwrap_or_default().to_owned();
     let store = lestrade_store::open(&location).map_err(|error| store_failure(&error))?;
     let token_key = state.secret_bytes("token.key").map_err(io)?;
-    let library = Library::new(settings.path("db-dir"));
+    let library = library(settings);
     if library.current().map_err(|error| intelligence_failure(&error))?.is_none() {
         // The starter set is for a first look; what watches must not call things clean by it.
         tracing::warn!("there is no vulnerability intelligence yet: nothing is judged until `lestrade db import PATH`");
