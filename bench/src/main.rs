@@ -1,7 +1,7 @@
 //! Benchmarks against peers and floors. Prints the tables of `docs/benchmarks.md`:
 //!
 //! ```text
-//! cargo run --release -p lestrade-bench -- <image|estate|feeds|reachability|rules|outbreak|all> [--resources N] [--runs N] [--only TEXT]
+//! cargo run --release -p lestrade-bench -- <image|estate|feeds|serve|reachability|rules|outbreak|all> [--resources N] [--runs N] [--only TEXT]
 //! ```
 //!
 //! Whatever is compared is measured in the same run, in turns, so that a slow moment of the machine falls on everybody.
@@ -19,6 +19,7 @@ mod packages;
 mod peers;
 mod reachability;
 mod rules;
+mod serve;
 mod served;
 mod table;
 
@@ -67,12 +68,15 @@ fn main() -> Result<()> {
         "image" => image::run(&options),
         "estate" => estate::run(&options),
         "feeds" => feeds::run(&options),
+        "serve" => serve::run(&options),
         "reachability" => reachability::run(&options),
         "rules" => rules::run(&options),
         "outbreak" => outbreak::run(&options),
-        "all" => [image::run, estate::run, reachability::run, rules::run, outbreak::run].into_iter().try_for_each(|part| part(&options)),
+        "all" => [image::run, estate::run, serve::run, reachability::run, rules::run, outbreak::run]
+            .into_iter()
+            .try_for_each(|part| part(&options)),
         _ => bail!(
-            "usage: lestrade-bench <image|estate|feeds|reachability|rules|outbreak|all> [--resources N] [--served N] [--runs N] [--only TEXT]"
+            "usage: lestrade-bench <image|estate|feeds|serve|reachability|rules|outbreak|all> [--resources N] [--served N] [--runs N] [--only TEXT]"
         ),
     }
 }

@@ -140,7 +140,12 @@ pub(crate) fn main(arguments: Vec<String>) -> Result<()> {
 
 /// The resident bytes of this process now, and its peak.
 pub(crate) fn own_memory() -> (u64, u64) {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    memory_of("self")
+}
+
+/// The same, of another process.
+pub(crate) fn memory_of(process: &str) -> (u64, u64) {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
         line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).unwrap_or_default() << 10

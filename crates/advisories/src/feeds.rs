@@ -3,6 +3,7 @@
 use crate::formats::{ALPINE_FEED, alpine_prefix};
 use lestrade_matching::Manifest;
 use lestrade_model::{Advisory, Ecosystem, ExploitSource, Family};
+use std::time::Duration;
 
 /// What a feed brings: the part of an index that its next state replaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +84,27 @@ impl FeedScope {
             Self::Records { feed, prefix, .. } => advisory.key.feed == *feed && advisory.key.id.starts_with(prefix.as_str()),
             Self::Epss | Self::Kev | Self::Exploits(_) | Self::Lifecycles => false,
         }
+    }
+}
+
+impl Feed {
+    /// How often it is asked for what is new: about as often as its publisher has something, and seldom where each answer is the
+    /// whole of a large file.
+    #[must_use]
+    pub const fn cadence(&self) -> Duration {
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 60 * MINUTE;
+        let seconds = match (&self.scope, self.route) {
+            // The list of changes is small, and new all the time.
+            (FeedScope::Osv(_), _) | (_, Route::CsafArchive) => 15 * MINUTE,
+            (FeedScope::Kev, _) => 30 * MINUTE,
+            (FeedScope::DebianTracker | FeedScope::AlpineSecdb { .. }, _) | (_, Route::Repository) => HOUR,
+            // One a day, at a time that is not promised.
+            (FeedScope::Epss, _) => 3 * HOUR,
+            (FeedScope::Records { ecosystem: None, .. } | FeedScope::Exploits(_) | FeedScope::Lifecycles, _) => 12 * HOUR,
+            (FeedScope::Records { .. }, _) => 2 * HOUR,
+        };
+        Duration::from_secs(seconds)
     }
 }
 

@@ -4,6 +4,7 @@
 //! <folder>/current           the name of the generation in force
 //! <folder>/<hash>.index      generations, by the hash of their bytes; the last three are kept
 //! <folder>/numbered          the highest number that a generation ever had
+//! <folder>/writing           locked by whoever makes the next generation
 //! ```
 //!
 //! A generation is written to a temporary file, synced, renamed to its name, and only then named in `current`, which is itself
@@ -22,6 +23,8 @@ use std::path::{Path, PathBuf};
 pub(crate) const FEED_MEMORY: &str = "feeds.json";
 /// The file of the highest number, which outlives generations that are removed, damaged or of another version.
 const NUMBERED: &str = "numbered";
+/// The file that whoever makes the next generation holds locked.
+const WRITING: &str = "writing";
 /// How many generations are kept.
 const KEPT: usize = 3;
 
@@ -165,6 +168,19 @@ impl Library {
         };
         let importer = importer.numbered_after(self.highest_number()?);
         Ok((current, importer))
+    }
+
+    /// Waits until nobody else makes the next generation of this library, in this process or another, and keeps others from it
+    /// until what is answered is dropped.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn writing(&self) -> Result<File, AdvisoriesError> {
+        fs::create_dir_all(&self.folder).map_err(AdvisoriesError::io("create", &self.folder))?;
+        let path = self.folder.join(WRITING);
+        let file = File::options().create(true).append(true).open(&path).map_err(AdvisoriesError::io("open", &path))?;
+        file.lock().map_err(AdvisoriesError::io("lock", &path))?;
+        Ok(file)
     }
 
     /// The highest number that a generation ever had; 0 before the first.

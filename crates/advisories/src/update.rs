@@ -76,6 +76,12 @@ struct FeedMemory {
     dated: Option<String>,
 }
 
+/// What a library remembers of its feeds. What cannot be read is forgotten: everything is then fetched once more.
+fn remembered(library: &Library) -> BTreeMap<String, FeedMemory> {
+    let memory = std::fs::read(library.folder().join(FEED_MEMORY)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    memory.unwrap_or_default()
+}
+
 /// Brings feeds up to date in a library.
 pub struct Updater<'a> {
     library: &'a Library,
@@ -87,9 +93,7 @@ impl<'a> Updater<'a> {
     /// An updater of this library, as of now.
     #[must_use]
     pub fn new(library: &'a Library, now: Timestamp) -> Self {
-        // What cannot be read is forgotten: everything is then fetched once more.
-        let memory = std::fs::read(library.folder().join(FEED_MEMORY)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Self { library, now, memory: memory.unwrap_or_default() }
+        Self { library, now, memory: remembered(library) }
     }
 
     /// Whether a feed was ever brought in.
@@ -109,6 +113,9 @@ impl<'a> Updater<'a> {
     /// # Errors
     /// When the library cannot be read or written. What is wrong with one feed is its outcome.
     pub fn run(mut self, feeds: &[Feed], progress: &dyn UpdateProgress) -> Result<UpdateReport, AdvisoriesError> {
+        let _writing = self.library.writing()?;
+        // Somebody else may have been further than we knew.
+        self.memory = remembered(self.library);
         let downloads = self.library.folder().join("downloads");
         std::fs::create_dir_all(&downloads).map_err(AdvisoriesError::io("create", &downloads))?;
         let (older, mut importer) = self.library.next(self.now)?;

@@ -26,8 +26,21 @@ pub enum Change {
     Repository(String),
     /// A function.
     Function(String),
+    /// One object of the network.
+    Object(NetworkObject),
     /// The network: groups, routes, addresses, load balancers.
     Network,
+}
+
+/// An object of a network that can be asked for by itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NetworkObject {
+    /// A security group.
+    Group(String),
+    /// A network ACL.
+    Acl(String),
+    /// A route table.
+    RouteTable(String),
 }
 
 /// What an event says is to be looked at again, with the account and region that it is about; none when it is not about
@@ -83,10 +96,33 @@ fn call(detail: &Value) -> Option<Change> {
                     .find(|id| id.starts_with("i-"))
                     .map(|id| Change::Instance(id.into()))
             }
-            name if touches_network(name) => Some(Change::Network),
+            name if touches_network(name) => Some(object(name, asked).map_or(Change::Network, Change::Object)),
             _ => None,
         },
         "elasticloadbalancing.amazonaws.com" => Some(Change::Network),
+        _ => None,
+    }
+}
+
+/// The one object that a call touches; none where it touches more, as what is associated with what does.
+fn object(call: &str, asked: &Value) -> Option<NetworkObject> {
+    let id = |value: &Value, prefix: &str| {
+        let id = value.as_str().filter(|id| id.len() <= 64 && id.starts_with(prefix))?;
+        id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-').then(|| id.to_owned())
+    };
+    match call {
+        "AuthorizeSecurityGroupIngress"
+        | "AuthorizeSecurityGroupEgress"
+        | "RevokeSecurityGroupIngress"
+        | "RevokeSecurityGroupEgress"
+        | "ModifySecurityGroupRules" => {
+            let group = [&asked["groupId"], &asked["ModifySecurityGroupRulesRequest"]["GroupId"]];
+            group.into_iter().find_map(|value| id(value, "sg-")).map(NetworkObject::Group)
+        }
+        "CreateNetworkAclEntry" | "ReplaceNetworkAclEntry" | "DeleteNetworkAclEntry" => {
+            id(&asked["networkAclId"], "acl-").map(NetworkObject::Acl)
+        }
+        "CreateRoute" | "ReplaceRoute" | "DeleteRoute" => id(&asked["routeTableId"], "rtb-").map(NetworkObject::RouteTable),
         _ => None,
     }
 }
@@ -209,6 +245,17 @@ mod tests {
             ("lambda", "TagResource20170331v2", json!({"resource": arn}), Some(Change::Function("f".into()))),
             ("lambda", "GetFunction20150331v2", json!({"functionName": "f"}), None),
             ("ec2", "AuthorizeSecurityGroupIngress", json!({}), Some(Change::Network)),
+            ("ec2", "AuthorizeSecurityGroupIngress", json!({"groupId": "sg-1"}), Some(Change::Object(NetworkObject::Group("sg-1".into())))),
+            ("ec2", "AuthorizeSecurityGroupIngress", json!({"groupId": "sg-1&x=y"}), Some(Change::Network)),
+            (
+                "ec2",
+                "ModifySecurityGroupRules",
+                json!({"ModifySecurityGroupRulesRequest": {"GroupId": "sg-1"}}),
+                Some(Change::Object(NetworkObject::Group("sg-1".into()))),
+            ),
+            ("ec2", "DeleteRoute", json!({"routeTableId": "rtb-1"}), Some(Change::Object(NetworkObject::RouteTable("rtb-1".into())))),
+            ("ec2", "AssociateRouteTable", json!({"routeTableId": "rtb-1", "subnetId": "subnet-1"}), Some(Change::Network)),
+            ("ec2", "ReplaceNetworkAclEntry", json!({"networkAclId": "acl-1"}), Some(Change::Object(NetworkObject::Acl("acl-1".into())))),
             ("ec2", "DescribeSecurityGroups", json!({}), None),
             (
                 "ec2",

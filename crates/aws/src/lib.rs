@@ -27,7 +27,7 @@ pub mod targets;
 mod told;
 
 pub use apply::apply;
-pub use changes::{Change, ChangeQueue, read_change};
+pub use changes::{Change, ChangeQueue, NetworkObject, read_change};
 pub use code::{download, layer_location};
 pub use discover::{
     FoundImage, FunctionCode, discover_function, discover_functions, discover_images, discover_instances, discover_repositories,
@@ -38,7 +38,7 @@ pub use estate::{Estate, EstateSettings};
 pub use https::Https;
 pub use inventory::{ManagedInstance, inventory_of, managed_instances};
 pub use listing::Listing;
-pub use network::{DescribedNetwork, describe_network};
+pub use network::{DescribedNetwork, describe_network, describe_object};
 pub use permissions::{Duty, Permission, Tried, permissions, policy, try_permissions};
 pub use principal::Principal;
 pub use registry::{RegistryLogin, registry_login};

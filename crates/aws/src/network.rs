@@ -1,6 +1,6 @@
 //! The network of an account in a region, as the documents that `reachability` reads: the answers of the `describe-*` calls.
 
-use crate::{Error, Listing, Session};
+use crate::{Error, Listing, NetworkObject, Session};
 use lestrade_wire::{Service, Transport, ec2, elb, elbv2};
 use serde_json::{Value, json};
 
@@ -64,6 +64,38 @@ pub async fn describe_network<T: Transport + Clone>(session: &Session<T>) -> Res
     collected.public_access().await;
     collected.load_balancers().await?;
     Ok(DescribedNetwork { document: collected.document, gaps: collected.gaps })
+}
+
+impl NetworkObject {
+    /// The list of a description that it is in, what names it there, and its id.
+    #[must_use]
+    pub fn place(&self) -> (&'static str, &'static str, &str) {
+        match self {
+            Self::Group(id) => ("SecurityGroups", "GroupId", id),
+            Self::Acl(id) => ("NetworkAcls", "NetworkAclId", id),
+            Self::RouteTable(id) => ("RouteTables", "RouteTableId", id),
+        }
+    }
+}
+
+/// Describes one object of the network; none when it is gone.
+///
+/// # Errors
+/// When it could not be asked for.
+pub async fn describe_object<T: Transport + Clone>(session: &Session<T>, object: &NetworkObject) -> Result<Option<Value>, Error> {
+    let (list, name, id) = object.place();
+    const GONE: [&str; 3] = ["InvalidGroup.NotFound", "InvalidNetworkAclID.NotFound", "InvalidRouteTableID.NotFound"];
+    let (operation, plural) = match object {
+        NetworkObject::Group(_) => (ec2::Api::DescribeSecurityGroups, "GroupIds"),
+        NetworkObject::Acl(_) => (ec2::Api::DescribeNetworkAcls, "NetworkAclIds"),
+        NetworkObject::RouteTable(_) => (ec2::Api::DescribeRouteTables, "RouteTableIds"),
+    };
+    let Listing { items, missing } = session.list(operation, json!({ plural: [id] }), list).await;
+    match missing {
+        Some(error) if GONE.iter().any(|code| error.is_refusal(code)) => Ok(None),
+        Some(error) => Err(error),
+        None => Ok(items.into_iter().find(|item| item[name] == id)),
+    }
 }
 
 struct Collected<'a, T> {
@@ -151,12 +183,7 @@ impl<T: Transport + Clone> Collected<'_, T> {
         for arn in self.texts("TargetGroups", "TargetGroupArn") {
             self.attributes(elbv2::Api::DescribeTargetGroupAttributes, "TargetGroupArn", &arn, "TargetGroupAttributes").await?;
             let health = self.list(elbv2::Api::DescribeTargetHealth, json!({ "TargetGroupArn": arn }), "TargetHealthDescriptions").await?;
-            let health: Vec<Value> = health.into_iter().map(|target| of(target, "TargetGroupArn", &arn)).collect();
-            if let Some(known) = self.document["TargetHealthDescriptions"].as_array_mut() {
-                known.extend(health);
-            } else {
-                self.document["TargetHealthDescriptions"] = health.into();
-            }
+            self.add("TargetGroups", "TargetGroupArn", &arn, "TargetHealthDescriptions", health);
         }
         Ok(())
     }
@@ -171,9 +198,4 @@ impl<T: Transport + Clone> Collected<'_, T> {
         }
         Ok(())
     }
-}
-
-fn of(mut item: Value, name: &str, arn: &str) -> Value {
-    item[name] = arn.into();
-    item
 }

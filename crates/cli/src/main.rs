@@ -70,6 +70,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Db(db) => commands::db::run(&settings, speech, &db.what),
         Command::Aws(aws) => commands::aws::run(&settings, &aws.what),
         Command::Doctor(doctor) => commands::doctor::run(&settings, &doctor),
+        Command::Backup(backup) => commands::backup::run(&settings, &backup.what),
         Command::Keys(keys) => commands::keys::run(&settings, &keys.what),
         Command::Serve(serve) => commands::serve::run(&settings, &serve),
         Command::Config(config) => commands::config::run(&settings, &config.what),

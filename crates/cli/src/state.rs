@@ -20,6 +20,9 @@ pub(crate) const ADDRESS: &str = "api-address";
 /// The file of the native API's token.
 pub(crate) const TOKEN: &str = "api-token";
 
+/// The largest file beside the store that a backup takes with it: 1 MiB.
+const SMALL: u64 = 1 << 20;
+
 /// A state folder that is there.
 pub(crate) struct StateFolder(PathBuf);
 
@@ -74,6 +77,30 @@ impl StateFolder {
         file.persist(self.join(name)).map(drop).map_err(|error| error.error)
     }
 
+    /// The small files of the folder that a backup takes with it: keys and what else the server cannot make anew.
+    pub(crate) fn small_files(&self) -> std::io::Result<Vec<(String, Vec<u8>)>> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(&self.0)? {
+            let entry = entry?;
+            let (Ok(name), metadata) = (entry.file_name().into_string(), entry.metadata()?) else { continue };
+            let is_own = name.starts_with("state.") || name == ADDRESS;
+            if metadata.is_file() && !is_own && metadata.len() <= SMALL {
+                files.push((name, std::fs::read(entry.path())?));
+            }
+        }
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    /// Puts a file of a backup back. Its name is one of a file directly in the folder, or it is none of ours.
+    pub(crate) fn put_back(&self, name: &str, content: &[u8]) -> std::io::Result<()> {
+        let is_plain = Path::new(name).components().count() == 1 && Path::new(name).file_name().is_some_and(|own| own == name);
+        if !is_plain || name.starts_with("state.") {
+            return Err(std::io::Error::other("the backup has a file that is none of ours"));
+        }
+        self.write_private(name, content)
+    }
+
     /// Notes where the server listens, for the commands that ask it.
     pub(crate) fn note_address(&self, bound: SocketAddr) -> std::io::Result<()> {
         std::fs::write(self.join(ADDRESS), format!("http://{bound}\n"))
@@ -93,7 +120,8 @@ fn secret_bytes(path: &Path) -> std::io::Result<[u8; 32]> {
     Ok(bytes)
 }
 
-fn write_secret(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Makes a file that only its owner may read, where none is.
+pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()

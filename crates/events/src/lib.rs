@@ -31,4 +31,4 @@ pub use schedule::{Rate, RetryPolicy, TokenBucket, parse_duration};
 pub use secret::{LocalSecrets, Secret, Secrets};
 pub use target::{DeliveryError, ForgetfulNotes, Kinds, Notes, OpenTarget, Sent, Surroundings, Target};
 pub use template::Template;
-pub use transform::{TransformError, Transformer};
+pub use transform::{EventPath, TransformError, Transformer};

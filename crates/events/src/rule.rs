@@ -5,7 +5,7 @@ use crate::input;
 use crate::pattern::{EventFields, Pattern, RuleSet};
 use crate::record::{Declared, TargetRecord, is_name};
 use crate::template::Template;
-use crate::transform::Transformer;
+use crate::transform::{EventPath, Transformer};
 use lestrade_model::Hash;
 use serde::Deserialize;
 use serde_json::Value;
@@ -40,6 +40,8 @@ pub struct Rule {
 pub enum Words {
     /// EventBridge's input transformer.
     Transformer(Transformer),
+    /// EventBridge's input path: a part of the event.
+    Part(EventPath),
     /// A template.
     Template(Template),
 }
@@ -52,6 +54,7 @@ impl Words {
     pub fn apply(&self, event: &Value, rule: &str) -> Result<String, String> {
         match self {
             Self::Transformer(transformer) => Ok(transformer.apply(event, rule)),
+            Self::Part(path) => path.of(event).map(Value::to_string).ok_or_else(|| format!("the event has nothing at {path}")),
             Self::Template(template) => template.render(event, rule),
         }
     }
@@ -104,6 +107,8 @@ struct Record {
     template: Option<String>,
     #[serde(default)]
     message: Option<String>,
+    #[serde(default, rename = "input-path")]
+    input_path: Option<String>,
 }
 
 const fn yes() -> bool {
@@ -237,13 +242,19 @@ impl Record {
         let pattern = pattern.map_err(|error| refuse(format!("pattern: {error}")))?;
         let words = match (&self.template, &self.message) {
             (Some(_), Some(_)) => return Err(refuse("it has both a template and a message".into())),
+            (Some(_), None) | (None, Some(_)) if self.input_path.is_some() => {
+                return Err(refuse("it has an input-path, and a template or a message".into()));
+            }
             (Some(template), None) => {
                 let paths = self.paths.iter().map(|(name, path)| (name.as_str(), path.as_str()));
                 Some(Words::Transformer(Transformer::new(paths, template).map_err(|error| refuse(format!("template: {error}")))?))
             }
             (None, _) if !self.paths.is_empty() => return Err(refuse("it has paths and no template".into())),
             (None, Some(message)) => Some(Words::Template(Template::new(message).map_err(|reason| refuse(format!("message: {reason}")))?)),
-            (None, None) => None,
+            (None, None) => {
+                let path = self.input_path.as_deref().map(EventPath::parse).transpose();
+                path.map_err(|error| refuse(format!("input-path: {error}")))?.map(Words::Part)
+            }
         };
         Ok(Rule {
             name: self.name.clone(),

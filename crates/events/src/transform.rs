@@ -18,6 +18,35 @@ pub struct Transformer {
     template: Vec<Part>,
 }
 
+/// A path to a part of an event, as `InputPath` has it: `$.detail`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventPath {
+    text: String,
+    steps: Vec<Step>,
+}
+
+impl EventPath {
+    /// Parses a path.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(text: &str) -> Result<Self, TransformError> {
+        Ok(Self { text: text.to_owned(), steps: steps(text)? })
+    }
+
+    /// The part of an event that it leads to, if there is one.
+    #[must_use]
+    pub fn of<'e>(&self, event: &'e Value) -> Option<&'e Value> {
+        walk(event, &self.steps)
+    }
+}
+
+impl std::fmt::Display for EventPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 /// Why there is no such transformer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

@@ -61,6 +61,17 @@ impl HostRoot {
         is_one.then(|| Hash::of_fields([b"lestrade host".as_slice(), id.to_ascii_lowercase().as_bytes()]))
     }
 
+    /// The id of the EC2 instance that it is, as its firmware (Nitro) or cloud-init says; none elsewhere.
+    #[must_use]
+    pub fn instance(&self) -> Option<String> {
+        let firmware = || small_text(Path::new("/sys/devices/virtual/dmi/id/board_asset_tag"));
+        let is_id = |id: &String| {
+            let digits = id.strip_prefix("i-").unwrap_or_default();
+            matches!(digits.len(), 8 | 17) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        self.text("var/lib/cloud/data/instance-id").filter(is_id).or_else(|| firmware().filter(is_id))
+    }
+
     /// The release of the running kernel, which a container shares with its machine.
     #[must_use]
     pub fn running_kernel(&self) -> Option<String> {

@@ -1,12 +1,13 @@
 //! Counting findings in groups.
 
-use crate::query::Plan;
+use crate::query::{Hidden, Plan};
 use crate::view::{Pair, resource_text};
-use crate::{Criteria, InventorySource, Side, TextField, World};
-use lestrade_matching::ResourceId;
+use crate::world::class_of;
+use crate::{Criteria, InventorySource, Side, Term, TextField, World};
+use lestrade_matching::{CLASSES, ComponentId, ResourceId, SetId, Tally};
 use lestrade_model::{FindingStatus, Scope, Severity, Timestamp};
 use roaring::RoaringBitmap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// By what findings are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +53,26 @@ impl Counts {
         self.by_severity[severity as usize]
     }
 
-    fn add(&mut self, severity: Severity, exploit: bool, fix: bool, times: u64) {
-        self.all += times;
-        self.by_severity[severity as usize] += times;
-        self.exploit_available += u64::from(exploit) * times;
-        self.fix_available += u64::from(fix) * times;
+    /// Findings of one class, some of them with a fix.
+    fn add_class(&mut self, class: usize, all: u64, fixed: u64) {
+        let Some(severity) = severity_of(class) else { return };
+        self.all += all;
+        self.by_severity[severity as usize] += all;
+        self.exploit_available += if class % 2 == 1 { all } else { 0 };
+        self.fix_available += fixed;
     }
+
+    /// What each of so many resources has.
+    fn add_tally(&mut self, tally: &Tally, resources: u64) {
+        for (class, (all, fixed)) in tally.all.iter().zip(&tally.fixed).enumerate().filter(|(_, (all, _))| **all > 0) {
+            self.add_class(class, u64::from(*all) * resources, u64::from(*fixed) * resources);
+        }
+    }
+}
+
+/// The severity of a class.
+fn severity_of(class: usize) -> Option<Severity> {
+    Severity::ALL.into_iter().find(|severity| *severity as usize == class / 2)
 }
 
 /// A group.
@@ -67,18 +82,19 @@ pub struct Group {
     pub key: String,
     /// A resource of it.
     pub resource: ResourceId,
-    /// Its resources.
-    pub resources: RoaringBitmap,
-    /// The vulnerability of one of its findings.
-    pub vulnerability: String,
+    /// How many resources it has.
+    pub resources: u64,
+    /// The vulnerability of its findings, where they are grouped by title.
+    pub vulnerability: Option<String>,
     /// Its counts.
     pub counts: Counts,
 }
 
 /// Counts the active findings that meet the criteria, in groups, ordered by what they share.
 ///
-/// Where neither the grouping nor a criterion nor a suppression rule asks about single findings, whole match sets are counted:
-/// the work is that of the distinct inventories, however many resources share them.
+/// Whole match sets are counted wherever neither the grouping nor a criterion asks about single findings: the work is that of the
+/// distinct inventories, however many resources share them, and of an estate without further criteria it is one read of each
+/// set's tally.
 #[must_use]
 pub fn aggregate(
     world: &World,
@@ -88,13 +104,22 @@ pub fn aggregate(
     by: GroupBy,
     now: Timestamp,
 ) -> Vec<Group> {
-    let plan = Plan::compile(world, inventories, scopes, criteria, world.log.head(), now);
+    // Only active findings are counted: what else may be asked of their status is answered by that.
+    if !criteria.admit_status(FindingStatus::Active.as_str()) {
+        return Vec::new();
+    }
+    let of_status = |term: &&Term| matches!(term, Term::Text(TextField::FindingStatus, _));
+    let criteria = Criteria { terms: criteria.terms.iter().filter(|term| !of_status(term)).cloned().collect() };
+    let plan = Plan::compile(world, inventories, scopes, &criteria, world.log.head(), now);
     let by_sets = matches!(
         by,
         GroupBy::Account | GroupBy::FindingType | GroupBy::Severity | GroupBy::Repository | GroupBy::Resource | GroupBy::MachineImage
-    ) && criteria.of_side(Side::Pair).next().is_none()
-        && !world.suppressions.iter().any(|rule| scopes.iter().any(|scope| rule.holds_in(scope, world.administrator.as_ref())));
-    if by_sets { of_sets(world, &plan, by) } else { of_pairs(world, &plan, by) }
+    ) && criteria.of_side(Side::Pair).next().is_none();
+    match by {
+        _ if by_sets => of_sets(world, &plan, by),
+        GroupBy::Package if criteria.of_side(Side::Pair).next().is_none() && plan.hidden.is_empty() => of_packages(world, &plan),
+        _ => of_pairs(world, &plan, by),
+    }
 }
 
 /// Every finding is asked for what it shares.
@@ -107,41 +132,52 @@ pub(crate) fn of_pairs(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group
         let fix = pair.packages().iter().any(|package| package.fixed_in.is_some());
         for key in keys(world, &pair, by) {
             let one = RoaringBitmap::from([pair.resource]);
-            let counts = groups.at(key, &one, &pair.assessment.id);
-            counts.add(pair.assessment.severity, pair.assessment.exploit_available(), fix, 1);
+            let counts = groups.at(&key, &one);
+            counts.add_class(usize::from(class_of(pair.assessment)), 1, u64::from(fix));
             counts.network += u64::from(pair.assessment.opening().is_some());
+            if by == GroupBy::Title {
+                groups.part(&key).vulnerability = Some(pair.assessment.id.clone());
+            }
         }
     });
-    groups.0.into_values().collect()
+    groups.done()
 }
 
-/// Every match set is counted once, times the resources that share it.
+/// What every match set has, counted once for the resources that share it.
 fn of_sets(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group> {
     let mut groups = Groups::default();
+    let whole = plan.vulnerabilities.is_superset(world.estate.present_vulnerabilities());
+    let narrowed = if whole { HashMap::new() } else { narrowed(world, &plan.vulnerabilities) };
+    let keyed = Keys::of(world, by);
     for set in 0..world.estate.set_count() {
-        let (resources, vulnerabilities) = world.estate.members(set);
-        // Resources of a set that share what they are grouped by are counted together.
-        let mut alike: BTreeMap<Vec<String>, RoaringBitmap> = BTreeMap::new();
-        for resource in &(resources & &plan.resources) {
-            alike.entry(resource_keys(world, resource, by)).or_default().insert(resource);
-        }
-        if alike.is_empty() {
+        let (sharing, vulnerabilities) = world.estate.members(set);
+        let resources = sharing & &plan.resources;
+        if resources.is_empty() {
             continue;
         }
-        for vulnerability in &(vulnerabilities & &plan.vulnerability_set) {
-            let Some(assessment) = world.assessment(vulnerability) else { continue };
-            let fix = world.estate.has_fix(set, vulnerability);
-            for (shared, resources) in &alike {
-                let severity = [assessment.severity.as_str().to_owned()];
-                for key in if by == GroupBy::Severity { severity.as_slice() } else { shared } {
-                    let exploited = assessment.exploit_available();
-                    groups.at(key.clone(), resources, &assessment.id).add(assessment.severity, exploited, fix, resources.len());
-                }
+        let tally = if whole { Some(world.estate.tally(set)) } else { narrowed.get(&set) };
+        let Some(tally) = tally.filter(|tally| !is_empty(tally)) else { continue };
+        // Resources whose findings a rule may hide are counted by what is left of them.
+        let concerned: Vec<&Hidden> = plan
+            .hidden
+            .iter()
+            .filter(|rule| !rule.resources.is_disjoint(&resources) && !rule.vulnerabilities.is_disjoint(vulnerabilities))
+            .collect();
+        let mut plain = resources;
+        for rule in &concerned {
+            for resource in &(&plain & &rule.resources) {
+                let left = left(world, plan, resource, &(vulnerabilities & &plan.vulnerabilities), &concerned);
+                keyed.count(&mut groups, &RoaringBitmap::from([resource]), &tally_of(world, set, &left));
             }
+            plain -= &rule.resources;
+        }
+        if !plain.is_empty() {
+            keyed.count(&mut groups, &plain, tally);
         }
     }
     for (resource, conditions) in world.estate.conditions().filter(|(resource, _)| plan.resources.contains(*resource)) {
-        for condition in &(conditions & &plan.vulnerability_set) {
+        let concerned: Vec<&Hidden> = plan.hidden.iter().filter(|rule| rule.resources.contains(resource)).collect();
+        for condition in &left(world, plan, resource, &(conditions & &plan.vulnerabilities), &concerned) {
             let Some(assessment) = world.assessment(condition) else { continue };
             let shared = match by {
                 GroupBy::Severity => vec![assessment.severity.as_str().to_owned()],
@@ -149,35 +185,201 @@ fn of_sets(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group> {
                 _ => resource_keys(world, resource, by),
             };
             for key in shared {
-                let counts = groups.at(key, &RoaringBitmap::from([resource]), &assessment.id);
-                counts.add(assessment.severity, false, false, 1);
+                let counts = groups.at(&key, &RoaringBitmap::from([resource]));
+                counts.add_class(usize::from(class_of(assessment)), 1, 0);
                 counts.network += u64::from(assessment.opening().is_some());
             }
         }
     }
-    groups.0.into_values().collect()
+    groups.done()
+}
+
+/// The findings of match sets that are of some vulnerabilities, counted from the side of the vulnerabilities.
+fn narrowed(world: &World, vulnerabilities: &RoaringBitmap) -> HashMap<SetId, Tally> {
+    let mut sets: HashMap<SetId, Tally> = HashMap::new();
+    for vulnerability in vulnerabilities {
+        let Some(assessment) = world.assessment(vulnerability) else { continue };
+        let class = usize::from(class_of(assessment));
+        let (having, fixed) = world.estate.sets_having(vulnerability);
+        having.iter().for_each(|set| sets.entry(set).or_default().all[class] += 1);
+        fixed.iter().for_each(|set| sets.entry(set).or_default().fixed[class] += 1);
+    }
+    sets
+}
+
+/// What no rule hides of a resource's vulnerabilities.
+fn left(world: &World, plan: &Plan<'_>, resource: ResourceId, vulnerabilities: &RoaringBitmap, rules: &[&Hidden]) -> RoaringBitmap {
+    let mut left = vulnerabilities.clone();
+    for rule in rules.iter().filter(|rule| rule.resources.contains(resource)) {
+        if rule.residual.is_empty() {
+            left -= &rule.vulnerabilities;
+            continue;
+        }
+        for vulnerability in &(&left & &rule.vulnerabilities) {
+            let pair = Pair::new(world, plan.inventories, resource, vulnerability, world.log.head());
+            if pair.is_some_and(|pair| rule.hides(&pair.unsuppressed())) {
+                left.remove(vulnerability);
+            }
+        }
+    }
+    left
+}
+
+fn tally_of(world: &World, set: SetId, vulnerabilities: &RoaringBitmap) -> Tally {
+    let mut tally = Tally::default();
+    for vulnerability in vulnerabilities {
+        let Some(assessment) = world.assessment(vulnerability) else { continue };
+        let class = usize::from(class_of(assessment));
+        tally.all[class] += 1;
+        tally.fixed[class] += u32::from(world.estate.has_fix(set, vulnerability));
+    }
+    tally
+}
+
+/// How the resources of a match set are told apart.
+struct Keys<'w> {
+    world: &'w World,
+    by: GroupBy,
+    /// The resources that share a key, where that is known for all at once.
+    accounts: Vec<(String, &'w RoaringBitmap)>,
+}
+
+impl<'w> Keys<'w> {
+    fn of(world: &'w World, by: GroupBy) -> Self {
+        let account = |scope: &'w Scope| (scope.account.to_string(), world.resources_in(scope));
+        let accounts = if by == GroupBy::Account { world.scopes().map(account).collect() } else { Vec::new() };
+        Self { world, by, accounts }
+    }
+
+    /// Counts the findings of a match set for some of its resources.
+    fn count(&self, groups: &mut Groups, resources: &RoaringBitmap, tally: &Tally) {
+        if is_empty(tally) {
+            return;
+        }
+        match self.by {
+            GroupBy::Severity => {
+                for severity in Severity::ALL {
+                    let of_it = only(tally, severity);
+                    if !is_empty(&of_it) {
+                        groups.at(severity.as_str(), resources).add_tally(&of_it, resources.len());
+                    }
+                }
+            }
+            GroupBy::FindingType => groups.at("PACKAGE_VULNERABILITY", resources).add_tally(tally, resources.len()),
+            GroupBy::Account => {
+                for (account, all) in self.accounts.iter().filter(|(_, all)| !all.is_disjoint(resources)) {
+                    let these = *all & resources;
+                    groups.at(account, &these).add_tally(tally, these.len());
+                }
+            }
+            by => {
+                // Resources that share what they are grouped by are counted together.
+                let mut alike: BTreeMap<Vec<String>, RoaringBitmap> = BTreeMap::new();
+                for resource in resources {
+                    alike.entry(resource_keys(self.world, resource, by)).or_default().insert(resource);
+                }
+                for (keys, these) in alike {
+                    keys.iter().for_each(|key| groups.at(key, &these).add_tally(tally, these.len()));
+                }
+            }
+        }
+    }
+}
+
+fn is_empty(tally: &Tally) -> bool {
+    tally.all.iter().all(|count| *count == 0)
+}
+
+/// What a tally has of one severity.
+fn only(tally: &Tally, severity: Severity) -> Tally {
+    let mut of_it = Tally::default();
+    for class in (0..CLASSES).filter(|class| severity_of(*class) == Some(severity)) {
+        of_it.all[class] = tally.all[class];
+        of_it.fixed[class] = tally.fixed[class];
+    }
+    of_it
+}
+
+/// Every vulnerability is counted for the names of the packages that it is in, on the match sets that have them.
+fn of_packages(world: &World, plan: &Plan<'_>) -> Vec<Group> {
+    let mut groups = Groups::default();
+    let estate = &world.estate;
+    let sharing: Vec<u64> = (0..estate.set_count()).map(|set| estate.members(set).0.intersection_len(&plan.resources)).collect();
+    let count = |sets: &RoaringBitmap| sets.iter().map(|set| sharing[set as usize]).sum::<u64>();
+    let mut sets_of_name: HashMap<&str, RoaringBitmap> = HashMap::new();
+    for vulnerability in &plan.vulnerabilities {
+        let (Some(assessment), Some(verdicts)) = (world.assessment(vulnerability), estate.verdicts(vulnerability)) else { continue };
+        let mut by_name: BTreeMap<&str, Vec<ComponentId>> = BTreeMap::new();
+        for component in verdicts.keys() {
+            by_name.entry(&estate.component(*component).name).or_default().push(*component);
+        }
+        let fixed = estate.sets_having(vulnerability).1;
+        for (name, components) in by_name {
+            let sets = estate.sets_of(components.iter());
+            let found = count(&sets);
+            if found == 0 {
+                continue;
+            }
+            let counts = groups.counts(name);
+            counts.add_class(usize::from(class_of(assessment)), found, count(&(&sets & &fixed)));
+            *sets_of_name.entry(name).or_default() |= sets;
+        }
+    }
+    for (name, sets) in sets_of_name {
+        let resources = estate.resources_of(&sets) & &plan.resources;
+        groups.at(name, &resources);
+    }
+    groups.done()
 }
 
 #[derive(Default)]
-struct Groups(BTreeMap<String, Group>);
+struct Groups {
+    numbers: HashMap<String, usize>,
+    parts: Vec<Part>,
+}
+
+/// A group in the making.
+#[derive(Default)]
+struct Part {
+    resources: RoaringBitmap,
+    vulnerability: Option<String>,
+    counts: Counts,
+}
 
 impl Groups {
-    /// The counts of a group. Its example is its smallest resource and vulnerability, whatever the order of counting.
-    fn at(&mut self, key: String, resources: &RoaringBitmap, vulnerability: &str) -> &mut Counts {
-        let resource = resources.min().unwrap_or_default();
-        let group = self.0.entry(key.clone()).or_insert_with(|| Group {
-            key,
-            resource,
-            resources: RoaringBitmap::new(),
-            vulnerability: vulnerability.to_owned(),
-            counts: Counts::default(),
+    fn part(&mut self, key: &str) -> &mut Part {
+        // Most groups are there already: their key is not copied to find them.
+        let number = self.numbers.get(key).copied().unwrap_or_else(|| {
+            self.numbers.insert(key.to_owned(), self.parts.len());
+            self.parts.push(Part::default());
+            self.parts.len() - 1
         });
-        group.resource = group.resource.min(resource);
-        group.resources |= resources;
-        if *vulnerability < *group.vulnerability {
-            vulnerability.clone_into(&mut group.vulnerability);
-        }
-        &mut group.counts
+        &mut self.parts[number]
+    }
+
+    /// The counts of a group.
+    fn counts(&mut self, key: &str) -> &mut Counts {
+        &mut self.part(key).counts
+    }
+
+    /// The counts of a group that has these resources.
+    fn at(&mut self, key: &str, resources: &RoaringBitmap) -> &mut Counts {
+        let part = self.part(key);
+        part.resources |= resources;
+        &mut part.counts
+    }
+
+    /// The groups, in the order of their keys; each with its smallest resource as an example.
+    fn done(self) -> Vec<Group> {
+        let mut parts = self.parts;
+        let group = |(key, number): (String, usize)| {
+            let part = std::mem::take(&mut parts[number]);
+            let resource = part.resources.min().unwrap_or_default();
+            Group { key, resource, resources: part.resources.len(), vulnerability: part.vulnerability, counts: part.counts }
+        };
+        let mut groups: Vec<Group> = self.numbers.into_iter().map(group).collect();
+        groups.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        groups
     }
 }
 

@@ -92,6 +92,11 @@ impl TextTest {
         !matches!(self, Self::NotEquals(_))
     }
 
+    /// The value of a test for equality.
+    pub(crate) fn equal(&self) -> Option<&str> {
+        if let Self::Equals(value) = self { Some(value) } else { None }
+    }
+
     /// Whether one value meets the test.
     #[must_use]
     pub fn holds(&self, value: &str) -> bool {
@@ -165,13 +170,14 @@ impl TextField {
             Self::ComponentId
             | Self::ComponentType
             | Self::ExploitAvailable
+            | Self::FindingType
             | Self::NetworkProtocol
             | Self::RelatedVulnerabilities
             | Self::Severity
             | Self::VendorSeverity
             | Self::VulnerabilityId
             | Self::VulnerabilitySource => Side::Vulnerability,
-            Self::FindingArn | Self::FindingStatus | Self::FindingType | Self::FixAvailable | Self::Title | Self::Absent => Side::Pair,
+            Self::FindingArn | Self::FindingStatus | Self::FixAvailable | Self::Title | Self::Absent => Side::Pair,
         }
     }
 }

@@ -8,6 +8,8 @@ use lestrade_model::{Hash, Timestamp};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher};
+use std::sync::Arc;
 
 /// A place in the log; the first episode has 1, and 0 is before all.
 pub type LogPosition = u64;
@@ -145,8 +147,71 @@ struct ResourceEvent {
     at: Timestamp,
     set: Option<SetId>,
     previous: Option<Hash>,
-    opened: RoaringBitmap,
-    closed: RoaringBitmap,
+    opened: Arc<RoaringBitmap>,
+    closed: Arc<RoaringBitmap>,
+}
+
+/// Whose event an entry of the time line is, and which of its events.
+#[derive(Clone, Copy)]
+enum Subject {
+    Vulnerability(VulnerabilityId, u32),
+    Resource(ResourceId, u32),
+}
+
+/// Bitmaps that many events share: resources that are alike gain and lose alike.
+#[derive(Default)]
+struct Shared(HashMap<u64, Arc<RoaringBitmap>>);
+
+impl Shared {
+    fn of(&mut self, bitmap: RoaringBitmap) -> Arc<RoaringBitmap> {
+        let mut hasher = DefaultHasher::new();
+        bitmap.iter().for_each(|item| item.hash(&mut hasher));
+        let known = self.0.entry(hasher.finish()).or_insert_with(|| Arc::new(RoaringBitmap::new()));
+        if **known != bitmap {
+            // New; or, once in an age, another with the same hash, which then is shared from now on.
+            *known = Arc::new(bitmap);
+        }
+        Arc::clone(known)
+    }
+}
+
+/// All that happened at one instant.
+pub(crate) struct Moment<'l> {
+    log: &'l EpisodeLog,
+    at: Timestamp,
+    line: &'l [(Timestamp, Subject)],
+}
+
+impl Moment<'_> {
+    /// When.
+    pub(crate) const fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// The resources that gained or lost something by what happened to them alone.
+    pub(crate) fn resources(&self) -> RoaringBitmap {
+        let of = |(_, subject): &(Timestamp, Subject)| if let Subject::Resource(id, _) = subject { Some(*id) } else { None };
+        self.line.iter().filter_map(of).collect()
+    }
+
+    /// The vulnerabilities that match sets gained or lost, with the sets.
+    pub(crate) fn advisories(&self) -> BTreeMap<VulnerabilityId, RoaringBitmap> {
+        let mut sets: BTreeMap<VulnerabilityId, RoaringBitmap> = BTreeMap::new();
+        for (_, subject) in self.line {
+            if let Subject::Vulnerability(id, number) = subject
+                && let Some(event) = self.log.by_vulnerability.get(id).and_then(|events| events.get(*number as usize))
+            {
+                let sets = sets.entry(*id).or_default();
+                *sets |= &event.opened;
+                *sets |= &event.closed;
+            }
+        }
+        sets
+    }
+}
+
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 /// The log in memory, indexed by vulnerability and by resource.
@@ -156,9 +221,15 @@ pub struct EpisodeLog {
     last_at: Timestamp,
     by_vulnerability: HashMap<VulnerabilityId, Vec<SetEvent>>,
     by_resource: HashMap<ResourceId, Vec<ResourceEvent>>,
+    /// Every episode in the order of time: the one at position 1 first.
+    line: Vec<(Timestamp, Subject)>,
+    shared: Shared,
+    /// The resources that once had a match set and then got another.
+    former: HashMap<SetId, RoaringBitmap>,
     /// Pairs that closed and have not reopened, both ways round.
     closed_by_vulnerability: HashMap<VulnerabilityId, RoaringBitmap>,
     closed_by_resource: HashMap<ResourceId, RoaringBitmap>,
+    closed: RoaringBitmap,
 }
 
 impl EpisodeLog {
@@ -182,36 +253,51 @@ impl EpisodeLog {
         self.last_at = self.last_at.max(at);
         match body {
             EpisodeBody::Advisory { vulnerability, opened, closed } => {
-                for resource in &resources_of(&opened) {
-                    self.forget_closed(resource, vulnerability);
+                // As a rule it closed nowhere, and then nobody needs to know who has it.
+                if let Some(closed) = self.closed_by_vulnerability.get(&vulnerability).filter(|closed| !closed.is_empty()) {
+                    for resource in &(resources_of(&opened) & closed) {
+                        self.forget_closed(resource, vulnerability);
+                    }
                 }
                 for resource in &resources_of(&closed) {
                     self.remember_closed(resource, vulnerability);
                 }
-                self.by_vulnerability.entry(vulnerability).or_default().push(SetEvent { position, at, opened, closed });
+                let events = self.by_vulnerability.entry(vulnerability).or_default();
+                self.line.push((at, Subject::Vulnerability(vulnerability, number(events.len()))));
+                events.push(SetEvent { position, at, opened, closed });
             }
             EpisodeBody::Inventory { resource, set, previous, opened, closed } => {
+                let (opened, closed) = (self.shared.of(opened), self.shared.of(closed));
                 self.remember(resource, ResourceEvent { position, at, set, previous, opened, closed });
             }
             EpisodeBody::Condition { resource, opened, closed } => {
                 // What is installed stays what it was.
                 let set = self.set_before(resource, position);
+                let (opened, closed) = (self.shared.of(opened), self.shared.of(closed));
                 self.remember(resource, ResourceEvent { position, at, set, previous: None, opened, closed });
             }
         }
     }
 
     fn remember(&mut self, resource: ResourceId, event: ResourceEvent) {
-        for vulnerability in &event.opened {
-            self.forget_closed(resource, vulnerability);
+        if self.closed_by_resource.contains_key(&resource) {
+            for vulnerability in event.opened.iter() {
+                self.forget_closed(resource, vulnerability);
+            }
         }
-        for vulnerability in &event.closed {
+        for vulnerability in event.closed.iter() {
             self.remember_closed(resource, vulnerability);
         }
-        self.by_resource.entry(resource).or_default().push(event);
+        let events = self.by_resource.entry(resource).or_default();
+        if let Some(before) = events.last().and_then(|before| before.set).filter(|before| event.set != Some(*before)) {
+            self.former.entry(before).or_default().insert(resource);
+        }
+        self.line.push((event.at, Subject::Resource(resource, number(events.len()))));
+        events.push(event);
     }
 
     fn remember_closed(&mut self, resource: ResourceId, vulnerability: VulnerabilityId) {
+        self.closed.insert(vulnerability);
         self.closed_by_vulnerability.entry(vulnerability).or_default().insert(resource);
         self.closed_by_resource.entry(resource).or_default().insert(vulnerability);
     }
@@ -219,6 +305,9 @@ impl EpisodeLog {
     fn forget_closed(&mut self, resource: ResourceId, vulnerability: VulnerabilityId) {
         if let Some(resources) = self.closed_by_vulnerability.get_mut(&vulnerability) {
             resources.remove(resource);
+            if resources.is_empty() {
+                self.closed.remove(vulnerability);
+            }
         }
         if let Some(vulnerabilities) = self.closed_by_resource.get_mut(&resource) {
             vulnerabilities.remove(vulnerability);
@@ -238,8 +327,61 @@ impl EpisodeLog {
     }
 
     /// Every vulnerability that is closed somewhere.
-    pub fn vulnerabilities_closed_somewhere(&self) -> impl Iterator<Item = VulnerabilityId> + '_ {
-        self.closed_by_vulnerability.iter().filter(|(_, resources)| !resources.is_empty()).map(|(id, _)| *id)
+    #[must_use]
+    pub const fn vulnerabilities_closed_somewhere(&self) -> &RoaringBitmap {
+        &self.closed
+    }
+
+    /// Every vulnerability that opened or closed anywhere after a position.
+    #[must_use]
+    pub fn vulnerabilities_since(&self, position: LogPosition) -> RoaringBitmap {
+        let from = usize::try_from(position).unwrap_or(usize::MAX).min(self.line.len());
+        let mut all = RoaringBitmap::new();
+        for (_, subject) in &self.line[from..] {
+            match subject {
+                Subject::Vulnerability(id, _) => {
+                    all.insert(*id);
+                }
+                Subject::Resource(id, event) => {
+                    if let Some(event) = self.by_resource.get(id).and_then(|events| events.get(*event as usize)) {
+                        all |= &*event.opened;
+                        all |= &*event.closed;
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// The instants at which something happened, from one on or from the first, or back from one or from the last.
+    pub(crate) fn moments(&self, from: Option<Timestamp>, backwards: bool) -> impl Iterator<Item = Moment<'_>> {
+        let mut left = match from {
+            None => &self.line[..],
+            Some(from) if backwards => &self.line[..self.line.partition_point(|(at, _)| *at <= from)],
+            Some(from) => &self.line[self.line.partition_point(|(at, _)| *at < from)..],
+        };
+        std::iter::from_fn(move || {
+            let at = if backwards { left.last()?.0 } else { left.first()?.0 };
+            let line;
+            if backwards {
+                (left, line) = left.split_at(left.partition_point(|(other, _)| *other < at));
+            } else {
+                (line, left) = left.split_at(left.partition_point(|(other, _)| *other <= at));
+            }
+            Some(Moment { log: self, at, line })
+        })
+    }
+
+    /// The resources that once had one of these match sets and then got another.
+    #[must_use]
+    pub fn formerly_in(&self, sets: &RoaringBitmap) -> RoaringBitmap {
+        let mut all = RoaringBitmap::new();
+        if sets.len() < self.former.len() as u64 {
+            sets.iter().filter_map(|set| self.former.get(&set)).for_each(|resources| all |= resources);
+        } else {
+            self.former.iter().filter(|(set, _)| sets.contains(**set)).for_each(|(_, resources)| all |= resources);
+        }
+        all
     }
 
     /// The match set that a resource had right before `position`.

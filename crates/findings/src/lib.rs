@@ -9,10 +9,13 @@ mod assess;
 mod condition;
 mod criteria;
 mod episodes;
+mod kept;
+mod listening;
 pub mod oracle;
 mod query;
 mod risk;
 mod scan;
+mod suppressed;
 mod token;
 mod view;
 mod world;
@@ -24,9 +27,11 @@ pub use criteria::{Criteria, DateField, NumberField, PackageTest, Side, Term, Te
 pub use episodes::{
     CLOSED_RETENTION_MS, Episode, EpisodeBody, EpisodeLog, LogPosition, PairEvent, PairHistory, REOPEN_WINDOW_MS, Transition,
 };
-pub use query::{FEW_RESOURCES, Page, PageRequest, QueryError, Sort, SortField, list};
+pub use listening::{Door, Listening, ReachedSocket};
+pub use query::{Effort, FEW_PAIRS, Page, PageRequest, QueryError, Sort, SortField, WORK, list};
 pub use risk::{RiskFactors, RiskScore, risk};
 pub use scan::{Excepted, ScanFinding, ScanResult, end_of_life, scan};
+pub use suppressed::shown_otherwise;
 pub use token::{TokenError, TokenKey};
 pub use view::{AffectedPackage, FindingView, FixAvailable, InventorySource, NoInventories, resource_type, view_of};
-pub use world::{ResourceEntry, Suppression, World};
+pub use world::{INSTANCE_TAG, ResourceEntry, Suppression, World};

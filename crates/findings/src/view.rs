@@ -1,6 +1,8 @@
 //! One finding as a person or a program is shown it, put together when it is asked for.
 
 use crate::criteria::{Attributes, DateField, NumberField, PackageTest, TextField};
+use crate::listening::{self, Listening};
+use crate::query::Hidden;
 use crate::{Assessment, CLOSED_RETENTION_MS, LogPosition, PairHistory, ResourceEntry, RiskFactors, RiskScore, Transition, World, risk};
 use lestrade_matching::{ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{
@@ -122,8 +124,10 @@ pub struct FindingView {
     pub packages: Vec<AffectedPackage>,
     /// What is known of the vulnerability.
     pub assessment: Arc<Assessment>,
-    /// From how far the resource can be reached.
+    /// From how far it can be reached: the resource, or further where a process that it concerns listens there.
     pub exposure: Exposure,
+    /// What of it listens, where an agent tells.
+    pub listening: Listening,
     /// The last episode that touched it.
     pub revision: LogPosition,
 }
@@ -155,6 +159,8 @@ pub(crate) struct Pair<'w> {
     packages: OnceCell<Vec<AffectedPackage>>,
     /// Suppression rules are themselves criteria; while one is being asked, the finding counts as active.
     unsuppressed: bool,
+    /// The rules that may suppress it, compiled; without them, those of the world are asked one by one.
+    hidden: Option<Arc<Vec<Hidden>>>,
 }
 
 impl<'w> Pair<'w> {
@@ -176,7 +182,13 @@ impl<'w> Pair<'w> {
             history: OnceCell::new(),
             packages: OnceCell::new(),
             unsuppressed: false,
+            hidden: None,
         })
+    }
+
+    /// The same, with the rules that may suppress it.
+    pub(crate) fn hidden_by(self, hidden: &Arc<Vec<Hidden>>) -> Self {
+        Self { hidden: Some(Arc::clone(hidden)), ..self }
     }
 
     fn history(&self) -> &PairHistory {
@@ -210,16 +222,25 @@ impl<'w> Pair<'w> {
     }
 
     fn is_suppressed(&self) -> bool {
+        if let Some(hidden) = self.hidden.as_ref().filter(|hidden| !hidden.is_empty()) {
+            let plain = self.unsuppressed();
+            return hidden.iter().any(|rule| rule.hides(&plain));
+        }
+        if self.hidden.is_some() {
+            return false;
+        }
         let scope = &self.entry.resource.key.scope;
         let mut rules = self.world.suppressions.iter().filter(|rule| rule.holds_in(scope, self.world.administrator.as_ref())).peekable();
         if rules.peek().is_none() {
             return false;
         }
-        let Some(mut plain) = Pair::new(self.world, self.inventories, self.resource, self.vulnerability, self.position) else {
-            return false;
-        };
-        plain.unsuppressed = true;
+        let plain = self.unsuppressed();
         rules.any(|rule| rule.criteria.hold(&plain))
+    }
+
+    /// The same, as if no rule suppressed it: what rules are asked about.
+    pub(crate) fn unsuppressed(&self) -> Self {
+        Self { history: OnceCell::new(), packages: OnceCell::new(), unsuppressed: true, hidden: self.hidden.clone(), ..*self }
     }
 
     fn key(&self) -> FindingKey {
@@ -235,12 +256,7 @@ impl<'w> Pair<'w> {
     }
 
     pub(crate) fn last_observed(&self) -> Timestamp {
-        if self.open() {
-            let scanned = self.entry.coverage.iter().filter_map(|coverage| coverage.last_scanned).max();
-            scanned.unwrap_or_default().max(self.updated())
-        } else {
-            self.updated()
-        }
+        if self.open() { self.entry.last_scanned().unwrap_or_default().max(self.updated()) } else { self.updated() }
     }
 
     pub(crate) fn updated(&self) -> Timestamp {
@@ -315,7 +331,23 @@ impl<'w> Pair<'w> {
         }
     }
 
+    /// What listens where it is.
+    fn listening(&self) -> Listening {
+        let (sockets, doors) = (self.world.sockets(self.resource), self.world.doors(self.resource));
+        match self.key() {
+            FindingKey::Network { edge, interface, protocol, ports } => {
+                listening::behind(sockets, doors, (&edge, &interface), protocol, ports)
+            }
+            _ => listening::of_packages(sockets, doors, self.packages()),
+        }
+    }
+
     pub(crate) fn view(&self) -> FindingView {
+        let listening = self.listening();
+        let exposure = match (self.world.exposure(self.resource), listening.farthest()) {
+            (Exposure::Internet, Some(Exposure::Internet)) => Exposure::InternetListening,
+            (exposure, _) => exposure,
+        };
         FindingView {
             arn: self.arn(),
             key: self.key(),
@@ -329,7 +361,8 @@ impl<'w> Pair<'w> {
             fix_available: self.fix_available(),
             packages: self.packages().to_vec(),
             assessment: Arc::clone(self.assessment),
-            exposure: self.world.exposure(self.resource),
+            exposure,
+            listening,
             revision: self.history().last().map_or(0, |event| event.position),
         }
     }
@@ -395,6 +428,7 @@ pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> V
     if let Some(condition) = &assessment.condition {
         // A condition has what it is made of, and nothing of a vulnerability.
         return match field {
+            TextField::FindingType => one(assessment.key().finding_type().as_str()),
             TextField::Severity => one(assessment.severity.as_str()),
             TextField::VulnerabilityId if !condition.is_of_network() => one(assessment.id.as_str()),
             TextField::NetworkProtocol => assessment.opening().map_or(vec![], |(protocol, _)| one(protocol.as_str())),
@@ -404,6 +438,7 @@ pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> V
         };
     }
     match field {
+        TextField::FindingType => one(assessment.key().finding_type().as_str()),
         TextField::VulnerabilityId => one(assessment.id.as_str()),
         TextField::VulnerabilitySource => one(assessment.source.as_str()),
         TextField::VendorSeverity => assessment.vendor_severity.as_deref().map_or(vec![], one),
@@ -435,7 +470,6 @@ impl Attributes for Pair<'_> {
         match field {
             TextField::FindingArn => vec![Cow::Owned(self.arn().to_string())],
             TextField::FindingStatus => vec![Cow::Borrowed(self.status().as_str())],
-            TextField::FindingType => vec![Cow::Borrowed(self.key().finding_type().as_str())],
             TextField::FixAvailable if self.assessment.condition.is_some() => vec![],
             TextField::FixAvailable => vec![Cow::Borrowed(self.fix_available().as_str())],
             TextField::Title => vec![Cow::Owned(self.title())],

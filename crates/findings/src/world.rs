@@ -1,8 +1,13 @@
 //! Everything that a query reads: the estate, the log, what is known of vulnerabilities and resources, the suppressions.
 
-use crate::{Assessment, Criteria, EpisodeLog};
-use lestrade_matching::{Estate, ResourceId, Verdict, VulnerabilityId};
-use lestrade_model::{Component, Coverage, Exposure, Hash, Resource, ResourceKey, Scope};
+use crate::kept::TermSets;
+use crate::query::KeptOrders;
+use crate::{Assessment, Criteria, Door, EpisodeLog};
+use lestrade_matching::{Class, Estate, ResourceId, Verdict, VulnerabilityId};
+use lestrade_model::{
+    Component, Coverage, CoverageReason, Exposure, FindingArn, Hash, ListeningSocket, Resource, ResourceDetails, ResourceKey, ResourceKind,
+    Scope, Timestamp,
+};
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
@@ -16,6 +21,14 @@ pub struct ResourceEntry {
     pub inventory: Option<Hash>,
     /// How well it is looked at.
     pub coverage: Vec<Coverage>,
+}
+
+impl ResourceEntry {
+    /// When it was last looked at in any way, if it ever was.
+    #[must_use]
+    pub fn last_scanned(&self) -> Option<Timestamp> {
+        self.coverage.iter().filter_map(|coverage| coverage.last_scanned).max()
+    }
 }
 
 /// A suppression rule: findings of its scope that meet its criteria are shown as suppressed.
@@ -38,6 +51,13 @@ impl Suppression {
     }
 }
 
+/// What vulnerabilities are counted by: their severity, and whether there is an exploit.
+pub(crate) fn class_of(assessment: &Assessment) -> Class {
+    assessment.severity as Class * 2 + Class::from(assessment.exploit_available())
+}
+/// The tag of a host that is an instance, as the agent on it says.
+pub const INSTANCE_TAG: &str = "lestrade:instance";
+
 /// See the module.
 #[derive(Default)]
 pub struct World {
@@ -51,10 +71,19 @@ pub struct World {
     pub administrator: Option<Scope>,
     resources: Vec<Option<ResourceEntry>>,
     resource_ids: HashMap<ResourceKey, ResourceId>,
+    /// By the part of an ARN that says which resource it is of.
+    resource_prints: HashMap<u64, Vec<ResourceId>>,
+    pub(crate) resource_orders: KeptOrders,
+    pub(crate) vulnerability_orders: KeptOrders,
+    pub(crate) resource_terms: TermSets,
+    pub(crate) vulnerability_terms: TermSets,
     scopes: BTreeMap<Scope, RoaringBitmap>,
     assessments: HashMap<VulnerabilityId, Arc<Assessment>>,
     exposures: HashMap<ResourceId, Exposure>,
     unreachable: RoaringBitmap,
+    doors: HashMap<ResourceId, Arc<[Door]>>,
+    /// Hosts whose agents say that they run on an instance, by the instance's id.
+    agents: HashMap<String, ResourceId>,
     /// Verdicts that held once and hold no longer, kept while a closed finding may be shown.
     past_verdicts: HashMap<VulnerabilityId, Vec<(Component, Verdict)>>,
 }
@@ -67,6 +96,7 @@ impl World {
         }
         let id = u32::try_from(self.resources.len()).unwrap_or(u32::MAX);
         self.resource_ids.insert(key.clone(), id);
+        self.resource_prints.entry(key.print()).or_default().push(id);
         self.scopes.entry(key.scope.clone()).or_default().insert(id);
         self.resources.push(None);
         (id, true)
@@ -74,8 +104,15 @@ impl World {
 
     /// Sets what is kept of a resource.
     pub fn set_resource(&mut self, id: ResourceId, entry: ResourceEntry) {
+        if entry.resource.key.kind == ResourceKind::Host
+            && let Some((_, instance)) = entry.resource.tags.iter().find(|(key, _)| key == INSTANCE_TAG)
+        {
+            self.agents.insert(instance.clone(), id);
+        }
         if let Some(slot) = self.resources.get_mut(id as usize) {
             *slot = Some(entry);
+            self.resource_orders.touch(id);
+            self.resource_terms.touch(id);
         }
     }
 
@@ -89,6 +126,17 @@ impl World {
     #[must_use]
     pub fn resource_id(&self, key: &ResourceKey) -> Option<ResourceId> {
         self.resource_ids.get(key).copied()
+    }
+
+    /// The resources of some kinds that have an id, whatever their scope.
+    pub(crate) fn resources_named<'w>(&'w self, id: &'w str, kinds: &'w [ResourceKind]) -> impl Iterator<Item = ResourceId> + 'w {
+        let key = |scope: &Scope, kind| ResourceKey { scope: scope.clone(), kind, id: id.to_owned() };
+        self.scopes.keys().flat_map(move |scope| kinds.iter().filter_map(move |kind| self.resource_id(&key(scope, *kind))))
+    }
+
+    /// The resources that a finding's ARN may be of: one, as good as always.
+    pub(crate) fn resources_of_arn(&self, arn: &str) -> &[ResourceId] {
+        FindingArn::print_of_resource(arn).and_then(|print| self.resource_prints.get(&print)).map_or(&[], Vec::as_slice)
     }
 
     /// The resources of one scope. There is no method that answers those of all: a caller whose role spans scopes asks for each.
@@ -105,7 +153,10 @@ impl World {
 
     /// Sets what is known of a vulnerability.
     pub fn set_assessment(&mut self, id: VulnerabilityId, assessment: Assessment) {
+        self.estate.classify(id, class_of(&assessment));
         self.assessments.insert(id, Arc::new(assessment));
+        self.vulnerability_orders.touch(id);
+        self.vulnerability_terms.touch(id);
     }
 
     /// What is known of a vulnerability.
@@ -121,6 +172,41 @@ impl World {
             Exposure::None => self.unreachable.insert(id),
             _ => self.unreachable.remove(id),
         };
+    }
+
+    /// Sets the openings that lead to a resource.
+    pub fn set_doors(&mut self, id: ResourceId, doors: Vec<Door>) {
+        if doors.is_empty() {
+            self.doors.remove(&id);
+        } else {
+            self.doors.insert(id, doors.into());
+        }
+    }
+
+    /// The openings that lead to a resource.
+    #[must_use]
+    pub fn doors(&self, id: ResourceId) -> &[Door] {
+        self.doors.get(&id).map(AsRef::as_ref).unwrap_or_default()
+    }
+
+    /// The sockets that wait on a resource: of a machine its own, of an instance those of the agent on it. None where nobody
+    /// tells, or has not for too long.
+    #[must_use]
+    pub fn sockets(&self, id: ResourceId) -> Option<&[ListeningSocket]> {
+        let entry = self.resource(id)?;
+        let machine = match entry.resource.key.kind {
+            ResourceKind::Instance => self.resource(*self.agents.get(&entry.resource.key.id)?)?,
+            _ => entry,
+        };
+        let old = [CoverageReason::StaleInventory, CoverageReason::ResourceTerminated];
+        if machine.coverage.iter().any(|coverage| old.contains(&coverage.reason)) {
+            return None;
+        }
+        let ResourceDetails::Host(host) = &machine.resource.details else { return None };
+        // What it said once and takes back is no longer so.
+        let still = machine.resource.key.kind == entry.resource.key.kind
+            || machine.resource.tags.iter().any(|(key, value)| key == INSTANCE_TAG && *value == entry.resource.key.id);
+        host.listening.as_deref().filter(|_| still)
     }
 
     /// The resources of which it is known that no network path leads to them.

@@ -9,10 +9,10 @@
 //! memory, is rebuilt from the store and is never authoritative.
 
 use crate::Verdict;
-use lestrade_model::{Component, Family, Hash};
+use lestrade_model::{Component, Ecosystem, Family, Hash};
 use roaring::{MultiOps, RoaringBitmap};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
 /// A component's number in the estate.
@@ -52,11 +52,27 @@ pub struct ResourceDelta {
     pub closed: RoaringBitmap,
 }
 
+/// What vulnerabilities are counted by: a small number that whoever knows their severity gives them.
+pub type Class = u8;
+/// Classes are below this.
+pub const CLASSES: usize = 16;
+
+/// How many vulnerabilities of each class a match set has, and how many of them have a fix in it. Kept as verdicts change, so that
+/// counting an estate reads one tally for each set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// All, by class.
+    pub all: [u32; CLASSES],
+    /// Those with a fix in some component of the set, by class.
+    pub fixed: [u32; CLASSES],
+}
+
 #[derive(Default)]
 struct Set {
     components: Box<[ComponentId]>,
     resources: RoaringBitmap,
     vulnerabilities: RoaringBitmap,
+    tally: Tally,
 }
 
 /// See the module.
@@ -72,11 +88,20 @@ pub struct Estate {
     component_vulnerabilities: Vec<RoaringBitmap>,
     /// Family and advised name to the distinct versions of it that are installed anywhere.
     names: HashMap<(Family, String), Vec<ComponentId>>,
+    ecosystems: HashSet<Ecosystem>,
+    /// The components of a name, as they are called themselves.
+    called: BTreeMap<Box<str>, Vec<ComponentId>>,
     sets: Vec<Set>,
     set_ids: HashMap<Hash, SetId>,
     resource_sets: Vec<Option<SetId>>,
     vulnerabilities: Vec<String>,
     vulnerability_ids: HashMap<String, VulnerabilityId>,
+    classes: Vec<Class>,
+    /// Vulnerabilities that are in some component, and conditions that some resource has.
+    present: RoaringBitmap,
+    /// Vulnerabilities that have a fix for some component, and those that have none for some.
+    with_fix: RoaringBitmap,
+    without_fix: RoaringBitmap,
     verdicts: HashMap<VulnerabilityId, BTreeMap<ComponentId, Verdict>>,
     /// Conditions: what resources have apart from what is installed in them, and the other way round.
     conditions: HashMap<ResourceId, RoaringBitmap>,
@@ -111,6 +136,15 @@ impl Estate {
         for name in std::iter::once(component.advised_name()).chain(component.advised_source()) {
             self.names.entry((component.ecosystem.family.clone(), name.to_owned())).or_default().push(id);
         }
+        if !self.ecosystems.contains(&component.ecosystem) {
+            self.ecosystems.insert(component.ecosystem.clone());
+        }
+        match self.called.get_mut(component.name.as_str()) {
+            Some(called) => called.push(id),
+            None => {
+                self.called.insert(component.name.as_str().into(), vec![id]);
+            }
+        }
         self.components.push(component.clone());
         self.component_sets.push(RoaringBitmap::new());
         self.component_vulnerabilities.push(RoaringBitmap::new());
@@ -132,7 +166,13 @@ impl Estate {
             self.component_sets[component as usize].insert(id);
         }
         let vulnerabilities = union(components.iter().map(|component| &self.component_vulnerabilities[*component as usize]));
-        let set = Set { components: components.into(), vulnerabilities, ..Set::default() };
+        let mut tally = Tally::default();
+        for vulnerability in &vulnerabilities {
+            let class = self.class(vulnerability);
+            tally.all[class] += 1;
+            tally.fixed[class] += u32::from(self.is_fixed_in(&components, vulnerability));
+        }
+        let set = Set { components: components.into(), vulnerabilities, tally, ..Set::default() };
         self.set_ids.insert(hash, id);
         self.sets.push(set);
         (id, true)
@@ -145,6 +185,7 @@ impl Estate {
         }
         let number = next_id(self.vulnerabilities.len());
         self.vulnerabilities.push(id.to_owned());
+        self.classes.push(0);
         self.vulnerability_ids.insert(id.to_owned(), number);
         (number, true)
     }
@@ -197,16 +238,65 @@ impl Estate {
         for component in verdicts.keys() {
             self.component_vulnerabilities[*component as usize].insert(vulnerability);
         }
+        let class = self.class(vulnerability);
+        let is_fixed = |(component, verdict): (&'_ ComponentId, &'_ Verdict)| verdict.fixed_in.as_ref().map(|_| *component);
+        let had_fix = self.sets_with(before.iter().filter_map(is_fixed).collect::<Vec<_>>().iter());
+        let has_fix = self.sets_with(verdicts.iter().filter_map(is_fixed).collect::<Vec<_>>().iter());
+        // A set is visited once: at the size of an estate it is the way to it that costs.
+        let (fixes_come, fixes_go) = if had_fix.is_empty() { (has_fix, had_fix) } else { (&has_fix - &had_fix, &had_fix - &has_fix) };
         for set in &delta.opened {
-            self.sets[set as usize].vulnerabilities.insert(vulnerability);
+            let set = &mut self.sets[set as usize];
+            set.vulnerabilities.insert(vulnerability);
+            set.tally.all[class] += 1;
         }
         for set in &delta.closed {
-            self.sets[set as usize].vulnerabilities.remove(vulnerability);
+            let set = &mut self.sets[set as usize];
+            set.vulnerabilities.remove(vulnerability);
+            set.tally.all[class] -= 1;
         }
+        fixes_come.iter().for_each(|set| self.sets[set as usize].tally.fixed[class] += 1);
+        fixes_go.iter().for_each(|set| self.sets[set as usize].tally.fixed[class] -= 1);
+        self.note_present(vulnerability, &verdicts);
         if !verdicts.is_empty() {
             self.verdicts.insert(vulnerability, verdicts);
         }
         delta
+    }
+
+    fn note_present(&mut self, vulnerability: VulnerabilityId, verdicts: &BTreeMap<ComponentId, Verdict>) {
+        let set = |bitmap: &mut RoaringBitmap, holds: bool| {
+            if holds { bitmap.insert(vulnerability) } else { bitmap.remove(vulnerability) }
+        };
+        set(&mut self.present, !verdicts.is_empty());
+        set(&mut self.with_fix, verdicts.values().any(|verdict| verdict.fixed_in.is_some()));
+        set(&mut self.without_fix, verdicts.values().any(|verdict| verdict.fixed_in.is_none()));
+    }
+
+    /// Puts a vulnerability into a class; until then it is in class 0.
+    ///
+    /// # Panics
+    /// When the class is not below [`CLASSES`], or the number was not given out by this estate.
+    pub fn classify(&mut self, vulnerability: VulnerabilityId, class: Class) {
+        assert!(usize::from(class) < CLASSES, "a class is below {CLASSES}");
+        let before = std::mem::replace(&mut self.classes[vulnerability as usize], class);
+        let Some(verdicts) = self.verdicts.get(&vulnerability).filter(|_| before != class) else { return };
+        let (before, class) = (usize::from(before), usize::from(class));
+        let fixed: Vec<ComponentId> = verdicts.iter().filter(|(_, verdict)| verdict.fixed_in.is_some()).map(|(id, _)| *id).collect();
+        let (having, fixed) = (self.sets_with(verdicts.keys()), self.sets_with(fixed.iter()));
+        for set in &having {
+            let tally = &mut self.sets[set as usize].tally;
+            tally.all[before] -= 1;
+            tally.all[class] += 1;
+        }
+        for set in &fixed {
+            let tally = &mut self.sets[set as usize].tally;
+            tally.fixed[before] -= 1;
+            tally.fixed[class] += 1;
+        }
+    }
+
+    fn class(&self, vulnerability: VulnerabilityId) -> usize {
+        self.classes.get(vulnerability as usize).copied().unwrap_or_default().into()
     }
 
     /// Adds verdicts about a component that is new here, before it is in any set.
@@ -214,6 +304,12 @@ impl Estate {
         debug_assert!(self.component_sets[component as usize].is_empty());
         for (vulnerability, verdict) in verdicts {
             self.component_vulnerabilities[component as usize].insert(vulnerability);
+            self.present.insert(vulnerability);
+            if verdict.fixed_in.is_some() {
+                self.with_fix.insert(vulnerability)
+            } else {
+                self.without_fix.insert(vulnerability)
+            };
             self.verdicts.entry(vulnerability).or_default().insert(component, verdict);
         }
     }
@@ -224,10 +320,14 @@ impl Estate {
         let delta = ResourceDelta { opened: &now - &before, closed: &before - &now };
         for condition in &delta.opened {
             self.resources_in_condition.entry(condition).or_default().insert(resource);
+            self.present.insert(condition);
         }
         for condition in &delta.closed {
             if let Some(resources) = self.resources_in_condition.get_mut(&condition) {
                 resources.remove(resource);
+                if resources.is_empty() {
+                    self.present.remove(condition);
+                }
             }
         }
         if !now.is_empty() {
@@ -267,6 +367,12 @@ impl Estate {
             None => RoaringBitmap::new(),
             Some(verdicts) => self.resources_of(&self.sets_with(verdicts.keys())),
         }
+    }
+
+    /// The resources in a condition; none when this is no condition that a resource was ever in.
+    #[must_use]
+    pub fn condition_of(&self, condition: VulnerabilityId) -> Option<&RoaringBitmap> {
+        self.resources_in_condition.get(&condition)
     }
 
     /// The vulnerabilities and conditions that a resource has now.
@@ -312,9 +418,48 @@ impl Estate {
     /// Whether a vulnerability of a match set has a fix in some of its components.
     #[must_use]
     pub fn has_fix(&self, set: SetId, vulnerability: VulnerabilityId) -> bool {
+        self.is_fixed_in(self.set(set), vulnerability)
+    }
+
+    fn is_fixed_in(&self, components: &[ComponentId], vulnerability: VulnerabilityId) -> bool {
         let fixed =
-            |(component, verdict): (&ComponentId, &Verdict)| verdict.fixed_in.is_some() && self.set(set).binary_search(component).is_ok();
+            |(component, verdict): (&ComponentId, &Verdict)| verdict.fixed_in.is_some() && components.binary_search(component).is_ok();
         self.verdicts.get(&vulnerability).is_some_and(|verdicts| verdicts.iter().any(fixed))
+    }
+
+    /// The vulnerabilities of a match set, counted by class.
+    ///
+    /// # Panics
+    /// When the number was not given out by this estate.
+    #[must_use]
+    pub fn tally(&self, set: SetId) -> &Tally {
+        &self.sets[set as usize].tally
+    }
+
+    /// The match sets that have a vulnerability, and those of them in which it has a fix.
+    #[must_use]
+    pub fn sets_having(&self, vulnerability: VulnerabilityId) -> (RoaringBitmap, RoaringBitmap) {
+        let Some(verdicts) = self.verdicts.get(&vulnerability) else { return Default::default() };
+        let fixed: Vec<ComponentId> = verdicts.iter().filter(|(_, verdict)| verdict.fixed_in.is_some()).map(|(id, _)| *id).collect();
+        (self.sets_with(verdicts.keys()), self.sets_with(fixed.iter()))
+    }
+
+    /// The match sets that one of these components is in.
+    #[must_use]
+    pub fn sets_of<'a>(&self, components: impl Iterator<Item = &'a ComponentId>) -> RoaringBitmap {
+        self.sets_with(components)
+    }
+
+    /// The vulnerabilities that one of these components has.
+    #[must_use]
+    pub fn vulnerabilities_in<'a>(&self, components: impl Iterator<Item = &'a ComponentId>) -> RoaringBitmap {
+        union(components.map(|component| &self.component_vulnerabilities[*component as usize]))
+    }
+
+    /// The components that are or were installed anywhere under names from this one on, in the order of their names.
+    pub fn called_from<'a>(&'a self, name: &str) -> impl Iterator<Item = (&'a str, &'a [ComponentId])> + use<'a> {
+        let from = (std::ops::Bound::Included(name), std::ops::Bound::Unbounded);
+        self.called.range::<str, _>(from).map(|(name, components)| (&**name, components.as_slice()))
     }
 
     /// The components of a set, ascending.
@@ -337,16 +482,27 @@ impl Estate {
         self.verdicts.get(&vulnerability)
     }
 
-    /// Vulnerabilities that are in some component and conditions that some resource has, in no order.
-    pub fn present_vulnerabilities(&self) -> impl Iterator<Item = VulnerabilityId> + '_ {
-        let conditions = self.resources_in_condition.iter().filter(|(_, resources)| !resources.is_empty());
-        self.verdicts.keys().copied().chain(conditions.map(|(condition, _)| *condition))
+    /// Vulnerabilities that are in some component and conditions that some resource has.
+    #[must_use]
+    pub const fn present_vulnerabilities(&self) -> &RoaringBitmap {
+        &self.present
+    }
+
+    /// Vulnerabilities that have a fix for some component, and those that have none for some.
+    #[must_use]
+    pub const fn fixes(&self) -> (&RoaringBitmap, &RoaringBitmap) {
+        (&self.with_fix, &self.without_fix)
     }
 
     /// The distinct installed versions of a package, by the name that advisories use.
     #[must_use]
     pub fn versions_of(&self, family: &Family, name: &str) -> &[ComponentId] {
         self.names.get(&(family.clone(), name.to_owned())).map_or(&[], Vec::as_slice)
+    }
+
+    /// The ecosystems of all that is or was installed anywhere, in no order.
+    pub fn ecosystems(&self) -> impl Iterator<Item = &Ecosystem> + '_ {
+        self.ecosystems.iter()
     }
 
     /// A component by number.
@@ -401,7 +557,7 @@ mod tests {
         assert!(estate.has(3, open) && estate.resources_with(open).contains(3) && estate.vulnerabilities_of(3).contains(open));
         assert_eq!(estate.set_conditions(3, RoaringBitmap::from([open])), ResourceDelta::default());
         assert_eq!(estate.set_conditions(3, RoaringBitmap::new()).closed.len(), 1);
-        assert!(!estate.has(3, open) && estate.present_vulnerabilities().next().is_none());
+        assert!(!estate.has(3, open) && estate.present_vulnerabilities().is_empty());
     }
 
     #[test]

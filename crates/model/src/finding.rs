@@ -3,7 +3,6 @@
 use crate::{Hash, ResourceKey};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use uuid::Uuid;
 
 /// A transport protocol of a network finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -134,10 +133,10 @@ impl FindingKey {
     }
 }
 
-/// The namespace of finding ids (RFC 9562, version 5). Random, fixed for ever.
-const NAMESPACE: Uuid = Uuid::from_u128(0x6f0b_1c52_5f0e_4a39_9d5b_7c1e_b7a1_4e86);
-
 /// The identity of a finding: `arn:…:inspector2:<region>:<account>:finding/<32 hex>`.
+///
+/// The first half of the number names the finding among those of its resource, the second half the resource: a finding is found
+/// by its ARN without an index of findings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FindingArn(String);
 
@@ -146,15 +145,17 @@ impl FindingArn {
     /// more than seven days after it closed.
     #[must_use]
     pub fn new(resource: &ResourceKey, key: &FindingKey, generation: u32) -> Self {
-        let name = Hash::of_fields([
-            resource.scope.to_string().as_bytes(),
-            &[resource.kind as u8],
-            resource.id.as_bytes(),
-            key.identity().as_bytes(),
-            &generation.to_le_bytes(),
-        ]);
-        let id = Uuid::new_v5(&NAMESPACE, name.as_bytes());
-        Self(resource.scope.arn("inspector2", &format!("finding/{}", id.simple())))
+        let print = resource.print();
+        let own = Hash::of_fields([print.to_le_bytes().as_slice(), key.identity().as_bytes(), &generation.to_le_bytes()]);
+        Self(resource.scope.arn("inspector2", &format!("finding/{:016x}{print:016x}", own.short())))
+    }
+
+    /// The [print](ResourceKey::print) of the resource that an ARN is of; none when it is no finding's.
+    #[must_use]
+    pub fn print_of_resource(arn: &str) -> Option<u64> {
+        let (_, id) = arn.rsplit_once(":finding/")?;
+        let print = id.get(16..).filter(|print| id.len() == 32 && print.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        u64::from_str_radix(print, 16).ok()
     }
 
     /// The ARN's text.

@@ -33,6 +33,13 @@ impl Hash {
         &self.0
     }
 
+    /// Its first eight bytes as a number.
+    #[must_use]
+    pub const fn short(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// A hash from 32 stored bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {

@@ -1,6 +1,6 @@
 //! What is watched.
 
-use crate::{HostDetails, Scope, Timestamp};
+use crate::{Hash, HostDetails, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What sort of thing a resource is.
@@ -19,6 +19,11 @@ pub enum ResourceKind {
     Path,
 }
 
+impl ResourceKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Instance, Self::Image, Self::Function, Self::Host, Self::Path];
+}
+
 /// Names a resource in its scope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ResourceKey {
@@ -28,6 +33,14 @@ pub struct ResourceKey {
     pub kind: ResourceKind,
     /// Its identifier as `inspector2` prints it: an instance id, an image ARN, a function ARN with `:$LATEST`, a path.
     pub id: String,
+}
+
+impl ResourceKey {
+    /// A number that resources share as good as never: half of what their findings' ARNs end with.
+    #[must_use]
+    pub fn print(&self) -> u64 {
+        Hash::of_fields([self.scope.to_string().as_bytes(), &[self.kind as u8], self.id.as_bytes()]).short()
+    }
 }
 
 /// What is known of an image.

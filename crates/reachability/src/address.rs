@@ -91,8 +91,9 @@ impl Cidr {
     /// Whether an address is in it.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
-        let (first, last) = self.bounds();
-        AddressFamily::of(address) == self.family && (first..=last).contains(&number(address))
+        // By the bits that they share: whoever asks by bounds is told the same in another way.
+        let free = u32::from(self.family.bits() - self.prefix);
+        AddressFamily::of(address) == self.family && (number(address) ^ self.base).checked_shr(free).unwrap_or(0) == 0
     }
 }
 

@@ -61,7 +61,12 @@ pub fn read_descriptions(documents: &[Value]) -> Result<Snapshot, DescribeError>
             // `SecurityGroups`, `security_groups`, `securityGroups`: collectors differ.
             let key: String = key.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect();
             match value {
-                Value::Array(list) => reader.lists.entry(key).or_default().extend(list.iter().take(MAX_OBJECTS)),
+                Value::Array(list) => {
+                    if list.len() > MAX_OBJECTS {
+                        reader.problem(format!("'{key}' has more than {MAX_OBJECTS} entries: the rest is not looked at"));
+                    }
+                    reader.lists.entry(key).or_default().extend(list.iter().take(MAX_OBJECTS));
+                }
                 Value::Object(_) => reader.lists.entry(key).or_default().push(value),
                 // Markers of pages, names of collectors.
                 Value::String(_) if !KNOWN.contains(&key.as_str()) => {}
@@ -158,6 +163,10 @@ impl<'a> Reader<'a> {
         }
         if closed.contains(&state) {
             return false;
+        }
+        if state.is_empty() {
+            self.problem(format!("{of}: the state of its {what} is not described: it is taken to work"));
+            return true;
         }
         let state = state.chars().take(32).collect::<String>();
         self.problem(format!("{of}: the state '{state}' of its {what} is not known: it is taken to work"));
@@ -277,7 +286,16 @@ impl<'a> Reader<'a> {
         };
         let range = &entry["PortRange"];
         let ports = (port(&range["From"]).unwrap_or(0), port(&range["To"]).unwrap_or(u16::MAX));
-        let number = entry["RuleNumber"].as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or(u32::MAX);
+        // Of a protocol without ports there is no range, or one that is none.
+        let has_ports = matches!(protocol, Some(6 | 17)) && !range.is_null();
+        if has_ports && (port(&range["From"]).is_none() || port(&range["To"]).is_none() || ports.0 > ports.1) {
+            self.problem(format!("{acl}: a rule whose ports are none"));
+        }
+        let number = entry["RuleNumber"].as_u64().and_then(|number| u32::try_from(number).ok());
+        if number.is_none() {
+            self.problem(format!("{acl}: a rule without a number"));
+        }
+        let number = number.unwrap_or(u32::MAX);
         Some(AclEntry { number, egress: self.flag(acl, entry, "Egress"), allow, protocol, ports, cidr })
     }
 
@@ -305,7 +323,8 @@ impl<'a> Reader<'a> {
             let Some(id) = self.required("a prefix list", list, "PrefixListId") else { continue };
             let named = texts(list, "Cidrs").into_iter().chain(items(list, "Entries").iter().filter_map(|entry| owned(entry, "Cidr")));
             let blocks: Vec<Cidr> = named.collect::<Vec<_>>().iter().filter_map(|text| self.cidr(&id, text)).collect();
-            if !blocks.is_empty() {
+            // One that is empty is known; one whose entries are not there is not.
+            if list["Cidrs"].is_array() || list["Entries"].is_array() {
                 snapshot.prefix_lists.insert(id, blocks);
             }
         }
@@ -610,6 +629,11 @@ impl<'a> Reader<'a> {
             let Some(id) = self.required("an attachment", attachment, "TransitGatewayAttachmentId") else { continue };
             let vpc = owned(attachment, "VpcId")
                 .or_else(|| owned(attachment, "ResourceId").filter(|_| text(attachment, "ResourceType") == "vpc"));
+            let closed = ["deleted", "deleting", "failed", "failing", "initiating", "initiatingRequest", "pending"];
+            let closed = [&closed[..], &["pendingAcceptance", "rejected", "rejecting", "rollingBack"]].concat();
+            if !self.is_open(&id, "attachment", text(attachment, "State"), &["", "available", "modifying"], &closed) {
+                continue;
+            }
             let known = snapshot.transit_attachments.entry(id).or_default();
             known.gateway = text(attachment, "TransitGatewayId").to_owned();
             known.vpc = vpc.or_else(|| known.vpc.take());
@@ -655,16 +679,22 @@ impl<'a> Reader<'a> {
             .collect();
         for balancer in self.list("loadbalancers") {
             let Some(arn) = self.required("a load balancer", balancer, "LoadBalancerArn") else { continue };
+            let name = arn.split_once("loadbalancer/").map_or(arn.as_str(), |(_, name)| name);
             let kind = match text(balancer, "Type") {
                 "network" => BalancerKind::Network,
                 "gateway" => BalancerKind::Gateway,
-                _ => BalancerKind::Application,
+                "application" => BalancerKind::Application,
+                other => {
+                    let other = other.chars().take(32).collect::<String>();
+                    self.problem(format!("{name}: '{other}' is no type of a load balancer: it is taken for an application load balancer"));
+                    BalancerKind::Application
+                }
             };
-            let name = arn.split_once("loadbalancer/").map_or(arn.as_str(), |(_, name)| name);
             let described = format!("ELB {name}");
             let interfaces: Vec<String> =
                 snapshot.interfaces.iter().filter(|(_, interface)| interface.description == described).map(|(id, _)| id.clone()).collect();
-            if interfaces.is_empty() {
+            // What a gateway load balancer hands on came by an endpoint: routes say over which, and that is told there.
+            if interfaces.is_empty() && kind != BalancerKind::Gateway {
                 self.problem(format!("{name}: none of its interfaces is described, so what it leads to is not known"));
             }
             let listeners = self.listeners(&arn, kind);
@@ -673,9 +703,10 @@ impl<'a> Reader<'a> {
             }
             let facing = LoadBalancer {
                 kind,
-                internet_facing: self.is_open(name, "scheme", text(balancer, "Scheme"), &["internet-facing"], &["internal"]),
+                internet_facing: kind != BalancerKind::Gateway && self.faces_internet(name, balancer),
                 groups: texts(balancer, "SecurityGroups"),
                 interfaces,
+                zones: items(balancer, "AvailabilityZones").iter().filter_map(|zone| owned(zone, "ZoneName")).collect(),
                 // Application load balancers always do.
                 cross_zone: kind == BalancerKind::Application || cross_zone.get(arn.as_str()).copied().unwrap_or(false),
                 listeners,
@@ -684,6 +715,23 @@ impl<'a> Reader<'a> {
         }
         self.target_groups(snapshot);
         self.classic(snapshot);
+    }
+
+    /// Whether clients reach a load balancer from the internet. Where nobody says so, they may.
+    fn faces_internet(&mut self, of: &str, balancer: &Value) -> bool {
+        match text(balancer, "Scheme") {
+            "internet-facing" => true,
+            "internal" => false,
+            "" => {
+                self.problem(format!("{of}: whether it faces the internet is not described: it is taken to"));
+                true
+            }
+            other => {
+                let other = other.chars().take(32).collect::<String>();
+                self.problem(format!("{of}: '{other}' is no scheme of a load balancer: it is taken to face the internet"));
+                true
+            }
+        }
     }
 
     fn listeners(&mut self, balancer: &str, kind: BalancerKind) -> Vec<Listener> {
@@ -701,8 +749,10 @@ impl<'a> Reader<'a> {
                 let before = groups.len();
                 groups.extend(owned(action, "TargetGroupArn"));
                 groups.extend(items(&action["ForwardConfig"], "TargetGroups").iter().filter_map(|group| owned(group, "TargetGroupArn")));
-                let forwards =
-                    !matches!(text(action, "Type"), "redirect" | "fixed-response" | "authenticate-cognito" | "authenticate-oidc");
+                let forwards = !matches!(
+                    text(action, "Type"),
+                    "redirect" | "fixed-response" | "authenticate-cognito" | "authenticate-oidc" | "jwt-validation"
+                );
                 if forwards && groups.len() == before && owned(action, "TargetGroupArn").is_none_or(|group| !groups.contains(&group)) {
                     self.problem(format!("{arn}: an action that leads to nothing that is known"));
                 }
@@ -717,30 +767,49 @@ impl<'a> Reader<'a> {
                     continue;
                 }
             };
-            let Some(port) = port(&listener["Port"]) else { continue };
-            listeners.push(Listener { protocols, port, target_groups: groups.into_iter().collect() });
+            let Some(port) = port(&listener["Port"]) else {
+                self.problem(format!("{arn}: a listener without a port"));
+                continue;
+            };
+            listeners.push(Listener { id: owned(listener, "ListenerArn"), protocols, port, target_groups: groups.into_iter().collect() });
         }
         listeners
     }
 
     fn target_groups(&mut self, snapshot: &mut Snapshot) {
-        let groups = self.list("targetgroups");
-        let attribute =
-            |attributes: &[Value], key: &str| attributes.iter().find(|a| text(a, "Key") == key).map(|a| text(a, "Value") == "true");
+        let listed = self.list("targetgroups");
+        let attribute = |attributes: &[Value], key: &str| match attributes.iter().find(|a| text(a, "Key") == key).map(|a| text(a, "Value"))
+        {
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            _ => None,
+        };
         let health = self.list("targethealthdescriptions");
-        for group in &groups {
+        let mut groups: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
+        for group in listed {
             let Some(arn) = self.required("a group", group, "TargetGroupArn") else { continue };
+            groups.entry(arn).or_default().push(group);
+        }
+        if health.iter().any(|of| !text(of, "TargetGroupArn").is_empty() && !groups.contains_key(text(of, "TargetGroupArn"))) {
+            self.problem("the health of targets of a group that is not described".into());
+        }
+        // The health of a group's targets is asked for one by one: an answer says whose it is by a name beside it, by being in
+        // the group, or by being the only one.
+        let alone = groups.len() == 1 && self.lists.contains_key("targethealthdescriptions");
+        for (arn, parts) in &groups {
             let listed = self.list("targetgroupattributes");
             let attributes =
                 listed.iter().find(|of| text(of, "TargetGroupArn") == arn).map(|of| items(of, "Attributes")).unwrap_or_default();
-            // By default instances see the client's address, and so do addresses over UDP.
-            let by_default = text(group, "TargetType") == "instance" || matches!(text(group, "Protocol"), "UDP" | "TCP_UDP");
-            let own: Vec<&Value> = health
-                .iter()
-                .copied()
-                .filter(|of| text(of, "TargetGroupArn") == arn || (groups.len() == 1 && text(of, "TargetGroupArn").is_empty()))
-                .collect();
-            if own.is_empty() {
+            let said = |key: &str| parts.iter().map(|part| text(part, key)).find(|text| !text.is_empty()).unwrap_or_default();
+            // By default instances see the client's address, and so do addresses over UDP; load balancers always do.
+            let kind = said("TargetType");
+            let by_default = kind == "instance" || matches!(said("Protocol"), "UDP" | "TCP_UDP" | "QUIC" | "TCP_QUIC");
+            let preserves = kind == "alb" || attribute(attributes, "preserve_client_ip.enabled").unwrap_or(by_default);
+            let within = parts.iter().filter_map(|part| part["TargetHealthDescriptions"].as_array());
+            let named =
+                health.iter().copied().filter(|of| text(of, "TargetGroupArn") == arn || alone && text(of, "TargetGroupArn").is_empty());
+            let own: Vec<&Value> = within.clone().flatten().chain(named).collect();
+            if own.is_empty() && within.count() == 0 && !alone {
                 self.problem(format!("{arn}: the health of its targets is not described, so they are not known"));
             }
             let mut targets = Vec::new();
@@ -749,20 +818,22 @@ impl<'a> Reader<'a> {
                 if matches!(text(&of["TargetHealth"], "State"), "draining" | "unused") {
                     continue;
                 }
-                let at = port(&of["Target"]["Port"]).or_else(|| port(&group["Port"]));
-                match (self.required(&arn, &of["Target"], "Id"), at) {
+                let at = port(&of["Target"]["Port"]).or_else(|| parts.iter().find_map(|part| port(&part["Port"])));
+                match (self.required(arn, &of["Target"], "Id"), at) {
                     (Some(id), Some(port)) => targets.push(BalancerTarget { id, port }),
+                    // A function has no port, and is no host.
+                    (Some(_), None) if kind == "lambda" => {}
                     _ => self.problem(format!("{arn}: a target without an id or a port")),
                 }
             }
-            let known =
-                TargetGroup { preserves_client: attribute(attributes, "preserve_client_ip.enabled").unwrap_or(by_default), targets };
-            snapshot.target_groups.insert(arn, known);
+            let cross_zone = attribute(attributes, "load_balancing.cross_zone.enabled");
+            snapshot.target_groups.insert(arn.clone(), TargetGroup { preserves_client: preserves, cross_zone, targets });
         }
     }
 
     /// Classic load balancers, whose listeners lead to instances directly.
     fn classic(&mut self, snapshot: &mut Snapshot) {
+        let attributes = self.list("loadbalancerattributes");
         for balancer in self.list("loadbalancerdescriptions") {
             let Some(name) = self.required("a load balancer", balancer, "LoadBalancerName") else { continue };
             let described = format!("ELB {name}");
@@ -773,21 +844,29 @@ impl<'a> Reader<'a> {
             }
             let mut listeners = Vec::new();
             for listener in items(balancer, "ListenerDescriptions").iter().map(|of| &of["Listener"]) {
-                let (Some(from), Some(to)) = (port(&listener["LoadBalancerPort"]), port(&listener["InstancePort"])) else { continue };
+                let (Some(from), Some(to)) = (port(&listener["LoadBalancerPort"]), port(&listener["InstancePort"])) else {
+                    self.problem(format!("{name}: a listener without its ports"));
+                    continue;
+                };
                 let group = format!("{name}:{from}");
                 let targets = items(balancer, "Instances")
                     .iter()
                     .filter_map(|instance| owned(instance, "InstanceId"))
                     .map(|id| BalancerTarget { id, port: to });
-                snapshot.target_groups.insert(group.clone(), TargetGroup { preserves_client: false, targets: targets.collect() });
-                listeners.push(Listener { protocols: vec![6], port: from, target_groups: vec![group] });
+                snapshot.target_groups.insert(group.clone(), TargetGroup { targets: targets.collect(), ..TargetGroup::default() });
+                listeners.push(Listener { id: None, protocols: vec![6], port: from, target_groups: vec![group] });
             }
             let classic = LoadBalancer {
                 kind: BalancerKind::Classic,
-                internet_facing: self.is_open(&name, "scheme", text(balancer, "Scheme"), &["internet-facing"], &["internal"]),
+                internet_facing: self.faces_internet(&name, balancer),
                 groups: texts(balancer, "SecurityGroups"),
                 interfaces,
-                cross_zone: true,
+                zones: texts(balancer, "AvailabilityZones").into_iter().collect(),
+                // Off only where its attributes say so: they are asked for one by one.
+                cross_zone: attributes.iter().find(|of| text(of, "LoadBalancerName") == name).is_none_or(|of| {
+                    let of = if of["LoadBalancerAttributes"].is_object() { &of["LoadBalancerAttributes"] } else { of };
+                    of["CrossZoneLoadBalancing"]["Enabled"] != false
+                }),
                 listeners,
             };
             snapshot.load_balancers.insert(name, classic);
@@ -805,7 +884,10 @@ impl<'a> Reader<'a> {
         let excluded: BTreeSet<String> = self
             .list("vpcblockpublicaccessexclusions")
             .into_iter()
-            .filter(|exclusion| text(exclusion, "InternetGatewayExclusionMode") == "allow-bidirectional")
+            .filter(|exclusion| {
+                let gone = ["create-failed", "delete-complete", "disable-complete"];
+                text(exclusion, "InternetGatewayExclusionMode") == "allow-bidirectional" && !gone.contains(&text(exclusion, "State"))
+            })
             .filter_map(|exclusion| text(exclusion, "ResourceArn").rsplit('/').next().map(str::to_owned))
             .collect();
         let open = |id: &str, subnet: &Subnet| excluded.contains(id) || excluded.contains(&subnet.vpc);

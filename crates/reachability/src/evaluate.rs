@@ -5,12 +5,11 @@
 //! a rule of a security group admits it. All of that asks for the source's address and the destination's port alone, so interfaces
 //! with the same surroundings and groups are evaluated once.
 
-use crate::address::{AddressFamily, number};
-use crate::perimeter::{EPHEMERAL, Gateway, PROTOCOLS, Perimeter, Rules, SourceClass, Surroundings};
+use crate::address::{AddressFamily, internet, number};
+use crate::parts::Part;
+use crate::perimeter::{Gateway, PROTOCOLS, Perimeter, SourceClass, Surroundings, edge_tables};
 use crate::ranges::RangeSet;
-use crate::snapshot::{
-    BalancerKind, BalancerTarget, Block, GroupRule, Interface, LoadBalancer, Route, RouteTable, RulePeer, Snapshot, Subnet, Target,
-};
+use crate::snapshot::{Block, GroupRule, Interface, Route, RouteTable, RulePeer, Snapshot, Subnet, Target};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -34,6 +33,8 @@ pub struct Opening {
     pub ports: (u16, u16),
     /// The addresses that some port of the range is open to.
     pub sources: Arc<RangeSet<u128>>,
+    /// Where some of the ports are open to others than the rest: which to whom. Filled in by [`Analysis::in_parts`] alone.
+    pub parts: Arc<[Part]>,
     /// Whether only clients that send from some ports get replies.
     pub partial_ephemeral: bool,
     /// The way, from the gateway to the interface.
@@ -75,6 +76,15 @@ pub struct Analysis {
     pub openings: Vec<Opening>,
     /// Interfaces about which something is not known, with what: they may be open beyond what is said.
     pub unknown: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Analysis {
+    /// The same, with which ports of each opening are open to whom.
+    #[must_use]
+    pub fn in_parts(mut self, snapshot: &Snapshot) -> Self {
+        crate::parts::fill(snapshot, &mut self);
+        self
+    }
 }
 
 /// The most threads that evaluate, and interfaces that are not worth one.
@@ -131,7 +141,7 @@ pub(crate) fn order(a: &Opening, b: &Opening) -> std::cmp::Ordering {
 
 /// What surrounds an address: subnets with the same table and ACL share it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct PerimeterKey {
+pub(crate) struct PerimeterKey {
     vpc: String,
     table: String,
     acl: Option<String>,
@@ -150,15 +160,26 @@ struct Signature {
     perimeter: PerimeterKey,
     /// In the interface's order, with their versions.
     groups: Vec<(String, u64)>,
-    from_internet: bool,
+    entrance: Entrance,
+}
+
+/// How packets that the internet gateway takes in come to an address.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Entrance {
+    /// As they are.
+    Direct,
+    /// Over an appliance.
+    Appliance(String),
+    /// Not at all.
+    Closed,
 }
 
 /// A range of ports that is open to a range of addresses, by one rule.
 #[derive(Clone, Debug)]
-struct Grant {
-    ports: (u16, u16),
-    first: u128,
-    last: u128,
+pub(crate) struct Grant {
+    pub(crate) ports: (u16, u16),
+    pub(crate) first: u128,
+    pub(crate) last: u128,
     partial: bool,
     /// Place of the group among the interface's, and of the rule in the group.
     group: usize,
@@ -167,13 +188,13 @@ struct Grant {
 
 /// A maximal range, made of grants.
 #[derive(Clone, Debug)]
-struct Range {
-    ports: (u16, u16),
-    sources: Arc<RangeSet<u128>>,
-    partial: bool,
-    source: u128,
-    group: usize,
-    rule: usize,
+pub(crate) struct Range {
+    pub(crate) ports: (u16, u16),
+    pub(crate) sources: Arc<RangeSet<u128>>,
+    pub(crate) partial: bool,
+    pub(crate) source: u128,
+    pub(crate) group: usize,
+    pub(crate) rule: usize,
 }
 
 /// What is open by one gateway and protocol.
@@ -273,6 +294,11 @@ impl Memo {
         *self.versions.entry(id.to_owned()).or_default() += 1;
     }
 
+    /// Something that every perimeter may depend on is not what it was.
+    pub(crate) const fn network_changed(&mut self) {
+        self.network += 1;
+    }
+
     fn version(&self, id: &str) -> u64 {
         self.versions.get(id).copied().unwrap_or(0)
     }
@@ -300,6 +326,7 @@ impl<'a> Engine<'a> {
         let mut found = Vec::new();
         let Some(subnet) = self.snapshot.subnets.get(&interface.subnet) else { return (found, unknown) };
         let names = Names::of(id, interface, subnet);
+        let whole: Arc<[Part]> = Arc::default();
         for address in &interface.addresses {
             let Some(grants) = self.grants(interface, subnet, address.private, address.public.is_some()) else { continue };
             for granted in grants.iter() {
@@ -309,7 +336,7 @@ impl<'a> Engine<'a> {
                 for range in &granted.ranges {
                     let path = ways
                         .entry((range.group, range.rule))
-                        .or_insert_with(|| self.path(granted.gateway.class, &via, &names, interface, range));
+                        .or_insert_with(|| self.path(self.way_in(&granted.gateway, subnet), &names, interface, range));
                     found.push(Opening {
                         class: granted.gateway.class,
                         via: Arc::clone(&via),
@@ -319,6 +346,7 @@ impl<'a> Engine<'a> {
                         protocol: PROTOCOLS[granted.place],
                         ports: range.ports,
                         sources: Arc::clone(&range.sources),
+                        parts: Arc::clone(&whole),
                         partial_ephemeral: range.partial,
                         path: Arc::clone(path),
                         witness: (AddressFamily::of(address.private).address(range.source), range.ports.0),
@@ -327,29 +355,6 @@ impl<'a> Engine<'a> {
             }
         }
         (found, unknown)
-    }
-
-    /// What is open by way of load balancers.
-    pub(crate) fn load_balancers(&mut self) -> Vec<Opening> {
-        let mut found = Vec::new();
-        let snapshot = self.snapshot;
-        if snapshot.load_balancers.is_empty() {
-            return found;
-        }
-        let hosts = Hosts::of(snapshot);
-        for (id, balancer) in &snapshot.load_balancers {
-            self.load_balancer(id, balancer, &hosts, &mut found);
-        }
-        found.sort_by(order);
-        // Several listeners and nodes may lead to one port of a target.
-        found.dedup_by(|next, kept| {
-            let same = order(next, kept).is_eq();
-            if same && next.sources != kept.sources {
-                kept.sources = Arc::new(kept.sources.union(&next.sources));
-            }
-            same
-        });
-        found
     }
 
     /// What is not known about an interface.
@@ -393,7 +398,7 @@ impl<'a> Engine<'a> {
     }
 
     /// What surrounds an address of a subnet, and by what it is known.
-    fn perimeter(&mut self, subnet_id: &str, subnet: &'a Subnet, private: IpAddr) -> Option<(PerimeterKey, Arc<Perimeter>)> {
+    pub(crate) fn perimeter(&mut self, subnet_id: &str, subnet: &'a Subnet, private: IpAddr) -> Option<(PerimeterKey, Arc<Perimeter>)> {
         let (table_id, table) = self.table(subnet)?;
         let family = AddressFamily::of(private);
         let transits = table.routes.iter().any(|route| matches!(route.target, Target::TransitGateway(_)));
@@ -421,39 +426,43 @@ impl<'a> Engine<'a> {
     fn grants(&mut self, interface: &Interface, subnet: &'a Subnet, private: IpAddr, public: bool) -> Option<Arc<Grants>> {
         let family = AddressFamily::of(private);
         let (key, perimeter) = self.perimeter(&interface.subnet, subnet, private)?;
-        // IPv6 addresses are public by themselves; the block says which.
-        let addressed = public || family == AddressFamily::V6 && crate::address::internet(family).contains(number(private));
-        let from_internet = addressed && self.enters_directly(subnet, private);
+        let entrance = self.entrance(subnet, private, public);
         let groups = interface.groups.iter().map(|group| (group.clone(), self.memo.version(group))).collect();
-        let signature = Signature { perimeter: key, groups, from_internet };
+        let signature = Signature { perimeter: key, groups, entrance };
         if let Some(known) = self.memo.signatures.get(&signature) {
             return Some(Arc::clone(known));
         }
-        let granted = |(door, grants): (usize, Vec<Grant>)| {
-            let gateway = perimeter.gateways.get(door / PROTOCOLS.len())?.clone();
-            (!grants.is_empty()).then(|| Granted { gateway, place: door % PROTOCOLS.len(), ranges: openings(&grants) })
-        };
-        let by_door = self.by_door(&interface.groups, subnet, family, &perimeter, from_internet);
-        let grants: Grants = by_door.into_iter().enumerate().filter_map(granted).collect();
+        let by_door = self.by_door(&interface.groups, subnet, family, &perimeter, &signature.entrance);
+        let mut doors: Vec<(Gateway, usize, Vec<Grant>)> = Vec::new();
+        for (door, grants) in by_door.into_iter().enumerate().filter(|(_, grants)| !grants.is_empty()) {
+            let Some(gateway) = perimeter.gateways.get(door / PROTOCOLS.len()) else { continue };
+            let (gateway, place) = (signature.entrance.over(gateway), door % PROTOCOLS.len());
+            match doors.iter_mut().find(|(known, at, _)| (&*known, *at) == (&gateway, place)) {
+                Some((_, _, known)) => known.extend(grants),
+                None => doors.push((gateway, place, grants)),
+            }
+        }
+        let grants: Grants =
+            doors.into_iter().map(|(gateway, place, grants)| Granted { gateway, place, ranges: openings(&grants) }).collect();
         let grants = Arc::new(grants);
         self.memo.signatures.insert(signature, Arc::clone(&grants));
         Some(grants)
     }
 
     /// What groups grant, by gateway and protocol.
-    fn by_door(
+    pub(crate) fn by_door(
         &self,
         groups: &[String],
         subnet: &Subnet,
         family: AddressFamily,
         perimeter: &Perimeter,
-        from_internet: bool,
+        entrance: &Entrance,
     ) -> Vec<Vec<Grant>> {
         let mut by_door: Vec<Vec<Grant>> = vec![Vec::new(); perimeter.gateways.len() * PROTOCOLS.len()];
         for (place, group) in groups.iter().enumerate() {
             let rules = self.snapshot.groups.get(group).map(|group| group.rules.as_slice()).unwrap_or_default();
             for (number, rule) in rules.iter().enumerate().filter(|(_, rule)| !rule.egress) {
-                self.grant(rule, (place, number), subnet, family, perimeter, from_internet, &mut by_door);
+                self.grant(rule, (place, number), subnet, family, perimeter, entrance, &mut by_door);
             }
         }
         by_door
@@ -467,7 +476,7 @@ impl<'a> Engine<'a> {
         subnet: &Subnet,
         family: AddressFamily,
         perimeter: &Perimeter,
-        from_internet: bool,
+        entrance: &Entrance,
         by_door: &mut [Vec<Grant>],
     ) {
         let of_group = matches!(rule.peer, RulePeer::Group(_));
@@ -486,15 +495,12 @@ impl<'a> Engine<'a> {
         };
         for (first, last) in ranges {
             for stretch in perimeter.overlapping(*first, *last) {
-                let closed = match perimeter.gateways.get(stretch.gateway).map(|gateway| gateway.class) {
-                    Some(SourceClass::Internet) => !from_internet || of_group,
-                    // A group is of this VPC or of a peer's, by its private addresses.
-                    Some(SourceClass::Peer) => false,
-                    _ => of_group,
-                };
-                if closed {
+                // A group is of this VPC or of a peer's, by its private addresses.
+                let admits = |gateway: &Gateway| entrance.admits(gateway) && (!of_group || gateway.class == SourceClass::Peer);
+                if !perimeter.gateways.get(stretch.gateway).is_some_and(admits) {
                     continue;
                 }
+                let partial = [stretch.is_partial(0), stretch.is_partial(1)];
                 for (place, protocol) in PROTOCOLS.into_iter().enumerate() {
                     let Some(wanted) = rule_range(rule, protocol) else { continue };
                     let (first, last) = (stretch.first.max(*first), stretch.last.min(*last));
@@ -506,12 +512,12 @@ impl<'a> Engine<'a> {
                         }
                         // The next stretch often fares alike.
                         let goes_on = |grant: &&mut Grant| {
-                            (grant.ports, grant.partial, grant.group, grant.rule) == (ports, stretch.partial[place], group, number)
+                            (grant.ports, grant.partial, grant.group, grant.rule) == (ports, partial[place], group, number)
                                 && grant.last.checked_add(1) == Some(first)
                         };
                         match grants.last_mut().filter(goes_on) {
                             Some(grant) => grant.last = last,
-                            None => grants.push(Grant { ports, first, last, partial: stretch.partial[place], group, rule: number }),
+                            None => grants.push(Grant { ports, first, last, partial: partial[place], group, rule: number }),
                         }
                     }
                 }
@@ -520,7 +526,7 @@ impl<'a> Engine<'a> {
     }
 
     /// The addresses that a rule speaks of.
-    fn sources(&self, peer: &RulePeer, vpc: &str, family: AddressFamily) -> RangeSet<u128> {
+    pub(crate) fn sources(&self, peer: &RulePeer, vpc: &str, family: AddressFamily) -> RangeSet<u128> {
         match peer {
             RulePeer::Block(Block::Cidr(block)) if block.family == family => RangeSet::of([block.bounds()]),
             RulePeer::Block(Block::Cidr(_)) => RangeSet::default(),
@@ -537,38 +543,56 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn are_peers(&self, a: &str, b: &str) -> bool {
+    pub(crate) fn are_peers(&self, a: &str, b: &str) -> bool {
         self.snapshot.peerings.values().any(|peering| {
             let (one, other) = (peering.vpcs.0.as_str(), peering.vpcs.1.as_str());
             peering.active && ((one, other) == (a, b) || (other, one) == (a, b))
         })
     }
 
-    /// Whether packets that an internet gateway takes in go to an address and not to an appliance before it.
-    fn enters_directly(&self, subnet: &Subnet, private: IpAddr) -> bool {
-        let gateways = self.snapshot.internet_gateways.values().filter(|gateway| gateway.vpc.as_ref() == Some(&subnet.vpc));
-        let mut tables = gateways.filter_map(|gateway| self.snapshot.route_tables.get(gateway.edge_table.as_ref()?));
-        tables.all(|table| {
+    /// How packets that an internet gateway takes in come to an address.
+    pub(crate) fn entrance(&self, subnet: &Subnet, private: IpAddr, public: bool) -> Entrance {
+        let family = AddressFamily::of(private);
+        // IPv6 addresses are public by themselves; the block says which.
+        if !public && !(family == AddressFamily::V6 && internet(family).contains(number(private))) {
+            return Entrance::Closed;
+        }
+        for table in edge_tables(self.snapshot, &subnet.vpc) {
             let covers = |route: &&Route| matches!(&route.destination, Block::Cidr(block) if block.contains(private));
             let best = table.routes.iter().filter(covers).max_by_key(|route| match &route.destination {
                 Block::Cidr(block) => block.prefix(),
                 Block::PrefixList(_) => 0,
             });
-            best.is_none_or(|route| route.target == Target::Local)
-        })
+            match best {
+                None => {}
+                Some(route) if route.target == Target::Local => {}
+                Some(route) if route.active => return Entrance::Appliance(route.target.id().to_owned()),
+                Some(_) => return Entrance::Closed,
+            }
+        }
+        Entrance::Direct
     }
 
-    fn path(&self, class: SourceClass, via: &Arc<str>, names: &Names, interface: &Interface, range: &Range) -> Arc<[Step]> {
-        let kind = match class {
-            SourceClass::Internet => "AWS::EC2::InternetGateway",
-            SourceClass::Peer => "AWS::EC2::VPCPeeringConnection",
-            SourceClass::Vpn => "AWS::EC2::VPNGateway",
-            SourceClass::Transit => "AWS::EC2::TransitGateway",
-            SourceClass::LoadBalancer => "AWS::ElasticLoadBalancingV2::LoadBalancer",
+    /// The components before a subnet's ACL.
+    pub(crate) fn way_in(&self, gateway: &Gateway, subnet: &Subnet) -> Vec<Step> {
+        let step = |component_type, id: &str| Step { component_type, component_id: Arc::from(id), rule: None };
+        let own = match gateway.class {
+            SourceClass::Internet => step("AWS::EC2::InternetGateway", &gateway.id),
+            SourceClass::Peer => step("AWS::EC2::VPCPeeringConnection", &gateway.id),
+            SourceClass::Vpn => step("AWS::EC2::VPNGateway", &gateway.id),
+            SourceClass::Transit => step("AWS::EC2::TransitGateway", &gateway.id),
+            SourceClass::LoadBalancer => step("AWS::ElasticLoadBalancingV2::LoadBalancer", &gateway.id),
+            SourceClass::Appliance if gateway.id.starts_with("vpce-") => step("AWS::EC2::VPCEndpoint", &gateway.id),
+            SourceClass::Appliance => step("AWS::EC2::NetworkInterface", &gateway.id),
         };
+        let mut gateways = self.snapshot.internet_gateways.iter();
+        let before = gateways.find(|(_, of)| gateway.class == SourceClass::Appliance && of.vpc.as_ref() == Some(&subnet.vpc));
+        before.map(|(id, _)| step("AWS::EC2::InternetGateway", id)).into_iter().chain([own]).collect()
+    }
+
+    /// A way: what comes first, then the subnet's ACL, the group, the interface and its instance.
+    pub(crate) fn path(&self, mut path: Vec<Step>, names: &Names, interface: &Interface, range: &Range) -> Arc<[Step]> {
         let step = |component_type, id: &Arc<str>, rule| Step { component_type, component_id: Arc::clone(id), rule };
-        let mut path = Vec::with_capacity(5);
-        path.push(step(kind, via, None));
         path.extend(names.acl.as_ref().map(|acl| step("AWS::EC2::NetworkAcl", acl, None)));
         if let (Some(name), Some(group)) = (names.groups.get(range.group), interface.groups.get(range.group)) {
             let rule = self.snapshot.groups.get(group).and_then(|group| group.rules.get(range.rule)).and_then(|rule| rule.id.clone());
@@ -580,16 +604,35 @@ impl<'a> Engine<'a> {
     }
 }
 
+impl Entrance {
+    /// Whether what comes by a gateway comes in.
+    pub(crate) fn admits(&self, gateway: &Gateway) -> bool {
+        match gateway.class {
+            SourceClass::Internet => *self != Self::Closed,
+            SourceClass::Appliance => matches!(self, Self::Appliance(id) if *id == gateway.id),
+            _ => true,
+        }
+    }
+
+    /// What packets come by whose replies leave by a gateway.
+    pub(crate) fn over(&self, gateway: &Gateway) -> Gateway {
+        match self {
+            Self::Appliance(id) if gateway.class == SourceClass::Internet => Gateway { class: SourceClass::Appliance, id: id.clone() },
+            _ => gateway.clone(),
+        }
+    }
+}
+
 /// What is named in every opening of an interface, once.
-struct Names {
-    interface: Arc<str>,
-    instance: Option<Arc<str>>,
+pub(crate) struct Names {
+    pub(crate) interface: Arc<str>,
+    pub(crate) instance: Option<Arc<str>>,
     acl: Option<Arc<str>>,
     groups: Vec<Arc<str>>,
 }
 
 impl Names {
-    fn of(id: &str, interface: &Interface, subnet: &Subnet) -> Self {
+    pub(crate) fn of(id: &str, interface: &Interface, subnet: &Subnet) -> Self {
         Self {
             interface: Arc::from(id),
             instance: interface.instance.as_deref().map(Arc::from),
@@ -608,7 +651,7 @@ const fn rule_range(rule: &GroupRule, protocol: u8) -> Option<(u16, u16)> {
     }
 }
 
-fn admits(rule: &GroupRule, protocol: u8, port: u16) -> bool {
+pub(crate) fn admits(rule: &GroupRule, protocol: u8, port: u16) -> bool {
     rule_range(rule, protocol).is_some_and(|(first, last)| (first..=last).contains(&port))
 }
 
@@ -640,243 +683,4 @@ fn openings(grants: &[Grant]) -> Vec<Range> {
         });
     }
     ranges
-}
-
-/// Interfaces by what targets are named by.
-struct Hosts<'a> {
-    interfaces: &'a BTreeMap<String, Interface>,
-    /// Of an instance its first interface.
-    instances: HashMap<&'a str, &'a str>,
-    addresses: HashMap<IpAddr, &'a str>,
-}
-
-impl<'a> Hosts<'a> {
-    fn of(snapshot: &'a Snapshot) -> Self {
-        let (mut instances, mut addresses) = (HashMap::new(), HashMap::new());
-        for (id, interface) in &snapshot.interfaces {
-            addresses.extend(interface.addresses.iter().map(|address| (address.private, id.as_str())));
-            if let Some(instance) = &interface.instance {
-                let known = instances.entry(instance.as_str()).or_insert(id.as_str());
-                if interface.primary {
-                    *known = id;
-                }
-            }
-        }
-        Self { interfaces: &snapshot.interfaces, instances, addresses }
-    }
-
-    /// The interface that a target is.
-    fn resolve(&self, target: &BalancerTarget) -> Option<Resolved<'a>> {
-        if let Ok(address) = target.id.parse::<IpAddr>() {
-            let (id, interface) = self.interfaces.get_key_value(*self.addresses.get(&address)?)?;
-            return Some(Resolved { id, interface, address, port: target.port });
-        }
-        let id = self.instances.get(target.id.as_str()).copied().unwrap_or(target.id.as_str());
-        let (id, interface) = self.interfaces.get_key_value(id)?;
-        let first = interface.addresses.iter().find(|address| address.private.is_ipv4()).or_else(|| interface.addresses.first())?;
-        Some(Resolved { id, interface, address: first.private, port: target.port })
-    }
-}
-
-/// A target of a load balancer: an interface and an address of it.
-struct Resolved<'a> {
-    id: &'a str,
-    interface: &'a Interface,
-    address: IpAddr,
-    port: u16,
-}
-
-impl<'a> Engine<'a> {
-    fn load_balancer(&mut self, id: &str, balancer: &'a LoadBalancer, hosts: &Hosts<'a>, found: &mut Vec<Opening>) {
-        if !balancer.internet_facing {
-            return;
-        }
-        for listener in &balancer.listeners {
-            for (place, protocol) in PROTOCOLS.into_iter().enumerate().filter(|(_, protocol)| listener.protocols.contains(protocol)) {
-                let targets: Vec<(bool, &BalancerTarget)> = listener
-                    .target_groups
-                    .iter()
-                    .filter_map(|group| self.snapshot.target_groups.get(group))
-                    .flat_map(|group| {
-                        group.targets.iter().map(|target| (group.preserves_client && balancer.kind == BalancerKind::Network, target))
-                    })
-                    .collect();
-                for node_id in &balancer.interfaces {
-                    let Some((node, subnet)) =
-                        self.snapshot.interfaces.get(node_id).and_then(|node| Some((node, self.snapshot.subnets.get(&node.subnet)?)))
-                    else {
-                        continue;
-                    };
-                    for family in [AddressFamily::V4, AddressFamily::V6] {
-                        let clients = self.clients(balancer, (node, subnet), family, place, listener.port);
-                        if clients.is_empty() {
-                            continue;
-                        }
-                        for (preserves, target) in &targets {
-                            let Some(target) = hosts.resolve(target) else { continue };
-                            let to = (&target, protocol, *preserves);
-                            found.extend(self.edge(id, balancer, (node, subnet), to, (family, &clients)));
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// The addresses on the internet that get through to a listener at a node.
-    fn clients(
-        &mut self,
-        balancer: &LoadBalancer,
-        (node, subnet): (&Interface, &'a Subnet),
-        family: AddressFamily,
-        place: usize,
-        port: u16,
-    ) -> RangeSet<u128> {
-        let mut clients = RangeSet::default();
-        for address in node.addresses.iter().filter(|address| AddressFamily::of(address.private) == family) {
-            let addressed = address.public.is_some() || family == AddressFamily::V6;
-            if !addressed || !self.enters_directly(subnet, address.private) {
-                continue;
-            }
-            let Some((_, perimeter)) = self.perimeter(&node.subnet, subnet, address.private) else { continue };
-            let is_internet =
-                |gateway: usize| perimeter.gateways.get(gateway).is_some_and(|gateway| gateway.class == SourceClass::Internet);
-            let open: Vec<(u128, u128)> = if balancer.groups.is_empty() {
-                // Without groups the network's rules alone decide.
-                let through =
-                    perimeter.stretches.iter().filter(|stretch| is_internet(stretch.gateway) && stretch.ports[place].contains(port));
-                through.map(|stretch| (stretch.first, stretch.last)).collect()
-            } else {
-                let by_door = self.by_door(&balancer.groups, subnet, family, &perimeter, true);
-                let doors =
-                    by_door.iter().enumerate().filter(|(door, _)| door % PROTOCOLS.len() == place && is_internet(door / PROTOCOLS.len()));
-                let grants = doors.flat_map(|(_, grants)| grants).filter(|grant| (grant.ports.0..=grant.ports.1).contains(&port));
-                grants.map(|grant| (grant.first, grant.last)).collect()
-            };
-            clients = clients.union(&RangeSet::of(open));
-        }
-        clients
-    }
-
-    /// The way from a node of a load balancer to a target; none if it is closed.
-    fn edge(
-        &self,
-        id: &str,
-        balancer: &LoadBalancer,
-        (node, node_subnet): (&Interface, &Subnet),
-        (target, protocol, preserves): (&Resolved<'_>, u8, bool),
-        (client_family, clients): (AddressFamily, &RangeSet<u128>),
-    ) -> Option<Opening> {
-        let subnet = self.snapshot.subnets.get(&target.interface.subnet)?;
-        if !balancer.cross_zone && subnet.zone != node_subnet.zone {
-            return None;
-        }
-        if subnet.vpc != node_subnet.vpc && !self.are_peers(&subnet.vpc, &node_subnet.vpc) {
-            return None;
-        }
-        let family = AddressFamily::of(target.address);
-        // An address is kept only where both sides speak one family.
-        let preserves = preserves && family == client_family;
-        let from = node.addresses.iter().map(|address| address.private).find(|address| AddressFamily::of(*address) == family)?;
-        // What the load balancer may send.
-        if !balancer.groups.is_empty() {
-            let rules = balancer.groups.iter().filter_map(|group| self.snapshot.groups.get(group)).flat_map(|group| &group.rules);
-            let mut sends = rules.filter(|rule| rule.egress && admits(rule, protocol, target.port));
-            if !sends.any(|rule| self.sources(&rule.peer, &node_subnet.vpc, family).contains(number(target.address))) {
-                return None;
-            }
-        }
-        let seen = if preserves { clients.clone() } else { RangeSet::range(number(from), number(from)) };
-        let seen = if target.interface.subnet == node.subnet {
-            if balancer.kind == BalancerKind::Classic && !self.leaves(node_subnet, target, protocol) {
-                return None;
-            }
-            seen
-        } else {
-            self.crosses(node_subnet, subnet, from, target, protocol, preserves, &seen)?
-        };
-        // What the target's groups admit of those that it sees.
-        let mut admitted: Option<(usize, usize, RangeSet<u128>)> = None;
-        for (place, group) in target.interface.groups.iter().enumerate() {
-            let rules = self.snapshot.groups.get(group).map(|group| group.rules.as_slice()).unwrap_or_default();
-            let speaking = rules.iter().enumerate().filter(|(_, rule)| !rule.egress && admits(rule, protocol, target.port));
-            for (at, rule) in speaking {
-                let through = self.sources(&rule.peer, &subnet.vpc, family).intersection(&seen);
-                if !through.is_empty() {
-                    admitted = Some(match admitted {
-                        Some((place, rule, all)) => (place, rule, all.union(&through)),
-                        None => (place, at, through),
-                    });
-                }
-            }
-        }
-        let (group, rule, through) = admitted?;
-        let sources = if preserves { through } else { clients.clone() };
-        let source = sources.first()?;
-        let range = Range { ports: (target.port, target.port), sources: Arc::new(sources.clone()), partial: false, source, group, rule };
-        let (via, names) = (Arc::<str>::from(id), Names::of(target.id, target.interface, subnet));
-        Some(Opening {
-            class: SourceClass::LoadBalancer,
-            path: self.path(SourceClass::LoadBalancer, &via, &names, target.interface, &range),
-            via,
-            interface: names.interface,
-            instance: names.instance,
-            address: target.address,
-            protocol,
-            ports: (target.port, target.port),
-            witness: (client_family.address(source), target.port),
-            sources: Arc::new(sources),
-            partial_ephemeral: false,
-        })
-    }
-
-    /// Whether a subnet's ACL lets packets for a target out and the replies in.
-    fn leaves(&self, subnet: &Subnet, target: &Resolved<'_>, protocol: u8) -> bool {
-        let Some(acl) = subnet.acl.as_ref().and_then(|acl| self.snapshot.acls.get(acl)) else { return true };
-        let (rules, family, address) = (Rules::of(acl), AddressFamily::of(target.address), number(target.address));
-        let replies = rules.ports(false, protocol, family, address).intersection(&RangeSet::range(EPHEMERAL.0, EPHEMERAL.1));
-        rules.ports(true, protocol, family, address).contains(target.port) && !replies.is_empty()
-    }
-
-    /// Of those that a target sees, whom the ACLs of two subnets let through to it and back.
-    #[allow(clippy::too_many_arguments, reason = "two ends of an edge and who comes along it")]
-    fn crosses(
-        &self,
-        from: &Subnet,
-        to: &Subnet,
-        node: IpAddr,
-        target: &Resolved<'_>,
-        protocol: u8,
-        preserves: bool,
-        seen: &RangeSet<u128>,
-    ) -> Option<RangeSet<u128>> {
-        let family = AddressFamily::of(target.address);
-        let rules = |subnet: &Subnet| subnet.acl.as_ref().and_then(|acl| self.snapshot.acls.get(acl)).map(Rules::of);
-        let ephemeral = RangeSet::range(EPHEMERAL.0, EPHEMERAL.1);
-        let admits = |rules: &Option<Rules<'_>>, egress: bool, address: u128, ports: &RangeSet<u16>| {
-            rules.as_ref().is_none_or(|rules| !rules.ports(egress, protocol, family, address).intersection(ports).is_empty())
-        };
-        let (near, far) = (rules(from), rules(to));
-        let port = RangeSet::range(target.port, target.port);
-        let sent = admits(&near, true, number(target.address), &port) && admits(&near, false, number(target.address), &ephemeral);
-        if !sent {
-            return None;
-        }
-        if !preserves {
-            return (admits(&far, false, number(node), &port) && admits(&far, true, number(node), &ephemeral)).then(|| seen.clone());
-        }
-        // The target's ACL sees the clients themselves.
-        let acl = to.acl.as_ref().and_then(|acl| self.snapshot.acls.get(acl));
-        let mut cuts: BTreeSet<u128> = seen.ranges().iter().map(|(first, _)| *first).collect();
-        for entry in acl.iter().flat_map(|acl| &acl.entries).filter(|entry| entry.cidr.family == family) {
-            let (first, last) = entry.cidr.bounds();
-            cuts.insert(first);
-            cuts.extend(last.checked_add(1));
-        }
-        let cuts: Vec<u128> = cuts.into_iter().collect();
-        let stretches = cuts.iter().enumerate().map(|(at, first)| (*first, cuts.get(at + 1).map_or(u128::MAX, |next| next - 1)));
-        let open = stretches.filter(|(first, _)| admits(&far, false, *first, &port) && admits(&far, true, *first, &ephemeral));
-        let open = RangeSet::of(open).intersection(seen);
-        (!open.is_empty()).then_some(open)
-    }
 }

@@ -4,10 +4,13 @@
 //! first rule that stops it. The two are written apart and are each other's test.
 
 mod address;
+mod balance;
 mod compare;
 mod describe;
 mod evaluate;
+mod mode;
 mod network;
+mod parts;
 mod perimeter;
 mod ranges;
 mod references;
@@ -19,9 +22,11 @@ pub use address::{AddressFamily, Cidr, CidrError, blocks, internet};
 pub use compare::{Difference, compare, what_if};
 pub use describe::{DescribeError, read_descriptions};
 pub use evaluate::{Analysis, Opening, Step, evaluate};
+pub use mode::Mode;
 pub use network::{Change, Network};
+pub use parts::Part;
 pub use perimeter::SourceClass;
 pub use ranges::{Point, RangeSet};
 pub use severity::{Breadth, OpeningSeverity};
 pub use snapshot::*;
-pub use trace::{Blocked, Journey, Packet, arrive, trace};
+pub use trace::{Blocked, Journey, Packet, arrive, arrive_over, trace};

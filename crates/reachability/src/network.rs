@@ -3,8 +3,9 @@
 //! What was evaluated is kept under all that it depends on, with the version of each; a change raises one version, and only the
 //! interfaces that depend on it are asked again. The answer always equals that of a full evaluation.
 
+use crate::address::Cidr;
 use crate::evaluate::{Analysis, Engine, Index, Memo, Opening, order};
-use crate::snapshot::{Interface, NetworkAcl, RouteTable, RulePeer, SecurityGroup, Snapshot};
+use crate::snapshot::{Block, Interface, NetworkAcl, RouteTable, RulePeer, SecurityGroup, Snapshot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// An object that is not what it was; none is one that is gone.
@@ -85,6 +86,19 @@ impl Network {
         self.openings.get(interface).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// What is open at an interface, over load balancers too.
+    pub fn all_openings<'n>(&'n self, interface: &'n str) -> impl Iterator<Item = &'n Opening> {
+        // They are in order.
+        let begin = self.balanced.partition_point(|open| *open.interface < *interface);
+        let over = self.balanced[begin..].iter().take_while(move |open| *open.interface == *interface);
+        self.openings(interface).iter().chain(over)
+    }
+
+    /// What is not known about an interface.
+    pub fn unknown(&self, interface: &str) -> impl Iterator<Item = &String> {
+        self.unknown.get(interface).into_iter().flatten()
+    }
+
     /// All that is open now.
     #[must_use]
     pub fn analysis(&self) -> Analysis {
@@ -95,53 +109,136 @@ impl Network {
 
     /// Applies a change. Answers the interfaces whose answer is another one than before.
     pub fn apply(&mut self, change: Change) -> BTreeSet<String> {
-        let before_balanced = self.balanced.clone();
-        let (mut changed, balances) = match change {
-            Change::Everything(snapshot) => {
-                let before = std::mem::replace(self, Self::new(*snapshot));
-                let ids: BTreeSet<&String> =
-                    before.openings.keys().chain(self.openings.keys()).chain(before.unknown.keys()).chain(self.unknown.keys()).collect();
-                let differs = |id: &&&String| {
-                    before.openings.get(**id) != self.openings.get(**id) || before.unknown.get(**id) != self.unknown.get(**id)
-                };
-                (ids.iter().filter(differs).map(|id| (*id).clone()).collect(), false)
-            }
-            Change::Group(id, group) => {
-                let balances = self.touches_balancers(&id);
-                let asked = self.change_group(id, group);
-                (self.ask_again(asked.iter()), balances)
-            }
-            Change::Interface(id, interface) => {
-                let balances = self.touches_balancers(&id) || self.balances_with_groups_of(&id, interface.as_ref());
-                let asked = self.change_interface(id, interface);
-                (self.ask_again(asked.iter()), balances)
-            }
-            Change::Acl(id, acl) => {
-                self.memo.changed(&id);
-                let asked = self.in_subnets(|subnet| subnet.acl.as_ref() == Some(&id));
-                match acl {
-                    Some(acl) => drop(self.snapshot.acls.insert(id, acl)),
-                    None => drop(self.snapshot.acls.remove(&id)),
-                }
-                (self.ask_again(asked.iter()), !self.snapshot.load_balancers.is_empty())
-            }
-            Change::RouteTable(id, table) => {
-                let asked = self.change_table(id, table);
-                (self.ask_again(asked.iter()), !self.snapshot.load_balancers.is_empty())
-            }
-        };
-        if balances {
-            self.balance();
+        let before = self.balanced.clone();
+        let mut moved = Moved::default();
+        match change {
+            Change::Everything(snapshot) => return self.start_again(*snapshot),
+            Change::Group(id, group) => self.change_group(id, group, &mut moved),
+            Change::Interface(id, interface) => self.change_interface(id, interface, &mut moved),
+            Change::Acl(id, acl) => self.change_acl(id, acl, &mut moved),
+            Change::RouteTable(id, table) => self.change_table(id, table, &mut moved),
         }
-        let moved = |ours: &[Opening], theirs: &[Opening]| -> BTreeSet<String> {
-            ours.iter().filter(|open| !theirs.contains(open)).map(|open| open.interface.to_string()).collect()
-        };
-        if before_balanced != self.balanced {
-            changed.extend(moved(&before_balanced, &self.balanced));
-            changed.extend(moved(&self.balanced, &before_balanced));
+        self.settle(&moved, &before)
+    }
+
+    /// Becomes another description of the same network: what is equal in both costs a comparison, and no more. Answers the
+    /// interfaces whose answer is another one than before.
+    pub fn update(&mut self, next: Snapshot) -> BTreeSet<String> {
+        if next.routes_unknown || self.snapshot.routes_unknown {
+            return self.start_again(next);
+        }
+        let before = self.balanced.clone();
+        let mut moved = Moved::default();
+        self.change_surroundings(&next, &mut moved);
+        let lists = differing(&self.snapshot.prefix_lists, &next.prefix_lists);
+        for id in lists {
+            self.change_list(&id, next.prefix_lists.get(&id).cloned(), &mut moved);
+        }
+        for id in differing(&self.snapshot.groups, &next.groups) {
+            let group = next.groups.get(&id).cloned();
+            self.change_group(id, group, &mut moved);
+        }
+        for id in differing(&self.snapshot.interfaces, &next.interfaces) {
+            let interface = next.interfaces.get(&id).cloned();
+            self.change_interface(id, interface, &mut moved);
+        }
+        for id in differing(&self.snapshot.acls, &next.acls) {
+            let acl = next.acls.get(&id).cloned();
+            self.change_acl(id, acl, &mut moved);
+        }
+        for id in differing(&self.snapshot.route_tables, &next.route_tables) {
+            let table = next.route_tables.get(&id).cloned();
+            self.change_table(id, table, &mut moved);
+        }
+        let same = self.snapshot.load_balancers == next.load_balancers && self.snapshot.target_groups == next.target_groups;
+        moved.balances |= !same;
+        self.snapshot.load_balancers = next.load_balancers;
+        self.snapshot.target_groups = next.target_groups;
+        self.snapshot.problems = next.problems;
+        self.settle(&moved, &before)
+    }
+
+    fn start_again(&mut self, snapshot: Snapshot) -> BTreeSet<String> {
+        let before = std::mem::replace(self, Self::new(snapshot));
+        let ids = before.openings.keys().chain(self.openings.keys()).chain(before.unknown.keys()).chain(self.unknown.keys());
+        let differs = |id: &&String| before.openings.get(*id) != self.openings.get(*id) || before.unknown.get(*id) != self.unknown.get(*id);
+        let mut changed: BTreeSet<String> = ids.filter(differs).cloned().collect();
+        changed.extend(rebalanced(&before.balanced, &self.balanced));
+        changed
+    }
+
+    /// Asks again whatever may have another answer.
+    fn settle(&mut self, moved: &Moved, before: &[Opening]) -> BTreeSet<String> {
+        let mut changed = self.ask_again(moved.asked.iter());
+        // What load balancers depend on is known of those that there were; new ones are asked anyway.
+        if moved.balances {
+            self.balance();
+            changed.extend(rebalanced(before, &self.balanced));
         }
         self.memo.sweep(self.snapshot.interfaces.len());
         changed
+    }
+
+    /// What is around interfaces and no single table, list or group: everything in the VPCs concerned is asked again.
+    fn change_surroundings(&mut self, next: &Snapshot, moved: &mut Moved) {
+        let vpcs = touched(&self.snapshot, next);
+        if vpcs.is_empty() {
+            return;
+        }
+        let is_in = |snapshot: &Snapshot, interface: &Interface| {
+            snapshot.subnets.get(&interface.subnet).is_none_or(|subnet| vpcs.contains(&subnet.vpc))
+        };
+        for snapshot in [&self.snapshot, next] {
+            let inside = self.snapshot.interfaces.iter().filter(|(_, interface)| is_in(snapshot, interface));
+            moved.asked.extend(inside.map(|(id, _)| id.clone()));
+        }
+        self.snapshot.vpcs.clone_from(&next.vpcs);
+        self.snapshot.subnets.clone_from(&next.subnets);
+        self.snapshot.internet_gateways.clone_from(&next.internet_gateways);
+        self.snapshot.peerings.clone_from(&next.peerings);
+        self.snapshot.vpn_gateways.clone_from(&next.vpn_gateways);
+        self.snapshot.transit_attachments.clone_from(&next.transit_attachments);
+        self.snapshot.transit_tables.clone_from(&next.transit_tables);
+        self.snapshot.blocked_from_internet.clone_from(&next.blocked_from_internet);
+        self.index = Index::of(&self.snapshot);
+        self.memo.network_changed();
+        moved.balances |= !self.snapshot.load_balancers.is_empty();
+    }
+
+    fn change_list(&mut self, id: &str, list: Option<Vec<Cidr>>, moved: &mut Moved) {
+        let names = |block: &Block| matches!(block, Block::PrefixList(named) if named == id);
+        let of_groups = self
+            .snapshot
+            .groups
+            .iter()
+            .filter(|(_, group)| group.rules.iter().any(|rule| matches!(&rule.peer, RulePeer::Block(block) if names(block))));
+        for (group, _) in of_groups {
+            self.memo.changed(group);
+            moved.asked.extend(self.by_group.get(group).into_iter().flatten().cloned());
+        }
+        let of_tables = self.snapshot.route_tables.iter().filter(|(_, table)| table.routes.iter().any(|route| names(&route.destination)));
+        let tables: BTreeSet<(&String, &String)> = of_tables.map(|(id, table)| (id, &table.vpc)).collect();
+        for (table, vpc) in tables {
+            self.memo.changed(table);
+            let asked =
+                self.in_subnets(|subnet| subnet.route_table.as_ref() == Some(table) || subnet.route_table.is_none() && subnet.vpc == *vpc);
+            moved.asked.extend(asked);
+        }
+        match list {
+            Some(list) => drop(self.snapshot.prefix_lists.insert(id.to_owned(), list)),
+            None => drop(self.snapshot.prefix_lists.remove(id)),
+        }
+        moved.balances |= !self.snapshot.load_balancers.is_empty();
+    }
+
+    fn change_acl(&mut self, id: String, acl: Option<NetworkAcl>, moved: &mut Moved) {
+        self.memo.changed(&id);
+        moved.asked.extend(self.in_subnets(|subnet| subnet.acl.as_ref() == Some(&id)));
+        match acl {
+            Some(acl) => drop(self.snapshot.acls.insert(id, acl)),
+            None => drop(self.snapshot.acls.remove(&id)),
+        }
+        moved.balances |= !self.snapshot.load_balancers.is_empty();
     }
 
     /// Evaluates interfaces again; answers those with another answer.
@@ -219,7 +316,8 @@ impl Network {
         interface.is_some_and(touched) || self.snapshot.interfaces.get(id).is_some_and(touched)
     }
 
-    fn change_group(&mut self, id: String, group: Option<SecurityGroup>) -> BTreeSet<String> {
+    fn change_group(&mut self, id: String, group: Option<SecurityGroup>, moved: &mut Moved) {
+        moved.balances |= self.touches_balancers(&id);
         let named = |group: Option<&SecurityGroup>| -> BTreeSet<String> {
             let rules = group.into_iter().flat_map(|group| &group.rules);
             rules.filter_map(|rule| if let RulePeer::Group(named) = &rule.peer { Some(named.clone()) } else { None }).collect()
@@ -233,15 +331,15 @@ impl Network {
             self.referring.entry(new).or_default().insert(id.clone());
         }
         self.memo.changed(&id);
-        let asked = self.by_group.get(&id).cloned().unwrap_or_default();
+        moved.asked.extend(self.by_group.get(&id).into_iter().flatten().cloned());
         match group {
             Some(group) => drop(self.snapshot.groups.insert(id, group)),
             None => drop(self.snapshot.groups.remove(&id)),
         }
-        asked
     }
 
-    fn change_interface(&mut self, id: String, interface: Option<Interface>) -> BTreeSet<String> {
+    fn change_interface(&mut self, id: String, interface: Option<Interface>, moved: &mut Moved) {
+        moved.balances |= self.touches_balancers(&id) || self.balances_with_groups_of(&id, interface.as_ref());
         let before = self.snapshot.interfaces.remove(&id);
         if let Some(before) = &before {
             self.index.remove_members(&self.snapshot, before);
@@ -260,19 +358,18 @@ impl Network {
         // Groups that admit members of its groups admit others now.
         let groups: BTreeSet<&String> = before.iter().chain(&interface).flat_map(|interface| &interface.groups).collect();
         let referring: BTreeSet<String> = groups.into_iter().filter_map(|group| self.referring.get(group)).flatten().cloned().collect();
-        let mut asked: BTreeSet<String> = BTreeSet::new();
         for group in referring {
             self.memo.changed(&group);
-            asked.extend(self.by_group.get(&group).into_iter().flatten().cloned());
+            moved.asked.extend(self.by_group.get(&group).into_iter().flatten().cloned());
         }
-        asked.insert(id.clone());
+        moved.asked.insert(id.clone());
         if let Some(interface) = interface {
             self.snapshot.interfaces.insert(id, interface);
         }
-        asked
     }
 
-    fn change_table(&mut self, id: String, table: Option<RouteTable>) -> BTreeSet<String> {
+    fn change_table(&mut self, id: String, table: Option<RouteTable>, moved: &mut Moved) {
+        moved.balances |= !self.snapshot.load_balancers.is_empty();
         self.memo.changed(&id);
         let vpcs: BTreeSet<String> = self.snapshot.route_tables.get(&id).into_iter().chain(&table).map(|table| table.vpc.clone()).collect();
         let is_edge = self.snapshot.internet_gateways.values().any(|gateway| gateway.edge_table.as_ref() == Some(&id));
@@ -281,10 +378,14 @@ impl Network {
             None => drop(self.snapshot.route_tables.remove(&id)),
         }
         self.index.tables_changed(&self.snapshot);
+        if is_edge {
+            // What its routes lead to counts in every perimeter of the VPC.
+            self.memo.network_changed();
+        }
         // An edge table is asked at every address; a main one by subnets without their own.
-        self.in_subnets(|subnet| {
+        moved.asked.extend(self.in_subnets(|subnet| {
             subnet.route_table.as_ref() == Some(&id) || vpcs.contains(&subnet.vpc) && (subnet.route_table.is_none() || is_edge)
-        })
+        }));
     }
 
     fn in_subnets(&self, wanted: impl Fn(&crate::snapshot::Subnet) -> bool) -> BTreeSet<String> {
@@ -292,4 +393,71 @@ impl Network {
         let inside = self.snapshot.interfaces.iter().filter(|(_, interface)| subnets.contains(&interface.subnet));
         inside.map(|(id, _)| id.clone()).collect()
     }
+}
+
+/// What a change touches.
+#[derive(Default)]
+struct Moved {
+    /// Interfaces that may have another answer.
+    asked: BTreeSet<String>,
+    /// Whether what comes over load balancers may be another.
+    balances: bool,
+}
+
+/// The keys under which two maps hold different things.
+fn differing<T: PartialEq>(one: &BTreeMap<String, T>, other: &BTreeMap<String, T>) -> Vec<String> {
+    let gone = one.keys().filter(|key| !other.contains_key(*key));
+    let new = other.iter().filter(|(key, value)| one.get(*key) != Some(value)).map(|(key, _)| key);
+    gone.chain(new).cloned().collect()
+}
+
+/// Interfaces that load balancers lead to otherwise than before.
+fn rebalanced(before: &[Opening], after: &[Opening]) -> BTreeSet<String> {
+    let by_interface = |openings: &'_ [Opening]| -> BTreeMap<String, Vec<Opening>> {
+        let mut all: BTreeMap<String, Vec<Opening>> = BTreeMap::new();
+        for open in openings {
+            all.entry(open.interface.to_string()).or_default().push(open.clone());
+        }
+        all
+    };
+    if before == after {
+        return BTreeSet::new();
+    }
+    differing(&by_interface(before), &by_interface(after)).into_iter().collect()
+}
+
+/// The VPCs of which something changed that is around all that is in them.
+fn touched(before: &Snapshot, after: &Snapshot) -> BTreeSet<String> {
+    let mut vpcs: BTreeSet<String> = BTreeSet::new();
+    let both = [before, after];
+    for id in differing(&before.vpcs, &after.vpcs) {
+        // Whoever is its peer knows its addresses.
+        let peerings = both.iter().flat_map(|snapshot| snapshot.peerings.values());
+        let peers = peerings.filter(|peering| peering.vpcs.0 == id || peering.vpcs.1 == id);
+        vpcs.extend(peers.flat_map(|peering| [peering.vpcs.0.clone(), peering.vpcs.1.clone()]));
+        vpcs.insert(id);
+    }
+    for id in differing(&before.subnets, &after.subnets) {
+        vpcs.extend(both.iter().filter_map(|snapshot| snapshot.subnets.get(&id)).map(|subnet| subnet.vpc.clone()));
+    }
+    for id in differing(&before.internet_gateways, &after.internet_gateways) {
+        vpcs.extend(both.iter().filter_map(|snapshot| snapshot.internet_gateways.get(&id)?.vpc.clone()));
+    }
+    for id in differing(&before.vpn_gateways, &after.vpn_gateways) {
+        vpcs.extend(both.iter().filter_map(|snapshot| snapshot.vpn_gateways.get(&id)?.clone()));
+    }
+    for id in differing(&before.peerings, &after.peerings) {
+        let peerings = both.iter().filter_map(|snapshot| snapshot.peerings.get(&id));
+        vpcs.extend(peerings.flat_map(|peering| [peering.vpcs.0.clone(), peering.vpcs.1.clone()]));
+    }
+    if before.transit_attachments != after.transit_attachments || before.transit_tables != after.transit_tables {
+        let attachments = both.iter().flat_map(|snapshot| snapshot.transit_attachments.values());
+        vpcs.extend(attachments.filter_map(|attachment| attachment.vpc.clone()));
+    }
+    let blocked = |snapshot: &Snapshot| -> BTreeSet<String> { snapshot.blocked_from_internet.iter().cloned().collect() };
+    for id in blocked(before).symmetric_difference(&blocked(after)) {
+        let subnets = both.iter().filter_map(|snapshot| snapshot.subnets.get(id)).map(|subnet| subnet.vpc.clone());
+        vpcs.extend(subnets.chain([id.clone()]));
+    }
+    vpcs
 }

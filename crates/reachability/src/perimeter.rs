@@ -30,6 +30,8 @@ pub enum SourceClass {
     Transit,
     /// The internet, over a load balancer.
     LoadBalancer,
+    /// The internet, over an appliance that a route of the gateway leads to: a firewall, which may let it pass or not.
+    Appliance,
 }
 
 /// A way in.
@@ -48,8 +50,15 @@ pub(crate) struct Stretch {
     pub(crate) gateway: usize,
     /// What the ACL lets in, by [`PROTOCOLS`].
     pub(crate) ports: [RangeSet<u16>; 2],
+    /// The ports that clients use to which replies get out.
+    pub(crate) replies: [RangeSet<u16>; 2],
+}
+
+impl Stretch {
     /// Whether replies to some of the ports that clients use are dropped.
-    pub(crate) partial: [bool; 2],
+    pub(crate) fn is_partial(&self, place: usize) -> bool {
+        self.replies[place].ranges() != [EPHEMERAL]
+    }
 }
 
 /// See the module.
@@ -109,7 +118,7 @@ impl Perimeter {
             let last = cuts.get(at + 1).map_or(end, |next| next - 1);
             let Some(gateway) = gateway(around, &entries, *first) else { continue };
             let mut ports: [RangeSet<u16>; 2] = Default::default();
-            let mut partial = [false; 2];
+            let mut replies: [RangeSet<u16>; 2] = Default::default();
             for (place, protocol) in PROTOCOLS.into_iter().enumerate() {
                 let (inward, outward) = match &sorted {
                     Some(rules) => {
@@ -117,9 +126,8 @@ impl Perimeter {
                     }
                     None => (RangeSet::all(), RangeSet::all()),
                 };
-                let replies = outward.intersection(&RangeSet::range(EPHEMERAL.0, EPHEMERAL.1));
-                if !replies.is_empty() {
-                    partial[place] = replies != RangeSet::range(EPHEMERAL.0, EPHEMERAL.1);
+                replies[place] = outward.intersection(&RangeSet::range(EPHEMERAL.0, EPHEMERAL.1));
+                if !replies[place].is_empty() {
                     ports[place] = inward;
                 }
             }
@@ -132,11 +140,11 @@ impl Perimeter {
             });
             match stretches.last_mut() {
                 Some(before)
-                    if before.last + 1 == *first && before.gateway == gateway && before.ports == ports && before.partial == partial =>
+                    if before.last + 1 == *first && before.gateway == gateway && before.ports == ports && before.replies == replies =>
                 {
                     before.last = last;
                 }
-                _ => stretches.push(Stretch { first: *first, last, gateway, ports, partial }),
+                _ => stretches.push(Stretch { first: *first, last, gateway, ports, replies }),
             }
         }
         Self { gateways, stretches }
@@ -154,20 +162,26 @@ fn entries<'a>(around: &Surroundings<'a>) -> Vec<Entry<'a>> {
     let mut entries = Vec::new();
     for route in &around.table.routes {
         let (blocks, rank): (Vec<Cidr>, u8) = match &route.destination {
-            Block::Cidr(block) => (vec![*block], if route.propagated { 0 } else { 2 }),
-            Block::PrefixList(id) => (around.snapshot.prefix_lists.get(id).cloned().unwrap_or_default(), 1),
+            Block::Cidr(block) => (vec![*block], if route.propagated { PROPAGATED } else { STATIC }),
+            Block::PrefixList(id) => (around.snapshot.prefix_lists.get(id).cloned().unwrap_or_default(), OF_LIST),
         };
         let of_family = blocks.into_iter().filter(|block| block.family == around.family);
         entries.extend(of_family.map(|block| Entry { block, rank, route: Some(route) }));
     }
     let own = around.snapshot.vpcs.get(&around.subnet.vpc).map(|vpc| vpc.cidrs.as_slice()).unwrap_or_default();
     for block in own.iter().filter(|block| block.family == around.family) {
-        if !entries.iter().any(|entry| entry.block == *block) {
-            entries.push(Entry { block: *block, rank: 3, route: None });
+        // A route of its own for all of the block takes the place of the local one.
+        if !entries.iter().any(|entry| entry.block == *block && entry.rank == STATIC) {
+            entries.push(Entry { block: *block, rank: STATIC, route: None });
         }
     }
     entries
 }
+
+/// Where routes stand among those of one length.
+const STATIC: u8 = 2;
+const OF_LIST: u8 = 1;
+const PROPAGATED: u8 = 0;
 
 /// The gateway by which packets from an address come in and replies to it leave; none if they do not.
 fn gateway(around: &Surroundings<'_>, entries: &[Entry<'_>], source: u128) -> Option<Gateway> {
@@ -175,17 +189,25 @@ fn gateway(around: &Surroundings<'_>, entries: &[Entry<'_>], source: u128) -> Op
         let (first, last) = block.bounds();
         block.family == around.family && (first..=last).contains(&source)
     };
-    let best = entries.iter().filter(|entry| inside(&entry.block)).max_by_key(|entry| (entry.block.prefix(), entry.rank))?;
-    let route = best.route.filter(|route| route.active)?;
     let snapshot = around.snapshot;
     let own_vpc = &around.subnet.vpc;
-    let own = || snapshot.vpcs.get(own_vpc).is_some_and(|vpc| vpc.cidrs.iter().any(inside));
+    let own = snapshot.vpcs.get(own_vpc).is_some_and(|vpc| vpc.cidrs.iter().any(inside));
+    // The local route wins over what is propagated, however specific that is.
+    let counts = |entry: &&Entry<'_>| inside(&entry.block) && !(own && entry.rank == PROPAGATED);
+    let best = entries.iter().filter(counts).max_by_key(|entry| (entry.block.prefix(), entry.rank))?;
+    let route = best.route.filter(|route| route.active)?;
+    let is_public = || {
+        let blocked = snapshot.blocked_from_internet.iter().any(|blocked| blocked == own_vpc || blocked == around.subnet_id);
+        !blocked && !own && internet(around.family).contains(source)
+    };
     match &route.target {
         Target::InternetGateway(id) => {
             let attached = snapshot.internet_gateways.get(id)?.vpc.as_ref() == Some(own_vpc);
-            let blocked = snapshot.blocked_from_internet.iter().any(|blocked| blocked == own_vpc || blocked == around.subnet_id);
-            (attached && !blocked && internet(around.family).contains(source) && !own())
-                .then(|| Gateway { class: SourceClass::Internet, id: id.clone() })
+            (attached && is_public()).then(|| Gateway { class: SourceClass::Internet, id: id.clone() })
+        }
+        // What a gateway's packets go through first may send the replies back too.
+        Target::Other(id) if is_appliance(snapshot, own_vpc, id) => {
+            is_public().then(|| Gateway { class: SourceClass::Appliance, id: id.clone() })
         }
         Target::Peering(id) => {
             let peering = snapshot.peerings.get(id).filter(|peering| peering.active)?;
@@ -206,6 +228,16 @@ fn gateway(around: &Surroundings<'_>, entries: &[Entry<'_>], source: u128) -> Op
             .then(|| Gateway { class: SourceClass::Transit, id: id.clone() }),
         Target::Local | Target::Other(_) => None,
     }
+}
+
+/// The edge tables of a VPC: those that packets from its internet gateway are routed by.
+pub(crate) fn edge_tables<'a>(snapshot: &'a Snapshot, vpc: &str) -> impl Iterator<Item = &'a RouteTable> {
+    let gateways = snapshot.internet_gateways.values().filter(move |gateway| gateway.vpc.as_deref() == Some(vpc));
+    gateways.filter_map(|gateway| snapshot.route_tables.get(gateway.edge_table.as_ref()?))
+}
+
+fn is_appliance(snapshot: &Snapshot, vpc: &str, id: &str) -> bool {
+    edge_tables(snapshot, vpc).flat_map(|table| &table.routes).any(|route| route.active && route.target.id() == id)
 }
 
 /// Whether a transit gateway takes packets from an address to a private one in a VPC, and the replies back.

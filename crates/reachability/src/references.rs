@@ -1,6 +1,6 @@
 //! What a snapshot refers to and does not hold. An answer that hangs on it is not complete, and must not be taken for closed.
 
-use crate::snapshot::{Block, RulePeer, Snapshot, Target};
+use crate::snapshot::{BalancerKind, Block, RulePeer, Snapshot, Target};
 use std::collections::BTreeSet;
 
 /// What is missing, each once, in plain words.
@@ -79,6 +79,12 @@ fn rules(snapshot: &Snapshot, missing: &mut BTreeSet<String>) {
                     missing
                         .insert(format!("{id}: a rule admits the group '{named}', which is not described: its members may not be known"));
                 }
+                // Whether groups count over a transit gateway is an option of it that no list of attachments shows.
+                RulePeer::Group(named) if is_over_transit(snapshot, &group.vpc, named) => {
+                    missing.insert(format!(
+                        "{id}: a rule admits the group '{named}' of another VPC, to which a transit gateway leads: it is not known whether groups count over it"
+                    ));
+                }
                 RulePeer::Block(Block::PrefixList(list)) if !snapshot.prefix_lists.contains_key(list) => {
                     missing.insert(format!("{id}: a rule admits the prefix list '{list}', which is not described"));
                 }
@@ -88,13 +94,25 @@ fn rules(snapshot: &Snapshot, missing: &mut BTreeSet<String>) {
     }
 }
 
+/// Whether a group is of another VPC that no peering, and a transit gateway, leads to.
+fn is_over_transit(snapshot: &Snapshot, vpc: &str, named: &str) -> bool {
+    let Some(other) = snapshot.groups.get(named).map(|group| group.vpc.as_str()).filter(|other| *other != vpc) else { return false };
+    let joins = |vpcs: &(String, String)| (vpcs.0 == vpc && vpcs.1 == other) || (vpcs.1 == vpc && vpcs.0 == other);
+    let peers = snapshot.peerings.values().any(|peering| peering.active && joins(&peering.vpcs));
+    let of = |vpc: &str| -> BTreeSet<&str> {
+        let attached = snapshot.transit_attachments.values().filter(|attachment| attachment.vpc.as_deref() == Some(vpc));
+        attached.map(|attachment| attachment.gateway.as_str()).collect()
+    };
+    !peers && !of(vpc).is_disjoint(&of(other))
+}
+
 fn balancers(snapshot: &Snapshot, missing: &mut BTreeSet<String>) {
     let mut known: BTreeSet<String> = snapshot.interfaces.keys().cloned().collect();
     for interface in snapshot.interfaces.values() {
         known.extend(interface.instance.clone());
         known.extend(interface.addresses.iter().map(|address| address.private.to_string()));
     }
-    for (id, balancer) in snapshot.load_balancers.iter().filter(|(_, balancer)| balancer.internet_facing) {
+    for (id, balancer) in snapshot.load_balancers.iter().filter(|(_, balancer)| balancer.kind != BalancerKind::Gateway) {
         for group in balancer.groups.iter().filter(|group| !snapshot.groups.contains_key(*group)) {
             missing.insert(format!("{id}: its security group '{group}' is not described"));
         }
@@ -117,8 +135,11 @@ fn balancers(snapshot: &Snapshot, missing: &mut BTreeSet<String>) {
                 continue;
             };
             for target in &targets.targets {
-                // Functions and other load balancers are targets too, and no hosts.
-                if !target.id.starts_with("arn:") && !known.contains(&target.id) {
+                // Functions are targets too, and no hosts.
+                let is_host = !target.id.starts_with("arn:");
+                let is_balancer = target.id.contains(":loadbalancer/");
+                let is_known = if is_balancer { snapshot.load_balancers.contains_key(&target.id) } else { known.contains(&target.id) };
+                if (is_host || is_balancer) && !is_known {
                     missing.insert(format!("{group}: its target '{}' is not described", target.id));
                 }
             }

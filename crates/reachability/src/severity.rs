@@ -98,7 +98,7 @@ impl SourceClass {
     /// How bad it is that ports are open to this class.
     #[must_use]
     pub fn severity(self, protocol: u8, ports: (u16, u16)) -> OpeningSeverity {
-        let from_internet = matches!(self, Self::Internet | Self::LoadBalancer);
+        let from_internet = matches!(self, Self::Internet | Self::LoadBalancer | Self::Appliance);
         let of = |service: &Service| if from_internet { service.internet } else { service.other };
         services_of(protocol, ports).map(of).max().unwrap_or(OpeningSeverity::Informational)
     }
@@ -116,6 +116,7 @@ impl SourceClass {
             Self::Vpn => "a Virtual Private Gateway",
             Self::Transit => "a Transit Gateway",
             Self::LoadBalancer => "a Load Balancer",
+            Self::Appliance => "an Internet Gateway over an Appliance",
         };
         format!("{ports} reachable from {from} - {}", if protocol == 6 { "TCP" } else { "UDP" })
     }
@@ -133,6 +134,7 @@ impl SourceClass {
             "pcx" => Self::Peer,
             "vgw" => Self::Vpn,
             "tgw" => Self::Transit,
+            "eni" | "vpce" => Self::Appliance,
             _ => Self::LoadBalancer,
         }
     }
@@ -184,6 +186,7 @@ mod tests {
             protocol,
             ports,
             sources: std::sync::Arc::new(RangeSet::range(1, 1 << 20)),
+            parts: std::sync::Arc::default(),
             partial_ephemeral: false,
             path: std::sync::Arc::default(),
             witness: (address, ports.0),

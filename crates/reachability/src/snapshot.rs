@@ -4,7 +4,7 @@
 //! it is closed.
 
 use crate::address::Cidr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// A network's configuration. Maps are by id.
@@ -275,7 +275,9 @@ pub struct LoadBalancer {
     pub groups: Vec<String>,
     /// Its interfaces, by id.
     pub interfaces: Vec<String>,
-    /// Whether each node sends to targets in other zones.
+    /// The zones that it is enabled in: targets in others get nothing. Where none is named, those of its interfaces.
+    pub zones: BTreeSet<String>,
+    /// Whether each node sends to targets in other zones, where a target group does not say otherwise.
     pub cross_zone: bool,
     /// Its listeners.
     pub listeners: Vec<Listener>,
@@ -284,6 +286,8 @@ pub struct LoadBalancer {
 /// A listener of a load balancer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
+    /// Its ARN, where it has one.
+    pub id: Option<String>,
     /// The protocol's number: 6 or 17.
     pub protocols: Vec<u8>,
     /// Its port.
@@ -297,6 +301,8 @@ pub struct Listener {
 pub struct TargetGroup {
     /// Whether targets see the client's address.
     pub preserves_client: bool,
+    /// Whether nodes send to targets in other zones; none where that is the load balancer's to say.
+    pub cross_zone: Option<bool>,
     /// Its targets.
     pub targets: Vec<BalancerTarget>,
 }
@@ -304,7 +310,7 @@ pub struct TargetGroup {
 /// A target of a load balancer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BalancerTarget {
-    /// An instance's id, an interface's, or an address.
+    /// An instance's id, an interface's, an address, or a load balancer's.
     pub id: String,
     /// The port.
     pub port: u16,

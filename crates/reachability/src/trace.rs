@@ -3,8 +3,11 @@
 //! It shares nothing with [`evaluate`](crate::evaluate) but the snapshot: no sets, nothing kept from one packet to the next. So
 //! each is the other's test, and every witness can be replayed.
 
-use crate::address::{AddressFamily, Cidr, internet, number};
-use crate::snapshot::{Address, Block, GroupRule, Interface, Route, RouteTable, RulePeer, Snapshot, Subnet, Target};
+use crate::address::Cidr;
+use crate::snapshot::{
+    Address, BalancerKind, BalancerTarget, Block, GroupRule, Interface, LoadBalancer, Route, RulePeer, Snapshot, Subnet, Target,
+    TargetGroup,
+};
 use std::net::IpAddr;
 
 /// A packet.
@@ -43,6 +46,8 @@ pub struct Journey {
     pub reply_blocked: Option<Blocked>,
     /// The components that it passes, in order.
     pub hops: Vec<String>,
+    /// An appliance on its way, which may let it pass or not: it is taken to.
+    pub appliance: Option<String>,
 }
 
 impl Journey {
@@ -87,14 +92,58 @@ pub fn arrive(snapshot: &Snapshot, packet: &Packet) -> Journey {
     journey
 }
 
+/// Follows a packet that a client sends to a load balancer, and what that sends on to the packet's destination and port, from a port of
+/// its own unless the client's is kept: by each node, until one way is open. Else the answer is of the way that gets furthest.
+#[must_use]
+pub fn arrive_over(snapshot: &Snapshot, balancer: &str, packet: &Packet, node_port: u16) -> Journey {
+    let walk = Walk { snapshot, packet };
+    let Some((id, entered)) = snapshot.load_balancers.get_key_value(balancer) else {
+        let blocked = blocked("UNKNOWN_ENDPOINTS", balancer, "it is no load balancer of the snapshot");
+        return Journey { blocked: Some(blocked), ..Journey::default() };
+    };
+    let mut furthest = Journey {
+        blocked: Some(blocked("ELBV2_LISTENER_PORT_RESTRICTION", id, "none of its listeners leads to the destination and port")),
+        ..Journey::default()
+    };
+    walk.over(id, entered, node_port, &mut |journey| {
+        let is_better = journey.converses() || journey.hops.len() >= furthest.hops.len();
+        if is_better && !furthest.converses() {
+            furthest = journey;
+        }
+        furthest.converses()
+    });
+    furthest
+}
+
 fn blocked(code: &'static str, component: &str, why: impl Into<String>) -> Blocked {
     Blocked { code, component: component.to_owned(), why: why.into() }
 }
 
+/// Whether an address may be one on the internet (RFC 6890; of IPv6 global unicast).
+fn is_on_internet(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => !matches!(
+            address.octets(),
+            [0 | 10 | 127 | 224..=255, ..]
+                | [100, 64..=127, ..]
+                | [169, 254, ..]
+                | [172, 16..=31, ..]
+                | [192, 0, 0, _]
+                | [192, 168, ..]
+                | [198, 18 | 19, ..]
+        ),
+        IpAddr::V6(address) => address.segments()[0] >> 13 == 1,
+    }
+}
+
 /// An interface and one of its addresses, where it lies.
+#[derive(Clone)]
 struct End<'a> {
+    /// Whether it is one that clients on the internet are for.
+    faces_internet: bool,
     id: &'a str,
-    interface: &'a Interface,
+    /// The groups that are asked; none asks nobody.
+    groups: Option<&'a [String]>,
     address: Address,
     subnet_id: &'a str,
     subnet: &'a Subnet,
@@ -121,7 +170,7 @@ impl<'a> Walk<'a> {
         self.snapshot.interfaces.iter().find_map(|(id, interface)| {
             let address = *interface.addresses.iter().find(|address| is_it(address))?;
             let (subnet_id, subnet) = self.snapshot.subnets.get_key_value(&interface.subnet)?;
-            Some(End { id, interface, address, subnet_id, subnet })
+            Some(End { faces_internet: true, id, groups: Some(&interface.groups), address, subnet_id, subnet })
         })
     }
 
@@ -153,6 +202,8 @@ impl<'a> Walk<'a> {
         let mut best: Option<(u8, u8, &Route)> = None;
         for route in &table.routes {
             let matches: Option<(u8, u8)> = match &route.destination {
+                // What is propagated never takes packets out of the VPC that are for it.
+                Block::Cidr(_) if route.propagated && local().is_some() => None,
                 Block::Cidr(block) => own(block).then(|| (block.prefix(), if route.propagated { 0 } else { 2 })),
                 Block::PrefixList(list) => {
                     let blocks = self.snapshot.prefix_lists.get(list).into_iter().flatten();
@@ -166,10 +217,8 @@ impl<'a> Walk<'a> {
             }
         }
         match (best, local()) {
-            (Some((prefix, _, route)), Some(own)) if own > prefix => {
-                let _ = route;
-                Ok(Way::Local)
-            }
+            // Only a route of its own takes the place of the local one.
+            (Some((prefix, rank, _)), Some(own)) if (own, 2) > (prefix, rank) => Ok(Way::Local),
             (None, Some(_)) => Ok(Way::Local),
             (Some((_, _, route)), _) if !route.active => {
                 Err(blocked("BAD_STATE_ROUTE", id, format!("its route over {} is a black hole", route.target.id())))
@@ -201,7 +250,8 @@ impl<'a> Walk<'a> {
 
     /// Asks an interface's groups.
     fn groups(&self, end: &End<'a>, egress: bool, other: IpAddr) -> Result<(), Blocked> {
-        let rules = end.interface.groups.iter().filter_map(|group| self.snapshot.groups.get(group)).flat_map(|group| &group.rules);
+        let Some(groups) = end.groups else { return Ok(()) };
+        let rules = groups.iter().filter_map(|group| self.snapshot.groups.get(group)).flat_map(|group| &group.rules);
         let admits = |rule: &GroupRule| rule.egress == egress && self.is_for_packet(rule) && self.is_peer(&rule.peer, end.subnet, other);
         let mut rules = rules;
         if rules.any(admits) {
@@ -213,11 +263,7 @@ impl<'a> Walk<'a> {
         } else {
             format!("protocol {}", self.packet.protocol)
         };
-        Err(blocked(
-            "ENI_SG_RULES_MISMATCH",
-            &end.interface.groups.join(", "),
-            format!("no rule of its groups lets {port} {direction} {other}"),
-        ))
+        Err(blocked("ENI_SG_RULES_MISMATCH", &groups.join(", "), format!("no rule of its groups lets {port} {direction} {other}")))
     }
 
     fn is_for_packet(&self, rule: &GroupRule) -> bool {
@@ -321,7 +367,14 @@ impl<'a> Walk<'a> {
         // It comes in where its reply leaves: any other way is asymmetric.
         let gateway = self.way_out(to, source)?;
         match &gateway {
-            Target::InternetGateway(id) => self.over_internet(id, to)?,
+            Target::InternetGateway(id) => journey.appliance = self.over_internet(id, to)?,
+            // What packets of a gateway go through first may take the replies too.
+            Target::Other(id) if self.diverted(to).is_some_and(|target| target.id() == id) => {
+                let mut gateways = self.snapshot.internet_gateways.iter();
+                let attached = gateways.find(|(_, gateway)| gateway.vpc.as_ref() == Some(&to.subnet.vpc));
+                let (gateway, _) = attached.ok_or_else(|| blocked("IGW_NOT_ATTACHED", id, "the VPC has no internet gateway"))?;
+                journey.appliance = self.over_internet(gateway, to)?;
+            }
             Target::Peering(id) => {
                 let peering = self.snapshot.peerings.get(id).ok_or_else(|| blocked("UNKNOWN_PEERING", id, "it is not in the snapshot"))?;
                 if !peering.active {
@@ -358,7 +411,7 @@ impl<'a> Walk<'a> {
         journey.hops.extend(to.subnet.acl.clone());
         let outside_by_group = matches!(gateway, Target::Peering(_));
         self.groups_from_outside(to, source, outside_by_group)?;
-        journey.hops.extend(to.interface.groups.first().cloned());
+        journey.hops.extend(to.groups.and_then(<[String]>::first).cloned());
         journey.hops.push(to.id.to_owned());
         journey.reply_blocked = self.acl(to, true, source, self.packet.source_port).err();
         Ok(())
@@ -366,21 +419,22 @@ impl<'a> Walk<'a> {
 
     /// Groups name members of this VPC or a peer's: nobody who comes by another way is one.
     fn groups_from_outside(&self, to: &End<'a>, source: IpAddr, by_group: bool) -> Result<(), Blocked> {
-        let rules = to.interface.groups.iter().filter_map(|group| self.snapshot.groups.get(group)).flat_map(|group| &group.rules);
+        let Some(groups) = to.groups else { return Ok(()) };
+        let rules = groups.iter().filter_map(|group| self.snapshot.groups.get(group)).flat_map(|group| &group.rules);
         let mut speaking = rules.filter(|rule| !rule.egress && (by_group || !matches!(rule.peer, RulePeer::Group(_))));
         if speaking.any(|rule| self.is_for_packet(rule) && self.is_peer(&rule.peer, to.subnet, source)) {
             return Ok(());
         }
         Err(blocked(
             "ENI_SG_RULES_MISMATCH",
-            &to.interface.groups.join(", "),
+            &groups.join(", "),
             format!("no rule of its groups lets port {} in from {source}", self.packet.port),
         ))
     }
 
-    fn over_internet(&self, id: &str, end: &End<'a>) -> Result<(), Blocked> {
+    /// Whether an internet gateway joins an interface with an address outside; answers the appliance before the interface, if any.
+    fn over_internet(&self, id: &str, end: &End<'a>) -> Result<Option<String>, Blocked> {
         let outside = if self.packet.source == end.address.private { self.packet.destination } else { self.packet.source };
-        let family = AddressFamily::of(end.address.private);
         let attached =
             self.snapshot.internet_gateways.get(id).ok_or_else(|| blocked("UNKNOWN_GATEWAY", id, "it is not in the snapshot"))?;
         if attached.vpc.as_ref() != Some(&end.subnet.vpc) {
@@ -390,34 +444,42 @@ impl<'a> Walk<'a> {
         if self.snapshot.blocked_from_internet.iter().any(blocked_here) {
             return Err(blocked("VPC_BLOCK_PUBLIC_ACCESS_ENABLED", &end.subnet.vpc, "public access is blocked"));
         }
-        if family == AddressFamily::V4 && end.address.public.is_none() {
+        if !end.faces_internet {
+            return Err(blocked("ELB_INTERNAL", end.id, "its load balancer is internal"));
+        }
+        if end.address.private.is_ipv4() && end.address.public.is_none() {
             return Err(blocked("IGW_PUBLIC_IP_ASSOCIATION_FOR_INGRESS", end.id, "its address has no public one"));
         }
-        if !internet(family).contains(number(outside))
-            || (family == AddressFamily::V6 && !internet(family).contains(number(end.address.private)))
-        {
+        if !is_on_internet(outside) || (end.address.private.is_ipv6() && !is_on_internet(end.address.private)) {
             return Err(blocked("NOT_ON_THE_INTERNET", id, format!("{outside} is no address of the internet")));
         }
         if self.snapshot.vpcs.get(&end.subnet.vpc).is_some_and(|vpc| vpc.cidrs.iter().any(|block| block.contains(outside))) {
             return Err(blocked("NOT_ON_THE_INTERNET", id, format!("{outside} is an address of the VPC")));
         }
-        for table in self.edge_tables(end) {
-            let covers = |route: &&Route| matches!(&route.destination, Block::Cidr(block) if block.contains(end.address.private));
-            let prefix = |route: &&Route| if let Block::Cidr(block) = &route.destination { block.prefix() } else { 0 };
-            if let Some(route) = table.routes.iter().filter(covers).max_by_key(prefix)
-                && route.target != Target::Local
-            {
-                return Err(blocked("VIA_APPLIANCE", route.target.id(), "an edge route takes it to an appliance first"));
-            }
+        match self.diverted(end) {
+            None | Some(Target::Local) => Ok(None),
+            Some(target) => Ok(Some(target.id().to_owned())),
         }
-        Ok(())
     }
 
-    fn edge_tables(&self, end: &End<'a>) -> impl Iterator<Item = &'a RouteTable> {
-        let snapshot = self.snapshot;
-        let vpc = end.subnet.vpc.clone();
-        let of_vpc = snapshot.internet_gateways.values().filter(move |gateway| gateway.vpc.as_ref() == Some(&vpc));
-        of_vpc.filter_map(|gateway| snapshot.route_tables.get(gateway.edge_table.as_ref()?))
+    /// Where an edge route takes what a gateway has for an interface: to an appliance, or nowhere.
+    fn diverted(&self, end: &End<'a>) -> Option<&'a Target> {
+        let gateways = self.snapshot.internet_gateways.values().filter(|gateway| gateway.vpc.as_ref() == Some(&end.subnet.vpc));
+        for table in gateways.filter_map(|gateway| self.snapshot.route_tables.get(gateway.edge_table.as_ref()?)) {
+            let mut best: Option<(u8, &Route)> = None;
+            for route in &table.routes {
+                if let Block::Cidr(block) = &route.destination
+                    && block.contains(end.address.private)
+                    && best.is_none_or(|(prefix, _)| block.prefix() >= prefix)
+                {
+                    best = Some((block.prefix(), route));
+                }
+            }
+            if let Some((_, route)) = best.filter(|(_, route)| route.target != Target::Local) {
+                return Some(&route.target);
+            }
+        }
+        None
     }
 
     /// Whether a transit gateway leads from one address to another in a VPC, and back.
@@ -448,10 +510,211 @@ impl<'a> Walk<'a> {
         self.acl(from, true, to, self.packet.port)?;
         let gateway = self.way_out(from, to)?;
         if let Target::InternetGateway(id) = &gateway {
-            self.over_internet(id, from)?;
+            journey.appliance = self.over_internet(id, from)?;
         }
         journey.hops.push(gateway.id().to_owned());
         journey.reply_blocked = self.acl(from, false, to, self.packet.source_port).err();
         Ok(())
     }
+}
+
+/// Over load balancers: what a client sends to a node, and what the node sends on.
+impl<'a> Walk<'a> {
+    /// Tries each way, until who is told of them has heard enough.
+    fn over(&self, id: &str, balancer: &'a LoadBalancer, node_port: u16, told: &mut dyn FnMut(Journey) -> bool) {
+        for listener in balancer.listeners.iter().filter(|listener| listener.protocols.contains(&self.packet.protocol)) {
+            for node in self.nodes(balancer) {
+                if !self.is_for_destination(id, &listener.target_groups, &node.subnet.vpc) {
+                    break;
+                }
+                if node.address.private.is_ipv4() != self.packet.source.is_ipv4() {
+                    continue;
+                }
+                let first = Packet { destination: node.address.private, port: listener.port, ..*self.packet };
+                let client = Walk { snapshot: self.snapshot, packet: &first };
+                let mut journey = Journey::default();
+                let come = client.inbound(&node, &mut journey).and_then(|()| journey.reply_blocked.take().map_or(Ok(()), Err));
+                if let Err(blocked) = come {
+                    if told(Journey { blocked: Some(blocked), ..journey }) {
+                        return;
+                    }
+                    continue;
+                }
+                let peer = matches!(client.way_out(&node, self.packet.source), Ok(Target::Peering(_)));
+                let sender = Sender { id, balancer, node: &node, peer, node_port };
+                if self.onward(&sender, &listener.target_groups, &journey, told) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether any target of some groups, or of a load balancer among them, is the packet's destination.
+    fn is_for_destination(&self, id: &str, groups: &[String], vpc: &str) -> bool {
+        let targets = |groups: &[String]| -> Vec<&'a BalancerTarget> {
+            groups.iter().filter_map(|group| self.snapshot.target_groups.get(group)).flat_map(|group| &group.targets).collect()
+        };
+        let is_it = |target: &&BalancerTarget| {
+            let named = target.id.parse::<IpAddr>().is_ok_and(|address| address == self.packet.destination);
+            let ends_there = || self.target(target, vpc).is_some_and(|end| end.address.private == self.packet.destination);
+            target.port == self.packet.port && (named || ends_there())
+        };
+        targets(groups).iter().any(|target| match self.snapshot.load_balancers.get(&target.id).filter(|_| target.id != id) {
+            Some(inner) => inner.listeners.iter().any(|listener| targets(&listener.target_groups).iter().any(is_it)),
+            None => is_it(target),
+        })
+    }
+
+    /// The addresses of a load balancer's nodes.
+    fn nodes(&self, balancer: &'a LoadBalancer) -> Vec<End<'a>> {
+        let snapshot = self.snapshot;
+        let interfaces = balancer.interfaces.iter().filter_map(|node| snapshot.interfaces.get_key_value(node));
+        let ends =
+            interfaces.flat_map(|(id, interface)| interface.addresses.iter().filter_map(move |address| self.end(id, interface, *address)));
+        let groups = Some(balancer.groups.as_slice()).filter(|groups| !groups.is_empty());
+        ends.map(|end| End { faces_internet: balancer.internet_facing, groups, ..end }).collect()
+    }
+
+    fn end(&self, id: &'a str, interface: &'a Interface, address: Address) -> Option<End<'a>> {
+        let (subnet_id, subnet) = self.snapshot.subnets.get_key_value(&interface.subnet)?;
+        Some(End { faces_internet: true, id, groups: Some(&interface.groups), address, subnet_id, subnet })
+    }
+
+    /// From a node to the targets that are the packet's destination, or lead there. Answers whether who is told has heard enough.
+    fn onward(&self, sender: &Sender<'_, 'a>, groups: &'a [String], journey: &Journey, told: &mut dyn FnMut(Journey) -> bool) -> bool {
+        for group in groups.iter().filter_map(|group| self.snapshot.target_groups.get(group)) {
+            for target in &group.targets {
+                if let Some((inner_id, inner)) = self.snapshot.load_balancers.get_key_value(&target.id).filter(|(id, _)| *id != sender.id) {
+                    // A load balancer behind a load balancer; behind that are hosts alone.
+                    for node in self.nodes(inner) {
+                        let mut journey = journey.clone();
+                        if let Err(blocked) = self.send(sender, group, &node, target.port) {
+                            if told(Journey { blocked: Some(blocked), ..journey }) {
+                                return true;
+                            }
+                            continue;
+                        }
+                        journey.hops.push(node.id.to_owned());
+                        let speaking = |port: u16, protocols: &[u8]| port == target.port && protocols.contains(&self.packet.protocol);
+                        for listener in inner.listeners.iter().filter(|listener| speaking(listener.port, &listener.protocols)) {
+                            let next = Sender { id: inner_id, balancer: inner, node: &node, ..*sender };
+                            for group in listener.target_groups.iter().filter_map(|group| self.snapshot.target_groups.get(group)) {
+                                for target in &group.targets {
+                                    if self.deliver(&next, group, target, &journey, told) {
+                                        return true;
+                                    }
+                                }
+                            }
+                        }
+                    }
+                } else if self.deliver(sender, group, target, journey, told) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// To one target, where it is the packet's destination.
+    fn deliver(
+        &self,
+        sender: &Sender<'_, 'a>,
+        group: &TargetGroup,
+        target: &BalancerTarget,
+        journey: &Journey,
+        told: &mut dyn FnMut(Journey) -> bool,
+    ) -> bool {
+        let Some(end) = self.target(target, &sender.node.subnet.vpc) else { return false };
+        if end.address.private != self.packet.destination || target.port != self.packet.port {
+            return false;
+        }
+        let mut journey = journey.clone();
+        journey.blocked = self.send(sender, group, &end, target.port).err();
+        if journey.blocked.is_none() {
+            journey.hops.push(end.id.to_owned());
+        }
+        told(journey)
+    }
+
+    /// The interface and address that a target is: of addresses that occur twice the one in the load balancer's VPC.
+    fn target(&self, target: &BalancerTarget, vpc: &str) -> Option<End<'a>> {
+        if let Ok(address) = target.id.parse::<IpAddr>() {
+            let all = self.snapshot.interfaces.iter().flat_map(|(id, interface)| {
+                interface.addresses.iter().filter(move |own| own.private == address).filter_map(move |own| self.end(id, interface, *own))
+            });
+            let all: Vec<End<'a>> = all.collect();
+            return all.iter().find(|end| end.subnet.vpc == vpc).or_else(|| all.first()).cloned();
+        }
+        let own = self.snapshot.interfaces.get_key_value(&target.id);
+        let of_instance = || {
+            let mut all = self.snapshot.interfaces.iter().filter(|(_, interface)| interface.instance.as_ref() == Some(&target.id));
+            let first = all.clone().next();
+            all.find(|(_, interface)| interface.primary).or(first)
+        };
+        let (id, interface) = of_instance().or(own)?;
+        let address = *interface.addresses.iter().find(|own| own.private.is_ipv4()).or_else(|| interface.addresses.first())?;
+        self.end(id, interface, address)
+    }
+
+    /// What a node sends to a target, and the reply.
+    fn send(&self, sender: &Sender<'_, 'a>, group: &TargetGroup, to: &End<'a>, port: u16) -> Result<(), Blocked> {
+        let (balancer, node) = (sender.balancer, sender.node);
+        let private = to.address.private;
+        self.zones(sender, group, to)?;
+        if to.subnet.vpc != node.subnet.vpc && !self.peering(&to.subnet.vpc, &node.subnet.vpc) {
+            return Err(blocked("CANNOT_ROUTE", sender.id, format!("it does not lead to {private}")));
+        }
+        let own = self.snapshot.interfaces.get(node.id).into_iter().flat_map(|interface| &interface.addresses);
+        let Some(own) = own.map(|own| own.private).find(|own| own.is_ipv4() == private.is_ipv4()) else {
+            return Err(blocked("CANNOT_ROUTE", node.id, format!("it has no address to reach {private} from")));
+        };
+        let client = self.packet;
+        let kept = group.preserves_client && balancer.kind == BalancerKind::Network && client.source.is_ipv4() == private.is_ipv4();
+        let (source, source_port) = if kept { (client.source, client.source_port) } else { (own, sender.node_port) };
+        let packet = Packet { source, source_port, destination: private, port, protocol: client.protocol };
+        let walk = Walk { snapshot: self.snapshot, packet: &packet };
+        walk.groups(node, true, private)?;
+        let apart = node.subnet_id != to.subnet_id;
+        if apart || balancer.kind == BalancerKind::Classic {
+            walk.acl(node, true, private, port)?;
+            walk.acl(node, false, private, source_port)?;
+        }
+        if apart {
+            walk.acl(to, false, source, port)?;
+            walk.acl(to, true, source, source_port)?;
+        }
+        // The node is a member of its own groups; a client on the internet is one of none.
+        walk.groups_from_outside(to, source, !kept || sender.peer)
+    }
+
+    fn zones(&self, sender: &Sender<'_, 'a>, group: &TargetGroup, to: &End<'a>) -> Result<(), Blocked> {
+        let (balancer, zone) = (sender.balancer, &to.subnet.zone);
+        if zone.is_empty() {
+            return Ok(());
+        }
+        if !group.cross_zone.unwrap_or(balancer.cross_zone) {
+            let same = *zone == sender.node.subnet.zone;
+            let why =
+                || blocked("ELB_NOT_CROSSZONE", sender.id, format!("its node in {} sends to that zone alone", sender.node.subnet.zone));
+            return if same { Ok(()) } else { Err(why()) };
+        }
+        let enabled = if balancer.zones.is_empty() {
+            self.nodes(balancer).iter().any(|node| node.subnet.zone.is_empty() || node.subnet.zone == *zone)
+        } else {
+            balancer.zones.contains(zone)
+        };
+        if enabled { Ok(()) } else { Err(blocked("ELB_INSTALLED_AZ_RESTRICTION", sender.id, format!("it is not enabled in {zone}"))) }
+    }
+}
+
+/// A node that sends on what it heard.
+#[derive(Clone, Copy)]
+struct Sender<'s, 'a> {
+    id: &'s str,
+    balancer: &'a LoadBalancer,
+    node: &'s End<'a>,
+    /// Whether the client came over a peering.
+    peer: bool,
+    /// The port that the node sends from, where it does not keep the client's.
+    node_port: u16,
 }

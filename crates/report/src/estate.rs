@@ -1,7 +1,7 @@
 //! A watched estate as JSON, one object for each resource and finding: `lestrade.estate/1`. Fields are only ever added.
 
 use crate::json::{exploits_json, ssvc_json};
-use lestrade_findings::{AffectedPackage, FindingView, ResourceEntry};
+use lestrade_findings::{AffectedPackage, FindingView, Listening, ResourceEntry};
 use lestrade_model::{Coverage, Exposure, ListeningSocket, Resource, ResourceDetails, ResourceKind, ScanKind};
 use serde_json::{Value, json};
 
@@ -119,6 +119,7 @@ pub fn finding_json(view: &FindingView) -> Value {
         "status": view.status.as_str().to_lowercase(),
         "risk": view.risk().value,
         "exposure": exposure_word(view.exposure),
+        "listening": view.listening.as_str(),
         "score": assessment.decided_by.as_ref().map(|score| score.cvss.score),
         "epss": assessment.epss,
         "knownExploited": assessment.known_exploited.is_some(),
@@ -147,6 +148,14 @@ pub fn finding_detail_json(view: &FindingView) -> Value {
     if let Some(condition) = &assessment.condition {
         out["remediation"] = json!(condition.remediation);
         out["path"] = condition.steps.iter().map(|step| json!({"id": step.id, "type": step.kind})).collect();
+    }
+    if let Listening::Known(sockets) = &view.listening {
+        let reached = |reached: &lestrade_findings::ReachedSocket| {
+            let mut out = socket(&reached.socket);
+            out["reachedFrom"] = exposure_word(reached.from).into();
+            out
+        };
+        out["sockets"] = sockets.iter().map(reached).collect();
     }
     out["exploits"] = exploits_json(assessment);
     out["ssvc"] = ssvc_json(assessment);

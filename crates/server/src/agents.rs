@@ -8,7 +8,7 @@ use crate::host::host_key;
 use crate::look::{verdict, with_unread};
 use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core, Observation, ServerError};
-use lestrade_findings::InventorySource;
+use lestrade_findings::{INSTANCE_TAG, InventorySource};
 use lestrade_model::{
     Component, Coverage, CoverageReason, Hash, HostDetails, Inventory, ListeningSocket, Occurrence, Resource, ResourceDetails,
     ResourceFacts, ResourceKey, ScanKind, Scope, Timestamp,
@@ -90,6 +90,9 @@ pub struct AgentReport {
     pub running_kernel: Option<String>,
     /// The sockets that wait for others; none when it could not tell.
     pub listening: Option<Vec<ListeningSocket>>,
+    /// The EC2 instance that it is; none elsewhere.
+    #[serde(default)]
+    pub instance: Option<String>,
     /// The digest of the inventory that it has; none before the first.
     pub digest: Option<String>,
     /// For how many seconds it has had it.
@@ -335,7 +338,10 @@ impl Agents {
                 key,
                 details: ResourceDetails::Host(HostDetails { listening: report.listening.map(tidy) }),
                 facts: ResourceFacts { running_kernel: report.running_kernel.map(|kernel| clean(&kernel, 255)) },
-                tags: vec![("Name".to_owned(), record.name.clone()), ("lestrade:agent".to_owned(), id.to_owned())],
+                tags: [("Name".to_owned(), record.name.clone()), ("lestrade:agent".to_owned(), id.to_owned())]
+                    .into_iter()
+                    .chain(report.instance.map(|instance| (INSTANCE_TAG.to_owned(), clean(&instance, 64))))
+                    .collect(),
             };
             // What applies depends on the kernel that runs: with another one the inventory is judged anew.
             let moved = known

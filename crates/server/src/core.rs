@@ -2,6 +2,8 @@
 
 use crate::ServerError;
 use crate::audit::AuditState;
+use crate::feeds::Poll;
+use crate::intake::Intake;
 use crate::meters::Meters;
 use lestrade_advisories::{Library, OpenIndex};
 use lestrade_findings::{Episode, EpisodeBody, InventorySource, LogPosition, TokenKey, Transition, World, assess};
@@ -9,7 +11,8 @@ use lestrade_matching::{AdvisoryIndex, VulnerabilityId, judge_vulnerability};
 use lestrade_model::{Clock, ExploitMaturity, Hash, Inventory, Scope, Severity, Timestamp};
 use lestrade_store::{Change, Fan, Lane, OutboxGroup, Store};
 use roaring::RoaringBitmap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// From how many resources of one scope on a vulnerability's movement has a summary.
@@ -29,6 +32,13 @@ pub struct Core {
     pub(crate) last_group: Mutex<LogPosition>,
     pub(crate) audited: Mutex<AuditState>,
     pub(crate) meters: Meters,
+    pub(crate) intake: Intake,
+    /// How the last poll of each feed went.
+    pub(crate) polls: Mutex<BTreeMap<String, Poll>>,
+    /// Networks as they were described last.
+    pub(crate) networks: Mutex<HashMap<Scope, crate::exposure::Known>>,
+    /// How often the world was rebuilt from the store because a change could not be committed.
+    pub(crate) rebuilds: AtomicU64,
     index: RwLock<Option<Arc<OpenIndex>>>,
     inventories: Mutex<HashMap<Hash, Arc<Inventory>>>,
     token_key: TokenKey,
@@ -53,6 +63,10 @@ impl Core {
             last_group: Mutex::new(0),
             audited: Mutex::default(),
             meters: Meters::default(),
+            intake: Intake::default(),
+            polls: Mutex::default(),
+            networks: Mutex::default(),
+            rebuilds: AtomicU64::default(),
             index: RwLock::new(None),
             inventories: Mutex::default(),
             token_key: TokenKey::new(token_key),
@@ -103,12 +117,19 @@ impl Core {
         let committed = lock(&self.store).commit(change);
         if let Err(error) = committed {
             tracing::error!(%error, "a change could not be committed; the world is rebuilt from the store");
-            let mut rebuilt = self.rebuilt()?;
-            rebuilt.suppressions = std::mem::take(&mut world.suppressions);
-            rebuilt.administrator = world.administrator.take();
-            *world = rebuilt;
+            self.recover(world)?;
             return Err(error.into());
         }
+        Ok(())
+    }
+
+    /// Makes the world what the store holds.
+    pub(crate) fn recover(&self, world: &mut World) -> Result<(), ServerError> {
+        let mut rebuilt = self.rebuilt()?;
+        self.rebuilds.fetch_add(1, Ordering::Relaxed);
+        rebuilt.suppressions = std::mem::take(&mut world.suppressions);
+        rebuilt.administrator = world.administrator.take();
+        *world = rebuilt;
         Ok(())
     }
 

@@ -27,6 +27,9 @@ pub enum ServerError {
     /// A thread cannot be started.
     #[error("no thread can be started: {0}")]
     Thread(std::io::Error),
+    /// What was to be committed together with others was not, for one reason for all.
+    #[error("{0}")]
+    Together(String),
     /// A value cannot be encoded.
     #[error("a value cannot be encoded")]
     Encoding,

@@ -1,19 +1,20 @@
 //! What is open in a network becomes conditions of the instances behind it, and from how far each can be reached.
 
-use crate::core::{Core, Draft};
+use crate::core::{Core, Draft, lock};
 use crate::{Outcome, ServerError};
-use lestrade_findings::{Assessment, Condition, PathStep, Transition, condition_key};
+use lestrade_findings::{Assessment, Condition, Door, PathStep, Transition, condition_key};
 use lestrade_matching::ResourceId;
 use lestrade_model::{Coverage, CoverageReason, Exposure, FindingKey, Protocol, ResourceKind, ScanKind, Scope, Severity};
-use lestrade_reachability::{Analysis, Opening, OpeningSeverity, Snapshot, SourceClass, evaluate, read_descriptions};
+use lestrade_reachability::{Network, Opening, OpeningSeverity, SourceClass, read_descriptions};
 use lestrade_store::{Document, Fan};
 use roaring::RoaringBitmap;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::Ordering;
 
 /// The kind of the documents that hold networks as they were described last.
 const DOCUMENTS: &str = "network";
-/// The key of the one that a scope has.
+/// The key under which an earlier build kept all of it; now each list has its own.
 const DESCRIBED: &str = "described";
 
 /// That nothing has changed is noted this often.
@@ -24,11 +25,30 @@ const NOTED_EVERY_MS: i64 = 15 * 60 * 1000;
 struct Open<'a> {
     /// By name, as a port may be open at several addresses of one interface.
     conditions: BTreeMap<String, (FindingKey, &'a Opening)>,
+    doors: Vec<Door>,
     exposure: Exposure,
 }
 
+/// A network as it was described last, and what was told of it.
+#[derive(Default)]
+pub(crate) struct Known {
+    document: Value,
+    network: Option<Network>,
+    /// What could not be asked for.
+    gaps: Vec<String>,
+    /// What was not understood of it.
+    problems: Vec<String>,
+    /// The instances that have their openings, and whether each was gone.
+    told: HashMap<ResourceId, bool>,
+    /// How often the world had been rebuilt by then.
+    rebuilds: u64,
+    /// The instance of each interface, as it was described last.
+    instances: HashMap<String, String>,
+}
+
 impl Core {
-    /// Takes in a network as it was described: a document of the `describe-*` calls, with what could not be asked for.
+    /// Takes in a network as it was described: a document of the `describe-*` calls, with what could not be asked for. Evaluated
+    /// is what differs from the description before.
     ///
     /// The document is kept, so that a server that starts again knows what is open before it has asked anybody.
     ///
@@ -36,13 +56,53 @@ impl Core {
     /// When the document describes no network, or the store fails.
     pub fn describe_network(&self, scope: &Scope, document: &Value, gaps: &[String]) -> Result<Outcome, ServerError> {
         let outcome = self.expose(scope, document, gaps)?;
-        let body = document.to_string();
-        let mut store = self.store();
-        let kept = store.documents(scope, DOCUMENTS)?;
-        if kept.iter().all(|known| known.body != body) {
-            store.put_document(scope, DOCUMENTS, &Document { key: DESCRIBED.to_owned(), body })?;
-        }
+        self.keep_network(scope, document)?;
         Ok(outcome)
+    }
+
+    /// Takes in one object of a network as it is described now, none when it is gone: of `SecurityGroups` the one whose `GroupId`
+    /// is this. Answers none where the network was not described before; then all of it is to be.
+    ///
+    /// # Errors
+    /// When the network with the object in it describes none, or the store fails.
+    pub fn describe_object(
+        &self,
+        scope: &Scope,
+        list: &str,
+        name: &str,
+        id: &str,
+        object: Option<Value>,
+    ) -> Result<Option<Outcome>, ServerError> {
+        let (mut document, gaps) = {
+            let networks = lock(&self.networks);
+            let Some(known) = networks.get(scope).filter(|known| known.network.is_some()) else { return Ok(None) };
+            (known.document.clone(), known.gaps.clone())
+        };
+        let Some(objects) = document[list].as_array_mut() else { return Ok(None) };
+        match (objects.iter_mut().find(|known| known[name] == id), object) {
+            (Some(known), Some(object)) => *known = object,
+            (None, Some(object)) => objects.push(object),
+            (_, None) => objects.retain(|known| known[name] != id),
+        }
+        self.describe_network(scope, &document, &gaps).map(Some)
+    }
+
+    /// Keeps a description list by list: what changes is mostly one of them.
+    fn keep_network(&self, scope: &Scope, document: &Value) -> Result<(), ServerError> {
+        let mut store = self.store();
+        let kept: HashMap<String, String> =
+            store.documents(scope, DOCUMENTS)?.into_iter().map(|document| (document.key, document.body)).collect();
+        let lists = document.as_object().into_iter().flatten();
+        for (key, list) in lists.clone() {
+            let body = list.to_string();
+            if kept.get(key) != Some(&body) {
+                store.put_document(scope, DOCUMENTS, &Document { key: key.clone(), body })?;
+            }
+        }
+        for gone in kept.keys().filter(|key| document.get(key.as_str()).is_none()) {
+            store.delete_document(scope, DOCUMENTS, gone)?;
+        }
+        Ok(())
     }
 
     /// Takes in the networks as they were described before this server was started.
@@ -53,12 +113,25 @@ impl Core {
         let scopes: Vec<Scope> = self.world().scopes().cloned().collect();
         for scope in scopes {
             let kept = self.store().documents(&scope, DOCUMENTS)?;
+            let mut whole = serde_json::Map::new();
+            let mut damaged = None;
             for document in kept {
-                let read = serde_json::from_str(&document.body).map_err(|error| error.to_string());
-                let taken = read.and_then(|value| self.expose(&scope, &value, &[]).map_err(|error| error.to_string()));
-                if let Err(reason) = taken {
-                    tracing::warn!(%scope, reason, "a network that was described before cannot be read");
+                match serde_json::from_str::<Value>(&document.body) {
+                    // An earlier build kept all in one.
+                    Ok(Value::Object(lists)) if document.key == DESCRIBED => whole.extend(lists),
+                    Ok(list) => drop(whole.insert(document.key, list)),
+                    Err(error) => damaged = Some(format!("{}: {error}", document.key)),
                 }
+            }
+            if whole.is_empty() && damaged.is_none() {
+                continue;
+            }
+            let taken = match damaged {
+                Some(reason) => Err(reason),
+                None => self.expose(&scope, &Value::Object(whole), &[]).map(drop).map_err(|error| error.to_string()),
+            };
+            if let Err(reason) = taken {
+                tracing::warn!(%scope, reason, "a network that was described before cannot be read");
             }
         }
         Ok(())
@@ -67,8 +140,28 @@ impl Core {
     fn expose(&self, scope: &Scope, document: &Value, gaps: &[String]) -> Result<Outcome, ServerError> {
         let unusable = |reason: String| ServerError::Source { source_name: format!("the network of {scope}"), reason };
         let snapshot = read_descriptions(std::slice::from_ref(document)).map_err(|error| unusable(error.to_string()))?;
-        let analysis = evaluate(&snapshot);
-        let open = by_instance(&analysis);
+        // Before the world's lock: what is worked out here is nobody else's.
+        let mut networks = lock(&self.networks);
+        let known = networks.entry(scope.clone()).or_default();
+        // A world that was rebuilt from the store has been told nothing yet.
+        let rebuilds = self.rebuilds.load(Ordering::Relaxed);
+        let unsure = known.rebuilds != rebuilds || (&known.gaps[..], &known.problems) != (gaps, &snapshot.problems);
+        let problems = snapshot.problems.clone();
+        let (network, moved) = match known.network.take() {
+            Some(mut network) => {
+                let moved = network.update(snapshot);
+                (network, Some(moved))
+            }
+            None => (Network::new(snapshot), None),
+        };
+        // Of instances whose interfaces came or went both the old and the new one.
+        let of_interface = |id: &String| network.snapshot().interfaces.get(id).and_then(|interface| interface.instance.clone());
+        let moved: Option<HashSet<String>> = moved.map(|moved| {
+            let before = moved.iter().flat_map(|id| known.instances.get(id).cloned());
+            moved.iter().filter_map(of_interface).chain(before).collect()
+        });
+        known.instances = network.snapshot().interfaces.iter().filter_map(|(id, it)| Some((id.clone(), it.instance.clone()?))).collect();
+        let interfaces = by_instance(&network);
         let mut guard = self.world_mut();
         let mut draft = Draft::new(self, &mut guard);
         let instances: Vec<ResourceId> = draft.world.resources_in(scope).iter().collect();
@@ -78,19 +171,31 @@ impl Core {
             let name = entry.resource.key.id.clone();
             // One that is gone has no network, whatever was described when it was there.
             let gone = entry.coverage.iter().any(|coverage| coverage.reason == CoverageReason::ResourceTerminated);
-            let here = open.get(name.as_str()).filter(|_| !gone);
-            let unknown = what_is_unknown(&snapshot, &analysis, gaps, &name);
-            let exposure = here.map_or(Exposure::None, |open| open.exposure);
-            let exposure = if exposure == Exposure::None && !unknown.is_empty() { Exposure::Unknown } else { exposure };
-            draft.world.set_exposure(id, exposure);
-            if draft.set_conditions(id, here.map(|open| &open.conditions)) {
-                outcome = Outcome::Changed;
+            let own = interfaces.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
+            let unknown = what_is_unknown(&network, &problems, gaps, own);
+            let same = known.told.insert(id, gone) == Some(gone) && !unsure;
+            if !same || moved.as_ref().is_none_or(|moved| moved.contains(&name)) {
+                let open = if gone { Open::default() } else { open(&network, own) };
+                let exposure = match open.exposure {
+                    Exposure::None if !unknown.is_empty() => Exposure::Unknown,
+                    exposure => exposure,
+                };
+                draft.world.set_exposure(id, exposure);
+                draft.world.set_doors(id, open.doors);
+                if draft.set_conditions(id, Some(&open.conditions)) {
+                    outcome = Outcome::Changed;
+                }
             }
             if !gone {
                 draft.cover_network(id, unknown);
             }
         }
         draft.commit(self)?;
+        known.rebuilds = rebuilds;
+        known.document.clone_from(document);
+        known.gaps = gaps.to_vec();
+        known.problems = problems;
+        known.network = Some(network);
         Ok(outcome)
     }
 }
@@ -153,34 +258,53 @@ impl Draft<'_> {
     }
 }
 
-/// What is open at each instance.
-fn by_instance(analysis: &Analysis) -> BTreeMap<&str, Open<'_>> {
-    let mut instances: BTreeMap<&str, Open<'_>> = BTreeMap::new();
-    for opening in &analysis.openings {
-        let (Some(instance), Some(protocol)) = (opening.instance.as_deref(), Protocol::numbered(opening.protocol)) else { continue };
-        let open = instances.entry(instance).or_default();
-        open.exposure = open.exposure.max(exposure_of(opening.class));
+/// The interfaces of each instance.
+fn by_instance(network: &Network) -> HashMap<&str, Vec<&String>> {
+    let mut instances: HashMap<&str, Vec<&String>> = HashMap::new();
+    for (id, interface) in &network.snapshot().interfaces {
+        if let Some(instance) = &interface.instance {
+            instances.entry(instance).or_default().push(id);
+        }
+    }
+    instances
+}
+
+/// What is open at the interfaces of an instance.
+fn open<'n>(network: &'n Network, interfaces: &[&'n String]) -> Open<'n> {
+    let mut open = Open { exposure: Exposure::None, ..Open::default() };
+    for opening in interfaces.iter().flat_map(|id| network.all_openings(id)) {
+        let Some(protocol) = Protocol::numbered(opening.protocol) else { continue };
+        let exposure = exposure_of(opening.class);
+        open.exposure = open.exposure.max(exposure);
+        open.doors.push(Door {
+            exposure,
+            edge: opening.via.to_string(),
+            interface: opening.interface.to_string(),
+            address: opening.address,
+            protocol,
+            ports: opening.ports,
+        });
         let key =
             FindingKey::Network { edge: opening.via.to_string(), interface: opening.interface.to_string(), protocol, ports: opening.ports };
         let name = condition_of(key.clone(), Vec::new()).name();
         open.conditions.entry(name).or_insert((key, opening));
     }
-    instances
+    open
 }
 
 const fn exposure_of(class: SourceClass) -> Exposure {
     match class {
         SourceClass::Internet => Exposure::Internet,
-        SourceClass::LoadBalancer => Exposure::LoadBalancer,
+        // What decides before the instance may let it pass.
+        SourceClass::LoadBalancer | SourceClass::Appliance => Exposure::LoadBalancer,
         SourceClass::Peer | SourceClass::Vpn | SourceClass::Transit => Exposure::Private,
     }
 }
 
-/// What about an instance's network is not known, in one clause; empty when all is.
-fn what_is_unknown(snapshot: &Snapshot, analysis: &Analysis, gaps: &[String], instance: &str) -> String {
-    let own = snapshot.interfaces.iter().filter(|(_, interface)| interface.instance.as_deref() == Some(instance));
-    let mut unknown: Vec<&str> = own.filter_map(|(id, _)| analysis.unknown.get(id)).flatten().map(String::as_str).collect();
-    unknown.extend(snapshot.problems.iter().map(String::as_str));
+/// What about the network of an instance with some interfaces is not known, in one clause; empty when all is.
+fn what_is_unknown(network: &Network, problems: &[String], gaps: &[String], interfaces: &[&String]) -> String {
+    let mut unknown: Vec<&str> = interfaces.iter().flat_map(|id| network.unknown(id)).map(String::as_str).collect();
+    unknown.extend(problems.iter().map(String::as_str));
     unknown.extend(gaps.iter().map(String::as_str));
     match unknown.as_slice() {
         [] => String::new(),
@@ -245,6 +369,7 @@ const fn edge_word(class: SourceClass) -> &'static str {
         SourceClass::Vpn => "Virtual Private Gateway",
         SourceClass::Transit => "Transit Gateway",
         SourceClass::LoadBalancer => "Load Balancer",
+        SourceClass::Appliance => "Appliance",
     }
 }
 

@@ -7,6 +7,7 @@ use crate::look::{reason_of, verdict};
 use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core, Observation, ServerError};
 use lestrade_extract::{HostRoot, Listening, ScanError, Scanner};
+use lestrade_findings::INSTANCE_TAG;
 use lestrade_model::{
     Coverage, CoverageReason, Hash, HostDetails, Inventory, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind, ScanKind,
     Scope, Timestamp,
@@ -61,7 +62,9 @@ impl WatchHost {
     }
 
     fn resource(&mut self) -> Resource {
-        let tags = self.host.name().map(|name| ("Name".to_owned(), name)).into_iter().collect();
+        let name = self.host.name().map(|name| ("Name".to_owned(), name));
+        let instance = self.host.instance().map(|instance| (INSTANCE_TAG.to_owned(), instance));
+        let tags = name.into_iter().chain(instance).collect();
         let facts = ResourceFacts { running_kernel: self.host.running_kernel() };
         let listening = self.listening.look(Path::new("/proc"), &self.host);
         Resource { key: self.key.clone(), details: ResourceDetails::Host(HostDetails { listening }), facts, tags }

@@ -24,31 +24,37 @@ impl Core {
         let world = self.world();
         world.resource_id(key).and_then(|id| world.resource(id)).cloned()
     }
+}
 
-    /// Takes an observation in: one transaction for resource, inventory, episode and outbox. An observation that says nothing
-    /// new writes nothing.
-    ///
-    /// # Errors
-    /// When the store or the index fails; then nothing of it is kept.
-    pub fn observe(&self, observation: Observation) -> Result<(), ServerError> {
-        let mut guard = self.world_mut();
-        // After the lock: the index and the verdicts of the world change together, and only under it.
-        let index = self.index();
-        let mut draft = Draft::new(self, &mut guard);
-        let Observation { resource, inventory, coverage } = observation;
-        let (id, new) = draft.world.intern_resource(&resource.key);
-        let before = draft.world.resource(id).cloned();
+/// An observation with the identity of its inventory, worked out before the world is held.
+pub(crate) struct Seen {
+    observation: Observation,
+    inventory: Option<Hash>,
+}
+
+impl Seen {
+    pub(crate) fn of(observation: Observation) -> Result<Self, ServerError> {
+        let encoded = |inventory| postcard::to_stdvec(inventory).map_err(|_| ServerError::Encoding);
+        let inventory = observation.inventory.as_ref().map(encoded).transpose()?.map(|bytes| Hash::of(&bytes));
+        Ok(Self { observation, inventory })
+    }
+}
+
+impl Draft<'_> {
+    /// Takes an observation in.
+    pub(crate) fn take(&mut self, index: Option<&lestrade_advisories::OpenIndex>, seen: Seen) -> Result<(), ServerError> {
+        let Observation { resource, inventory, coverage } = seen.observation;
+        let (id, new) = self.world.intern_resource(&resource.key);
+        let before = self.world.resource(id).cloned();
 
         let mut identity = before.as_ref().and_then(|entry| entry.inventory);
-        let mut set = draft.world.estate.set_of(id);
-        if let Some(inventory) = inventory {
-            let encoded = postcard::to_stdvec(&inventory).map_err(|_| ServerError::Encoding)?;
-            let hash = Hash::of(&encoded);
+        let mut set = self.world.estate.set_of(id);
+        if let (Some(inventory), Some(hash)) = (inventory, seen.inventory) {
             let facts_changed = before.as_ref().is_none_or(|entry| entry.resource.facts != resource.facts);
             if identity != Some(hash) || facts_changed || set.is_none() {
-                set = Some(draft.match_set(index.as_deref(), &inventory, &resource)?);
+                set = Some(self.match_set(index, &inventory, &resource)?);
                 identity = Some(hash);
-                draft.change.inventories.push((hash, inventory));
+                self.change.inventories.push((hash, inventory));
             }
         }
 
@@ -57,23 +63,23 @@ impl Core {
         let entry = ResourceEntry { resource, inventory: identity, coverage };
         let moved: Vec<Coverage> = entry.coverage.iter().filter(|now| !is_told(before.as_ref(), now)).cloned().collect();
         if before.as_ref() != Some(&entry) {
-            draft.change.resources.push((id, entry.clone().into()));
+            self.change.resources.push((id, entry.clone().into()));
         }
-        draft.world.set_resource(id, entry);
+        self.world.set_resource(id, entry);
 
-        if set != draft.world.estate.set_of(id) || (new && set.is_some()) {
-            let delta = draft.world.estate.assign(id, set);
+        if set != self.world.estate.set_of(id) || (new && set.is_some()) {
+            let delta = self.world.estate.assign(id, set);
             let previous = before.and_then(|entry| entry.inventory);
             let (opened, closed) = (delta.opened, delta.closed);
-            draft.episode(EpisodeBody::Inventory { resource: id, set, previous, opened: opened.clone(), closed: closed.clone() });
-            draft.tell(Some(Transition::Opened), Fan::Resource { resource: id, vulnerabilities: opened });
-            draft.tell(Some(Transition::Closed), Fan::Resource { resource: id, vulnerabilities: closed });
+            self.episode(EpisodeBody::Inventory { resource: id, set, previous, opened: opened.clone(), closed: closed.clone() });
+            self.tell(Some(Transition::Opened), Fan::Resource { resource: id, vulnerabilities: opened });
+            self.tell(Some(Transition::Closed), Fan::Resource { resource: id, vulnerabilities: closed });
         }
-        moved.into_iter().for_each(|coverage| draft.tell(None, Fan::Coverage { resource: id, coverage }));
+        moved.into_iter().for_each(|coverage| self.tell(None, Fan::Coverage { resource: id, coverage }));
         if scanned {
-            draft.tell(None, Fan::Scan { resource: id, initial });
+            self.tell(None, Fan::Scan { resource: id, initial });
         }
-        draft.commit(self)
+        Ok(())
     }
 }
 

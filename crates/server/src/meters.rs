@@ -48,6 +48,11 @@ impl Meters {
         self.count("delivery_failures_total", target);
     }
 
+    /// A feed was polled and brought nothing.
+    pub(crate) fn not_fetched(&self, feed: &str) {
+        self.count("feed_failures_total", feed);
+    }
+
     /// News was acted upon, so long after it was there.
     pub(crate) fn acted(&self, cause: &'static str, since: Duration) {
         self.time("time_to_finding_seconds", cause, since);
@@ -173,6 +178,9 @@ pub(crate) fn page(hub: &Hub) -> Result<String, ServerError> {
     let ages = feeds.iter().map(|feed| (one("feed", &feed.feed), seconds(feed.imported_at)));
     page.metric("feed_age_seconds", "gauge", "Seconds since a feed was last brought in.", ages);
     let records = feeds.iter().map(|feed| (one("feed", &feed.feed), feed.records as f64));
+    let polled = core.polls();
+    let checked = polled.iter().map(|(feed, poll)| (one("feed", feed), seconds(poll.at)));
+    page.metric("feed_polled_seconds", "gauge", "Seconds since a feed was last asked for what is new.", checked);
     page.metric("feed_records", "gauge", "Records of a feed in force.", records);
 
     let targets = hub.targets()?;
@@ -197,6 +205,7 @@ pub(crate) fn page(hub: &Hub) -> Result<String, ServerError> {
 
     let counters = lock(&core.meters.counters).clone();
     for (name, label, help) in [
+        ("feed_failures_total", "feed", "Polls of a feed that brought nothing."),
         ("delivery_failures_total", "target", "Attempts at a target that failed."),
         ("scan_failures_total", "kind", "Looks that brought nothing."),
         ("scan_partial_total", "reason", "Looks that could not read everything, by why."),

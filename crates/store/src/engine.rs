@@ -1,9 +1,10 @@
 //! What the two engines have in common: run a statement, read rows, in a transaction.
 
 use crate::StoreError;
+use serde::{Deserialize, Serialize};
 
 /// A value of a column. Nothing else is ever stored.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Value {
     Int(i64),
     Text(String),
@@ -47,6 +48,11 @@ pub(crate) type Run<'a> = dyn FnMut(Statement<'_>) -> Result<(), StoreError> + '
 pub(crate) trait Engine: Send {
     /// The type names of the two column types that differ: integer and blob.
     const TYPES: [(&'static str, &'static str); 2];
+    /// Begins a transaction that only reads, and sees one moment; `COMMIT` ends it.
+    const SNAPSHOT: &'static str;
+
+    /// Keeps what is there, of this schema, before it is changed to a later one.
+    fn keep_before(&mut self, version: i64) -> Result<(), StoreError>;
 
     /// Runs statements without parameters.
     fn script(&mut self, sql: &str) -> Result<(), StoreError>;

@@ -23,6 +23,23 @@ pub enum StoreError {
         /// What we know.
         known: i64,
     },
+    /// A backup, or what is to be backed up, has another schema.
+    #[error("it has schema {found}; this version writes {known}")]
+    OtherSchema {
+        /// What it has.
+        found: i64,
+        /// What we write.
+        known: i64,
+    },
+    /// A backup is not sound.
+    #[error("the backup is not sound: {reason}")]
+    BadBackup {
+        /// Why.
+        reason: String,
+    },
+    /// A backup is restored into an empty store only.
+    #[error("there is a state already; a backup is restored into an empty one only")]
+    NotEmpty,
     /// A row cannot be decoded.
     #[error("a row of '{table}' is damaged")]
     Damaged {

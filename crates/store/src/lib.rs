@@ -4,6 +4,7 @@
 //! the outbox groups that tell of them. There is one implementation, over two engines that differ only in how a statement is
 //! run: SQLite by default, PostgreSQL where one machine is outgrown. One conformance suite, in `tests/`, holds for both.
 
+mod backup;
 mod change;
 mod engine;
 mod error;
@@ -12,6 +13,7 @@ mod schema;
 mod sql_store;
 mod sqlite_engine;
 
+pub use backup::{Backup, BackupHead, back_up, restore, verify};
 pub use change::{
     Change, Cursor, Delivery, Document, Fan, Item, Lane, Letter, LetterNote, LetterState, LoadSink, OutboxGroup, StoredResource,
 };
@@ -136,7 +138,7 @@ pub trait Store: Send {
 /// # Errors
 /// When it cannot be opened, is held by another server, or was written by a newer version.
 pub fn open(location: &str) -> Result<Box<dyn Store>, StoreError> {
-    if location.starts_with("postgres://") || location.starts_with("postgresql://") {
+    if backup::is_postgres(location) {
         Ok(Box::new(SqlStore::open(postgres_engine::PostgresEngine::connect(location)?)?))
     } else {
         Ok(Box::new(SqlStore::open(sqlite_engine::SqliteEngine::open(Path::new(location))?)?))

@@ -25,7 +25,15 @@ fn failed(action: &'static str) -> impl Fn(postgres::Error) -> StoreError {
 }
 
 impl PostgresEngine {
+    /// Connects as the one writer.
     pub(crate) fn connect(url: &str) -> Result<Self, StoreError> {
+        let mut engine = Self::read(url)?;
+        let row = engine.client.query_one("SELECT pg_try_advisory_lock($1)", &[&WRITER_LOCK]).map_err(failed("connecting"))?;
+        if row.get::<_, bool>(0) { Ok(engine) } else { Err(StoreError::InUse) }
+    }
+
+    /// Connects to read, whoever writes meanwhile.
+    pub(crate) fn read(url: &str) -> Result<Self, StoreError> {
         let config =
             Config::from_str(url).map_err(|_| StoreError::Engine { action: "connecting", reason: "the URL is not valid".into() })?;
         for host in config.get_hosts() {
@@ -35,11 +43,7 @@ impl PostgresEngine {
                 return Err(StoreError::Insecure { host: name.clone() });
             }
         }
-        let mut client = config.connect(NoTls).map_err(failed("connecting"))?;
-        let row = client.query_one("SELECT pg_try_advisory_lock($1)", &[&WRITER_LOCK]).map_err(failed("connecting"))?;
-        if !row.get::<_, bool>(0) {
-            return Err(StoreError::InUse);
-        }
+        let client = config.connect(NoTls).map_err(failed("connecting"))?;
         Ok(Self { client, statements: HashMap::new() })
     }
 }
@@ -70,6 +74,12 @@ fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
 
 impl Engine for PostgresEngine {
     const TYPES: [(&'static str, &'static str); 2] = [("$INT", "BIGINT"), ("$BLOB", "BYTEA")];
+    const SNAPSHOT: &'static str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+    /// A database has its own backups, and a migration is one transaction; a copy of all tables may not fit beside them.
+    fn keep_before(&mut self, _: i64) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     fn script(&mut self, sql: &str) -> Result<(), StoreError> {
         self.client.batch_execute(sql).map_err(failed("preparing the schema"))

@@ -27,17 +27,63 @@ CREATE INDEX letters_by_group ON letters (about);
 ",
 ];
 
-/// Brings a store to the present schema.
-pub(crate) fn migrate<E: Engine>(engine: &mut E) -> Result<(), StoreError> {
-    engine.script(&spell::<E>("CREATE TABLE IF NOT EXISTS schema_version (version $INT NOT NULL)"))?;
+/// The schema that this version knows.
+pub(crate) const KNOWN: i64 = MIGRATIONS.len() as i64;
+
+/// A table: how all of its rows are read, in an order that does not change, how one is written, and whether there is any.
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    pub(crate) select: &'static str,
+    pub(crate) insert: &'static str,
+    pub(crate) any: &'static str,
+}
+
+macro_rules! table {
+    ($name:literal, $columns:literal, $values:literal, $order:literal) => {
+        Table {
+            name: $name,
+            select: concat!("SELECT ", $columns, " FROM ", $name, " ORDER BY ", $order),
+            insert: concat!("INSERT INTO ", $name, " (", $columns, ") VALUES (", $values, ")"),
+            any: concat!("SELECT ", $order, " FROM ", $name, " LIMIT 1"),
+        }
+    };
+}
+
+/// Every table of the schema: what a backup holds. A migration that adds a column or a table is heard of here.
+pub(crate) const TABLES: &[Table] = &[
+    table!("components", "id, body", "$1, $2", "id"),
+    table!("match_sets", "id, body", "$1, $2", "id"),
+    table!("vulnerabilities", "id, name", "$1, $2", "id"),
+    table!("inventories", "id, body", "$1, $2", "id"),
+    table!("resources", "id, body", "$1, $2", "id"),
+    table!("episodes", "position, body", "$1, $2", "position"),
+    table!("outbox", "id, body, lane", "$1, $2, $3", "id"),
+    table!("deliveries", "target, body", "$1, $2", "target"),
+    table!("cursors", "name, body", "$1, $2", "name"),
+    table!("documents", "scope, kind, key, body", "$1, $2, $3, $4", "scope, kind, key"),
+    table!("letters", "target, id, state, due, about, body", "$1, $2, $3, $4, $5, $6", "target, id"),
+];
+
+/// The schema that a store has; 0 before the first.
+pub(crate) fn version<E: Engine>(engine: &mut E) -> Result<i64, StoreError> {
     let mut found = 0;
     engine.query(("SELECT version FROM schema_version", &[]), &mut |row| {
         found = row.int(0, "schema_version")?;
         Ok(())
     })?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    Ok(found)
+}
+
+/// Brings a store to the present schema. What an older one holds is kept beside it, where the engine can.
+pub(crate) fn migrate<E: Engine>(engine: &mut E) -> Result<(), StoreError> {
+    engine.script(&spell::<E>("CREATE TABLE IF NOT EXISTS schema_version (version $INT NOT NULL)"))?;
+    let found = version(engine)?;
+    let known = KNOWN;
     if found > known {
         return Err(StoreError::TooNew { found, known });
+    }
+    if found > 0 && found < known {
+        engine.keep_before(found)?;
     }
     for (version, migration) in (1_i64..).zip(MIGRATIONS).skip(usize::try_from(found).unwrap_or(0)) {
         // One transaction: a migration that is cut off never happened.

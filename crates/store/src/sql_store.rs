@@ -73,6 +73,11 @@ impl<E: Engine> SqlStore<E> {
         Ok(Self { engine })
     }
 
+    /// The engine, with the present schema.
+    pub(crate) fn into_engine(self) -> E {
+        self.engine
+    }
+
     fn groups(&mut self, statement: Statement<'_>) -> Result<Vec<OutboxGroup>, StoreError> {
         let mut groups = Vec::new();
         self.engine.query(statement, &mut |row| {

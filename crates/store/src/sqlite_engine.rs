@@ -3,14 +3,18 @@
 use crate::StoreError;
 use crate::engine::{Engine, Row, Run, Statement, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ToSql, params_from_iter};
+use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter};
 use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long a reader waits for a writer that is about to finish.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct SqliteEngine {
     connection: Connection,
     /// Held as long as the engine lives: two servers on one state would each overwrite what the other knows.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 fn failed(action: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
@@ -30,7 +34,27 @@ impl SqliteEngine {
             .execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;")
             .map_err(failed("opening the state"))?;
         connection.set_prepared_statement_cache_capacity(64);
-        Ok(Self { connection, _lock: lock })
+        Ok(Self { connection, _lock: Some(lock) })
+    }
+
+    /// Opens a state to read from it, whoever writes to it meanwhile.
+    pub(crate) fn read(path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed("opening the state"))?;
+        connection.execute_batch("PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;").map_err(failed("opening the state"))?;
+        connection.busy_timeout(PATIENCE).map_err(failed("opening the state"))?;
+        Ok(Self { connection, _lock: None })
+    }
+
+    /// Copies the state, as it is, to a file beside it.
+    fn copy(&self, suffix: &str) -> Result<(), StoreError> {
+        let Some(path) = self.connection.path().map(|path| format!("{path}.{suffix}")) else { return Ok(()) };
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::Engine { action: "making room for a copy of the state", reason: error.to_string() });
+            }
+            _ => {}
+        }
+        self.connection.execute("VACUUM INTO ?1", [path]).map(drop).map_err(failed("copying the state before it is changed"))
     }
 }
 
@@ -50,6 +74,11 @@ fn run(connection: &Connection, (sql, parameters): Statement<'_>) -> rusqlite::R
 
 impl Engine for SqliteEngine {
     const TYPES: [(&'static str, &'static str); 2] = [("$INT", "INTEGER"), ("$BLOB", "BLOB")];
+    const SNAPSHOT: &'static str = "BEGIN";
+
+    fn keep_before(&mut self, version: i64) -> Result<(), StoreError> {
+        self.copy(&format!("before-schema-{}", version + 1))
+    }
 
     fn script(&mut self, sql: &str) -> Result<(), StoreError> {
         self.connection.execute_batch(sql).map_err(failed("preparing the schema"))

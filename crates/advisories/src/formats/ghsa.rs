@@ -3,9 +3,7 @@
 
 use super::friends_of_php::range;
 use super::{Brought, Format, Parsed, cut, is_cve};
-use lestrade_model::{
-    Advisory, Affected, Cvss, Ecosystem, Event, Family, FixState, Reference, Score, ScoreSource, Timestamp,
-};
+use lestrade_model::{Advisory, Affected, Cvss, Ecosystem, Event, Family, FixState, Reference, Score, ScoreSource, Timestamp};
 use serde_json::Value;
 
 const FEED: &str = "github";

@@ -2,8 +2,8 @@
 
 use super::Moto;
 use lestrade_aws::{
-    Endpoints, Https, Principal, Retry, Session, describe_network, discover_function, discover_functions, discover_images,
-    discover_instances, discover_repositories,
+    Endpoints, Https, NetworkObject, Principal, Retry, Session, describe_network, describe_object, discover_function, discover_functions,
+    discover_images, discover_instances, discover_repositories,
 };
 use lestrade_model::{ResourceDetails, Scope};
 use lestrade_reachability::{evaluate, read_descriptions};
@@ -66,4 +66,27 @@ async fn the_network_that_moto_serves_is_read_as_it_is() {
     let open: Vec<(u16, u16)> =
         analysis.openings.iter().filter(|open| open.instance.as_deref() == moto.world["instances"][0].as_str()).map(|o| o.ports).collect();
     assert_eq!(open, [(22, 22)], "{:?} {:?}", network.gaps, analysis.openings);
+}
+
+#[tokio::test]
+async fn one_object_of_a_network_is_asked_for_by_itself() {
+    let Some(moto) = Moto::start("moto_estate.py") else { return };
+    let session = session(&moto);
+    let network = describe_network(&session).await.unwrap().document;
+    let first = |list: &str, name: &str| network[list][0][name].as_str().unwrap().to_owned();
+    for object in [
+        NetworkObject::Group(first("SecurityGroups", "GroupId")),
+        NetworkObject::Acl(first("NetworkAcls", "NetworkAclId")),
+        NetworkObject::RouteTable(first("RouteTables", "RouteTableId")),
+    ] {
+        let (list, _, _) = object.place();
+        assert_eq!(describe_object(&session, &object).await.unwrap().as_ref(), Some(&network[list][0]), "{object:?}");
+    }
+    for gone in [
+        NetworkObject::Group("sg-00000000000000000".into()),
+        NetworkObject::Acl("acl-00000000".into()),
+        NetworkObject::RouteTable("rtb-00000000".into()),
+    ] {
+        assert_eq!(describe_object(&session, &gone).await.unwrap(), None, "{gone:?}");
+    }
 }

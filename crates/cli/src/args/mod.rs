@@ -132,6 +132,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Keys with which AWS's clients ask the server: give out, look at, revoke.
     Keys(Keys),
+    /// The state in one file: made while the server runs, looked through, put back.
+    Backup(BackupArgs),
     /// The configuration in force.
     Config(ConfigArgs),
     /// Prints a script that completes commands in a shell.
@@ -187,6 +189,9 @@ pub(crate) struct ExposureArgs {
     /// Writes table, json or svg to standard output.
     #[arg(short = 'o', long = "output", visible_short_alias = 'f', alias = "format", value_name = "FORMAT", default_value = "table")]
     pub(crate) output: Picture,
+    /// How much is told: `compatible` is exactly what Inspector finds.
+    #[arg(long, value_name = "MODE", default_value = "full")]
+    pub(crate) mode: Told,
     /// Says what is opened and closed by going over to this description.
     #[arg(long, value_name = "PATH", conflicts_with = "from")]
     pub(crate) what_if: Vec<PathBuf>,
@@ -322,6 +327,22 @@ pub(crate) enum Picture {
     Svg,
 }
 
+/// How much of an exposure is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Told {
+    Compatible,
+    Full,
+}
+
+impl From<Told> for lestrade_reachability::Mode {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Compatible => Self::Compatible,
+            Told::Full => Self::Full,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Db {
     #[command(subcommand)]
@@ -372,6 +393,31 @@ pub(crate) enum DbWhat {
     Search {
         /// The text, in any case.
         text: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    #[command(subcommand)]
+    pub(crate) what: BackupWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupWhat {
+    /// Makes a backup. The server may go on meanwhile. Intelligence is not in it: it is fetched anew.
+    Create {
+        /// The file, which is not there yet; without it one in `backup` of the state folder.
+        file: Option<PathBuf>,
+    },
+    /// Looks a backup through, and restores it to try it.
+    Verify {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Puts a backup into an empty state, SQLite's or PostgreSQL's, whichever it was made of.
+    Restore {
+        /// The file.
+        file: PathBuf,
     },
 }
 

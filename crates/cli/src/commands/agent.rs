@@ -220,6 +220,7 @@ impl Machine {
             name: self.host.name(),
             running_kernel: self.host.running_kernel(),
             listening: self.listening.look(Path::new("/proc"), &self.host),
+            instance: self.host.instance(),
             digest: last.map(|(_, digest, _, _)| digest.clone()),
             scanned_ago: last.map_or(0, |(_, _, _, at)| at.elapsed().as_secs()),
             inventory: last.filter(|_| with_inventory).map(|(inventory, _, _, _)| inventory.clone()),

@@ -40,6 +40,7 @@ fn import(settings: &Settings, library: &Library, paths: &[PathBuf]) -> Result<E
     if let Some(bundle) = bundles::among(paths)? {
         return bundles::import(settings, library, bundle);
     }
+    let _writing = library.writing().map_err(failed)?;
     let (older, mut importer) = library.next(SystemClock.now()).map_err(failed)?;
     for path in paths {
         importer.import(path).map_err(failed)?;

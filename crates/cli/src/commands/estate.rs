@@ -71,6 +71,10 @@ pub(crate) fn status(settings: &Settings, _: Speech, as_json: bool) -> Result<Ex
         (at, 0) => writeln!(out, " audited {at}: {} looked at, no difference", counted(audited, "resource")),
         (at, _) => writeln!(out, "! audited {at}: {}: this is a fault of ours", counted(differences, "difference")),
     };
+    for poll in rows(&answer["polls"]).iter().filter(|poll| number(poll, "/failures") > 0) {
+        let (feed, times) = (text(poll, "/feed"), counted(number(poll, "/failures"), "time"));
+        let _ = writeln!(out, "! feed {feed} brought nothing, {times} in a row: {}", text(poll, "/failure"));
+    }
     if answer["intelligence"].is_null() {
         out.push_str("  try: lestrade db update      # or, without a network: lestrade db import PATH\n");
     }
@@ -190,6 +194,25 @@ fn heading(found: &[Value], more: bool, noun: &str, which: &str) -> String {
     out
 }
 
+/// What of a finding listens, and from how far it is reached.
+fn listening(finding: &Value) -> String {
+    let shown = |socket: &Value| {
+        let process = Some(text(socket, "/process")).filter(|name| !name.is_empty()).unwrap_or_else(|| "a process".to_owned());
+        let place = format!("{process} at {} port {}/{}", text(socket, "/address"), number(socket, "/port"), text(socket, "/protocol"));
+        let reached = match text(socket, "/reachedFrom").as_str() {
+            "none" => "reached by nobody".to_owned(),
+            from => format!("reached from: {from}"),
+        };
+        printable(&format!("{place}, {reached}")).into_owned()
+    };
+    let sockets: Vec<String> = rows(&finding["sockets"]).iter().map(shown).collect();
+    match (text(finding, "/listening").as_str(), sockets.as_slice()) {
+        ("unknown", _) => "not known: no agent tells who listens here".to_owned(),
+        (_, []) => "nothing of it".to_owned(),
+        _ => sockets.join("; "),
+    }
+}
+
 /// A finding by itself.
 fn one(finding: &Value) -> Result<Exit, Failure> {
     let shown = |path: &str| printable(&text(finding, path)).into_owned();
@@ -214,6 +237,7 @@ fn one(finding: &Value) -> Result<Exit, Failure> {
         shown("/exposure"),
         factor("weight")
     );
+    let _ = writeln!(out, " listening: {}", listening(finding));
     let path: Vec<String> = rows(&finding["path"]).iter().map(|step| printable(&text(step, "/id")).into_owned()).collect();
     if !path.is_empty() {
         let _ = writeln!(out, " path: {}\n try: {}", path.join(" > "), shown("/remediation"));

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::input;
 use crate::output::{self, Speech};
 use lestrade_aws::{Estate, describe_network};
-use lestrade_reachability::{Packet, Snapshot, compare, evaluate, read_descriptions, trace};
+use lestrade_reachability::{Journey, Mode, Packet, Snapshot, arrive_over, compare, evaluate, read_descriptions, trace};
 use lestrade_report::{
     TableStyle, exposure_difference_json, exposure_difference_table, exposure_is_partial, exposure_json, exposure_svg, exposure_table,
     exposure_verdict,
@@ -31,23 +31,24 @@ pub(crate) fn run(settings: &Settings, speech: Speech, arguments: &ExposureArgs)
     if let (Some(from), Some(to)) = (&arguments.from, &arguments.to) {
         return follow(&snapshot, arguments, from, to, style);
     }
-    let analysis = evaluate(&snapshot);
+    let mode: Mode = arguments.mode.into();
+    let analysis = mode.of(&snapshot, evaluate(&snapshot));
     let partial = exposure_is_partial(&snapshot, &analysis);
     if arguments.what_if.is_empty() {
         let text = match arguments.output {
-            Picture::Table => exposure_table(&snapshot, &analysis, style),
-            Picture::Json => format!("{:#}\n", exposure_json(&snapshot, &analysis)),
-            Picture::Svg => exposure_svg(&analysis),
+            Picture::Table => exposure_table(&snapshot, &analysis, mode, style),
+            Picture::Json => format!("{:#}\n", exposure_json(&snapshot, &analysis, mode)),
+            Picture::Svg => exposure_svg(&analysis, mode),
         };
         output::write(None, &text)?;
         return Ok(if partial { Exit::Incomplete } else { Exit::Ok });
     }
     let other = read(&arguments.what_if)?;
-    let after = evaluate(&other);
+    let after = mode.of(&other, evaluate(&other));
     let difference = compare(&analysis.openings, &after.openings);
     let text = match arguments.output {
-        Picture::Json => format!("{:#}\n", exposure_difference_json(&difference)),
-        _ => exposure_difference_table(&difference, style),
+        Picture::Json => format!("{:#}\n", exposure_difference_json(&difference, mode)),
+        _ => exposure_difference_table(&difference, mode, style),
     };
     output::write(None, &text)?;
     Ok(if partial || exposure_is_partial(&other, &after) { Exit::Incomplete } else { Exit::Ok })
@@ -123,23 +124,47 @@ fn follow(snapshot: &Snapshot, arguments: &ExposureArgs, from: &str, to: &str, s
         protocol,
     };
     let journey = trace(snapshot, &packet);
+    let over = over_balancers(snapshot, &packet);
+    let told = |journey: &Journey| {
+        json!({
+            "arrives": journey.arrives(),
+            "converses": journey.converses(),
+            "appliance": journey.appliance,
+            "blocked": journey.blocked,
+            "replyBlocked": journey.reply_blocked,
+            "hops": journey.hops,
+        })
+    };
     let text = match arguments.output {
         Picture::Json => {
-            let verdict = json!({
-                "schema": "lestrade.packet/1",
-                "packet": {"source": packet.source, "destination": packet.destination, "port": packet.port, "protocol": packet.protocol},
-                "arrives": journey.arrives(),
-                "converses": journey.converses(),
-                "blocked": journey.blocked,
-                "replyBlocked": journey.reply_blocked,
-                "hops": journey.hops,
-            });
+            let mut verdict = told(&journey);
+            verdict["schema"] = "lestrade.packet/1".into();
+            verdict["packet"] =
+                json!({"source": packet.source, "destination": packet.destination, "port": packet.port, "protocol": packet.protocol});
+            let with_name = |(balancer, journey): &(String, Journey)| {
+                let mut told = told(journey);
+                told["loadBalancer"] = json!(balancer);
+                told
+            };
+            verdict["overLoadBalancers"] = over.iter().map(with_name).collect();
             format!("{verdict:#}\n")
         }
-        _ => exposure_verdict(journey.blocked.as_ref(), journey.reply_blocked.as_ref(), &journey.hops, style),
+        _ => exposure_verdict(&journey, &over, style),
     };
     output::write(None, &text)?;
     Ok(if snapshot.problems.is_empty() { Exit::Ok } else { Exit::Incomplete })
+}
+
+/// The packet's way over each load balancer that has its destination and port among its targets.
+fn over_balancers(snapshot: &Snapshot, packet: &Packet) -> Vec<(String, Journey)> {
+    // Load balancers know no public addresses.
+    let addresses = snapshot.interfaces.values().flat_map(|interface| &interface.addresses);
+    let private = addresses.into_iter().find(|address| address.public == Some(packet.destination)).map(|address| address.private);
+    let packet = Packet { destination: private.unwrap_or(packet.destination), ..*packet };
+    let of = |balancer: &String| (balancer.clone(), arrive_over(snapshot, balancer, &packet, CLIENT_PORT));
+    let leads =
+        |(_, journey): &(String, Journey)| journey.blocked.as_ref().is_none_or(|blocked| blocked.code != "ELBV2_LISTENER_PORT_RESTRICTION");
+    snapshot.load_balancers.keys().map(of).filter(leads).collect()
 }
 
 /// The address of an end of a packet.

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod aws;
+pub(crate) mod backup;
 mod bundles;
 mod columns;
 pub(crate) mod config;

@@ -1,6 +1,7 @@
 //! `lestrade serve`: never stops watching.
 
-use super::{intelligence_failure, library, scanner};
+use super::feeds::places;
+use super::{bundles, intelligence_failure, library, scanner};
 use crate::args::Serve;
 use crate::clock::SystemClock;
 use crate::config::Settings;
@@ -16,8 +17,8 @@ use lestrade_extract::{DirectoryCache, HostRoot};
 use lestrade_model::Scope;
 use lestrade_server::inspector2::{EndSuppressions, Front};
 use lestrade_server::{
-    Agents, Api, Audit, AwsSettings, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal,
-    StopAws, WatchAgents, WatchAws, WatchFolder, WatchHost, WatchLifecycles, WatchRegistry, WatchedScopes, serve_http,
+    Agents, Api, Audit, AwsSettings, Core, Dispatch, FollowMirror, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError,
+    Signal, StopAws, UpdateFeeds, WatchAgents, WatchAws, WatchFolder, WatchHost, WatchLifecycles, WatchRegistry, WatchedScopes, serve_http,
 };
 use lestrade_store::StoreError;
 use std::io::IsTerminal;
@@ -28,6 +29,10 @@ use std::time::Duration;
 
 /// How often the folder of rules is looked at.
 const RULES_INTERVAL: Duration = Duration::from_secs(2);
+/// How often a mirror is asked what its newest generation is.
+const MIRROR_INTERVAL: Duration = Duration::from_secs(300);
+/// How often it is looked whether a feed is due, at the latest.
+const FEEDS_INTERVAL: Duration = Duration::from_secs(60);
 /// How often agents that are silent are looked for.
 const AGENTS_INTERVAL: Duration = Duration::from_secs(5);
 /// How often suppression rules are asked whether their end has come.
@@ -52,7 +57,8 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     let library = library(settings);
     if library.current().map_err(|error| intelligence_failure(&error))?.is_none() {
         // The starter set is for a first look; what watches must not call things clean by it.
-        tracing::warn!("there is no vulnerability intelligence yet: nothing is judged until `lestrade db import PATH`");
+        let how = if polls_feeds(settings) { "the feeds that the estate needs are fetched" } else { "`lestrade db import PATH`" };
+        tracing::warn!("there is no vulnerability intelligence yet; nothing is judged until: {how}");
     }
     let core = Arc::new(Core::open(store, library, Arc::new(SystemClock), token_key).map_err(|error| server_failure(&error))?);
     core.set_administrator(&scope);
@@ -70,7 +76,20 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     let told = vec![reconcilers.run(dispatch, RULES_INTERVAL, vec![]).map_err(io)?];
     reconcilers.run(Prune(Arc::clone(&hub)), PRUNE_INTERVAL, vec![]).map_err(io)?;
     let intelligence = Duration::from_secs(settings.number("intelligence-interval"));
-    reconcilers.run(RefreshIntelligence(Arc::clone(&core)), intelligence, told.clone()).map_err(io)?;
+    let refresh = reconcilers.run(RefreshIntelligence(Arc::clone(&core)), intelligence, told.clone()).map_err(io)?;
+    if polls_feeds(settings) {
+        let every = Some(settings.number("feed-interval")).filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        match bundles::followed(settings)? {
+            Some(mirror) => {
+                let follow = FollowMirror::new(Arc::clone(&core), mirror);
+                reconcilers.run(follow, every.unwrap_or(MIRROR_INTERVAL), vec![refresh]).map_err(io)?
+            }
+            None => {
+                let feeds = UpdateFeeds::new(Arc::clone(&core), places(settings), every);
+                reconcilers.run(feeds, FEEDS_INTERVAL, vec![refresh]).map_err(io)?
+            }
+        };
+    }
     reconcilers.run(WatchLifecycles::new(Arc::clone(&core)), LIFECYCLES_INTERVAL, told.clone()).map_err(io)?;
     watch(settings, arguments, &core, &scope, &mut reconcilers, &told)?;
     let watched = WatchedScopes::default();
@@ -116,6 +135,11 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     }
     drop(reconcilers);
     Ok(Exit::Ok)
+}
+
+/// Whether the server fetches feeds by itself.
+fn polls_feeds(settings: &Settings) -> bool {
+    settings.flag("auto-update") && !settings.flag("offline")
 }
 
 /// Logs to standard error, as `LESTRADE_LOG` says.

@@ -60,7 +60,12 @@ pub(crate) const KEYS: &[Key] = &[
         "The repositories of Amazon Linux whose updates are fetched, separated by commas.",
     ),
     key("amazon-linux-url", Kind::Text, "https://cdn.amazonlinux.com", "Where Amazon Linux's repositories are."),
-    key("auto-update", Kind::Flag, "true", "Whether a scan fetches feeds that it needs and that were never brought in."),
+    key(
+        "auto-update",
+        Kind::Flag,
+        "true",
+        "Whether a scan fetches feeds that it needs and that were never brought in, and `serve` keeps those that it needs fresh.",
+    ),
     key("aws", Kind::Text, "auto", "Whether `serve` watches AWS: `auto` where there are credentials, `on`, `off`."),
     key("aws-accounts", Kind::List, "", "Accounts besides the credentials' own that are watched, separated by commas."),
     key(
@@ -120,6 +125,12 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Text,
         "https://gitlab.com/exploit-database/exploitdb/-/raw/main/files_exploits.csv",
         "Where Exploit-DB's list is. `db update` fetches it; a scan by itself does not.",
+    ),
+    key(
+        "feed-interval",
+        Kind::Number(0, 604_800),
+        "0",
+        "Seconds between two polls of a feed by `serve`; 0 leaves each at its own cadence.",
     ),
     key("folder-interval", Kind::Number(1, 86_400), "5", "Seconds between two looks at a watched folder."),
     key("folders", Kind::List, "", "Folders that `serve` watches, separated by commas: each file directly in one is a resource."),

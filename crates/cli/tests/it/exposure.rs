@@ -56,6 +56,71 @@ fn what_a_network_lets_in() {
     );
 }
 
+/// The database behind a network load balancer that leads to an application load balancer, and port 8443 of the web server over a
+/// firewall.
+fn balanced() -> Value {
+    let mut network = network();
+    let arn = |kind: &str, name: &str| format!("arn:aws:elasticloadbalancing:eu-west-1:1:{kind}/{name}");
+    let (front, inner) = (arn("loadbalancer", "net/front/1"), arn("loadbalancer", "app/inner/2"));
+    let balancer = |arn: &str, kind: &str, scheme: &str, groups: &[&str]| json!({"LoadBalancerArn": arn, "Type": kind, "Scheme": scheme, "SecurityGroups": groups, "AvailabilityZones": []});
+    let node = |id: &str, subnet: &str, address: &str, public: Option<&str>, description: &str, groups: &[&str]| {
+        json!({"NetworkInterfaceId": id, "SubnetId": subnet, "VpcId": "vpc-1", "PrivateIpAddress": address, "Description": description,
+            "Groups": groups.iter().map(|group| json!({"GroupId": group})).collect::<Vec<_>>(),
+            "PrivateIpAddresses": [{"PrivateIpAddress": address, "Primary": true, "Association": public.map(|public| json!({"PublicIp": public}))}]})
+    };
+    let listener = |arn: &str, port: u16, group: &str, of: &str| {
+        json!({"LoadBalancerArn": of, "ListenerArn": arn, "Protocol": if port == 80 { "TCP" } else { "HTTP" }, "Port": port,
+            "DefaultActions": [{"Type": "forward", "TargetGroupArn": group}]})
+    };
+    let (to_inner, to_db) = (arn("targetgroup", "to-inner/3"), arn("targetgroup", "db/4"));
+    network["LoadBalancers"] =
+        json!([balancer(&front, "network", "internet-facing", &[]), balancer(&inner, "application", "internal", &["sg-inner"])]);
+    network["Listeners"] = json!([
+        listener(&arn("listener", "net/front/1/5"), 80, &to_inner, &front),
+        listener(&arn("listener", "app/inner/2/6"), 8080, &to_db, &inner),
+    ]);
+    network["TargetGroups"] = json!([
+        {"TargetGroupArn": to_inner, "TargetType": "alb", "Protocol": "TCP", "Port": 8080,
+            "TargetHealthDescriptions": [{"Target": {"Id": inner, "Port": 8080}, "TargetHealth": {"State": "healthy"}}]},
+        {"TargetGroupArn": to_db, "TargetType": "instance", "Protocol": "HTTP", "Port": 5432,
+            "TargetHealthDescriptions": [{"Target": {"Id": "i-db", "Port": 5432}, "TargetHealth": {"State": "unhealthy"}}]},
+        {"TargetGroupArn": arn("targetgroup", "empty/7"), "TargetType": "instance", "Protocol": "HTTP", "Port": 80, "TargetHealthDescriptions": []},
+    ]);
+    let interfaces = network["NetworkInterfaces"].as_array_mut().unwrap();
+    interfaces.push(node("eni-front", "subnet-a", "10.0.1.200", Some("54.0.0.9"), "ELB net/front/1", &[]));
+    interfaces.push(node("eni-inner", "subnet-b", "10.0.2.200", None, "ELB app/inner/2", &["sg-inner"]));
+    let groups = network["SecurityGroups"].as_array_mut().unwrap();
+    groups[1]["IpPermissions"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "UserIdGroupPairs": [{"GroupId": "sg-inner"}]}));
+    groups.push(json!({"GroupId": "sg-inner", "VpcId": "vpc-1", "IpPermissions": [{"IpProtocol": "tcp", "FromPort": 8080, "ToPort": 8080, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}],
+        "IpPermissionsEgress": [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]}));
+    network["RouteTables"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"RouteTableId": "rtb-edge", "VpcId": "vpc-1", "Associations": [{"GatewayId": "igw-1"}],
+        "Routes": [{"DestinationCidrBlock": "10.0.1.10/32", "NetworkInterfaceId": "eni-fw", "State": "active"}]}));
+    network
+}
+
+#[test]
+fn what_load_balancers_and_appliances_let_in() {
+    let lab = Lab::new();
+    std::fs::write(lab.path("network.json"), balanced().to_string()).unwrap();
+    let svg = lab.transcript(&["exposure", "network.json", "-o", "svg"]);
+    assert!(svg.contains("TargetGroup") && svg.contains("eni-db"), "{svg}");
+    insta::assert_snapshot!(
+        [
+            lab.transcript(&["exposure", "network.json"]),
+            lab.transcript(&["exposure", "network.json", "--mode", "compatible"]),
+            lab.transcript(&["exposure", "network.json", "--from", "8.8.8.8", "--to", "i-db", "--port", "5432"]),
+            lab.transcript(&["exposure", "network.json", "--from", "8.8.8.8", "--to", "54.0.0.1", "--port", "443"]),
+        ]
+        .join("\n")
+    );
+}
+
 #[test]
 fn what_a_change_would_open() {
     let lab = Lab::new();

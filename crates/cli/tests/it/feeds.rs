@@ -1,7 +1,7 @@
 //! Feeds as a user meets them: brought up to date by hand, and by themselves before a first scan.
 
-use crate::lab::{Lab, fixture};
-use lestrade_testkit::FileServer;
+use crate::lab::{Lab, PATIENCE, Serving, fixture};
+use lestrade_testkit::{FileServer, until};
 use serde_json::Value;
 use std::process::Output;
 
@@ -47,10 +47,18 @@ impl World {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        let url = self.server.url();
         let mut command = self.lab.lestrade();
         command.env_remove("LESTRADE_AUTO_UPDATE").args(arguments);
-        for setting in [
+        for setting in self.settings() {
+            command.args(["--set", &setting]);
+        }
+        command.output().unwrap()
+    }
+
+    /// Where the feeds are.
+    fn settings(&self) -> [String; 8] {
+        let url = self.server.url();
+        [
             format!("osv-url={url}/osv"),
             "osv-ecosystems=npm,PyPI".to_owned(),
             format!("debian-tracker-url={url}/debian.json"),
@@ -59,10 +67,7 @@ impl World {
             format!("epss-url={url}/epss.csv"),
             format!("kev-url={url}/kev.json"),
             format!("endoflife-url={url}/eol.json"),
-        ] {
-            command.args(["--set", &setting]);
-        }
-        command.output().unwrap()
+        ]
     }
 
     fn transcript(&self, arguments: &[&str]) -> String {
@@ -138,6 +143,35 @@ fn generations_are_looked_at_compared_and_put_back() {
         lab.transcript(&["db", "show", "CVE-1999-0001"]),
     ];
     insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn a_server_keeps_the_feeds_fresh_that_its_estate_needs() {
+    let world = World::new();
+    let settings: Vec<String> = [
+        "watch-host=true".to_owned(),
+        "host-interval=1".to_owned(),
+        format!("host-root={}", world.lab.path("app").display()),
+        "feed-interval=1".to_owned(),
+        "intelligence-interval=1".to_owned(),
+    ]
+    .into_iter()
+    .chain(world.settings())
+    .collect();
+    let online = [("LESTRADE_AUTO_UPDATE", "true".to_owned())];
+    let _serving = until("the server starts", PATIENCE, || Serving::start_in(&world.lab, &settings, &[], &online).ok()).unwrap();
+    // Nothing was imported and nothing is asked for: the packages of this machine say which feeds it takes.
+    let said = world.lab.until_said(&["findings"], "CVE-2024-6119");
+    assert!(said.contains("lodash") || world.lab.until_said(&["findings"], "lodash").contains("CVE-"), "{said}");
+    assert!(!world.server.take_requests().iter().any(|path| path.contains("PyPI")), "what the estate does not need is not fetched");
+
+    // The next state of a feed is in force by itself; one that is no feed is refused, and is said.
+    world.server.put("/alpine/v3.20/main.json", "2", SECDB.replace("3.3.2-r0", "3.3.0-r0"));
+    world.lab.until_said(&["findings", "--status", "closed"], "CVE-2024-6119");
+    world.server.put("/alpine/v3.20/main.json", "3", "<html>an error page</html>");
+    let status = world.lab.until_said(&["status"], "! feed alpine-secdb/v3.20/main brought nothing");
+    assert!(status.contains("! feed kev brought nothing"), "{status}");
+    world.lab.until_said(&["findings", "--status", "closed"], "CVE-2024-6119");
 }
 
 /// What is known of exploits and of the end of a system, brought in by hand, in every place where it is said.

@@ -361,3 +361,40 @@ fn the_unit_of_the_agent() {
     insta::assert_snapshot!(unit.replace(&program, "/usr/bin/lestrade"));
     assert!(lab.transcript(&["agent", "enroll", "--server", "http://lestrade.example", "--token", "x"]).contains("error[E0360]"));
 }
+
+#[test]
+fn a_state_is_backed_up_while_it_is_served_and_served_again_elsewhere() {
+    let lab = Lab::new();
+    let serving = watching(&lab);
+    let made = lab.transcript(&["backup", "create", "monday.backup"]);
+    assert!(made.contains("rows and") && made.ends_with("exit 0"), "{made}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(lab.path("monday.backup")).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "keys are in it");
+    let again = lab.transcript(&["backup", "create", "monday.backup"]);
+    assert!(again.contains("E0327") && again.ends_with("exit 3"), "no other file's place is taken: {again}");
+    let sound = lab.transcript(&["backup", "verify", "monday.backup"]);
+    assert!(sound.contains("1 resources, 1 components"), "{sound}");
+    assert!(lab.transcript(&["backup", "restore", "monday.backup"]).contains("another server is using this state"));
+    drop(serving);
+
+    let elsewhere = ["--set", "state-dir=elsewhere"];
+    let restored = lab.transcript(&[&["backup", "restore", "monday.backup"][..], &elsewhere].concat());
+    assert!(restored.starts_with("restored the state of"), "{restored}");
+    let once_more = lab.transcript(&[&["backup", "restore", "monday.backup"][..], &elsewhere].concat());
+    assert!(once_more.contains("there is a state already"), "{once_more}");
+    // The machine is gone, its finding is not: it is in the state, with the intelligence that was judged by.
+    let settings = [
+        "watch-host=false".to_owned(),
+        "state-dir=elsewhere".to_owned(),
+        format!("db-dir={}", lab.path(".local/state/lestrade/db").display()),
+    ];
+    let _serving = until("the server starts", PATIENCE, || Serving::start(&lab, &settings).ok()).unwrap();
+    lab.until_said(&[&["findings"][..], &elsewhere].concat(), "CVE-2016-2781");
+
+    let mut bytes = std::fs::read(lab.path("monday.backup")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    lab.write("tuesday.backup", bytes);
+    let unsound = lab.transcript(&["backup", "verify", "tuesday.backup"]);
+    assert!(unsound.contains("the backup is not sound") && unsound.ends_with("exit 3"), "{unsound}");
+}

@@ -1,6 +1,6 @@
 //! Patterns, strictly: what EventBridge refuses is refused, with the reason and the place.
 
-use super::tests_of::{Affix, Anything, Block, Bound, Scalar, Test, folded};
+use super::tests_of::{Affix, Anything, Block, Bound, Scalar, Test, folded, is_comparable};
 use super::wildcard::Wildcard;
 use serde_json::{Map, Value};
 
@@ -89,7 +89,12 @@ fn object(members: &Map<String, Value>, place: &str, depth: usize) -> Result<Vec
         if alternatives.len() * of_member.len() > MAX_COMBINATIONS {
             return Err(refuse(&path, format!("its alternatives make more than {MAX_COMBINATIONS} combinations")));
         }
-        let both = |left: &Vec<Leaf>| of_member.iter().map(|right| left.iter().chain(right).cloned().collect()).collect::<Vec<_>>();
+        // What is said twice of a field, as within `$or` and beside it, counts as it was said last.
+        let joined = |left: &[Leaf], right: &[Leaf]| -> Vec<Leaf> {
+            let kept = left.iter().filter(|leaf| right.iter().all(|other| other.path != leaf.path));
+            kept.chain(right).cloned().collect()
+        };
+        let both = |left: &Vec<Leaf>| of_member.iter().map(|right| joined(left, right)).collect::<Vec<_>>();
         alternatives = alternatives.iter().flat_map(both).collect();
     }
     Ok(alternatives)
@@ -156,6 +161,7 @@ fn numeric(operand: &Value, place: &str) -> Result<Test, PatternError> {
         let operator = operator.as_str().ok_or_else(|| refuse(place, "in 'numeric' an operator is a string"))?;
         let number =
             list.get(at + 1).and_then(Value::as_f64).ok_or_else(|| refuse(place, format!("in 'numeric' a number follows '{operator}'")))?;
+        comparable(&list[at + 1..=at + 1], place)?;
         Ok(Some((operator, number)))
     };
     let first = pair(0)?.ok_or_else(|| refuse(place, "'numeric' needs an operator and a number"))?;
@@ -177,6 +183,14 @@ fn numeric(operand: &Value, place: &str) -> Result<Test, PatternError> {
             Ok(Test::Numeric { low: bound(bottom, above == ">="), high: bound(top, below == "<=") })
         }
         _ => Err(refuse(place, "'numeric' is one of = < <= > >= with a number, or a range of > or >= and then < or <=")),
+    }
+}
+
+/// Refuses numbers that EventBridge does not compare.
+fn comparable(list: &[Value], place: &str) -> Result<(), PatternError> {
+    match list.iter().filter_map(Value::as_f64).all(is_comparable) {
+        true => Ok(()),
+        false => Err(refuse(place, "numbers lie between -5.0e9 and 5.0e9, and have up to six decimals")),
     }
 }
 
@@ -227,9 +241,13 @@ fn anything(operand: &Value, place: &str) -> Result<Anything, PatternError> {
             if !all_text && !list.iter().all(Value::is_number) {
                 return Err(refuse(place, "'anything-but' holds strings or numbers, not both"));
             }
+            comparable(list, place)?;
             Ok(Anything::But(list.iter().filter_map(Scalar::of).collect()))
         }
-        Value::String(_) | Value::Number(_) => Ok(Anything::But(Scalar::of(operand).into_iter().collect())),
+        Value::String(_) | Value::Number(_) => {
+            comparable(std::slice::from_ref(operand), place)?;
+            Ok(Anything::But(Scalar::of(operand).into_iter().collect()))
+        }
         _ => Err(refuse(place, "'anything-but' holds a string, a number, a list of one of them, or an operator")),
     }
 }

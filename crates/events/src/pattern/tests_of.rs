@@ -2,7 +2,7 @@
 
 use super::wildcard::Wildcard;
 use std::cmp::Ordering;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// A value of an event or a literal of a pattern.
 #[derive(Clone, Debug)]
@@ -26,8 +26,16 @@ impl Scalar {
         })
     }
 
+    /// Whether it is what a literal of a pattern asks for: an address in whatever spelling.
+    pub(super) fn is_meant_by(&self, literal: &Self) -> bool {
+        self == literal || matches!((spelled(self), spelled(literal)), (Some(a), Some(b)) if a == b)
+    }
+
     /// What tells it from others, so that equal values are found by it.
     pub(super) fn key(&self) -> String {
+        if let Some(address) = spelled(self) {
+            return format!("t{address}");
+        }
         match self {
             Self::Null => "n".to_owned(),
             Self::Bool(value) => format!("b{value}"),
@@ -47,6 +55,18 @@ impl PartialEq for Scalar {
             _ => false,
         }
     }
+}
+
+/// The address of IPv6, which has many spellings, that a text is.
+fn spelled(value: &Scalar) -> Option<Ipv6Addr> {
+    let Scalar::Text(text) = value else { return None };
+    text.contains(':').then(|| text.parse().ok()).flatten()
+}
+
+/// Whether EventBridge compares a number by its value: up to five thousand million, with up to six decimals.
+pub(super) fn is_comparable(number: f64) -> bool {
+    // Written as short as it can be, and never with an exponent.
+    number.abs() <= 5.0e9 && number.to_string().split_once('.').is_none_or(|(_, decimals)| decimals.len() <= 6)
 }
 
 /// A text, in any case or as it is.
@@ -150,13 +170,16 @@ impl Test {
     pub(super) fn holds(&self, value: &Scalar) -> bool {
         let text = if let Scalar::Text(text) = value { Some(text.as_str()) } else { None };
         match self {
-            Self::Equals(literal) => literal == value,
+            Self::Equals(literal) => value.is_meant_by(literal),
             Self::Prefix(affix) => text.is_some_and(|text| affix.begins(text)),
             Self::Suffix(affix) => text.is_some_and(|text| affix.ends(text)),
             Self::AnyCase(literal) => text.is_some_and(|text| folded(text) == *literal),
             Self::Wildcard(wildcard) => text.is_some_and(|text| wildcard.matches(text)),
             Self::Numeric { low, high } => {
                 let Scalar::Number(number) = value else { return false };
+                if !is_comparable(*number) {
+                    return false;
+                }
                 let above = low.is_none_or(|low| if low.included { *number >= low.value } else { *number > low.value });
                 above && high.is_none_or(|high| if high.included { *number <= high.value } else { *number < high.value })
             }

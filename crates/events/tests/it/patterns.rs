@@ -58,6 +58,47 @@ fn refusals_say_where() {
     }
 }
 
+/// What the documentation and the open ruler say of corners that no suite at hand shows.
+#[test]
+fn odd_corners() {
+    let table: [(&str, &str, &str); 30] = [
+        (r#"{"a": [{"numeric": ["=", 5000000001]}]}"#, "{}", "error"),
+        (r#"{"a": [{"numeric": [">", 0.1234567]}]}"#, "{}", "error"),
+        (r#"{"a": [{"anything-but": [6000000000]}]}"#, "{}", "error"),
+        (r#"{"a": [{"anything-but": 6000000000}]}"#, "{}", "error"),
+        (r#"{"a": [{"numeric": [">", -5000000000, "<=", 5000000000]}]}"#, r#"{"a": 0.000001}"#, "true"),
+        (r#"{"a": [{"numeric": [">", 0]}]}"#, r#"{"a": 6000000000}"#, "false"),
+        (r#"{"a": [{"numeric": [">", 0]}]}"#, r#"{"a": "1"}"#, "false"),
+        (r#"{"a": [123456789012]}"#, r#"{"a": 123456789012}"#, "true"),
+        (r#"{"a": [300]}"#, r#"{"a": 3.0e2}"#, "true"),
+        (r#"{"a": ["2001:db8::1"]}"#, r#"{"a": "2001:0DB8:0:0:0:0:0:1"}"#, "true"),
+        (r#"{"a": [{"cidr": "2001:db8::/32"}]}"#, r#"{"a": "2001:db8:ffff::1"}"#, "true"),
+        (r#"{"a": [{"cidr": "2001:db8::/32"}]}"#, r#"{"a": "2001:db9::1"}"#, "false"),
+        (r#"{"a": [{"cidr": "2001:db8::/129"}]}"#, "{}", "error"),
+        (r#"{"a": [{"cidr": "10.0.0.0/8"}]}"#, r#"{"a": "::ffff:10.0.0.1"}"#, "false"),
+        (r#"{"a": [""]}"#, r#"{"a": ""}"#, "true"),
+        (r#"{"a": [null]}"#, r#"{"a": ""}"#, "false"),
+        (r#"{"a": [{"exists": false}]}"#, r#"{"a": null}"#, "false"),
+        (r#"{"a": [{"exists": true}]}"#, r#"{"a": {}}"#, "false"),
+        (r#"{"a": {"b": [{"exists": false}]}}"#, r#"{"a": {"c": 1}}"#, "true"),
+        (r#"{"a": [{"wildcard": "\\**\\\\"}]}"#, r#"{"a": "*x\\"}"#, "true"),
+        (r#"{"a": [{"anything-but": {"wildcard": ["*/lib/*", "*.png"]}}]}"#, r#"{"a": "/bin/x.png"}"#, "false"),
+        (r#"{"a": [{"anything-but": {"suffix": [".a", ".b"]}}]}"#, r#"{"a": "x.c"}"#, "true"),
+        (r#"{"a": [{"anything-but": {"prefix": ""}}]}"#, "{}", "error"),
+        (r#"{"a": [{"anything-but": {"equals-ignore-case": ["ÄB", "x"]}}]}"#, r#"{"a": "äb"}"#, "false"),
+        (r#"{"a": [{"anything-but": true}]}"#, "{}", "error"),
+        // A name that is said twice counts as it was said last; so does a field beside `$or` and within it.
+        (r#"{"a": ["x"], "a": ["y"]}"#, r#"{"a": "y"}"#, "true"),
+        (r#"{"a": ["x"], "$or": [{"a": ["y"]}, {"b": ["z"]}]}"#, r#"{"a": "y"}"#, "true"),
+        (r#"{"$or": [{"a": ["y"]}, {"$or": [{"b": ["z"]}, {"c": [1]}]}], "d": [true]}"#, r#"{"c": 1, "d": true}"#, "true"),
+        (r#"{"a": {"b": ["x"], "c": ["y"]}}"#, r#"{"a": [{"b": "x", "c": "n"}, {"b": "n", "c": "y"}]}"#, "false"),
+        (r#"{"a": [{"prefix": {"equals-ignore-case": "STRASS"}}]}"#, r#"{"a": "strasse"}"#, "true"),
+    ];
+    for (pattern, event, expected) in table {
+        assert_eq!(answer(pattern, Some(event), false), expected, "{pattern} {event}");
+    }
+}
+
 #[test]
 fn a_miss_names_its_field() {
     let pattern = Pattern::parse(r#"{"source": ["aws.ec2"], "detail": {"state": ["running"]}}"#).unwrap();

@@ -17,6 +17,12 @@ enum Step {
     Inventory { resource: u8, packages: Option<Vec<u8>> },
     /// A vulnerability is in these packages from now on.
     Advisory { vulnerability: u8, packages: Vec<u8>, fixed: bool },
+    /// A resource is looked at again, and nothing is found to have changed.
+    Look { resource: u8 },
+    /// A resource is in these conditions from now on.
+    Conditions { resource: u8, conditions: Vec<u8> },
+    /// A vulnerability has another score.
+    Rescore { vulnerability: u8, severity: u8 },
     /// Days pass.
     Wait { days: u8 },
 }
@@ -26,6 +32,9 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0u8..5, proptest::option::weighted(0.9, packages.clone())).prop_map(|(resource, packages)| Step::Inventory { resource, packages }),
         3 => (0u8..6, packages, any::<bool>()).prop_map(|(vulnerability, packages, fixed)| Step::Advisory { vulnerability, packages, fixed }),
+        1 => (0u8..5).prop_map(|resource| Step::Look { resource }),
+        1 => (0u8..5, proptest::collection::vec(0u8..3, 0..3)).prop_map(|(resource, conditions)| Step::Conditions { resource, conditions }),
+        1 => (0u8..6, 0u8..6).prop_map(|(vulnerability, severity)| Step::Rescore { vulnerability, severity }),
         1 => (1u8..12).prop_map(|days| Step::Wait { days }),
     ]
 }
@@ -58,6 +67,45 @@ impl Lab {
     fn run(&mut self, step: &Step) {
         match step {
             Step::Wait { days } => self.now = self.now.plus_millis(i64::from(*days) * DAY),
+            Step::Look { resource } => {
+                let key = ResourceKey { scope: Self::scope(*resource), kind: ResourceKind::Image, id: format!("image-{resource}") };
+                if let Some((id, mut entry)) = self.world.resource_id(&key).and_then(|id| Some((id, self.world.resource(id)?.clone()))) {
+                    let look = (ScanKind::Package, CoverageReason::Successful);
+                    entry.coverage = vec![Coverage { kind: look.0, reason: look.1, detail: String::new(), last_scanned: Some(self.now) }];
+                    self.world.set_resource(id, entry);
+                }
+            }
+            Step::Conditions { resource, conditions } => {
+                let key = ResourceKey { scope: Self::scope(*resource), kind: ResourceKind::Image, id: format!("image-{resource}") };
+                let Some(id) = self.world.resource_id(&key) else { return };
+                let mut now = RoaringBitmap::new();
+                for n in conditions {
+                    let ports = (u16::from(*n) + 1, 90);
+                    let key =
+                        FindingKey::Network { edge: "igw-1".into(), interface: format!("eni-{resource}"), protocol: Protocol::Tcp, ports };
+                    let condition = Condition {
+                        key,
+                        severity: Severity::ALL[usize::from(*n) + 1],
+                        title: format!("Port {n}"),
+                        description: String::new(),
+                        remediation: String::new(),
+                        steps: vec![],
+                    };
+                    let (number, _) = self.world.estate.intern_vulnerability(&condition.name());
+                    self.world.set_assessment(number, Assessment::of_condition(condition));
+                    now.insert(number);
+                }
+                let delta = self.world.estate.set_conditions(id, now);
+                self.log(EpisodeBody::Condition { resource: id, opened: delta.opened, closed: delta.closed });
+            }
+            Step::Rescore { vulnerability, severity } => {
+                if let Some(id) = self.world.estate.vulnerability_id(&format!("CVE-2024-{vulnerability:04}")) {
+                    let mut assessment = (**self.world.assessment(id).unwrap()).clone();
+                    assessment.severity = Severity::ALL[usize::from(*severity)];
+                    assessment.epss = Some(f64::from(*severity) / 10.0);
+                    self.world.set_assessment(id, assessment);
+                }
+            }
             Step::Inventory { resource, packages } => {
                 let key = ResourceKey { scope: Self::scope(*resource), kind: ResourceKind::Image, id: format!("image-{resource}") };
                 let (id, _) = self.world.intern_resource(&key);
@@ -96,12 +144,12 @@ impl Lab {
         }
     }
 
-    fn pages(&self, criteria: &Criteria, sort: Sort, limit: usize, few: u64) -> Vec<String> {
+    fn pages(&self, criteria: &Criteria, sort: Sort, limit: usize, effort: Effort) -> Vec<String> {
         let scopes = [Self::scope(0), Self::scope(1)];
         let key = TokenKey::new([1; 32]);
         let (mut token, mut all) = (None, Vec::new());
         loop {
-            let request = PageRequest { scopes: &scopes, criteria, sort, limit, token: token.as_deref(), now: self.now, few };
+            let request = PageRequest { scopes: &scopes, criteria, sort, limit, token: token.as_deref(), now: self.now, effort };
             let page = list(&self.world, &NoInventories, &key, &request).unwrap();
             all.extend(page.findings.iter().map(describe));
             match page.next {
@@ -141,22 +189,54 @@ fn criteria() -> impl Strategy<Value = Criteria> {
         Just(text(TextField::Title, vec![TextTest::Prefix("CVE-2024-0002".into())])),
         Just(Term::Number(NumberField::InspectorScore, vec![(Some(2.0), Some(4.0))])),
         Just(Term::Tag(vec![("env".into(), Some("prod".into()))])),
+        Just(text(TextField::FixAvailable, vec![equals("NO"), equals("PARTIAL")])),
+        Just(text(TextField::Title, vec![equals("CVE-2024-0001 - p1")])),
+        Just(text(TextField::ResourceId, vec![equals("image-1"), equals("image-2"), equals("nothing")])),
+        Just(text(TextField::VulnerabilityId, vec![equals("CVE-2024-0001"), equals("CVE-2024-0002")])),
+        Just(text(TextField::FindingType, vec![equals("PACKAGE_VULNERABILITY")])),
+        Just(text(TextField::NetworkProtocol, vec![equals("TCP")])),
+        Just(Term::Ports(vec![(Some(2.0), None)])),
+        Just(text(TextField::Title, vec![TextTest::Prefix("Port 1".into())])),
+        any::<(bool, u8)>().prop_map(|(prefix, n)| {
+            let name = if prefix { TextTest::Prefix("p".into()) } else { TextTest::Equals(format!("p{}", n % 6)) };
+            Term::Package(vec![PackageTest { name: Some(name), ..PackageTest::default() }])
+        }),
+        (0i64..60, 0i64..60).prop_map(|(from, long)| {
+            let day = |n: i64| Some(Timestamp::from_millis(n * DAY));
+            Term::Date(DateField::FirstObservedAt, vec![(day(from), day(from + long))])
+        }),
+        (0i64..60).prop_map(|from| Term::Date(DateField::LastObservedAt, vec![(Some(Timestamp::from_millis(from * DAY)), None)])),
     ];
     proptest::collection::vec(term, 0..3).prop_map(|terms| Criteria { terms })
 }
 
 fn sort() -> impl Strategy<Value = Sort> {
-    let field = prop_oneof![
-        Just(SortField::Absent),
-        Just(SortField::Severity),
-        Just(SortField::InspectorScore),
-        Just(SortField::VulnerabilityId),
-        Just(SortField::AwsAccountId),
-        Just(SortField::EcrImageRepositoryName),
-        Just(SortField::FirstObservedAt),
-        Just(SortField::FindingStatus),
+    let fields = [
+        SortField::AwsAccountId,
+        SortField::FindingType,
+        SortField::Severity,
+        SortField::FirstObservedAt,
+        SortField::LastObservedAt,
+        SortField::FindingStatus,
+        SortField::ResourceType,
+        SortField::EcrImagePushedAt,
+        SortField::EcrImageRepositoryName,
+        SortField::EcrImageRegistry,
+        SortField::VulnerabilityId,
+        SortField::VulnerabilitySource,
+        SortField::InspectorScore,
+        SortField::VendorSeverity,
+        SortField::EpssScore,
+        SortField::NetworkProtocol,
+        SortField::ComponentType,
+        SortField::Absent,
     ];
-    (field, any::<bool>()).prop_map(|(field, descending)| Sort { field, descending })
+    (proptest::sample::select(fields.to_vec()), any::<bool>()).prop_map(|(field, descending)| Sort { field, descending })
+}
+
+/// Walked or sorted; with as much work as it takes, or so little that pages end before they are full.
+fn effort() -> impl Strategy<Value = Effort> {
+    (prop_oneof![Just(0), Just(FEW_PAIRS)], prop_oneof![3 => Just(WORK), 1 => 1u64..4]).prop_map(|(few, work)| Effort { few, work })
 }
 
 proptest! {
@@ -172,14 +252,14 @@ proptest! {
     #[test]
     fn a_listing_equals_the_oracle(
         steps in proptest::collection::vec(step(), 1..40), criteria in criteria(), suppressed in proptest::option::of(criteria()),
-        sort in sort(), limit in 1usize..7, few in prop_oneof![Just(0), Just(FEW_RESOURCES)],
+        sort in sort(), limit in 1usize..7, effort in effort(),
     ) {
         let mut lab = Lab::new();
         steps.iter().for_each(|step| lab.run(step));
         lab.world.suppressions.extend(suppressed.map(|criteria| Suppression { scope: Lab::scope(0), criteria }));
         let scopes = [Lab::scope(0), Lab::scope(1)];
         let expected: Vec<String> = oracle::list_all(&lab.world, &NoInventories, &scopes, &criteria, sort, lab.now).iter().map(describe).collect();
-        prop_assert_eq!(lab.pages(&criteria, sort, limit, few), expected);
+        prop_assert_eq!(lab.pages(&criteria, sort, limit, effort), expected);
         let active = Criteria { terms: criteria.terms.iter().cloned().chain([text(TextField::FindingStatus, vec![TextTest::Equals("ACTIVE".into())])]).collect() };
         let active = oracle::list_all(&lab.world, &NoInventories, &scopes, &active, sort, lab.now).len() as u64;
         let counted: u64 = aggregate(&lab.world, &NoInventories, &scopes, &criteria, GroupBy::Severity, lab.now).iter().map(|g| g.counts.all).sum();
@@ -193,23 +273,24 @@ proptest! {
     #[test]
     fn pages_do_not_shift_while_the_world_moves(
         before in proptest::collection::vec(step(), 5..30), during in proptest::collection::vec(step(), 0..10), sort in sort(), limit in 1usize..4,
-        few in prop_oneof![Just(0), Just(FEW_RESOURCES)],
+        effort in effort(),
     ) {
         // Sort keys of findings may move; what must not is membership.
         let mut lab = Lab::new();
-        before.iter().for_each(|step| lab.run(step));
+        before.iter().filter(|s| !matches!(s, Step::Rescore { .. })).for_each(|step| lab.run(step));
         let scopes = [Lab::scope(0), Lab::scope(1)];
         let criteria = Criteria::default();
-        let sort = Sort { field: if matches!(sort.field, SortField::FirstObservedAt | SortField::FindingStatus) { SortField::Severity } else { sort.field }, ..sort };
+        let moves = [SortField::FirstObservedAt, SortField::LastObservedAt, SortField::FindingStatus];
+        let sort = Sort { field: if moves.contains(&sort.field) { SortField::Severity } else { sort.field }, ..sort };
         let now = lab.now;
         let expected: Vec<String> = oracle::list_all(&lab.world, &NoInventories, &scopes, &criteria, sort, now).iter().map(describe).collect();
         let key = TokenKey::new([1; 32]);
-        let first = list(&lab.world, &NoInventories, &key, &PageRequest { scopes: &scopes, criteria: &criteria, sort, limit, token: None, now, few }).unwrap();
+        let first = list(&lab.world, &NoInventories, &key, &PageRequest { scopes: &scopes, criteria: &criteria, sort, limit, token: None, now, effort }).unwrap();
         let mut all: Vec<String> = first.findings.iter().map(describe).collect();
         let mut token = first.next;
-        during.iter().filter(|s| !matches!(s, Step::Wait { .. })).for_each(|step| lab.run(step));
+        during.iter().filter(|s| matches!(s, Step::Inventory { .. } | Step::Advisory { .. })).for_each(|step| lab.run(step));
         while let Some(next) = token {
-            let page = list(&lab.world, &NoInventories, &key, &PageRequest { scopes: &scopes, criteria: &criteria, sort, limit, token: Some(&next), now, few }).unwrap();
+            let page = list(&lab.world, &NoInventories, &key, &PageRequest { scopes: &scopes, criteria: &criteria, sort, limit, token: Some(&next), now, effort }).unwrap();
             all.extend(page.findings.iter().map(describe));
             token = page.next;
         }

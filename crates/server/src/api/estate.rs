@@ -81,6 +81,10 @@ pub(super) async fn status(State(api): State<Api>) -> Answer {
                 "feeds": feeds.collect::<Vec<_>>(),
             })
         });
+        let polls = core
+            .polls()
+            .into_iter()
+            .map(|(feed, poll)| json!({"feed": feed, "at": poll.at.to_string(), "failures": poll.failures, "failure": poll.failure()}));
         let mut kinds: BTreeMap<&'static str, OfKind> = BTreeMap::new();
         let world = core.world();
         for (_, entry) in resources(&world, None) {
@@ -113,6 +117,7 @@ pub(super) async fn status(State(api): State<Api>) -> Answer {
             "version": env!("CARGO_PKG_VERSION"),
             "at": now.to_string(),
             "intelligence": intelligence,
+            "polls": polls.collect::<Vec<_>>(),
             "resources": kinds.collect::<Vec<_>>(),
             "findings": findings,
             "targets": api.hub.targets()?,

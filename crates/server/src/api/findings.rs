@@ -5,7 +5,7 @@ use super::{Answer, Api, Asked, Refusal, aside, asked};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use lestrade_findings::{Criteria, FEW_RESOURCES, Page, PageRequest, Sort, SortField, Term, TextField, TextTest, list as list_findings};
+use lestrade_findings::{Criteria, Effort, Page, PageRequest, Sort, SortField, Term, TextField, TextTest, list as list_findings};
 use lestrade_model::{Scope, Severity};
 use lestrade_report::{finding_detail_json, finding_json};
 use serde::Deserialize;
@@ -85,7 +85,7 @@ impl Wanted {
 fn page(api: &Api, criteria: &Criteria, scopes: &[Scope], limit: usize, token: Option<&str>) -> Result<Page, Refusal> {
     let core = api.hub.core();
     let sort = Sort { field: SortField::Severity, descending: true };
-    let request = PageRequest { scopes, criteria, sort, limit, token, now: core.now(), few: FEW_RESOURCES };
+    let request = PageRequest { scopes, criteria, sort, limit, token, now: core.now(), effort: Effort::default() };
     list_findings(&core.world(), core.as_ref(), core.token_key(), &request).map_err(|error| refuse(error.to_string()))
 }
 
@@ -124,7 +124,14 @@ pub(super) async fn one(State(api): State<Api>, Path(id): Path<String>) -> Answe
         };
         let tests = if id.starts_with("arn:") { vec![TextTest::Equals(id.clone())] } else { scopes.iter().map(test).collect() };
         let criteria = Criteria { terms: vec![Term::Text(TextField::FindingArn, tests)] };
-        let mut found = page(&api, &criteria, &scopes, 2, None)?.findings;
+        let page = page(&api, &criteria, &scopes, 2, None)?;
+        let mut found = page.findings;
+        if found.len() < 2 && page.next.is_some() {
+            // A whole id names its resource; a part of one would have to be looked for in all of a large estate.
+            return Err(refuse(format!(
+                "there are too many findings to look for one that begins with '{shown}': its whole id finds it at once"
+            )));
+        }
         match (found.pop(), found.is_empty()) {
             (Some(view), true) => Ok(view),
             (Some(_), false) => Err(refuse(format!("several findings begin with '{shown}'"))),

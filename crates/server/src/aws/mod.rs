@@ -13,7 +13,9 @@ use crate::look::verdict;
 use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core, ServerError};
 use images::Registries;
-use lestrade_aws::{Change, ChangeQueue, Error, Estate, EstateSettings, Https, Session, describe_network, read_change};
+use lestrade_aws::{
+    Change, ChangeQueue, Error, Estate, EstateSettings, Https, NetworkObject, Session, describe_network, describe_object, read_change,
+};
 use lestrade_extract::Scanner;
 use lestrade_findings::ResourceEntry;
 use lestrade_model::{Clock, CoverageReason, Inventory, ResourceKey, ResourceKind, Scope, Timestamp};
@@ -234,6 +236,16 @@ impl WatchAws {
         Ok(self.core.describe_network(scope, &network.document, &network.gaps)?)
     }
 
+    /// Asks for one object of the network, and for all of it where that is not known yet.
+    fn look_at_object(&mut self, scope: &Scope, session: &Session<Https>, object: &NetworkObject) -> Result<Outcome, Halt> {
+        let described = self.ask(describe_object(session, object))??;
+        let (list, name, id) = object.place();
+        match self.core.describe_object(scope, list, name, id, described)? {
+            Some(outcome) => Ok(outcome),
+            None => self.look_at_network(scope, session),
+        }
+    }
+
     /// Takes events off the queue and looks at what they name.
     fn follow(&mut self, url: &str) -> Result<Outcome, Halt> {
         let sessions = self.sessions();
@@ -256,6 +268,9 @@ impl WatchAws {
                     named.insert((at, change));
                 }
             }
+            // Where all of a network is asked for, no part of it is.
+            let whole: BTreeSet<usize> = named.iter().filter(|(_, change)| *change == Change::Network).map(|(at, _)| *at).collect();
+            named.retain(|(at, change)| !(matches!(change, Change::Object(_)) && whole.contains(at)));
             let mut again = false;
             for (at, change) in named {
                 let (scope, session) = &sessions[at];
@@ -264,6 +279,7 @@ impl WatchAws {
                     Change::Instance(id) | Change::Inventory(id) => self.look_at_instance(scope, session, &id),
                     Change::Repository(name) => self.look_at_repository(scope, session, &name),
                     Change::Function(name) => self.look_at_function(scope, session, &name),
+                    Change::Object(object) => self.look_at_object(scope, session, &object),
                     Change::Network => self.look_at_network(scope, session),
                 };
                 match changed {

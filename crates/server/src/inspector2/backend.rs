@@ -29,8 +29,8 @@ pub struct AggregateRow {
     pub resource: ResourceEntry,
     /// How many resources it has.
     pub resources: u64,
-    /// The vulnerability of one of its findings.
-    pub vulnerability: String,
+    /// The vulnerability of its findings, where they are grouped by title.
+    pub vulnerability: Option<String>,
     /// Its counts.
     pub counts: Counts,
 }

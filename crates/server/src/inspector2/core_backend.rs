@@ -2,12 +2,14 @@
 
 use super::backend::{AggregateRow, Backend, BackendError};
 use super::filters::suppressions;
-use crate::Core;
+use crate::core::Draft;
+use crate::{Core, ServerError};
 use lestrade_findings::{
-    Assessment, Criteria, GroupBy, InventorySource, Page, PageRequest, ResourceEntry, Sort, Suppression, aggregate, assess, list,
+    Assessment, Criteria, Effort, GroupBy, InventorySource, Page, PageRequest, ResourceEntry, Sort, Suppression, World, aggregate, assess,
+    list, shown_otherwise,
 };
 use lestrade_model::{Hash, Inventory, Scope, Timestamp};
-use lestrade_store::Document;
+use lestrade_store::{Document, Fan};
 use lestrade_wire::inspector2::Error;
 use std::sync::Arc;
 
@@ -24,8 +26,7 @@ impl Backend for Core {
         limit: usize,
         token: Option<&str>,
     ) -> Result<Page, BackendError> {
-        let few = lestrade_findings::FEW_RESOURCES;
-        let request = PageRequest { scopes, criteria, sort, limit, token, now: Self::now(self), few };
+        let request = PageRequest { scopes, criteria, sort, limit, token, now: Self::now(self), effort: Effort::default() };
         Ok(list(&self.world(), self, self.token_key(), &request)?)
     }
 
@@ -37,7 +38,7 @@ impl Backend for Core {
             Some(AggregateRow {
                 key: group.key,
                 resource,
-                resources: group.resources.len(),
+                resources: group.resources,
                 vulnerability: group.vulnerability,
                 counts: group.counts,
             })
@@ -81,13 +82,32 @@ impl Backend for Core {
     }
 
     fn set_suppressions(&self, scope: &Scope, rules: Vec<Criteria>) {
-        let mut world = self.world_mut();
-        world.suppressions.retain(|rule| rule.scope != *scope);
-        world.suppressions.extend(rules.into_iter().map(|criteria| Suppression { scope: scope.clone(), criteria }));
+        if let Err(error) = self.suppress(scope, rules) {
+            tracing::error!(%error, "what suppression rules show otherwise now could not be told");
+        }
     }
 }
 
 impl Core {
+    #[allow(clippy::unused_self, reason = "whose world it is")]
+    fn put_rules(&self, world: &mut World, scope: &Scope, rules: Vec<Criteria>) {
+        world.suppressions.retain(|rule| rule.scope != *scope);
+        world.suppressions.extend(rules.into_iter().map(|criteria| Suppression { scope: scope.clone(), criteria }));
+    }
+
+    /// Puts rules in force, and tells of each finding that they show otherwise.
+    fn suppress(&self, scope: &Scope, rules: Vec<Criteria>) -> Result<(), ServerError> {
+        let mut guard = self.world_mut();
+        let before = guard.suppressions.clone();
+        self.put_rules(&mut guard, scope, rules);
+        let moved = shown_otherwise(&guard, self, &before, self.now());
+        let mut draft = Draft::new(self, &mut guard);
+        for (vulnerability, resources) in moved {
+            draft.tell(None, Fan::Vulnerability { vulnerability, resources });
+        }
+        draft.commit(self)
+    }
+
     /// Has the rules of an account hold in every account, those of its home everywhere: it administers them.
     pub fn set_administrator(&self, home: &Scope) {
         self.world_mut().administrator = Some(home.clone());
@@ -99,7 +119,8 @@ impl Core {
     /// When the store fails, or holds a filter that cannot be read.
     pub fn enforce_suppressions(&self, scopes: &[Scope]) -> Result<(), Error> {
         for scope in scopes {
-            self.set_suppressions(scope, suppressions(self, scope)?);
+            // What they show otherwise was told when they were made.
+            self.put_rules(&mut self.world_mut(), scope, suppressions(self, scope)?);
         }
         Ok(())
     }

@@ -140,3 +140,153 @@ fn risk_follows_what_can_be_reached() {
     let reachable = risk(&core);
     assert!(closed < unknown && unknown < reachable, "{closed} {unknown} {reachable}");
 }
+
+/// An agent on the instance: a host that says which instance it is, and who listens on it.
+fn agent(sockets: Option<Vec<ListeningSocket>>, reason: CoverageReason) -> Observation {
+    let mut seen = observation("host-1", &[]);
+    seen.resource.key.kind = ResourceKind::Host;
+    seen.resource.details = ResourceDetails::Host(HostDetails { listening: sockets });
+    seen.resource.tags = vec![(lestrade_findings::INSTANCE_TAG.to_owned(), INSTANCE.to_owned())];
+    seen.inventory = None;
+    seen.coverage[0].reason = reason;
+    seen
+}
+
+fn socket(address: &str, port: u16, executable: &str) -> ListeningSocket {
+    ListeningSocket {
+        protocol: "tcp".into(),
+        address: address.parse().unwrap(),
+        port,
+        process: Some("node".into()),
+        executable: Some(executable.into()),
+        package: None,
+    }
+}
+
+/// Package, process, port, opening: whoever is reached that way counts more, and what is not known is said.
+#[test]
+fn a_vulnerable_package_that_listens_where_the_internet_reaches_counts_most() {
+    let mut lab = Lab::new();
+    lab.publish(super::record("CVE-2021-23337", "lodash", "4.17.21"));
+    let core = start(&lab);
+    core.observe(instance()).unwrap();
+    core.describe_network(&scope(), &network(&[(443, 443)]), &[]).unwrap();
+    let of = |core: &Core, title: &str| findings(core).into_iter().find(|finding| finding.title.starts_with(title)).unwrap();
+    let package = |core: &Core| {
+        let view = of(core, "CVE");
+        (view.exposure, view.listening.as_str(), lestrade_report::finding_detail_json(&view)["sockets"].clone())
+    };
+    assert_eq!(package(&core), (Exposure::Internet, "unknown", Value::Null));
+    assert_eq!(of(&core, "Port 443").listening.as_str(), "unknown");
+    let unknown = of(&core, "CVE").risk().value;
+
+    let here = |sockets: &[ListeningSocket]| agent(Some(sockets.to_vec()), CoverageReason::Successful);
+    core.observe(here(&[socket("0.0.0.0", 443, "/app/lodash")])).unwrap();
+    let (exposure, word, sockets) = package(&core);
+    assert_eq!((exposure, word), (Exposure::InternetListening, "reached"));
+    assert_eq!((&sockets[0]["port"], &sockets[0]["reachedFrom"]), (&json!(443), &json!("internet")));
+    assert_eq!(of(&core, "Port 443").listening.as_str(), "reached");
+    assert!(of(&core, "CVE").risk().value > unknown);
+
+    // Another program at the port; a port that is not open; this machine alone.
+    core.observe(here(&[socket("0.0.0.0", 443, "/app/other")])).unwrap();
+    assert_eq!(package(&core).1, "not-listening");
+    assert_eq!(of(&core, "Port 443").listening.as_str(), "reached");
+    core.observe(here(&[socket("0.0.0.0", 8443, "/app/lodash"), socket("127.0.0.1", 443, "/app/lodash")])).unwrap();
+    assert_eq!((package(&core).0, package(&core).1), (Exposure::Internet, "listening"));
+    assert_eq!(of(&core, "Port 443").listening.as_str(), "not-listening");
+
+    // An agent that could not tell, one that is silent, and one that is gone: not known, and never "nobody".
+    core.observe(agent(None, CoverageReason::Successful)).unwrap();
+    assert_eq!(package(&core).1, "unknown");
+    core.observe(agent(Some(Vec::new()), CoverageReason::StaleInventory)).unwrap();
+    assert_eq!(package(&core).1, "unknown");
+    core.observe(here(&[])).unwrap();
+    assert_eq!(package(&core).1, "not-listening");
+}
+
+/// The network with some instances, each behind a group of its own.
+fn estate(instances: &[(&str, &[(u16, u16)], bool)]) -> Value {
+    let mut out = network(&[]);
+    let (group, interface) = (out["SecurityGroups"][0].clone(), out["NetworkInterfaces"][0].clone());
+    out["SecurityGroups"] = json!([]);
+    out["NetworkInterfaces"] = json!([]);
+    for (number, (name, ports, public)) in instances.iter().enumerate() {
+        let mut group = group.clone();
+        group["GroupId"] = json!(format!("sg-{name}"));
+        group["IpPermissions"] = network(ports)["SecurityGroups"][0]["IpPermissions"].clone();
+        let mut interface = interface.clone();
+        interface["NetworkInterfaceId"] = json!(format!("eni-{name}"));
+        interface["PrivateIpAddress"] = json!(format!("10.0.0.{}", number + 5));
+        interface["PrivateIpAddresses"][0]["PrivateIpAddress"] = interface["PrivateIpAddress"].clone();
+        if !public {
+            interface["PrivateIpAddresses"][0].as_object_mut().unwrap().remove("Association");
+        }
+        interface["Groups"][0]["GroupId"] = group["GroupId"].clone();
+        interface["Attachment"]["InstanceId"] = json!(name);
+        out["SecurityGroups"].as_array_mut().unwrap().push(group);
+        out["NetworkInterfaces"].as_array_mut().unwrap().push(interface);
+    }
+    out
+}
+
+/// What a server that saw a network change says is what one says that sees it for the first time.
+#[test]
+fn a_network_that_changes_is_what_it_would_be_anew() {
+    const SSH: &[(u16, u16)] = &[(22, 22)];
+    const WEB: &[(u16, u16)] = &[(443, 443), (80, 81)];
+    let descriptions = [
+        estate(&[("i-1", SSH, true), ("i-2", WEB, true), ("i-3", WEB, false)]),
+        estate(&[("i-1", WEB, true), ("i-2", WEB, true), ("i-3", WEB, true)]),
+        estate(&[("i-2", WEB, false), ("i-3", SSH, true)]),
+        estate(&[("i-3", SSH, true), ("i-1", SSH, true), ("i-2", SSH, true)]),
+        estate(&[("i-1", &[], true)]),
+        estate(&[("i-2", WEB, true), ("i-1", WEB, false)]),
+    ];
+    let named = |name: &str| {
+        let mut seen = instance();
+        seen.resource.key.id = name.to_owned();
+        seen
+    };
+    let active = |core: &Core| -> Vec<String> {
+        let shown = |finding: &lestrade_findings::FindingView| format!("{} {}", finding.resource.key.id, finding.title);
+        findings(core).iter().filter(|finding| finding.status == FindingStatus::Active).map(shown).collect()
+    };
+    let exposures = |core: &Core| -> Vec<Exposure> {
+        let world = core.world();
+        let of = |name: &&str| world.exposure(world.resource_id(&named(name).resource.key).unwrap());
+        ["i-1", "i-2", "i-3"].iter().map(of).collect()
+    };
+    let watching = Lab::new();
+    let core = start(&watching);
+    for name in ["i-1", "i-2", "i-3"] {
+        core.observe(named(name)).unwrap();
+    }
+    for (number, description) in descriptions.iter().enumerate() {
+        watching.later(1000);
+        let gaps = if number == 2 { vec!["DescribeAddresses: denied".to_owned()] } else { Vec::new() };
+        core.describe_network(&scope(), description, &gaps).unwrap();
+        let fresh = Lab::new();
+        let anew = start(&fresh);
+        for name in ["i-1", "i-2", "i-3"] {
+            anew.observe(named(name)).unwrap();
+        }
+        anew.describe_network(&scope(), description, &gaps).unwrap();
+        assert_eq!((active(&core), exposures(&core)), (active(&anew), exposures(&anew)), "description {number}");
+        assert_eq!(core.audit(), []);
+    }
+
+    // One object of it, as it is now; one that is gone; one of a network that nobody has described.
+    let group = estate(&[("i-2", SSH, true)])["SecurityGroups"][0].clone();
+    core.describe_object(&scope(), "SecurityGroups", "GroupId", "sg-i-2", Some(group)).unwrap().unwrap();
+    assert_eq!(active(&core), ["i-2 Port 22 is reachable from an Internet Gateway - TCP"]);
+    core.describe_object(&scope(), "SecurityGroups", "GroupId", "sg-i-2", None).unwrap().unwrap();
+    assert_eq!((active(&core), exposures(&core)[1]), (vec![], Exposure::Unknown), "its group is gone: what it lets in is not known");
+    let elsewhere = Scope { region: "us-east-1".into(), ..scope() };
+    assert_eq!(core.describe_object(&elsewhere, "SecurityGroups", "GroupId", "sg-i-2", None).unwrap(), None);
+
+    // After a start the same is known.
+    drop(core);
+    let core = start(&watching);
+    assert_eq!((active(&core), exposures(&core)[1]), (vec![], Exposure::Unknown));
+}

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use lestrade_advisories::{Importer, Library};
-use lestrade_findings::{Criteria, FEW_RESOURCES, FindingView, PageRequest, Sort, list};
+use lestrade_findings::{Criteria, Effort, FindingView, PageRequest, Sort, list};
 use lestrade_model::*;
 use lestrade_server::{Core, Observation};
 use serde_json::{Value, json};
@@ -117,7 +117,7 @@ fn findings(core: &Core) -> Vec<FindingView> {
         limit: 100,
         token: None,
         now: core.now(),
-        few: FEW_RESOURCES,
+        effort: Effort::default(),
     };
     list(&core.world(), core, core.token_key(), &request).unwrap().findings
 }
@@ -280,4 +280,21 @@ fn exploitation_moves_what_is_known_and_opens_nothing() {
     assert_eq!(core.world().log.head(), before);
     drop(core);
     assert!(findings(&lab.open())[0].assessment.known_exploited.is_some(), "and a restart knows it");
+}
+
+#[test]
+fn what_comes_together_is_committed_together_and_every_one_is_answered() {
+    let mut lab = Lab::new();
+    lab.publish(record("CVE-2024-1", "a", "2.0.0"));
+    let core = lab.open();
+    std::thread::scope(|scope| {
+        for number in 0..64 {
+            let core = &core;
+            scope.spawn(move || core.observe(observation(&format!("image-{number}"), &[("a", "1.0.0")])).unwrap());
+        }
+    });
+    let found = summary(&core);
+    assert_eq!(found.len(), 64, "{found:?}");
+    drop(core);
+    assert_eq!(summary(&lab.open()), found, "and all of it is on disk");
 }

@@ -270,6 +270,82 @@ fn postgres_conforms() {
     }
 }
 
+/// Commits what a store can hold, backs it up while it is open, restores it there, and compares.
+fn a_backup_is_the_whole_state(from: &str, to: &str, file: &std::path::Path) {
+    let (head, files) = ((Timestamp::from_millis(7), "0.1.0"), vec![("api-token".to_owned(), b"secret".to_vec())]);
+    let before = {
+        let mut store = open(from).unwrap();
+        store.commit(&full_change()).unwrap();
+        store.put_document(&scope("111111111111"), "filter", &Document { key: "a".into(), body: "{}".into() }).unwrap();
+        let made = back_up(from, files.clone(), head, file).unwrap();
+        assert_eq!((made.head.by.as_str(), &made.files), ("0.1.0", &files));
+        assert!(matches!(restore(file, from), Err(StoreError::InUse)), "a server is on it");
+        load(&mut *store)
+    };
+    assert!(matches!(restore(file, from), Err(StoreError::NotEmpty)));
+    let mut tried = Loaded::default();
+    verify(file, &mut tried).unwrap();
+    assert_eq!(tried, before);
+    assert_eq!(restore(file, to).unwrap().files, files);
+    let mut store = open(to).unwrap();
+    assert_eq!(load(&mut *store), before);
+    assert_eq!(store.inventory(&Hash::of(b"x")).unwrap(), Some(inventory()));
+    assert_eq!(store.documents(&scope("111111111111"), "filter").unwrap().len(), 1);
+    assert_eq!(store.cursor("intelligence").unwrap().as_deref(), Some(b"g1".as_slice()));
+}
+
+#[test]
+fn a_backup_of_either_engine_is_restored_into_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    a_backup_is_the_whole_state(&path("a/state.db"), &path("b/state.db"), &folder.path().join("1"));
+    match Postgres::start().unwrap() {
+        None => lestrade_testkit::missing("PostgreSQL"),
+        Some(server) => {
+            a_backup_is_the_whole_state(&path("c/state.db"), &server.database().unwrap(), &folder.path().join("2"));
+            a_backup_is_the_whole_state(&server.database().unwrap(), &path("d/state.db"), &folder.path().join("3"));
+        }
+    }
+}
+
+#[test]
+fn a_backup_that_is_cut_or_altered_anywhere_is_refused_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("a/state.db");
+    open(from.to_str().unwrap()).unwrap().commit(&full_change()).unwrap();
+    let file = folder.path().join("backup");
+    back_up(from.to_str().unwrap(), vec![], (Timestamp::from_millis(7), "0.1.0"), &file).unwrap();
+    let whole = std::fs::read(&file).unwrap();
+    let to = folder.path().join("b/state.db");
+    for at in (0..whole.len()).step_by(7) {
+        let mut altered = whole.clone();
+        altered[at] ^= 1;
+        for bad in [&altered[..], &whole[..at]] {
+            std::fs::write(&file, bad).unwrap();
+            assert!(matches!(restore(&file, to.to_str().unwrap()), Err(StoreError::BadBackup { .. })), "at {at}");
+        }
+    }
+    std::fs::write(&file, &whole).unwrap();
+    restore(&file, to.to_str().unwrap()).unwrap();
+}
+
+#[test]
+fn an_older_schema_is_kept_beside_the_one_that_it_becomes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    open(path.to_str().unwrap()).unwrap().commit(&full_change()).unwrap();
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(
+        "DROP TABLE letters; DROP INDEX outbox_by_lane; ALTER TABLE outbox DROP COLUMN lane; UPDATE schema_version SET version = 1",
+    )
+    .unwrap();
+    drop(old);
+    open(path.to_str().unwrap()).unwrap();
+    let kept = rusqlite::Connection::open(folder.path().join("state.db.before-schema-2")).unwrap();
+    let count = |table: &str| kept.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
+    assert_eq!((count("resources").unwrap(), count("letters").is_err()), (1, true));
+}
+
 #[test]
 fn a_newer_schema_is_refused() {
     let folder = tempfile::tempdir().unwrap();

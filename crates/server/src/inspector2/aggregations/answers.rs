@@ -82,7 +82,7 @@ pub(super) fn package(row: &AggregateRow) -> AggregationResponse {
 pub(super) fn title(row: &AggregateRow) -> AggregationResponse {
     AggregationResponse::TitleAggregation(TitleAggregationResponse {
         title: row.key.clone(),
-        vulnerability_id: Some(row.vulnerability.clone()),
+        vulnerability_id: row.vulnerability.clone(),
         account_id: Some(account_of(row)),
         severity_counts: severities(row),
     })

@@ -1,0 +1,335 @@
+//! Criteria, compiled: which resources, which vulnerabilities, and what is left to be asked of each pair.
+
+use crate::criteria::{Attributes, PackageTest};
+use crate::view::{Pair, resource_date, resource_text, vulnerability_number, vulnerability_text};
+use crate::{
+    Assessment, Criteria, DateField, InventorySource, LogPosition, NumberField, ResourceEntry, Side, Term, TextField, TextTest, World,
+};
+use lestrade_matching::{ComponentId, ResourceId, VulnerabilityId};
+use lestrade_model::{FindingStatus, ResourceKind, Scope, Timestamp};
+use roaring::RoaringBitmap;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// From how many episodes since a page's position on nothing is narrowed by what holds now: too much may have changed.
+const MUCH_HAPPENED: u64 = 10_000;
+/// Up to how many match sets are looked through to narrow the resources down.
+const FEW_SETS: u64 = 20_000;
+
+/// A suppression rule, compiled.
+pub(crate) struct Hidden {
+    /// The resources whose findings it may hide.
+    pub(crate) resources: RoaringBitmap,
+    /// The vulnerabilities that it may hide.
+    pub(crate) vulnerabilities: RoaringBitmap,
+    /// What is left to be asked of a pair.
+    pub(crate) residual: Vec<Term>,
+}
+
+impl Hidden {
+    /// Whether the rule hides a finding, which is asked as if nothing hid it.
+    pub(crate) fn hides(&self, plain: &Pair<'_>) -> bool {
+        self.resources.contains(plain.resource)
+            && self.vulnerabilities.contains(plain.vulnerability)
+            && self.residual.iter().all(|term| term.holds(plain))
+    }
+}
+
+/// Compiled criteria.
+pub(crate) struct Plan<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) inventories: &'a dyn InventorySource,
+    pub(crate) criteria: &'a Criteria,
+    /// No other resource has a finding that meets the criteria.
+    pub(crate) resources: RoaringBitmap,
+    /// No other vulnerability has one.
+    pub(crate) vulnerabilities: RoaringBitmap,
+    pub(super) open: bool,
+    pub(super) closed: bool,
+    pub(super) position: LogPosition,
+    pub(super) now: Timestamp,
+    /// The suppression rules that may concern them.
+    pub(crate) hidden: Arc<Vec<Hidden>>,
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn compile(
+        world: &'a World,
+        inventories: &'a dyn InventorySource,
+        scopes: &[Scope],
+        criteria: &'a Criteria,
+        position: LogPosition,
+        now: Timestamp,
+    ) -> Self {
+        let mut resources = RoaringBitmap::new();
+        for scope in scopes {
+            resources |= world.resources_in(scope);
+        }
+        for term in criteria.of_side(Side::Resource) {
+            resources &= &*resources_of(world, term);
+        }
+        let mut vulnerabilities = world.estate.present_vulnerabilities() | world.log.vulnerabilities_closed_somewhere();
+        for term in criteria.of_side(Side::Vulnerability) {
+            vulnerabilities &= &*vulnerabilities_of(world, term);
+        }
+        let rewound = position < world.log.head();
+        let mut plan = Self {
+            world,
+            inventories,
+            criteria,
+            resources,
+            vulnerabilities,
+            // Looking back, what is closed now may have been open, and the other way round.
+            open: rewound || criteria.admit_status("ACTIVE") || criteria.admit_status("SUPPRESSED"),
+            closed: rewound || criteria.admit_status(FindingStatus::Closed.as_str()),
+            position,
+            now,
+            hidden: Arc::default(),
+        };
+        plan.narrow(rewound);
+        plan.hidden = Arc::new(hidden(world, scopes));
+        plan
+    }
+
+    /// Leaves out what terms about pairs cannot hold of.
+    fn narrow(&mut self, rewound: bool) {
+        for term in self.criteria.of_side(Side::Pair) {
+            match term {
+                Term::Text(TextField::FindingArn, tests) => {
+                    if let Some(arns) = all_equal(tests) {
+                        self.resources &= arns.flat_map(|arn| self.world.resources_of_arn(arn)).collect::<RoaringBitmap>();
+                    }
+                }
+                Term::Text(TextField::Title, tests) if !tests.iter().any(|test| matches!(test, TextTest::NotEquals(_))) => {
+                    self.vulnerabilities &= &*titled(self.world, term, tests);
+                }
+                _ => {}
+            }
+        }
+        // What follows is said by the verdicts that hold now: of what is closed they say nothing.
+        let since = self.world.log.head().saturating_sub(self.position);
+        if (self.closed && !rewound) || since > MUCH_HAPPENED || (rewound && self.criteria.admit_status("CLOSED")) {
+            return;
+        }
+        let mut now = None;
+        for term in self.criteria.of_side(Side::Pair) {
+            let holds = match term {
+                Term::Text(TextField::FixAvailable, tests) => fixed(self.world, tests),
+                Term::Package(tests) => self.called(tests).map(|components| self.world.estate.vulnerabilities_in(components.iter())),
+                _ => None,
+            };
+            if let Some(holds) = holds {
+                now = Some(now.map_or(holds.clone(), |now: RoaringBitmap| now & &holds));
+            }
+        }
+        if let Some(now) = now {
+            // What has moved since the position may have been otherwise then.
+            self.vulnerabilities &= now | self.world.log.vulnerabilities_since(self.position);
+        }
+    }
+
+    /// The components that one of some tests of packages may be about; none when any may be.
+    fn called(&self, tests: &[PackageTest]) -> Option<Vec<ComponentId>> {
+        let mut found = Vec::new();
+        for test in tests {
+            let (from, prefix) = match test.name.as_ref()? {
+                TextTest::Equals(name) => (name, false),
+                TextTest::Prefix(name) => (name, true),
+                TextTest::NotEquals(_) => return None,
+            };
+            let called = self.world.estate.called_from(from);
+            let called = called.take_while(|(name, _)| if prefix { name.starts_with(from.as_str()) } else { *name == from.as_str() });
+            called.for_each(|(_, components)| found.extend_from_slice(components));
+        }
+        Some(found)
+    }
+
+    /// Leaves out resources that have none of the vulnerabilities, where that is quickly found out.
+    pub(super) fn narrow_resources(&mut self) {
+        if self.closed || self.vulnerabilities.len() > 256 {
+            return;
+        }
+        let estate = &self.world.estate;
+        let (mut sets, mut all) = (RoaringBitmap::new(), RoaringBitmap::new());
+        for vulnerability in &self.vulnerabilities {
+            match estate.condition_of(vulnerability) {
+                Some(resources) => all |= resources,
+                None => sets |= estate.sets_having(vulnerability).0,
+            }
+            if sets.len() > FEW_SETS {
+                return;
+            }
+        }
+        all |= estate.resources_of(&sets);
+        self.resources &= all;
+    }
+
+    /// The pair as it was at the position, if it meets the residual.
+    pub(super) fn admit(&self, resource: ResourceId, vulnerability: VulnerabilityId) -> Option<Pair<'a>> {
+        let pair = Pair::new(self.world, self.inventories, resource, vulnerability, self.position)?.hidden_by(&self.hidden);
+        pair.is_open(self.now)?;
+        self.criteria.of_side(Side::Pair).all(|term| term.holds(&pair)).then_some(pair)
+    }
+
+    pub(super) fn candidates_of_resource(&self, resource: ResourceId) -> RoaringBitmap {
+        let mut found = RoaringBitmap::new();
+        if self.open {
+            found |= self.world.estate.vulnerabilities_of(resource).as_ref();
+        }
+        if let (true, Some(closed)) = (self.closed, self.world.log.closed_vulnerabilities(resource)) {
+            found |= closed;
+        }
+        found & &self.vulnerabilities
+    }
+
+    /// Calls `each` with every finding that meets the criteria, in no order.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(Pair<'a>)) {
+        for resource in &self.resources {
+            for vulnerability in &self.candidates_of_resource(resource) {
+                if let Some(pair) = self.admit(resource, vulnerability) {
+                    each(pair);
+                }
+            }
+        }
+    }
+}
+
+/// The values of tests that all are for equality.
+fn all_equal(tests: &[TextTest]) -> Option<impl Iterator<Item = &str>> {
+    let all = !tests.is_empty() && tests.iter().all(|test| test.equal().is_some());
+    all.then(|| tests.iter().filter_map(TextTest::equal))
+}
+
+/// The resources that a term about resources holds of.
+fn resources_of(world: &World, term: &Term) -> Arc<RoaringBitmap> {
+    if let Term::Text(field, tests) = term
+        && let Some(values) = all_equal(tests)
+    {
+        // What resources are known by is looked up.
+        match field {
+            TextField::AwsAccountId => {
+                let values: Vec<&str> = values.collect();
+                let scopes = world.scopes().filter(|scope| values.contains(&scope.account.as_str()));
+                return Arc::new(scopes.fold(RoaringBitmap::new(), |all, scope| all | world.resources_in(scope)));
+            }
+            TextField::ResourceId => {
+                return Arc::new(values.flat_map(|id| world.resources_named(id, &ResourceKind::ALL)).collect());
+            }
+            _ => {}
+        }
+    }
+    let holds = |id| world.resource(id).is_some_and(|entry| term.holds(&OfResource(entry)));
+    world.resource_terms.get(term, || (0..world.resource_count()).filter(|id| holds(*id)).collect(), holds)
+}
+
+/// The vulnerabilities that a term about vulnerabilities holds of.
+fn vulnerabilities_of(world: &World, term: &Term) -> Arc<RoaringBitmap> {
+    if let Term::Text(TextField::VulnerabilityId, tests) = term
+        && let Some(values) = all_equal(tests)
+    {
+        // Conditions have numbers too, and are no vulnerabilities.
+        let known = |id: &&str| world.estate.vulnerability_id(id).filter(|id| world.assessment(*id).is_some_and(|a| a.condition.is_none()));
+        return Arc::new(values.filter_map(|id| known(&id)).collect());
+    }
+    let holds = |id| world.assessment(id).is_some_and(|assessment| term.holds(&OfVulnerability(assessment)));
+    world.vulnerability_terms.get(term, || every_vulnerability(world).filter(|id| holds(*id)).collect(), holds)
+}
+
+fn every_vulnerability(world: &World) -> impl Iterator<Item = VulnerabilityId> {
+    0..u32::try_from(world.estate.sizes().2).unwrap_or(u32::MAX)
+}
+
+/// The vulnerabilities whose findings may have a title that meets the tests: it begins with their id.
+fn titled(world: &World, term: &Term, tests: &[TextTest]) -> Arc<RoaringBitmap> {
+    let holds = |id| {
+        let Some(assessment) = world.assessment(id) else { return false };
+        tests.iter().any(|test| match (test, &assessment.condition) {
+            (test, Some(condition)) => test.holds(&condition.title),
+            (TextTest::Equals(title) | TextTest::Prefix(title), None) => {
+                title.starts_with(&assessment.id) || assessment.id.starts_with(title)
+            }
+            (TextTest::NotEquals(_), None) => true,
+        })
+    };
+    world.vulnerability_terms.get(term, || every_vulnerability(world).filter(|id| holds(*id)).collect(), holds)
+}
+
+/// The vulnerabilities of which some finding may have such a fix; none when any may.
+fn fixed(world: &World, tests: &[TextTest]) -> Option<RoaringBitmap> {
+    let (with, without) = world.estate.fixes();
+    let of = |value: &str| match value {
+        "YES" => with.clone(),
+        "NO" => without.clone(),
+        "PARTIAL" => with & without,
+        _ => RoaringBitmap::new(),
+    };
+    // A finding whose packages are not known any more counts as one without a fix.
+    Some(all_equal(tests)?.fold(RoaringBitmap::new(), |all, value| all | of(value)))
+}
+
+/// The suppression rules that concern findings of these scopes, compiled.
+fn hidden(world: &World, scopes: &[Scope]) -> Vec<Hidden> {
+    let concerns = |rule: &&crate::Suppression| scopes.iter().any(|scope| rule.holds_in(scope, world.administrator.as_ref()));
+    let compile = |rule: &crate::Suppression| {
+        let mut resources = RoaringBitmap::new();
+        for scope in scopes.iter().filter(|scope| rule.holds_in(scope, world.administrator.as_ref())) {
+            resources |= world.resources_in(scope);
+        }
+        let mut vulnerabilities = world.estate.present_vulnerabilities() | world.log.vulnerabilities_closed_somewhere();
+        let mut residual = Vec::new();
+        for term in &rule.criteria.terms {
+            match term.side() {
+                Side::Resource => resources &= &*resources_of(world, term),
+                Side::Vulnerability => vulnerabilities &= &*vulnerabilities_of(world, term),
+                Side::Pair => residual.push(term.clone()),
+            }
+        }
+        Hidden { resources, vulnerabilities, residual }
+    };
+    world.suppressions.iter().filter(concerns).map(compile).collect()
+}
+
+/// The half of a finding that is its resource.
+struct OfResource<'a>(&'a ResourceEntry);
+
+impl Attributes for OfResource<'_> {
+    fn text(&self, field: TextField) -> Vec<Cow<'_, str>> {
+        resource_text(self.0, field)
+    }
+    fn number(&self, _: NumberField) -> Option<f64> {
+        None
+    }
+    fn date(&self, field: DateField) -> Option<Timestamp> {
+        resource_date(self.0, field)
+    }
+    fn tags(&self) -> &[(String, String)] {
+        &self.0.resource.tags
+    }
+    fn any_package(&self, _: &[PackageTest]) -> bool {
+        false
+    }
+}
+
+/// The half of a finding that is its vulnerability.
+struct OfVulnerability<'a>(&'a Assessment);
+
+impl Attributes for OfVulnerability<'_> {
+    fn text(&self, field: TextField) -> Vec<Cow<'_, str>> {
+        vulnerability_text(self.0, field)
+    }
+    fn number(&self, field: NumberField) -> Option<f64> {
+        vulnerability_number(self.0, field)
+    }
+    fn date(&self, _: DateField) -> Option<Timestamp> {
+        None
+    }
+    fn tags(&self) -> &[(String, String)] {
+        &[]
+    }
+    fn any_package(&self, _: &[PackageTest]) -> bool {
+        false
+    }
+    fn ports(&self) -> Option<(u16, u16)> {
+        self.0.opening().map(|(_, ports)| ports)
+    }
+}

@@ -1,0 +1,382 @@
+//! A page, walked: in the order of the sort from the side that it belongs to, or along the log, and left when it is full.
+
+use super::Effort;
+use super::plan::Plan;
+use super::sort::{OrderKey, Place, Sort, SortField, SortValue, groups, runs};
+use crate::Side;
+use crate::episodes::Moment;
+use crate::view::Pair;
+use lestrade_matching::{ResourceId, VulnerabilityId};
+use lestrade_model::{FindingStatus, Timestamp};
+use roaring::RoaringBitmap;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// Up to how many match sets' resources are put together rather than each resource asked.
+const FEW_SETS: u64 = 4_096;
+/// Up to how many resources of a moment say which vulnerabilities it is about.
+const FEW_RESOURCES: u64 = 1_024;
+
+/// What a walk brought.
+pub(super) struct Walked<'a> {
+    /// The findings, at most as many as were asked for.
+    pub(super) pairs: Vec<Pair<'a>>,
+    /// Where to go on; none when there is nothing more.
+    pub(super) last: Option<Place>,
+}
+
+/// Gathers a page, and knows when it is enough.
+struct Page<'a> {
+    pairs: Vec<Pair<'a>>,
+    limit: usize,
+    work: u64,
+    /// Where the walk was left, when it was left because it was work enough.
+    left: Option<Place>,
+}
+
+/// Whether to walk on.
+type Walk = ControlFlow<()>;
+
+impl<'a> Page<'a> {
+    /// Takes a finding in. One more than is asked for says that there is more.
+    fn take(&mut self, pair: Pair<'a>) -> Walk {
+        self.pairs.push(pair);
+        if self.pairs.len() > self.limit { Walk::Break(()) } else { Walk::Continue(()) }
+    }
+
+    /// Counts a step of work; when that is enough, the walk is left here. A step is always taken first, so every page goes on.
+    fn spend(&mut self, here: impl FnOnce() -> Place) -> Walk {
+        self.work = self.work.saturating_sub(1);
+        if self.work > 0 {
+            return Walk::Continue(());
+        }
+        self.left = Some(here());
+        Walk::Break(())
+    }
+}
+
+impl<'a> Plan<'a> {
+    /// A page of what comes after a place.
+    pub(super) fn page(mut self, sort: Sort, after: Option<&Place>, limit: usize, effort: Effort) -> Walked<'a> {
+        let mut page = Page { pairs: Vec::new(), limit, work: effort.work.max(1), left: None };
+        if sort.field.side() != Side::Vulnerability {
+            self.narrow_resources();
+        }
+        let _ = match sort.field {
+            field if field.side() == Side::Pair && self.are_few(effort.few) => self.enumerate(sort, after, &mut page),
+            SortField::FirstObservedAt | SortField::LastObservedAt => self.walk_time(sort, after, &mut page),
+            SortField::FindingStatus => self.walk_statuses(sort, after, &mut page),
+            field if field.side() == Side::Resource => self.walk_resources(sort, after, &mut page),
+            _ => self.walk_vulnerabilities(sort, after, &mut page),
+        };
+        let mut last = page.left.take();
+        if page.pairs.len() > limit {
+            page.pairs.truncate(limit);
+            last = page.pairs.last().map(|pair| Place {
+                value: sort.value(pair, self.world),
+                vulnerability: pair.assessment.id.clone(),
+                resource: pair.resource,
+            });
+        }
+        Walked { pairs: page.pairs, last }
+    }
+
+    /// Whether all that may meet the criteria is few pairs.
+    fn are_few(&self, few: u64) -> bool {
+        let mut pairs = self.resources.len();
+        pairs <= few
+            && self.resources.iter().all(|resource| {
+                pairs += self.candidates_of_resource(resource).len();
+                pairs <= few
+            })
+    }
+
+    /// Keeps the first of all pairs in a heap.
+    fn enumerate(&self, sort: Sort, after: Option<&Place>, page: &mut Page<'a>) -> Walk {
+        let after = after.map(|place| sort.key_at(place));
+        let mut heap: BinaryHeap<Ranked<'a>> = BinaryHeap::new();
+        self.for_each(|pair| {
+            let key = sort.key_of(&pair, self.world);
+            let is_full = heap.len() > page.limit && heap.peek().is_some_and(|worst| key >= worst.key);
+            if is_full || after.as_ref().is_some_and(|after| key <= *after) {
+                return;
+            }
+            heap.push(Ranked { key, pair });
+            if heap.len() > page.limit + 1 {
+                heap.pop();
+            }
+        });
+        page.pairs = heap.into_sorted_vec().into_iter().map(|ranked| ranked.pair).collect();
+        Walk::Continue(())
+    }
+
+    fn name(&self, vulnerability: VulnerabilityId) -> &'a str {
+        self.world.assessment(vulnerability).map_or("", |assessment| assessment.id.as_str())
+    }
+
+    /// Vulnerabilities in the order of their names.
+    fn by_name(&self, vulnerabilities: &RoaringBitmap) -> Vec<VulnerabilityId> {
+        let mut named: Vec<VulnerabilityId> = vulnerabilities.iter().collect();
+        named.sort_unstable_by_key(|id| self.name(*id));
+        named
+    }
+
+    /// Every vulnerability and condition in the order of names: where nothing else orders them, names do.
+    fn all_by_name(&self) -> Arc<Vec<VulnerabilityId>> {
+        Sort { field: SortField::Absent, descending: false }.vulnerabilities(self.world)
+    }
+
+    /// Walks the vulnerabilities in their order, and below each the resources that have it.
+    fn walk_vulnerabilities(&self, sort: Sort, after: Option<&Place>, page: &mut Page<'a>) -> Walk {
+        let order = sort.vulnerabilities(self.world);
+        let value = |id| self.world.assessment(id).map_or(SortValue::Missing, |assessment| sort.of_vulnerability(assessment));
+        // The place's own vulnerability is walked on with.
+        let behind = |id| after.is_none_or(|place| self.name(id) >= place.vulnerability.as_str());
+        for id in runs(&order, sort.descending, value, after.map(|place| &place.value), behind).flatten() {
+            let after = after.filter(|place| place.vulnerability == self.name(*id) && place.value == value(*id));
+            self.walk_below(*id, after, page, || value(*id), |_| true)?;
+        }
+        Walk::Continue(())
+    }
+
+    /// Walks vulnerabilities in the order of their names, and below each the resources that have it, from a place on.
+    fn walk_names(
+        &self,
+        order: &[VulnerabilityId],
+        after: Option<&Place>,
+        page: &mut Page<'a>,
+        value: &SortValue,
+        wanted: impl Fn(&Pair<'a>) -> bool,
+    ) -> Walk {
+        let start = after.map_or(0, |place| order.partition_point(|id| self.name(*id) < place.vulnerability.as_str()));
+        for id in &order[start..] {
+            let after = after.filter(|place| place.vulnerability == self.name(*id));
+            self.walk_below(*id, after, page, || value.clone(), &wanted)?;
+        }
+        Walk::Continue(())
+    }
+
+    /// Walks the resources that may have a vulnerability, behind a place if that is below the same vulnerability.
+    fn walk_below(
+        &self,
+        vulnerability: VulnerabilityId,
+        after: Option<&Place>,
+        page: &mut Page<'a>,
+        value: impl Fn() -> SortValue,
+        wanted: impl Fn(&Pair<'a>) -> bool,
+    ) -> Walk {
+        let from = after.map_or(Some(0), |place| place.resource.checked_add(1));
+        let (Some(from), true) = (from, self.vulnerabilities.contains(vulnerability)) else { return Walk::Continue(()) };
+        let here = |resource| Place { value: value(), vulnerability: self.name(vulnerability).to_owned(), resource };
+        let mut look = |resource, may_have_it: bool| {
+            if may_have_it && let Some(pair) = self.admit(resource, vulnerability).filter(&wanted) {
+                page.take(pair)?;
+            }
+            page.spend(|| here(resource))
+        };
+        match self.having(vulnerability) {
+            Having::These(resources) => resources.range(from..).try_for_each(|resource| look(resource, true))?,
+            Having::Ask => {
+                self.resources.range(from..).try_for_each(|resource| look(resource, self.may_have(resource, vulnerability)))?;
+            }
+        }
+        page.spend(|| here(ResourceId::MAX))
+    }
+
+    /// Whether a resource has, or had, a vulnerability, as far as that is asked for.
+    fn may_have(&self, resource: ResourceId, vulnerability: VulnerabilityId) -> bool {
+        let closed = || self.world.log.closed_resources(vulnerability).is_some_and(|closed| closed.contains(resource));
+        (self.open && self.world.estate.has(resource, vulnerability)) || (self.closed && closed())
+    }
+
+    /// The resources that may have a vulnerability.
+    fn having(&self, vulnerability: VulnerabilityId) -> Having {
+        let estate = &self.world.estate;
+        let mut these = match (self.open, estate.condition_of(vulnerability)) {
+            (false, _) => RoaringBitmap::new(),
+            (true, Some(resources)) => resources & &self.resources,
+            (true, None) => {
+                let sets = estate.sets_having(vulnerability).0;
+                if sets.len() > FEW_SETS || self.resources.len() < sets.len() / 4 {
+                    return Having::Ask;
+                }
+                estate.resources_of(&sets) & &self.resources
+            }
+        };
+        if let (true, Some(closed)) = (self.closed, self.world.log.closed_resources(vulnerability)) {
+            these |= closed & &self.resources;
+        }
+        Having::These(these)
+    }
+
+    /// Walks the resources in their order, and below each its vulnerabilities by name.
+    fn walk_resources(&self, sort: Sort, after: Option<&Place>, page: &mut Page<'a>) -> Walk {
+        let order = sort.resources(self.world);
+        let value = |id| self.world.resource(id).map_or(SortValue::Missing, |entry| sort.of_resource(entry));
+        let behind = |id| after.is_none_or(|place| id > place.resource || (id == place.resource && !place.is_behind()));
+        for id in runs(&order, sort.descending, value, after.map(|place| &place.value), behind).flatten() {
+            if !self.resources.contains(*id) {
+                continue;
+            }
+            let after = after.filter(|place| place.resource == *id && place.value == value(*id));
+            for vulnerability in self.by_name(&self.candidates_of_resource(*id)) {
+                let name = self.name(vulnerability);
+                if after.is_some_and(|place| *name <= *place.vulnerability) {
+                    continue;
+                }
+                if let Some(pair) = self.admit(*id, vulnerability) {
+                    page.take(pair)?;
+                }
+                page.spend(|| Place { value: value(*id), vulnerability: name.to_owned(), resource: *id })?;
+            }
+            page.spend(|| Place::behind_resource(value(*id), *id))?;
+        }
+        Walk::Continue(())
+    }
+
+    /// Walks one status after the other, and in each the vulnerabilities by name.
+    fn walk_statuses(&self, sort: Sort, after: Option<&Place>, page: &mut Page<'a>) -> Walk {
+        let mut statuses = [FindingStatus::Active, FindingStatus::Closed, FindingStatus::Suppressed];
+        statuses.sort_unstable_by_key(|status| status.as_str());
+        if sort.descending {
+            statuses.reverse();
+        }
+        let value = |status: FindingStatus| SortValue::Text(status.as_str().to_owned());
+        let first = after.and_then(|place| statuses.iter().position(|status| value(*status) == place.value)).unwrap_or(0);
+        let order = self.all_by_name();
+        for status in &statuses[first..] {
+            let is_there = match status {
+                FindingStatus::Suppressed => !self.hidden.is_empty(),
+                FindingStatus::Closed => self.closed,
+                FindingStatus::Active => self.open,
+            };
+            if is_there {
+                let value = value(*status);
+                let after = after.filter(|place| place.value == value);
+                self.walk_names(&order, after, page, &value, |pair| pair.status() == *status)?;
+            }
+        }
+        Walk::Continue(())
+    }
+
+    /// Walks the instants at which findings were first, or last, observed: those of the log, and for what is open still those at
+    /// which its resource was looked at.
+    fn walk_time(&self, sort: Sort, after: Option<&Place>, page: &mut Page<'a>) -> Walk {
+        let start = after.map(|place| &place.value);
+        let instant =
+            |value: &SortValue| if let SortValue::Number(at) = value { Timestamp::from_millis(*at) } else { Timestamp::default() };
+        let mut moments = self.world.log.moments(start.map(instant), sort.descending).peekable();
+        let scanned = if sort.field == SortField::LastObservedAt { sort.resources(self.world) } else { Arc::default() };
+        let value = |id| self.world.resource(id).map_or(SortValue::Missing, |entry| sort.of_resource(entry));
+        let from = match start {
+            None => &scanned[..],
+            Some(start) if sort.descending => &scanned[..scanned.partition_point(|id| value(*id) <= *start)],
+            Some(start) => &scanned[scanned.partition_point(|id| value(*id) < *start)..],
+        };
+        // What was never looked at was last observed when the log says so.
+        let looks = groups(from, sort.descending, value).map(|group| (value(group[0]), group));
+        let mut looks = looks.filter(|(value, _)| *value != SortValue::Missing).map(|(value, group)| (instant(&value), group)).peekable();
+        let earlier = |a: Timestamp, b: Timestamp| if sort.descending { a.max(b) } else { a.min(b) };
+        loop {
+            let at = match (looks.peek().map(|(at, _)| *at), moments.peek().map(Moment::at)) {
+                (None, None) => return Walk::Continue(()),
+                (Some(at), None) | (None, Some(at)) => at,
+                (Some(looked), Some(logged)) => earlier(looked, logged),
+            };
+            let looked = looks.next_if(|(instant, _)| *instant == at).map(|(_, group)| group.iter().copied().collect());
+            let moment = moments.next_if(|moment| moment.at() == at);
+            let value = SortValue::date(Some(at));
+            let after = after.filter(|place| place.value == value);
+            if after.is_some_and(Place::is_behind) {
+                continue;
+            }
+            self.walk_moment(sort, at, moment.as_ref(), looked.unwrap_or_default(), after, page)?;
+            page.spend(|| Place::behind(value))?;
+        }
+    }
+
+    /// Walks what was first, or last, observed at one instant: the vulnerabilities by name, and below each the resources.
+    fn walk_moment(
+        &self,
+        sort: Sort,
+        at: Timestamp,
+        moment: Option<&Moment<'_>>,
+        looked: RoaringBitmap,
+        after: Option<&Place>,
+        page: &mut Page<'a>,
+    ) -> Walk {
+        let resources = (moment.map(Moment::resources).unwrap_or_default() | looked) & &self.resources;
+        let advisories = moment.map(Moment::advisories).unwrap_or_default();
+        if resources.is_empty() && advisories.is_empty() {
+            return Walk::Continue(());
+        }
+        let is_then = |pair: &Pair<'a>| {
+            let observed = if sort.field == SortField::FirstObservedAt { pair.first_observed() } else { pair.last_observed() };
+            observed == at
+        };
+        let value = SortValue::date(Some(at));
+        let order = if resources.len() > FEW_RESOURCES {
+            self.all_by_name()
+        } else {
+            let mut named: RoaringBitmap = advisories.keys().copied().collect();
+            resources.iter().for_each(|resource| named |= self.candidates_of_resource(resource));
+            Arc::new(self.by_name(&(named & &self.vulnerabilities)))
+        };
+        let start = after.map_or(0, |place| order.partition_point(|id| self.name(*id) < place.vulnerability.as_str()));
+        for id in order[start..].iter().filter(|id| self.vulnerabilities.contains(**id)) {
+            let here = |resource| Place { value: value.clone(), vulnerability: self.name(*id).to_owned(), resource };
+            let from = match after.filter(|place| place.vulnerability == self.name(*id)) {
+                Some(place) => place.resource.checked_add(1),
+                None => Some(0),
+            };
+            let Some(from) = from else { continue };
+            let told = advisories.get(id).map(|sets| self.world.estate.resources_of(sets) | self.world.log.formerly_in(sets));
+            let told = told.map(|told| (told & &self.resources) | &resources);
+            let concerned = told.as_ref().unwrap_or(&resources);
+            let mut look = |resource, may_have_it: bool| {
+                if may_have_it && let Some(pair) = self.admit(resource, *id).filter(is_then) {
+                    page.take(pair)?;
+                }
+                page.spend(|| here(resource))
+            };
+            match if concerned.len() > FEW_RESOURCES { self.having(*id) } else { Having::Ask } {
+                Having::These(these) => (these & concerned).range(from..).try_for_each(|resource| look(resource, true))?,
+                Having::Ask => concerned.range(from..).try_for_each(|resource| look(resource, self.may_have(resource, *id)))?,
+            }
+            page.spend(|| here(ResourceId::MAX))?;
+        }
+        Walk::Continue(())
+    }
+}
+
+/// The resources that may have a vulnerability.
+enum Having {
+    /// These.
+    These(RoaringBitmap),
+    /// Too many to put together: each is asked.
+    Ask,
+}
+
+struct Ranked<'a> {
+    key: OrderKey,
+    pair: Pair<'a>,
+}
+
+impl PartialEq for Ranked<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+impl Eq for Ranked<'_> {}
+impl PartialOrd for Ranked<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Ranked<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key.cmp(&other.key)
+    }
+}

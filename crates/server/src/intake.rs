@@ -1,0 +1,76 @@
+//! Observations that come together are committed together. Whoever gets hold of the world first takes in what others have brought by
+//! then, in one transaction: a commit costs a sync of the disk, however much it holds.
+
+use crate::core::{Core, Draft, lock};
+use crate::inventory::Seen;
+use crate::{Observation, ServerError};
+use lestrade_findings::World;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+/// How many observations share a transaction at most: readers wait for it.
+const MOST: usize = 256;
+
+/// Observations that wait for the world.
+#[derive(Default)]
+pub(crate) struct Intake(Mutex<VecDeque<Waiting>>);
+
+struct Waiting {
+    seen: Seen,
+    taken: Arc<Taken>,
+}
+
+/// What became of an observation; none while it waits.
+#[derive(Default)]
+struct Taken(Mutex<Option<Result<(), String>>>);
+
+impl Core {
+    /// Takes an observation in: one transaction for resource, inventory, episode and outbox, shared with others that come at the
+    /// same time. An observation that says nothing new writes nothing.
+    ///
+    /// # Errors
+    /// When the store or the index fails; then nothing of it is kept.
+    pub fn observe(&self, observation: Observation) -> Result<(), ServerError> {
+        let seen = Seen::of(observation)?;
+        let taken = Arc::new(Taken::default());
+        lock(&self.intake.0).push_back(Waiting { seen, taken: Arc::clone(&taken) });
+        let mut world = self.world_mut();
+        loop {
+            if let Some(result) = lock(&taken.0).take() {
+                return result.map_err(ServerError::Together);
+            }
+            let waiting: Vec<Waiting> = {
+                let mut queue = lock(&self.intake.0);
+                let count = queue.len().min(MOST);
+                queue.drain(..count).collect()
+            };
+            let (seen, all): (Vec<Seen>, Vec<Arc<Taken>>) = waiting.into_iter().map(|one| (one.seen, one.taken)).unzip();
+            let result = self.take_in(&mut world, seen);
+            let told = result.as_ref().map_err(ToString::to_string);
+            all.iter().filter(|other| !Arc::ptr_eq(other, &taken)).for_each(|other| *lock(&other.0) = Some(told.clone().copied()));
+            if all.iter().any(|one| Arc::ptr_eq(one, &taken)) {
+                return result;
+            }
+        }
+    }
+
+    /// Takes observations in, all in one transaction or none of them.
+    ///
+    /// # Errors
+    /// When the store or the index fails; then nothing of them is kept.
+    pub fn observe_all(&self, observations: Vec<Observation>) -> Result<(), ServerError> {
+        let seen = observations.into_iter().map(Seen::of).collect::<Result<Vec<_>, _>>()?;
+        self.take_in(&mut self.world_mut(), seen)
+    }
+
+    fn take_in(&self, world: &mut World, seen: Vec<Seen>) -> Result<(), ServerError> {
+        // After the lock: the index and the verdicts of the world change together, and only under it.
+        let index = self.index();
+        let mut draft = Draft::new(self, world);
+        match seen.into_iter().try_for_each(|seen| draft.take(index.as_deref(), seen)) {
+            Ok(()) => draft.commit(self),
+            // Part of it is in the world already, and never will be in the store.
+            Err(error) => self.recover(world).and(Err(error)),
+        }
+    }
+}
