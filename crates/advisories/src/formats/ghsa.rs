@@ -2,6 +2,7 @@
 //! repository are OSV records.
 
 use super::friends_of_php::range;
+use super::nodejs::after;
 use super::{Brought, Format, Parsed, cut, is_cve};
 use lestrade_model::{Advisory, Affected, Cvss, Ecosystem, Event, Family, FixState, Reference, Score, ScoreSource, Timestamp};
 use serde_json::Value;
@@ -95,11 +96,19 @@ fn affected(vulnerability: &Value) -> Result<Affected, String> {
         other => return Err(format!("'{}' is an ecosystem that is not known", other.chars().take(32).collect::<String>())),
     };
     let name = package["name"].as_str().filter(|name| !name.is_empty()).ok_or("a package without a name")?;
-    let comparisons: Vec<String> =
-        vulnerability["vulnerable_version_range"].as_str().unwrap_or_default().split(',').map(|part| part.trim().to_owned()).collect();
+    let is_semver = matches!(family, Family::CratesIo | Family::Go | Family::Hex | Family::Npm | Family::Pub | Family::SwiftUrl);
+    let comparison = |part: &str| match part.trim().strip_prefix('>').filter(|rest| is_semver && !rest.starts_with('=')) {
+        Some(version) => format!(">= {}", after(version.trim())),
+        None => part.trim().to_owned(),
+    };
+    let range_text = vulnerability["vulnerable_version_range"].as_str().unwrap_or_default();
+    let comparisons: Vec<String> = range_text.split(',').map(comparison).collect();
     let mut range = match comparisons.as_slice() {
         // Nothing is said: every version.
         [one] if one.is_empty() => return Ok(Affected::always(Ecosystem::of(family), name, FixState::Open)),
+        comparisons if comparisons.iter().any(|text| !text.starts_with(['<', '>', '='])) => {
+            return Err(format!("'{}' is no range", comparisons.join(", ").chars().take(64).collect::<String>()));
+        }
         comparisons => range(comparisons)?,
     };
     let patched = &vulnerability["first_patched_version"];
