@@ -139,7 +139,7 @@ fn daily_delta(library: &Library, id: &lestrade_advisories::GenerationId) -> Res
     let step = (index.len()? as usize / DELTA).max(1);
     let mut changed: Vec<Advisory> = Vec::new();
     for (number, advisory) in index.advisories()?.enumerate() {
-        if number % step == 0 && changed.len() < DELTA {
+        if number.is_multiple_of(step) && changed.len() < DELTA {
             let mut advisory = advisory?;
             advisory.summary.push_str(" (revised)");
             changed.push(advisory);

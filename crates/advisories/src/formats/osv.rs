@@ -11,7 +11,6 @@ use serde_json::Value;
 const MAX_AFFECTED: usize = 20_000;
 const MAX_EVENTS: usize = 100_000;
 const MAX_VERSIONS: usize = 200_000;
-/// Texts are cut here: nobody reads further.
 
 /// Why a record cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -134,6 +134,9 @@ pub fn build_index_over<B: AsRef<[u8]>>(
     Ok(Sections::write(parts))
 }
 
+/// A body as it lies in an index, compressed, and the hash of its content.
+type KeptBody<'a> = (&'a [u8], &'a [u8]);
+
 /// The bodies of an older index, asked for in the order of their keys.
 struct Kept<'a> {
     table: Table<'a>,
@@ -157,7 +160,7 @@ impl<'a> Kept<'a> {
     }
 
     /// The compressed body and the hash of a record, if it is the same byte by byte.
-    fn find(&mut self, name: &[u8], body: &[u8]) -> Result<Option<(&'a [u8], &'a [u8])>, IndexError> {
+    fn find(&mut self, name: &[u8], body: &[u8]) -> Result<Option<KeptBody<'a>>, IndexError> {
         while self.next < self.table.len() && self.table.key(self.next)? < name {
             self.next += 1;
         }
