@@ -1,7 +1,7 @@
 //! Benchmarks against peers and floors. Prints the tables of `docs/benchmarks.md`:
 //!
 //! ```text
-//! cargo run --release -p lestrade-bench -- <image|estate|serve|reachability|rules|outbreak|all> [--resources N] [--runs N] [--only TEXT]
+//! cargo run --release -p lestrade-bench -- <image|estate|feeds|serve|reachability|rules|outbreak|all> [--resources N] [--runs N] [--only TEXT]
 //! ```
 //!
 //! Whatever is compared is measured in the same run, in turns, so that a slow moment of the machine falls on everybody.
@@ -67,6 +67,7 @@ fn main() -> Result<()> {
     match what.as_str() {
         "image" => image::run(&options),
         "estate" => estate::run(&options),
+        "feeds" => feeds::run(&options),
         "serve" => serve::run(&options),
         "reachability" => reachability::run(&options),
         "rules" => rules::run(&options),
@@ -75,7 +76,7 @@ fn main() -> Result<()> {
             .into_iter()
             .try_for_each(|part| part(&options)),
         _ => bail!(
-            "usage: lestrade-bench <image|estate|serve|reachability|rules|outbreak|all> [--resources N] [--served N] [--runs N] [--only TEXT]"
+            "usage: lestrade-bench <image|estate|feeds|serve|reachability|rules|outbreak|all> [--resources N] [--served N] [--runs N] [--only TEXT]"
         ),
     }
 }

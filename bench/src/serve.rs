@@ -93,7 +93,7 @@ fn observation(scope: &Scope, fleet: &Fleet, number: u32) -> Observation {
         manager: Manager::Other,
     };
     let found = fleet.packages(number).iter().map(|package| (component(*package), occurrence(package))).collect();
-    let (kind, id, details) = if number % 2 == 0 {
+    let (kind, id, details) = if number.is_multiple_of(2) {
         let image = ImageDetails {
             registry: "000000000000".into(),
             repository: format!("team-{}/app-{}", number % 40, number / 12 % 5_000),
@@ -118,7 +118,7 @@ fn observation(scope: &Scope, fleet: &Fleet, number: u32) -> Observation {
             facts: ResourceFacts::default(),
             tags: vec![
                 ("team".into(), format!("team-{}", number % 40)),
-                ("env".into(), if number % 5 == 0 { "prod" } else { "dev" }.into()),
+                ("env".into(), if number.is_multiple_of(5) { "prod" } else { "dev" }.into()),
             ],
         },
         inventory: Some(Inventory::assemble(None, found, vec![])),
@@ -243,7 +243,7 @@ impl Served {
         if status.contains(" 429 ") {
             // The server's own limit, while pages are turned as fast as they come.
             std::thread::sleep(Duration::from_millis(200));
-            return self.ask(connection, path, &sent);
+            return self.ask(connection, path, sent);
         }
         ensure!(status.contains(" 200 "), "{path}: {status}{}", String::from_utf8_lossy(&body));
         Ok((elapsed, serde_json::from_slice(&body)?))

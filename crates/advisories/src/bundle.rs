@@ -16,7 +16,7 @@ use crate::AdvisoriesError;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use lestrade_matching::{AdvisoryIndex, IndexChanges, Manifest, build_index_with};
+use lestrade_matching::{AdvisoryIndex, IndexChanges, Manifest, build_index_over, build_index_with};
 use lestrade_model::{Family, Hash, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -255,7 +255,7 @@ pub(crate) fn lead(head: &BundleHead, payload: Vec<u8>, from: Option<&[u8]>) -> 
             }
             let mut exploitation = older.exploitations()?.collect::<Result<_, _>>()?;
             let manifest = changes.apply(&mut advisories, &mut exploitation);
-            build_index_with(advisories.into_values(), &exploitation, manifest)?
+            build_index_over(Some(&older), advisories.into_values(), &exploitation, manifest)?
         }
         (Some(since), _) => {
             return Err(AdvisoriesError::Bundle(format!("it follows on generation {}, which is not the one in force here", since.number)));

@@ -3,8 +3,11 @@
 use crate::feeds::FeedScope;
 use crate::formats::{self, EpssScores, Exploits};
 use crate::{AdvisoriesError, Document, Documents, Syntax};
-use lestrade_matching::{AdvisoryIndex, FeedState, Manifest, build_index_with};
-use lestrade_model::{Advisory, AdvisoryKey, Event, ExploitSource, Exploitation, KnownExploited, Lifecycle, Timestamp};
+use lestrade_matching::{AdvisoryIndex, FeedState, Manifest, build_index_over};
+use lestrade_model::{
+    Advisory, AdvisoryKey, Affected, Event, ExploitSource, Exploitation, Family, KnownExploited, Lifecycle, Range, RangeKind, Timestamp,
+};
+use lestrade_versions::Scheme;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -13,6 +16,10 @@ const EPSS_FEED: &str = "epss";
 const KEV_FEED: &str = "kev";
 /// The feed of ends of operating systems.
 const LIFECYCLES_FEED: &str = "endoflife";
+/// How far another machine's clock may be ahead.
+const A_DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
+/// The beginning of 2020: whoever says that it is earlier has no clock.
+const HAS_A_CLOCK: Timestamp = Timestamp::from_millis(1_577_836_800_000);
 const MAX_QUARANTINED: usize = 1000;
 /// The longest name, id or version, in bytes, and the most ids of one record.
 const MAX_NAME: usize = 1024;
@@ -176,12 +183,25 @@ impl Importer {
     }
 
     fn insert(&mut self, advisory: Advisory) {
+        let advisory = self.without_impossible_dates(advisory);
         if let Some(reason) = poison(&advisory) {
             return self.quarantine(advisory.key.id.chars().take(128).collect(), reason.to_owned());
         }
         self.summary.read += 1;
         self.feeds.insert(advisory.key.feed.clone(), self.now);
         self.advisories.insert(advisory.key.clone(), advisory);
+    }
+
+    /// A record without dates that are still to come: nobody published, changed or withdrew anything then. It is no reason to lose
+    /// the record, and least of all to take it for withdrawn.
+    fn without_impossible_dates(&self, mut advisory: Advisory) -> Advisory {
+        if self.now > HAS_A_CLOCK {
+            let latest = self.now.plus_millis(A_DAY_MILLIS);
+            for date in [&mut advisory.published, &mut advisory.modified, &mut advisory.withdrawn] {
+                date.take_if(|date| *date > latest);
+            }
+        }
+        advisory
     }
 
     /// Adds records that were made by other means.
@@ -280,7 +300,15 @@ impl Importer {
     ///
     /// # Errors
     /// When there are more records than an index can hold.
-    pub fn finish(mut self) -> Result<(Vec<u8>, ImportSummary), AdvisoriesError> {
+    pub fn finish(self) -> Result<(Vec<u8>, ImportSummary), AdvisoriesError> {
+        self.finish_over(None::<&AdvisoryIndex<Vec<u8>>>)
+    }
+
+    /// The same, sooner where most of it is as in an older generation.
+    ///
+    /// # Errors
+    /// When there are more records than an index can hold, or the older one is corrupt.
+    pub fn finish_over<B: AsRef<[u8]>>(mut self, older: Option<&AdvisoryIndex<B>>) -> Result<(Vec<u8>, ImportSummary), AdvisoriesError> {
         self.exploitation.retain(|_, known| !known.is_empty());
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         self.advisories.keys().for_each(|key| *counts.entry(&key.feed).or_default() += 1);
@@ -303,7 +331,7 @@ impl Importer {
             lifecycles: std::mem::take(&mut self.lifecycles),
             ..Manifest::default()
         };
-        Ok((build_index_with(self.advisories.into_values(), &self.exploitation, manifest)?, self.summary))
+        Ok((build_index_over(older, self.advisories.into_values(), &self.exploitation, manifest)?, self.summary))
     }
 }
 
@@ -322,5 +350,27 @@ fn poison(advisory: &Advisory) -> Option<&'static str> {
         return Some("a package's name or version is longer than 1024 bytes");
     }
     let mut events = affected.iter().flat_map(|entry| &entry.ranges).flat_map(|range| &range.events);
-    events.any(of_range).then_some("a version of a range is longer than 1024 bytes")
+    if events.any(of_range) {
+        return Some("a version of a range is longer than 1024 bytes");
+    }
+    let texts = [&advisory.summary, &advisory.details];
+    if texts.into_iter().any(|text| text.len() > formats::MAX_TEXT) {
+        return Some("a text is longer than 1 MiB");
+    }
+    let of_entry = |entry: &Affected| entry.ranges.iter().any(|range| ends_before_it_begins(&entry.ecosystem.family, range));
+    affected.iter().any(of_entry).then_some("a range ends before it begins")
+}
+
+/// Whether a range has one beginning and one end, and they are the wrong way round: nothing says which versions are meant.
+fn ends_before_it_begins(family: &Family, range: &Range) -> bool {
+    let order = match range.kind {
+        RangeKind::Semver => Some(Scheme::Semver),
+        RangeKind::Ecosystem => Scheme::of(family),
+    };
+    match (order, range.events.as_slice()) {
+        (Some(order), [Event::Introduced(begin), Event::Fixed(end) | Event::LastAffected(end)]) => {
+            begin != "0" && order.is_valid(begin) && order.is_valid(end) && order.compare(begin, end).is_gt()
+        }
+        _ => false,
+    }
 }

@@ -11,7 +11,7 @@
 //! replaced by rename: a crash leaves either the old or the new one in force.
 
 use crate::{AdvisoriesError, Importer};
-use lestrade_matching::{AdvisoryIndex, IndexError};
+use lestrade_matching::{AdvisoryIndex, IndexError, ReportMode};
 use lestrade_model::{Hash, Timestamp};
 use lestrade_sys::MappedFile;
 use std::fmt;
@@ -53,13 +53,26 @@ pub type OpenIndex = AdvisoryIndex<MappedFile>;
 #[derive(Clone, Debug)]
 pub struct Library {
     folder: PathBuf,
+    mode: ReportMode,
 }
 
 impl Library {
     /// The library in a folder, which need not exist yet.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self { folder: folder.into(), mode: ReportMode::Full }
+    }
+
+    /// The same, of whose generations only a part is reported.
+    #[must_use]
+    pub fn reporting(self, mode: ReportMode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// What of its generations is reported.
+    #[must_use]
+    pub const fn mode(&self) -> ReportMode {
+        self.mode
     }
 
     /// Its folder.
@@ -105,7 +118,7 @@ impl Library {
     pub fn open(&self, id: &GenerationId) -> Result<OpenIndex, AdvisoriesError> {
         let path = self.file(id);
         let mapped = MappedFile::open(&path).map_err(AdvisoriesError::io("open", &path))?;
-        Ok(AdvisoryIndex::open(mapped)?)
+        Ok(AdvisoryIndex::open(mapped)?.reporting(self.mode))
     }
 
     /// Opens the generation in force.

@@ -148,7 +148,7 @@ impl<'a> Updater<'a> {
         }
         if changed {
             progress.compiling();
-            let (bytes, _) = importer.finish()?;
+            let (bytes, _) = importer.finish_over(older.as_ref())?;
             let id = self.library.publish(&bytes)?;
             drop(bytes);
             let index = self.library.open(&id)?;

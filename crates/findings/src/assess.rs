@@ -125,7 +125,7 @@ fn feed_source(feed: &str) -> String {
 /// Distributors first, the general databases after them.
 fn feed_rank(feed: &str) -> u8 {
     match feed {
-        "osv" => 1,
+        "github" | "osv" => 1,
         "friends-of-php" | "hsec" | "nodejs-security-wg" | "retirejs" | "rubysec" => 2,
         "nvd" => 3,
         "cve" => 4,

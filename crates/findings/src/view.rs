@@ -316,11 +316,23 @@ impl<'w> Pair<'w> {
             .collect()
     }
 
+    /// What is affected, wherever it lies: of an open finding the verdicts say that, and no inventory is read for it.
+    fn affected(&self) -> Cow<'_, [AffectedPackage]> {
+        if self.packages.get().is_some() || !self.open() {
+            return Cow::Borrowed(self.packages());
+        }
+        let estate = &self.world.estate;
+        let verdicts = estate.verdicts_in(self.resource, self.vulnerability).into_iter();
+        let mut affected: Vec<AffectedPackage> = verdicts.map(|(id, verdict)| AffectedPackage::of(estate.component(id), verdict)).collect();
+        affected.sort_by(|a, b| a.component.cmp(&b.component));
+        Cow::Owned(affected)
+    }
+
     fn fix_available(&self) -> FixAvailable {
-        let fixed = self.packages().iter().filter(|package| package.fixed_in.is_some()).count();
-        match fixed {
+        let affected = self.affected();
+        match affected.iter().filter(|package| package.fixed_in.is_some()).count() {
             0 => FixAvailable::No,
-            all if all == self.packages().len() => FixAvailable::Yes,
+            all if all == affected.len() => FixAvailable::Yes,
             _ => FixAvailable::Partial,
         }
     }
@@ -330,7 +342,8 @@ impl<'w> Pair<'w> {
         if let Some(condition) = &self.assessment.condition {
             return condition.title.clone();
         }
-        let mut names: Vec<&str> = self.packages().iter().map(|package| package.component.name.as_str()).collect();
+        let affected = self.affected();
+        let mut names: Vec<&str> = affected.iter().map(|package| package.component.name.as_str()).collect();
         names.dedup();
         match names.as_slice() {
             [] => self.assessment.id.clone(),
@@ -512,7 +525,9 @@ impl Attributes for Pair<'_> {
     }
 
     fn any_package(&self, tests: &[PackageTest]) -> bool {
-        self.packages().iter().any(|package| {
+        let of_place = |test: &PackageTest| test.architecture.is_some() || test.file_path.is_some() || test.source_layer_hash.is_some();
+        let packages = if tests.iter().any(of_place) { Cow::Borrowed(self.packages()) } else { self.affected() };
+        packages.iter().any(|package| {
             tests.iter().any(|test| {
                 let holds = |test: &Option<crate::TextTest>, value: Option<&str>| match test {
                     None => true,

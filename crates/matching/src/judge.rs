@@ -19,12 +19,14 @@ pub fn judge_component<B: AsRef<[u8]>>(index: &AdvisoryIndex<B>, component: &Com
     for name in std::iter::once(component.advised_name()).chain(component.advised_source()) {
         for entry in index.entries(&component.ecosystem, name)? {
             if let Some(verdict) = affects(&entry.affected, component) {
+                // After they are merged: one that says open does not count where another one says fixed.
                 for vulnerability in entry.vulnerabilities {
                     merge_into(&mut found, index.vulnerability(vulnerability)?.to_owned(), verdict.clone(), component);
                 }
             }
         }
     }
+    found.retain(|_, verdict| index.mode().reports(component, verdict));
     Ok(found)
 }
 
@@ -54,6 +56,8 @@ pub fn judge_vulnerability<B: AsRef<[u8]>>(
             }
         }
     }
+    // What a closed finding was about is told in any mode.
+    found.retain(|id, verdict| withdrawn || index.mode().reports(estate.component(*id), verdict));
     Ok(found)
 }
 

@@ -12,13 +12,16 @@ mod applies;
 mod estate;
 mod index;
 mod judge;
+mod mode;
 mod statements;
 
 pub use affects::{Verdict, affects, comparable};
 pub use applies::{Applicability, applies_to};
 pub use estate::{CLASSES, Class, ComponentId, Estate, ResourceDelta, ResourceId, SetId, Tally, VerdictDelta, VulnerabilityId};
 pub use index::{
-    AdvisoryIndex, Entry, FeedState, IndexChanges, IndexDiff, IndexError, Manifest, build_index, build_index_with, encode_advisory,
+    AdvisoryIndex, Entry, FeedState, IndexChanges, IndexDiff, IndexError, Manifest, build_index, build_index_over, build_index_with,
+    encode_advisory,
 };
 pub use judge::{judge_component, judge_vulnerability};
+pub use mode::ReportMode;
 pub use statements::{BadPattern, PackagePattern, Statement, Statements, Status};

@@ -4,7 +4,7 @@
 use crate::core::lock;
 use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core, ServerError};
-use lestrade_advisories::{Feed, FeedOutcome, FeedPlaces, UpdateProgress, Updater};
+use lestrade_advisories::{Feed, FeedOutcome, FeedPlaces, Mirror, UpdateProgress, Updater};
 use lestrade_model::{Ecosystem, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -109,19 +109,9 @@ impl Reconciler for UpdateFeeds {
         let due: Vec<Feed> = due.into_iter().map(|(feed, _)| feed).collect();
         let report = updater.run(&due, &Unwatched)?;
         let mut changed = false;
-        let mut polls = lock(&self.core.polls);
         for (name, outcome) in report.outcomes {
             changed |= matches!(outcome, FeedOutcome::Updated { .. });
-            let mut poll = Poll { at: now, outcome, failures: 0 };
-            match poll.failure() {
-                None => tracing::debug!(feed = name, outcome = ?poll.outcome, "polled"),
-                Some(why) => {
-                    tracing::warn!(feed = name, why, "a feed brought nothing; its last good state stays");
-                    self.core.meters.not_fetched(&name);
-                    poll.failures = polls.get(&name).map_or(0, |before| before.failures).saturating_add(1);
-                }
-            }
-            polls.insert(name, poll);
+            self.core.polled(&name, now, outcome);
         }
         if changed {
             tracing::info!(generation = report.generation, not_loaded = report.quarantined.len(), "new intelligence is here");
@@ -134,7 +124,53 @@ impl Reconciler for UpdateFeeds {
     }
 }
 
+/// Keeps the library at the generation of another Lestrade's mirror.
+pub struct FollowMirror {
+    core: Arc<Core>,
+    mirror: Mirror,
+}
+
+impl FollowMirror {
+    /// Follows a mirror: all intelligence comes from there.
+    #[must_use]
+    pub const fn new(core: Arc<Core>, mirror: Mirror) -> Self {
+        Self { core, mirror }
+    }
+}
+
+impl Reconciler for FollowMirror {
+    fn name(&self) -> &'static str {
+        "follow-mirror"
+    }
+
+    fn reconcile(&mut self) -> Result<Outcome, ServerError> {
+        let now = self.core.now();
+        let report = self.mirror.update(&self.core.library, now, &Unwatched)?;
+        let mut changed = false;
+        for (name, outcome) in report.outcomes {
+            changed |= matches!(outcome, FeedOutcome::Updated { .. });
+            self.core.polled(&name, now, outcome);
+        }
+        Ok(if changed { Outcome::Changed } else { Outcome::Unchanged })
+    }
+}
+
 impl Core {
+    /// Notes how a poll went; one that brought nothing is told.
+    fn polled(&self, name: &str, at: Timestamp, outcome: FeedOutcome) {
+        let mut polls = lock(&self.polls);
+        let mut poll = Poll { at, outcome, failures: 0 };
+        match poll.failure() {
+            None => tracing::debug!(feed = name, outcome = ?poll.outcome, "polled"),
+            Some(why) => {
+                tracing::warn!(feed = name, why, "a feed brought nothing; its last good state stays");
+                self.meters.not_fetched(name);
+                poll.failures = polls.get(name).map_or(0, |before| before.failures).saturating_add(1);
+            }
+        }
+        polls.insert(name.to_owned(), poll);
+    }
+
     /// How the last poll of each feed went, since the start.
     #[must_use]
     pub fn polls(&self) -> BTreeMap<String, Poll> {

@@ -2,7 +2,7 @@
 //! distinct installed versions of the packages that it names.
 
 use crate::core::{Core, Draft, assess_from};
-use crate::load::INTELLIGENCE;
+use crate::load::{INTELLIGENCE, cursor_of};
 use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core as Server, ServerError};
 use lestrade_advisories::{GenerationId, OpenIndex};
@@ -42,7 +42,7 @@ impl Core {
     pub fn refresh_intelligence(&self) -> Result<bool, ServerError> {
         let Some(current) = self.library.current()? else { return Ok(false) };
         let applied = self.store().cursor(INTELLIGENCE)?;
-        if applied.as_deref() == Some(current.as_str().as_bytes()) && self.index().is_some() {
+        if applied.as_deref() == Some(cursor_of(&current, self.library.mode()).as_bytes()) && self.index().is_some() {
             return Ok(false);
         }
         let new = Arc::new(self.library.open(&current)?);
@@ -54,7 +54,8 @@ impl Core {
 
     fn apply(&self, id: &GenerationId, new: Arc<OpenIndex>, judged_before: bool) -> Result<(), ServerError> {
         let mut guard = self.world_mut();
-        let old = self.index();
+        // What another mode left out is in no difference of generations.
+        let old = self.index().filter(|old| old.mode() == new.mode());
         let mut draft = Draft::new(self, &mut guard);
         let mut told = (0, 0);
         match &old {
@@ -76,7 +77,7 @@ impl Core {
                 names.iter().try_for_each(|name| revise(&mut draft, &new, name))?;
             }
             None => {
-                tracing::warn!(generation = %id, "the generation that was applied is gone; everything is judged anew");
+                tracing::warn!(generation = %id, "what was applied is gone, or was reported otherwise; everything is judged anew");
                 for name in everything(&draft, &new)? {
                     let vulnerability = draft.vulnerability(&name);
                     let verdicts = judge_vulnerability(&new, &draft.world.estate, &name, false)?;
@@ -87,7 +88,7 @@ impl Core {
             }
         }
         draft.tell(None, Fan::Intelligence { generation: id.to_string(), changed: told.0, rescored: told.1 });
-        draft.change.cursors.push((INTELLIGENCE.to_owned(), id.as_str().as_bytes().to_vec()));
+        draft.change.cursors.push((INTELLIGENCE.to_owned(), cursor_of(id, self.library.mode()).into_bytes()));
         draft.commit(self)?;
         // Still under the lock: nobody may judge by the one what the other has judged.
         self.set_index(new);

@@ -42,7 +42,7 @@ pub use core::Core;
 pub use deliver::{Deliver, Plan};
 pub use dispatch::Dispatch;
 pub use error::ServerError;
-pub use feeds::{Poll, UpdateFeeds};
+pub use feeds::{FollowMirror, Poll, UpdateFeeds};
 pub use folder::{ReadFile, WatchFolder};
 pub use host::{ReadHost, WatchHost};
 pub use http::serve_http;

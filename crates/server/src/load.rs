@@ -3,9 +3,9 @@
 use crate::ServerError;
 use crate::core::{Core, assess_from, lock};
 use crate::exposure::recalled;
-use lestrade_advisories::OpenIndex;
+use lestrade_advisories::{GenerationId, OpenIndex};
 use lestrade_findings::{Episode, EpisodeBody, LogPosition, World};
-use lestrade_matching::{ComponentId, ResourceId, SetId, VulnerabilityId, judge_component};
+use lestrade_matching::{ComponentId, ReportMode, ResourceId, SetId, VulnerabilityId, judge_component};
 use lestrade_model::Component;
 use lestrade_store::{LoadSink, StoredResource};
 use std::collections::BTreeMap;
@@ -94,17 +94,26 @@ impl Core {
         let applied = store.cursor(INTELLIGENCE)?.and_then(|bytes| String::from_utf8(bytes).ok());
         drop(store);
         let mut world = loading.world;
-        if let Some(index) = applied.and_then(|id| self.generation(&id)) {
+        if let Some(index) = applied.and_then(|applied| self.applied(&applied)) {
             derive_verdicts(&mut world, &index)?;
             self.set_index(index);
         }
         Ok(world)
     }
 
-    /// A generation that is still kept.
-    pub(crate) fn generation(&self, id: &str) -> Option<Arc<OpenIndex>> {
-        let id = self.library.named(id)?;
-        self.library.open(&id).ok().map(Arc::new)
+    /// The generation that a cursor names, in the mode in which it was applied; none when it is no longer kept.
+    fn applied(&self, cursor: &str) -> Option<Arc<OpenIndex>> {
+        let (id, mode) = cursor.split_once(' ').unwrap_or((cursor, ReportMode::Full.as_str()));
+        let library = self.library.clone().reporting(ReportMode::named(mode)?);
+        library.open(&library.named(id)?).ok().map(Arc::new)
+    }
+}
+
+/// What a cursor says of a generation that is applied in a mode.
+pub(crate) fn cursor_of(id: &GenerationId, mode: ReportMode) -> String {
+    match mode {
+        ReportMode::Full => id.to_string(),
+        mode => format!("{id} {}", mode.as_str()),
     }
 }
 

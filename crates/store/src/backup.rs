@@ -104,7 +104,7 @@ fn write<E: Engine>(engine: &mut E, files: Vec<(String, Vec<u8>)>, (at, by): (Ti
     let file = File::create(out).map_err(fault("creating the backup"))?;
     let mut hashing = Hashing(BufWriter::new(file), blake3::Hasher::new());
     let first = serde_json::to_string(&head).map_err(|_| damaged("its head cannot be encoded"))?;
-    write!(hashing, "{MAGIC}{first}\n").map_err(fault("writing the backup"))?;
+    writeln!(hashing, "{MAGIC}{first}").map_err(fault("writing the backup"))?;
     let mut packed = zstd::Encoder::new(hashing, 3).map_err(fault("writing the backup"))?;
     for (name, content) in &files {
         put(&mut packed, &Record::File(name.clone(), content.clone()))?;
@@ -149,8 +149,11 @@ fn sound(path: &Path) -> Result<BufReader<std::io::Take<File>>, StoreError> {
     Ok(BufReader::new(file.take(body)))
 }
 
+/// Takes the rows of a backup in: a table's name and the values of one row.
+type EachRow<'a> = dyn FnMut(&str, Vec<Value>) -> Result<(), StoreError> + 'a;
+
 /// Reads a backup whose hash is right, row by row.
-fn read(path: &Path, each: &mut dyn FnMut(&str, Vec<Value>) -> Result<(), StoreError>) -> Result<Backup, StoreError> {
+fn read(path: &Path, each: &mut EachRow<'_>) -> Result<Backup, StoreError> {
     let mut reader = sound(path)?;
     let mut line = String::new();
     let mut next = |reader: &mut BufReader<std::io::Take<File>>| -> Result<String, StoreError> {

@@ -62,7 +62,8 @@ impl Format for FriendsOfPhp {
     }
 }
 
-fn range(comparisons: &[String]) -> Result<Range, String> {
+/// Comparisons, all of which hold, as a range.
+pub(super) fn range(comparisons: &[String]) -> Result<Range, String> {
     let mut events = Vec::new();
     let mut introduced = "0".to_owned();
     for comparison in comparisons.iter().map(|text| text.trim()) {

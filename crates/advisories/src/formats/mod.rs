@@ -10,6 +10,7 @@ mod endoflife;
 mod exploitation;
 mod exploits;
 mod friends_of_php;
+mod ghsa;
 mod hsec;
 mod nodejs;
 mod nvd;
@@ -107,6 +108,7 @@ const FORMATS: &[&dyn Format] = &[
     &bottlerocket::Bottlerocket,
     &rubysec::RubySec,
     &friends_of_php::FriendsOfPhp,
+    &ghsa::Ghsa,
     &updateinfo::UpdateInfo,
     &oval::Oval,
     &debian_lists::DebianLists,
@@ -144,6 +146,7 @@ const PARSERS: &[(&str, &str, Syntax)] = &[
     ("retirejs", "jsrepository.json", Syntax::Json),
     ("uct", "active/CVE-2019-9511", Syntax::Text),
     ("debian-tracker", "data.json", Syntax::Json),
+    ("github", "advisories.json", Syntax::Json),
 ];
 
 /// Reads any bytes as a document of a format, as an import would. Answers whether anything of it could be used; none when there is
@@ -211,10 +214,15 @@ fn record<T: DeserializeOwned>(document: Parsed<'_>) -> Result<T, String> {
     serde_json::from_value(Value::Object(document)).map_err(|error| error.to_string())
 }
 
-/// The first 64 KiB of a text: nobody reads further.
+/// The longest text that is kept: nobody reads further.
+pub(crate) const MAX_TEXT: usize = 64 << 10;
+/// The longest text that anybody writes. One that is longer is no text.
+const MAX_WRITTEN: usize = 1 << 20;
+
+/// The first 64 KiB of a text. Of one that nobody wrote more is left, so that its record is noticed.
 fn cut(text: &str) -> String {
-    const MAX_TEXT: usize = 64 << 10;
-    text[..text.floor_char_boundary(MAX_TEXT)].to_owned()
+    let most = if text.len() > MAX_WRITTEN { 2 * MAX_TEXT } else { MAX_TEXT };
+    text[..text.floor_char_boundary(most)].to_owned()
 }
 
 /// Whether a text is the id of a vulnerability in the CVE list.

@@ -101,7 +101,7 @@ fn range(comparators: &str) -> Range {
 }
 
 /// The next version of all.
-fn after(version: &str) -> String {
+pub(super) fn after(version: &str) -> String {
     let next_patch = || {
         let (rest, patch) = version.rsplit_once('.')?;
         Some(format!("{rest}.{}-0", patch.parse::<u64>().ok()?.saturating_add(1)))

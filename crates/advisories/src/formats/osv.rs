@@ -1,6 +1,6 @@
 //! OSV records (OSV schema 1.x, ossf/osv-schema): the exchange format of most feeds.
 
-use super::{Brought, Format, Parsed, ubuntu};
+use super::{Brought, Format, Parsed, cut, ubuntu};
 use lestrade_model::{
     Advisory, AdvisoryKey, Affected, Cvss, Ecosystem, Event, FixState, Range, RangeKind, Reference, Score, ScoreSource, Timestamp,
 };
@@ -11,8 +11,6 @@ use serde_json::Value;
 const MAX_AFFECTED: usize = 20_000;
 const MAX_EVENTS: usize = 100_000;
 const MAX_VERSIONS: usize = 200_000;
-/// Texts are cut here: nobody reads further.
-const MAX_TEXT: usize = 64 << 10;
 
 /// Why a record cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -174,8 +172,8 @@ pub fn read_osv(feed: &str, value: Value) -> Result<Advisory, Quarantine> {
         key: AdvisoryKey { feed: feed.to_owned(), id: record.id },
         aliases: record.aliases.unwrap_or_default(),
         upstream: upstream.collect(),
-        summary: cut(record.summary.unwrap_or_default()),
-        details: cut(record.details.unwrap_or_default()),
+        summary: cut(&record.summary.unwrap_or_default()),
+        details: cut(&record.details.unwrap_or_default()),
         published: time(record.published, "published")?,
         // A date that cannot be read is no reason to lose the record: it is shown, never trusted.
         modified: record.modified.and_then(|text| Timestamp::parse(&text).ok()),
@@ -303,14 +301,6 @@ fn text_at(value: &Value, key: &str) -> Option<String> {
     value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(|text| text.chars().take(256).collect())
 }
 
-fn cut(text: String) -> String {
-    if text.len() <= MAX_TEXT {
-        return text;
-    }
-    let end = (0..=MAX_TEXT).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
-    format!("{}…", &text[..end])
-}
-
 /// Who writes records of this id.
 fn publisher(id: &str) -> &'static str {
     match id.split('-').next().unwrap_or_default() {
@@ -332,6 +322,7 @@ fn is_distributor_advisory(id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::MAX_TEXT;
     use super::*;
     use serde_json::json;
 
@@ -414,6 +405,6 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_at_a_character() {
         let advisory = read_osv("osv", minimal(json!({"details": "é".repeat(MAX_TEXT)}))).unwrap();
-        assert!(advisory.details.len() <= MAX_TEXT + 4);
+        assert!(advisory.details.len() <= MAX_TEXT);
     }
 }

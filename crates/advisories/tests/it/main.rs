@@ -3,8 +3,10 @@
 
 mod bundles;
 mod corruptions;
+mod deltas;
 mod fuzz;
 mod labels;
+mod poison;
 mod routes;
 mod traps;
 mod update;
@@ -78,33 +80,6 @@ fn a_folder_without_advisories_is_an_error_and_replaces_nothing() {
     std::fs::write(folder.path().join("x.json"), "{}").unwrap();
     let error = Importer::new(now()).import(folder.path()).unwrap_err();
     assert!(error.to_string().contains("nothing in"), "{error}");
-}
-
-#[test]
-fn a_poisonous_record_is_told_and_spoils_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::new(folder.path().join("db"));
-    let feed = folder.path().join("feed");
-    std::fs::create_dir(&feed).unwrap();
-    std::fs::write(feed.join("0-good.json"), RECORD).unwrap();
-    let long = "9".repeat(70_000);
-    let events = r#"{"introduced": "0"}, {"fixed": "1"},"#.repeat(100_000);
-    for (number, bad) in [
-        RECORD.replace("left-pad", &long),
-        RECORD.replace("2.0.0", &long),
-        RECORD.replace("CVE-2024-1", &long),
-        RECORD.replace(r#"{"introduced": "0"},"#, &format!(r#"{events} {{"introduced": "0"}},"#)),
-    ]
-    .iter()
-    .enumerate()
-    {
-        std::fs::write(feed.join(format!("{number}.json")), bad.replace("GHSA-1", &format!("GHSA-bad-{number}"))).unwrap();
-    }
-    let summary = import(&library, &feed);
-    assert_eq!((summary.read, summary.quarantined.len()), (1, 4), "{:?}", summary.quarantined);
-    let (_, index) = library.open_current().unwrap();
-    let component = Component::new("npm".parse::<Ecosystem>().unwrap(), "left-pad", "1.0.0");
-    assert_eq!(judge_component(&index, &component).unwrap().len(), 1);
 }
 
 #[test]

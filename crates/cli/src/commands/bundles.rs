@@ -119,15 +119,20 @@ pub(super) fn import(settings: &Settings, library: &Library, path: &Path) -> Res
     Ok(Exit::Ok)
 }
 
-/// Takes everything from the mirror that is set, if one is.
-pub(super) fn update_from_mirror(settings: &Settings, library: &Library, speech: Speech) -> Result<Option<UpdateReport>, Failure> {
+/// The mirror that is set, if one is.
+pub(super) fn followed(settings: &Settings) -> Result<Option<Mirror>, Failure> {
     let Some(url) = settings.text("mirror-url") else { return Ok(None) };
-    let mirror = Mirror {
+    Ok(Some(Mirror {
         url: url.to_owned(),
         token: settings.text("mirror-token").unwrap_or_default().to_owned(),
         keys: trusted(settings)?,
         families: families(&settings.list("mirror-ecosystems"))?,
-    };
+    }))
+}
+
+/// Takes everything from the mirror that is set, if one is.
+pub(super) fn update_from_mirror(settings: &Settings, library: &Library, speech: Speech) -> Result<Option<UpdateReport>, Failure> {
+    let Some(mirror) = followed(settings)? else { return Ok(None) };
     feeds::watched(speech, |bars| mirror.update(library, SystemClock.now(), bars)).map(Some)
 }
 

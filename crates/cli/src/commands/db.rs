@@ -1,6 +1,6 @@
 //! `lestrade db`: vulnerability intelligence.
 
-use super::{bundles, failed, feeds, generations, lookup};
+use super::{bundles, failed, feeds, generations, library as opened_library, lookup};
 use crate::args::DbWhat;
 use crate::clock::SystemClock;
 use crate::config::Settings;
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 const NAMED: usize = 5;
 
 pub(crate) fn run(settings: &Settings, speech: Speech, what: &DbWhat) -> Result<Exit, Failure> {
-    let library = Library::new(settings.path("db-dir"));
+    let library = opened_library(settings);
     match what {
         DbWhat::Update { feeds } => update(settings, speech, &library, feeds),
         DbWhat::Import { paths } => import(settings, &library, paths),
@@ -45,7 +45,7 @@ fn import(settings: &Settings, library: &Library, paths: &[PathBuf]) -> Result<E
     for path in paths {
         importer.import(path).map_err(failed)?;
     }
-    let (bytes, summary) = importer.finish().map_err(failed)?;
+    let (bytes, summary) = importer.finish_over(older.as_ref()).map_err(failed)?;
     let id = library.publish(&bytes).map_err(failed)?;
     let index = library.open(&id).map_err(failed)?;
     let mut out = format!("{} records read · generation {}", summary.read, index.manifest().generation);

@@ -1,5 +1,6 @@
 //! `lestrade doctor`: whether all that a watching server needs is there, one by one, and what to do about what is not.
 
+use super::library;
 use super::serve::estate_settings;
 use crate::args::Doctor;
 use crate::clock::SystemClock;
@@ -7,7 +8,6 @@ use crate::config::Settings;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
-use lestrade_advisories::Library;
 use lestrade_aws::{Duty, Error, Estate, Permission, Tried, policy, try_permissions};
 use lestrade_model::Clock;
 use lestrade_report::printable;
@@ -52,7 +52,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Doctor) -> Result<Exit, Failu
 
 fn intelligence(settings: &Settings, findings: &mut Findings) {
     const WHAT: &str = "vulnerability intelligence";
-    match Library::new(settings.path("db-dir")).open_current() {
+    match library(settings).open_current() {
         Ok((_, index)) => {
             let manifest = index.manifest();
             let age = SystemClock.now().as_millis().saturating_sub(manifest.built_at.as_millis());

@@ -1,6 +1,6 @@
 //! Feeds for a person: where they are by configuration, how far they are, what came of them.
 
-use super::{bundles, intelligence_failure};
+use super::{bundles, intelligence_failure, library};
 use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::exit::Exit;
@@ -62,7 +62,7 @@ pub(super) fn watched(
 /// Fetches what is needed to judge an inventory and was never brought in. What cannot be fetched is said, and is no reason to stop:
 /// what it leaves unjudged is told in the report.
 pub(super) fn fetch_missing(settings: &Settings, inventory: &Inventory, speech: Speech) -> Result<(), Failure> {
-    let library = Library::new(settings.path("db-dir"));
+    let library = library(settings);
     let mut ecosystems: Vec<Ecosystem> = inventory.components.iter().map(|component| component.ecosystem.clone()).collect();
     ecosystems.sort_unstable();
     ecosystems.dedup();

@@ -1,12 +1,12 @@
 //! What is known, opened, and what it says of a target.
 
 use super::target::Target;
-use super::{failed, feeds};
+use super::{failed, feeds, library};
 use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::output::Speech;
-use lestrade_advisories::{AdvisoriesError, Library, OpenIndex, starter_index};
+use lestrade_advisories::{AdvisoriesError, OpenIndex, starter_index};
 use lestrade_findings::{Excepted, end_of_life, scan};
 use lestrade_matching::{AdvisoryIndex, IndexError, Manifest, Statement, Statements};
 use lestrade_model::{Advisory, Clock, Exploitation, Inventory, Timestamp};
@@ -29,11 +29,11 @@ impl Known {
 
     /// Opens what there is.
     pub(crate) fn open(settings: &Settings) -> Result<Self, Failure> {
-        match Library::new(settings.path("db-dir")).open_current() {
+        match library(settings).open_current() {
             Ok((_, index)) => Ok(Self::Library(Box::new(index))),
             Err(AdvisoriesError::NoGeneration) => {
                 let bytes = starter_index().map_err(failed)?;
-                Ok(Self::Starter(Box::new(AdvisoryIndex::open(bytes).map_err(failed)?)))
+                Ok(Self::Starter(Box::new(AdvisoryIndex::open(bytes).map_err(failed)?.reporting(library(settings).mode()))))
             }
             Err(error) => Err(failed(error)),
         }

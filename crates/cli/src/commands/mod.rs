@@ -30,12 +30,20 @@ pub(crate) mod suppress;
 mod target;
 pub(crate) mod targets;
 
+use crate::config::Settings;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use lestrade_advisories::AdvisoriesError;
+use lestrade_advisories::{AdvisoriesError, Library};
 use lestrade_artifact::ArtifactError;
 use lestrade_extract::{ScanError, Scanner};
+use lestrade_matching::ReportMode;
 use lestrade_sys::WorkerCommand;
+
+/// The library of intelligence, of which what is set is reported.
+fn library(settings: &Settings) -> Library {
+    let mode = settings.text("report-mode").and_then(ReportMode::named).unwrap_or_default();
+    Library::new(settings.path("db-dir")).reporting(mode)
+}
 
 /// A scanner whose workers are this very program.
 fn scanner(cache: Option<Box<dyn lestrade_extract::LayerCache>>) -> Result<Scanner, Failure> {

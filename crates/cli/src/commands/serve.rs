@@ -1,7 +1,7 @@
 //! `lestrade serve`: never stops watching.
 
 use super::feeds::places;
-use super::{intelligence_failure, scanner};
+use super::{bundles, intelligence_failure, library, scanner};
 use crate::args::Serve;
 use crate::clock::SystemClock;
 use crate::config::Settings;
@@ -9,7 +9,6 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::state::{CREDENTIALS, StateFolder};
 use crate::{docker_auth, input, output};
-use lestrade_advisories::Library;
 use lestrade_artifact::RegistryClient;
 use lestrade_aws::EstateSettings;
 use lestrade_aws::targets::{self, AwsSecrets};
@@ -18,8 +17,8 @@ use lestrade_extract::{DirectoryCache, HostRoot};
 use lestrade_model::Scope;
 use lestrade_server::inspector2::{EndSuppressions, Front};
 use lestrade_server::{
-    Agents, Api, Audit, AwsSettings, Core, Dispatch, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError, Signal,
-    StopAws, TlsConfig, TlsListener, UpdateFeeds, WatchAgents, WatchAws, WatchFolder, WatchHost, WatchLifecycles, WatchRegistry,
+    Agents, Api, Audit, AwsSettings, Core, Dispatch, FollowMirror, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError,
+    Signal, StopAws, TlsConfig, TlsListener, UpdateFeeds, WatchAgents, WatchAws, WatchFolder, WatchHost, WatchLifecycles, WatchRegistry,
     WatchedScopes, serve_http, tls_config,
 };
 use lestrade_store::StoreError;
@@ -32,6 +31,8 @@ use std::time::Duration;
 
 /// How often the folder of rules is looked at.
 const RULES_INTERVAL: Duration = Duration::from_secs(2);
+/// How often a mirror is asked what its newest generation is.
+const MIRROR_INTERVAL: Duration = Duration::from_secs(300);
 /// How often it is looked whether a feed is due, at the latest.
 const FEEDS_INTERVAL: Duration = Duration::from_secs(60);
 /// How often agents that are silent are looked for.
@@ -56,7 +57,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     let location = settings.text("store").unwrap_or_default().to_owned();
     let store = lestrade_store::open(&location).map_err(|error| store_failure(&error))?;
     let token_key = state.secret_bytes("token.key").map_err(io)?;
-    let library = Library::new(settings.path("db-dir"));
+    let library = library(settings);
     if library.current().map_err(|error| intelligence_failure(&error))?.is_none() {
         // The starter set is for a first look; what watches must not call things clean by it.
         let how = if polls_feeds(settings) { "the feeds that the estate needs are fetched" } else { "`lestrade db import PATH`" };
@@ -82,8 +83,16 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     let refresh = reconcilers.run(RefreshIntelligence(Arc::clone(&core)), intelligence, told.clone()).map_err(io)?;
     if polls_feeds(settings) {
         let every = Some(settings.number("feed-interval")).filter(|seconds| *seconds > 0).map(Duration::from_secs);
-        let feeds = UpdateFeeds::new(Arc::clone(&core), places(settings), every);
-        reconcilers.run(feeds, FEEDS_INTERVAL, vec![refresh]).map_err(io)?;
+        match bundles::followed(settings)? {
+            Some(mirror) => {
+                let follow = FollowMirror::new(Arc::clone(&core), mirror);
+                reconcilers.run(follow, every.unwrap_or(MIRROR_INTERVAL), vec![refresh]).map_err(io)?
+            }
+            None => {
+                let feeds = UpdateFeeds::new(Arc::clone(&core), places(settings), every);
+                reconcilers.run(feeds, FEEDS_INTERVAL, vec![refresh]).map_err(io)?
+            }
+        };
     }
     reconcilers.run(WatchLifecycles::new(Arc::clone(&core)), LIFECYCLES_INTERVAL, told.clone()).map_err(io)?;
     watch(settings, arguments, &core, &scope, &mut reconcilers, &told)?;

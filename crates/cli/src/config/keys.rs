@@ -8,6 +8,8 @@ pub(crate) enum Kind {
     /// A whole number in this range.
     Number(u64, u64),
     List,
+    /// One of these words.
+    Choice(&'static [&'static str]),
 }
 
 /// A key.
@@ -208,6 +210,12 @@ pub(crate) const KEYS: &[Key] = &[
     key("registries", Kind::List, "", "Registries that `serve` watches: host[:port], separated by commas."),
     key("registry-interval", Kind::Number(1, 86_400), "30", "Seconds between two looks at a registry."),
     key("intelligence-interval", Kind::Number(1, 86_400), "2", "Seconds between two looks for new intelligence."),
+    key(
+        "report-mode",
+        Kind::Choice(&["full", "inspector"]),
+        "full",
+        "What is reported: `full`, or `inspector`: of operating systems only what Amazon Inspector would.",
+    ),
     key("rules", Kind::Text, "", "A folder (or file) of rules and targets for events; read again whenever it changes."),
     key("state-dir", Kind::Text, "{state}", "What must not be lost."),
     secret("store", Kind::Text, "{state}/state.db", "Where truth is kept: an SQLite file, or postgres://…"),

@@ -183,6 +183,7 @@ fn check(key: &Key, value: &str, place: &str) -> Result<String, Failure> {
         Kind::Number(low, high) if !value.parse::<u64>().is_ok_and(|n| (low..=high).contains(&n)) => {
             wrong(format!("a whole number from {low} to {high}"))
         }
+        Kind::Choice(words) if !words.contains(&value) => wrong(format!("one of {}", words.join(", "))),
         _ => Ok(value.to_owned()),
     }
 }

@@ -1,6 +1,6 @@
 //! Intelligence across an air gap, from a mirror, and without a socket.
 
-use crate::lab::{Lab, fixture};
+use crate::lab::{Lab, Serving, fixture};
 use anyhow::{Context, Result, ensure};
 use lestrade_testkit::{FileServer, Server, missing};
 use std::io::{BufRead, BufReader};
@@ -105,6 +105,18 @@ fn a_mirror_brings_others_up_to_date() {
     let part = ask("open-sesame", &["db", "update", "--set", "mirror-ecosystems=npm"]);
     assert!(part.contains("mirror") && !part.contains("NOT") && !part.contains("REFUSED"), "{part}");
     assert!(ask("open-sesame", &["db", "update", "--set", "mirror-ecosystems=Hex"]).contains("the server answers 404"));
+}
+
+#[test]
+fn a_server_follows_a_mirror() {
+    let (origin, other) = (with_lodash(), Lab::new());
+    let (_server, url, key) = mirror(&origin, "").unwrap();
+    let settings = ["auto-update=true".to_owned(), "feed-interval=1".to_owned(), format!("mirror-url={url}"), format!("bundle-keys={key}")];
+    let _serving = Serving::start(&other, &settings).unwrap();
+    other.until_said(&["db", "show", "CVE-2021-23337"], "lodash");
+    origin.write("record.json", RECORD);
+    origin.transcript(&["db", "import", "record.json"]);
+    other.until_said(&["db", "show", "CVE-2099-1000"], "left-pad");
 }
 
 #[test]

@@ -179,3 +179,54 @@ fn what_is_left_out_of_a_walk_is_not_read() {
     assert!(lab.transcript(&["fs", "app", "--skip-dirs", "["]).contains("E0204"));
     assert!(lab.transcript(&["repo", "https://example.com/x.git"]).contains("E0203"));
 }
+
+/// Where a vulnerability stands is told apart from the tracker to the report, in full and as Inspector would.
+#[test]
+fn every_status_is_told_apart() {
+    let lab = Lab::new();
+    let issue = |release: &str| format!(r#"{{"releases": {{"bookworm": {{{release}}}}}}}"#);
+    let tracker: Vec<String> = [
+        ("CVE-2024-0001", r#""status": "resolved", "fixed_version": "3.0.11-1""#),
+        ("CVE-2024-0002", r#""status": "open""#),
+        ("CVE-2024-0003", r#""status": "open", "nodsa": "Minor", "nodsa_reason": "postponed""#),
+        ("CVE-2024-0004", r#""status": "open", "nodsa": "Minor", "nodsa_reason": "ignored""#),
+        ("CVE-2024-0005", r#""status": "open", "urgency": "end-of-life""#),
+        ("CVE-2024-0006", r#""status": "undetermined""#),
+        ("CVE-2024-0007", r#""status": "resolved", "fixed_version": "0""#),
+        ("CVE-2024-0008", r#""status": "open""#),
+    ]
+    .map(|(id, release)| format!(r#""{id}": {}"#, issue(release)))
+    .to_vec();
+    lab.write("tracker.json", format!(r#"{{"openssl": {{{}}}}}"#, tracker.join(",")));
+    lab.write("root/etc/os-release", "ID=debian\nVERSION_ID=12\n");
+    lab.write(
+        "root/var/lib/dpkg/status",
+        "Package: libssl3\nStatus: install ok installed\nArchitecture: amd64\nSource: openssl\nVersion: 3.0.9-1\n\n",
+    );
+    lab.write(
+        "vex.json",
+        r#"{"@context": "https://openvex.dev/ns/v0.2.0", "statements": [{"vulnerability": {"name": "CVE-2024-0008"}, "status": "not_affected",
+        "justification": "vulnerable_code_not_in_execute_path", "products": [{"@id": "pkg:deb/debian/libssl3@3.0.9-1?distro=debian-12"}]}]}"#,
+    );
+    lab.transcript(&["db", "import", "tracker.json"]);
+    let states = |mode: &str| {
+        let output = lab.run(&["rootfs", "root", "-o", "json", "--vex", "vex.json", "--set", &format!("report-mode={mode}")]);
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let of = |finding: &serde_json::Value| format!("{} {}", &finding["id"].as_str().unwrap()[9..], finding["state"].as_str().unwrap());
+        let mut states: Vec<String> = report["findings"].as_array().unwrap().iter().map(of).collect();
+        states.sort();
+        (states, report["excepted"].to_string())
+    };
+    let (full, excepted) = states("full");
+    assert_eq!(
+        full,
+        ["0001 fixed", "0002 open", "0003 deferred", "0004 will-not-fix", "0005 end-of-life", "0006 under-investigation"],
+        "and one that was never affected is not there"
+    );
+    assert!(excepted.contains("CVE-2024-0008") && excepted.contains("vulnerable_code_not_in_execute_path"), "{excepted}");
+    assert_eq!(states("inspector").0, ["0001 fixed", "0002 open", "0003 deferred", "0004 will-not-fix"]);
+    let shown = lab.transcript(&["config", "show", "--origin", "--set", "report-mode=inspector"]);
+    assert!(shown.contains("report-mode = \"inspector\"  # command line"), "{shown}");
+    let wrong = lab.transcript(&["config", "show", "--set", "report-mode=some"]);
+    assert!(wrong.contains("error[E0210]") && wrong.contains("one of full, inspector"), "{wrong}");
+}

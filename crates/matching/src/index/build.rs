@@ -1,8 +1,8 @@
 //! Advisories in, index out. Equal advisories give equal bytes.
 
 use super::entry::{self, Draft, Numbers};
-use super::format::{Section, Sections, TableWriter, name_key};
-use super::{IndexError, Manifest};
+use super::format::{Section, Sections, Table, TableWriter, name_key, slice};
+use super::{AdvisoryIndex, IndexError, Manifest};
 use lestrade_model::{Advisory, Exploitation};
 use std::collections::{BTreeMap, HashMap};
 
@@ -31,6 +31,20 @@ pub fn build_index(advisories: impl IntoIterator<Item = Advisory>, manifest: Man
 pub fn build_index_with(
     advisories: impl IntoIterator<Item = Advisory>,
     exploitation: &BTreeMap<String, Exploitation>,
+    manifest: Manifest,
+) -> Result<Vec<u8>, IndexError> {
+    build_index_over(None::<&AdvisoryIndex<Vec<u8>>>, advisories, exploitation, manifest)
+}
+
+/// [`build_index_with`], where an older index may hold some of the records as they are: their bodies are taken from there and not
+/// compressed again. The same bytes come out.
+///
+/// # Errors
+/// When there are more than the format can hold, or the older index is corrupt.
+pub fn build_index_over<B: AsRef<[u8]>>(
+    older: Option<&AdvisoryIndex<B>>,
+    advisories: impl IntoIterator<Item = Advisory>,
+    exploitation: &BTreeMap<String, Exploitation>,
     mut manifest: Manifest,
 ) -> Result<Vec<u8>, IndexError> {
     let advisories: BTreeMap<_, _> = advisories.into_iter().map(|advisory| (advisory.key.clone(), advisory)).collect();
@@ -41,14 +55,24 @@ pub fn build_index_with(
     let mut numbers = Numbers::default();
     let mut groups: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     let mut compressor = zstd::bulk::Compressor::new(3).map_err(|_| IndexError::TooLarge("compressor"))?;
+    let mut kept = older.map(Kept::of).transpose()?;
     for (ordinal, (key, advisory)) in (0_u32..).zip(&advisories) {
         let body = encode_advisory(advisory);
         if body.is_empty() {
             return Err(IndexError::TooLarge("advisory"));
         }
-        let compressed = compressor.compress(&body).map_err(|_| IndexError::TooLarge("advisory"))?;
-        bodies.push(&advisory_key(&key.feed, &key.id), &compressed)?;
-        hashes.extend_from_slice(advisory.content_hash(encode_advisory).as_bytes());
+        let name = advisory_key(&key.feed, &key.id);
+        match kept.as_mut().map(|kept| kept.find(&name, &body)).transpose()?.flatten() {
+            Some((compressed, hash)) => {
+                bodies.push(&name, compressed)?;
+                hashes.extend_from_slice(hash);
+            }
+            None => {
+                let compressed = compressor.compress(&body).map_err(|_| IndexError::TooLarge("advisory"))?;
+                bodies.push(&name, &compressed)?;
+                hashes.extend_from_slice(advisory.content_hash(encode_advisory).as_bytes());
+            }
+        }
         for vulnerability in advisory.vulnerabilities() {
             groups.entry(vulnerability).or_default().push(ordinal);
         }
@@ -108,6 +132,50 @@ pub fn build_index_with(
         parts[section as usize] = bytes;
     }
     Ok(Sections::write(parts))
+}
+
+/// A body as it lies in an index, compressed, and the hash of its content.
+type KeptBody<'a> = (&'a [u8], &'a [u8]);
+
+/// The bodies of an older index, asked for in the order of their keys.
+struct Kept<'a> {
+    table: Table<'a>,
+    bodies: &'a [u8],
+    hashes: &'a [u8],
+    next: u32,
+    decompressor: zstd::bulk::Decompressor<'static>,
+    plain: Vec<u8>,
+}
+
+impl<'a> Kept<'a> {
+    fn of<B: AsRef<[u8]>>(index: &'a AdvisoryIndex<B>) -> Result<Self, IndexError> {
+        Ok(Self {
+            table: index.table(Section::AdvisoryKeys, Section::Advisories)?,
+            bodies: index.section(Section::Bodies)?,
+            hashes: index.section(Section::Hashes)?,
+            next: 0,
+            decompressor: zstd::bulk::Decompressor::new().map_err(|_| IndexError::TooLarge("decompressor"))?,
+            plain: Vec::new(),
+        })
+    }
+
+    /// The compressed body and the hash of a record, if it is the same byte by byte.
+    fn find(&mut self, name: &[u8], body: &[u8]) -> Result<Option<KeptBody<'a>>, IndexError> {
+        while self.next < self.table.len() && self.table.key(self.next)? < name {
+            self.next += 1;
+        }
+        if self.next == self.table.len() || self.table.key(self.next)? != name {
+            return Ok(None);
+        }
+        let row = self.table.row(self.next)?;
+        let compressed = slice(self.bodies, row.offset, row.length)?;
+        self.plain.clear();
+        self.plain.reserve(body.len());
+        // One that is longer does not fit, and is another.
+        let same = self.decompressor.decompress_to_buffer(compressed, &mut self.plain).is_ok() && self.plain == body;
+        let hash = self.hashes.get(self.next as usize * 32..).and_then(|rest| rest.get(..32));
+        Ok(hash.filter(|_| same).map(|hash| (compressed, hash)))
+    }
 }
 
 /// Feed and id, so that the order of keys is the order of [`lestrade_model::AdvisoryKey`].

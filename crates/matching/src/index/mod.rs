@@ -13,11 +13,12 @@ mod diff;
 mod entry;
 mod format;
 
-pub use build::{build_index, build_index_with, encode_advisory};
+pub use build::{build_index, build_index_over, build_index_with, encode_advisory};
 pub use changes::IndexChanges;
 pub use diff::IndexDiff;
 pub use entry::Entry;
 
+use crate::ReportMode;
 use format::{Section, Sections, Table};
 use lestrade_model::{Advisory, Ecosystem, Exploitation, Lifecycle, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -95,6 +96,7 @@ pub struct AdvisoryIndex<B> {
     manifest: Manifest,
     /// Distributors' words for how bad something is.
     words: Vec<String>,
+    mode: ReportMode,
 }
 
 impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
@@ -107,7 +109,18 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
         let manifest =
             postcard::from_bytes(sections.get(bytes.as_ref(), Section::Manifest)?).map_err(|_| IndexError::Corrupt("manifest"))?;
         let words = postcard::from_bytes(sections.get(bytes.as_ref(), Section::Words)?).map_err(|_| IndexError::Corrupt("words"))?;
-        Ok(Self { bytes, sections, manifest, words })
+        Ok(Self { bytes, sections, manifest, words, mode: ReportMode::Full })
+    }
+
+    /// The same, of which only a part is reported.
+    #[must_use]
+    pub fn reporting(self, mode: ReportMode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// What of it is reported.
+    pub const fn mode(&self) -> ReportMode {
+        self.mode
     }
 
     /// Verifies the checksum of every section.
@@ -306,6 +319,17 @@ mod tests {
         assert_eq!(found.keys().collect::<Vec<_>>(), ["GHSA-2"]);
         let ordinal = index.advisories_of("GHSA-3").unwrap()[0];
         assert_eq!(index.advisory(ordinal).unwrap().summary, "about is-odd");
+    }
+
+    #[test]
+    fn over_an_older_index_the_same_bytes_come_out() {
+        let open = |bytes| AdvisoryIndex::open(bytes).unwrap();
+        let of = |all: &[(&str, &str)]| all.iter().map(|(id, fixed)| advisory(id, "x", fixed)).collect::<Vec<_>>();
+        let older = open(build_index(of(&[("A", "1"), ("B", "1"), ("D", "1")]), Manifest::default()).unwrap());
+        for newer in [&[("A", "1"), ("B", "2"), ("C", "1"), ("E", "1")][..], &[], &[("0", "1"), ("D", "1")], &[("B", "1.0.0.0.0.0.0")]] {
+            let over = build_index_over(Some(&older), of(newer), &std::collections::BTreeMap::new(), Manifest::default()).unwrap();
+            assert_eq!(over, build_index(of(newer), Manifest::default()).unwrap(), "{newer:?}");
+        }
     }
 
     #[test]

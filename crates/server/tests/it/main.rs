@@ -18,6 +18,7 @@ mod folder;
 mod forget;
 mod host;
 mod lifecycle;
+mod modes;
 mod power_cuts;
 mod suppressions;
 
