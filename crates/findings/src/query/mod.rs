@@ -28,7 +28,7 @@ const TOKEN_LIFE_MS: i64 = 86_400_000;
 /// How a page is worked out. What all pages hold together does not depend on it.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Up to how many pairs are sorted rather than walked.
+    /// Up to how many pairs are sorted rather than walked, and resources asked one by one.
     pub few: u64,
     /// How much is looked at for a page; a page that ends before it is full has a token to go on. At least 1.
     pub work: u64,

@@ -7,7 +7,7 @@ use crate::{
 };
 use lestrade_matching::{ComponentId, ResourceId, VulnerabilityId};
 use lestrade_model::{FindingStatus, ResourceKind, Scope, Timestamp};
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ use std::sync::Arc;
 const MUCH_HAPPENED: u64 = 10_000;
 /// Up to how many match sets are looked through to narrow the resources down.
 const FEW_SETS: u64 = 20_000;
+/// Up to how many resources are asked one by one, rather than put together or their vulnerabilities all tried.
+pub(super) const FEW_RESOURCES: u64 = 1_000;
 
 /// A suppression rule, compiled.
 pub(crate) struct Hidden {
@@ -48,6 +50,8 @@ pub(crate) struct Plan<'a> {
     pub(super) closed: bool,
     pub(super) position: LogPosition,
     pub(super) now: Timestamp,
+    /// Up to how many resources are few.
+    pub(super) few: u64,
     /// The suppression rules that may concern them.
     pub(crate) hidden: Arc<Vec<Hidden>>,
 }
@@ -84,6 +88,7 @@ impl<'a> Plan<'a> {
             closed: rewound || criteria.admit_status(FindingStatus::Closed.as_str()),
             position,
             now,
+            few: FEW_RESOURCES,
             hidden: Arc::default(),
         };
         plan.narrow(rewound);
@@ -142,6 +147,13 @@ impl<'a> Plan<'a> {
             called.for_each(|(_, components)| found.extend_from_slice(components));
         }
         Some(found)
+    }
+
+    /// Leaves out vulnerabilities that none of the resources has, where that is quickly found out.
+    pub(super) fn narrow_vulnerabilities(&mut self) {
+        if self.resources.len() <= self.few {
+            self.vulnerabilities = self.resources.iter().map(|resource| self.candidates_of_resource(resource)).union();
+        }
     }
 
     /// Leaves out resources that have none of the vulnerabilities, where that is quickly found out.

@@ -16,8 +16,6 @@ use std::sync::Arc;
 
 /// Up to how many match sets' resources are put together rather than each resource asked.
 const FEW_SETS: u64 = 4_096;
-/// Up to how many resources of a moment say which vulnerabilities it is about.
-const FEW_RESOURCES: u64 = 1_024;
 
 /// What a walk brought.
 pub(super) struct Walked<'a> {
@@ -61,9 +59,11 @@ impl<'a> Plan<'a> {
     /// A page of what comes after a place.
     pub(super) fn page(mut self, sort: Sort, after: Option<&Place>, limit: usize, effort: Effort) -> Walked<'a> {
         let mut page = Page { pairs: Vec::new(), limit, work: effort.work.max(1), left: None };
+        self.few = self.few.min(effort.few);
         if sort.field.side() != Side::Vulnerability {
             self.narrow_resources();
         }
+        self.narrow_vulnerabilities();
         let _ = match sort.field {
             field if field.side() == Side::Pair && self.are_few(effort.few) => self.enumerate(sort, after, &mut page),
             SortField::FirstObservedAt | SortField::LastObservedAt => self.walk_time(sort, after, &mut page),
@@ -193,6 +193,9 @@ impl<'a> Plan<'a> {
 
     /// The resources that may have a vulnerability.
     fn having(&self, vulnerability: VulnerabilityId) -> Having {
+        if self.resources.len() <= self.few {
+            return Having::Ask;
+        }
         let estate = &self.world.estate;
         let mut these = match (self.open, estate.condition_of(vulnerability)) {
             (false, _) => RoaringBitmap::new(),
@@ -317,7 +320,7 @@ impl<'a> Plan<'a> {
             observed == at
         };
         let value = SortValue::date(Some(at));
-        let order = if resources.len() > FEW_RESOURCES {
+        let order = if resources.len() > self.few {
             self.all_by_name()
         } else {
             let mut named: RoaringBitmap = advisories.keys().copied().collect();
@@ -341,7 +344,7 @@ impl<'a> Plan<'a> {
                 }
                 page.spend(|| here(resource))
             };
-            match if concerned.len() > FEW_RESOURCES { self.having(*id) } else { Having::Ask } {
+            match if concerned.len() > self.few { self.having(*id) } else { Having::Ask } {
                 Having::These(these) => (these & concerned).range(from..).try_for_each(|resource| look(resource, true))?,
                 Having::Ask => concerned.range(from..).try_for_each(|resource| look(resource, self.may_have(resource, *id)))?,
             }
