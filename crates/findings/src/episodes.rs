@@ -353,6 +353,12 @@ impl EpisodeLog {
         all
     }
 
+    /// The position right before the first episode at or after an instant.
+    #[must_use]
+    pub fn position_at(&self, at: Timestamp) -> LogPosition {
+        self.line.partition_point(|(other, _)| *other < at) as LogPosition
+    }
+
     /// The instants at which something happened, from one on or from the first, or back from one or from the last.
     pub(crate) fn moments(&self, from: Option<Timestamp>, backwards: bool) -> impl Iterator<Item = Moment<'_>> {
         let mut left = match from {

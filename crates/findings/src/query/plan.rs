@@ -111,9 +111,19 @@ impl<'a> Plan<'a> {
                 _ => {}
             }
         }
-        // What follows is said by the verdicts that hold now: of what is closed they say nothing.
-        let since = self.world.log.head().saturating_sub(self.position);
-        if (self.closed && !rewound) || since > MUCH_HAPPENED || (rewound && self.criteria.admit_status("CLOSED")) {
+        let log = &self.world.log;
+        for term in self.criteria.of_side(Side::Pair) {
+            // What was first observed, or changed, since then opened or closed since then.
+            if let Term::Date(DateField::FirstObservedAt | DateField::UpdatedAt, ranges) = term
+                && let Some(from) = ranges.iter().map(|(from, _)| *from).min().flatten()
+                && log.head().saturating_sub(log.position_at(from)) <= MUCH_HAPPENED
+            {
+                self.vulnerabilities &= log.vulnerabilities_since(log.position_at(from));
+            }
+        }
+        // What follows is said by the verdicts that hold now: of what has moved since the position, and of what is closed, they say
+        // nothing.
+        if rewound && log.head().saturating_sub(self.position) > MUCH_HAPPENED {
             return;
         }
         let mut now = None;
@@ -127,9 +137,12 @@ impl<'a> Plan<'a> {
                 now = Some(now.map_or(holds.clone(), |now: RoaringBitmap| now & &holds));
             }
         }
-        if let Some(now) = now {
-            // What has moved since the position may have been otherwise then.
-            self.vulnerabilities &= now | self.world.log.vulnerabilities_since(self.position);
+        if let Some(mut now) = now {
+            now |= log.vulnerabilities_since(self.position);
+            if self.closed {
+                now |= log.vulnerabilities_closed_somewhere();
+            }
+            self.vulnerabilities &= now;
         }
     }
 

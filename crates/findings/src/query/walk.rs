@@ -240,7 +240,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Walks one status after the other, and in each the vulnerabilities by name.
-    fn walk_statuses(&self, sort: Sort, after: Option<&Place>, page: &mut Page<'a>) -> Walk {
+    fn walk_statuses(&mut self, sort: Sort, after: Option<&Place>, page: &mut Page<'a>) -> Walk {
         let mut statuses = [FindingStatus::Active, FindingStatus::Closed, FindingStatus::Suppressed];
         statuses.sort_unstable_by_key(|status| status.as_str());
         if sort.descending {
@@ -249,13 +249,16 @@ impl<'a> Plan<'a> {
         let value = |status: FindingStatus| SortValue::Text(status.as_str().to_owned());
         let first = after.and_then(|place| statuses.iter().position(|status| value(*status) == place.value)).unwrap_or(0);
         let order = self.all_by_name();
+        let (open, closed) = (self.open, self.closed);
         for status in &statuses[first..] {
-            let is_there = match status {
-                FindingStatus::Suppressed => !self.hidden.is_empty(),
-                FindingStatus::Closed => self.closed,
-                FindingStatus::Active => self.open,
+            // What is open now is not closed now; at an earlier position it may have been.
+            let is_now = self.position >= self.world.log.head();
+            (self.open, self.closed) = match status {
+                FindingStatus::Closed => (open && !is_now, closed),
+                FindingStatus::Suppressed if self.hidden.is_empty() => (false, false),
+                FindingStatus::Active | FindingStatus::Suppressed => (open, closed && !is_now),
             };
-            if is_there {
+            if self.open || self.closed {
                 let value = value(*status);
                 let after = after.filter(|place| place.value == value);
                 self.walk_names(&order, after, page, &value, |pair| pair.status() == *status)?;
