@@ -2,15 +2,16 @@
 //! HTTP with signatures, while intelligence keeps changing.
 
 use crate::estate::advisory;
-use crate::fleet::{Fleet, NAMES, Random, component, versions_of};
+use crate::fleet::{Fleet, NAMES, Random, versions_of};
+use crate::served::installed;
 use crate::table::{Table, digits, megabytes, percentile, time};
 use crate::{Options, workspace};
 use anyhow::{Context, Result, ensure};
 use lestrade_advisories::Library;
 use lestrade_matching::{Manifest, build_index_with};
 use lestrade_model::{
-    Advisory, Clock, Coverage, CoverageReason, Cvss, Exploitation, ImageDetails, InstanceDetails, Inventory, Manager, Occurrence, Resource,
-    ResourceDetails, ResourceFacts, ResourceKey, ResourceKind, ScanKind, Scope, Score, ScoreSource, Timestamp,
+    Advisory, Clock, Coverage, CoverageReason, Cvss, Exploitation, ImageDetails, InstanceDetails, Inventory, Resource, ResourceDetails,
+    ResourceFacts, ResourceKey, ResourceKind, ScanKind, Scope, Score, ScoreSource, Timestamp,
 };
 use lestrade_server::{Core, Observation};
 use lestrade_wire::HttpRequest;
@@ -85,14 +86,6 @@ fn publish(library: &Library, advisories: Vec<Advisory>) -> Result<()> {
 }
 
 fn observation(scope: &Scope, fleet: &Fleet, number: u32) -> Observation {
-    let occurrence = |package: &(u32, u32)| Occurrence {
-        component: 0,
-        path: format!("app/{}", package.0),
-        layer: None,
-        arch: None,
-        manager: Manager::Other,
-    };
-    let found = fleet.packages(number).iter().map(|package| (component(*package), occurrence(package))).collect();
     let (kind, id, details) = if number.is_multiple_of(2) {
         let image = ImageDetails {
             registry: "000000000000".into(),
@@ -121,7 +114,7 @@ fn observation(scope: &Scope, fleet: &Fleet, number: u32) -> Observation {
                 ("env".into(), if number.is_multiple_of(5) { "prod" } else { "dev" }.into()),
             ],
         },
-        inventory: Some(Inventory::assemble(None, found, vec![])),
+        inventory: Some(Inventory::assemble(None, installed(fleet, number), vec![])),
         coverage: vec![Coverage {
             kind: ScanKind::Package,
             reason: CoverageReason::Successful,

@@ -29,7 +29,8 @@ impl Clock for Still {
     }
 }
 
-fn observation(scope: &Scope, fleet: &Fleet, resource: u32) -> Observation {
+/// What is installed in a resource of a fleet, each package at a place of its own.
+pub(crate) fn installed(fleet: &Fleet, resource: u32) -> Vec<(Component, Occurrence)> {
     let occurrence = |package: &(u32, u32)| Occurrence {
         component: 0,
         path: format!("app/{}", package.0),
@@ -37,8 +38,7 @@ fn observation(scope: &Scope, fleet: &Fleet, resource: u32) -> Observation {
         arch: None,
         manager: Manager::Other,
     };
-    let found = fleet.packages(resource).iter().map(|package| (component(*package), occurrence(package))).collect();
-    host(scope, resource, found)
+    fleet.packages(resource).iter().map(|package| (component(*package), occurrence(package))).collect()
 }
 
 /// A host that was seen with these components.
@@ -81,7 +81,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let scope = Scope::new("bench", "000000000000", "local")?;
     let started = Instant::now();
     for resource in 0..fleet.resources {
-        core.observe(observation(&scope, &fleet, resource))?;
+        core.observe(host(&scope, resource, installed(&fleet, resource)))?;
     }
     let loading = started.elapsed();
 

@@ -91,6 +91,7 @@ impl Library {
     /// lead to where it says; what is in force then stays.
     pub fn import_bundle(&self, from: &mut dyn Read, trusted: &[BundleKey], now: Timestamp) -> Result<BundleImport, AdvisoriesError> {
         let head = read_head(from, trusted, now)?;
+        let _writing = self.writing()?;
         let mut memory = self.received()?;
         let name = remembered_as(&head);
         let before = memory.get(&name).cloned();

@@ -197,6 +197,7 @@ impl Library {
     /// When it is damaged, or cannot be put in force; the one in force then stays.
     pub fn put_in_force(&self, id: &GenerationId) -> Result<(), AdvisoriesError> {
         self.open(id)?.verify()?;
+        let _writing = self.writing()?;
         self.forget_feeds()?;
         self.write(&self.folder.join("current"), format!("{id}\n").as_bytes())
     }

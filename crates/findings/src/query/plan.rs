@@ -65,17 +65,7 @@ impl<'a> Plan<'a> {
         position: LogPosition,
         now: Timestamp,
     ) -> Self {
-        let mut resources = RoaringBitmap::new();
-        for scope in scopes {
-            resources |= world.resources_in(scope);
-        }
-        for term in criteria.of_side(Side::Resource) {
-            resources &= &*resources_of(world, term);
-        }
-        let mut vulnerabilities = world.estate.present_vulnerabilities() | world.log.vulnerabilities_closed_somewhere();
-        for term in criteria.of_side(Side::Vulnerability) {
-            vulnerabilities &= &*vulnerabilities_of(world, term);
-        }
+        let (resources, vulnerabilities) = sides(world, scopes, criteria);
         let rewound = position < world.log.head();
         let mut plan = Self {
             world,
@@ -219,6 +209,22 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// The resources of some scopes, and the vulnerabilities, of which the terms about each side alone hold.
+fn sides<'s>(world: &World, scopes: impl IntoIterator<Item = &'s Scope>, criteria: &Criteria) -> (RoaringBitmap, RoaringBitmap) {
+    let mut resources = RoaringBitmap::new();
+    for scope in scopes {
+        resources |= world.resources_in(scope);
+    }
+    for term in criteria.of_side(Side::Resource) {
+        resources &= &*resources_of(world, term);
+    }
+    let mut vulnerabilities = world.estate.present_vulnerabilities() | world.log.vulnerabilities_closed_somewhere();
+    for term in criteria.of_side(Side::Vulnerability) {
+        vulnerabilities &= &*vulnerabilities_of(world, term);
+    }
+    (resources, vulnerabilities)
+}
+
 /// The values of tests that all are for equality.
 fn all_equal(tests: &[TextTest]) -> Option<impl Iterator<Item = &str>> {
     let all = !tests.is_empty() && tests.iter().all(|test| test.equal().is_some());
@@ -296,19 +302,9 @@ fn fixed(world: &World, tests: &[TextTest]) -> Option<RoaringBitmap> {
 fn hidden(world: &World, scopes: &[Scope]) -> Vec<Hidden> {
     let concerns = |rule: &&crate::Suppression| scopes.iter().any(|scope| rule.holds_in(scope, world.administrator.as_ref()));
     let compile = |rule: &crate::Suppression| {
-        let mut resources = RoaringBitmap::new();
-        for scope in scopes.iter().filter(|scope| rule.holds_in(scope, world.administrator.as_ref())) {
-            resources |= world.resources_in(scope);
-        }
-        let mut vulnerabilities = world.estate.present_vulnerabilities() | world.log.vulnerabilities_closed_somewhere();
-        let mut residual = Vec::new();
-        for term in &rule.criteria.terms {
-            match term.side() {
-                Side::Resource => resources &= &*resources_of(world, term),
-                Side::Vulnerability => vulnerabilities &= &*vulnerabilities_of(world, term),
-                Side::Pair => residual.push(term.clone()),
-            }
-        }
+        let holding = scopes.iter().filter(|scope| rule.holds_in(scope, world.administrator.as_ref()));
+        let (resources, vulnerabilities) = sides(world, holding, &rule.criteria);
+        let residual = rule.criteria.of_side(Side::Pair).cloned().collect();
         Hidden { resources, vulnerabilities, residual }
     };
     world.suppressions.iter().filter(concerns).map(compile).collect()
