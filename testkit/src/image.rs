@@ -54,16 +54,39 @@ pub struct TestImage {
     pub(crate) layers: Vec<Layer>,
     pub(crate) config: Vec<u8>,
     pub(crate) manifest: Vec<u8>,
+    pub(crate) architecture: String,
 }
 
 impl TestImage {
-    /// An image for linux/amd64.
+    /// An image for Linux on this machine's architecture.
     ///
     /// # Errors
     /// Never in practice: JSON of plain values is always written.
     pub fn new(layers: Vec<Layer>) -> Result<Self> {
+        Self::of_architecture(layers, if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" })
+    }
+
+    /// What is kept in a registry and is no image: a chart, a signature.
+    ///
+    /// # Errors
+    /// Never in practice: JSON of plain values is always written.
+    pub fn artifact() -> Result<Self> {
+        let config = b"{}".to_vec();
+        let manifest = serde_json::to_vec(&json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {"mediaType": "application/vnd.cncf.helm.config.v1+json", "digest": digest(&config), "size": config.len()},
+            "layers": [],
+        }))?;
+        Ok(Self { layers: vec![], config, manifest, architecture: String::new() })
+    }
+
+    /// An image for Linux on an architecture.
+    ///
+    /// # Errors
+    /// Never in practice: JSON of plain values is always written.
+    pub fn of_architecture(layers: Vec<Layer>, architecture: &str) -> Result<Self> {
         let diff_ids: Vec<String> = layers.iter().map(|layer| digest(&layer.tar)).collect();
-        let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
         let config = json!({"architecture": architecture, "os": "linux", "rootfs": {"type": "layers", "diff_ids": diff_ids}});
         let config = serde_json::to_vec(&config)?;
         let descriptors: Vec<_> = layers
@@ -78,7 +101,7 @@ impl TestImage {
             "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest(&config), "size": config.len()},
             "layers": descriptors,
         }))?;
-        Ok(Self { layers, config, manifest })
+        Ok(Self { layers, config, manifest, architecture: architecture.to_owned() })
     }
 
     /// Its manifest, as a registry keeps it.

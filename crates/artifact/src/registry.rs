@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use url::Url;
 
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, \
@@ -23,6 +23,12 @@ const MAX_DOCUMENT: u64 = 8 << 20;
 const MAX_PAGES: usize = 1000;
 const MAX_NAMES: usize = 1_000_000;
 const MAX_INDEX_DEPTH: usize = 3;
+/// The images of a tag: a platform each.
+const MAX_IMAGES: usize = 100;
+/// How often what a registry puts off (429, 503) is asked again, how long is waited where it does not say, and how long at most.
+const PUT_OFF: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A name and a secret for a registry. Has no `Debug`: the secret is never printed.
 #[derive(Clone)]
@@ -189,6 +195,37 @@ impl RegistryClient {
         Err(ArtifactError::BadManifest { what: reference.to_string(), reason: "indexes nest more than 3 deep".into() })
     }
 
+    /// The digests of the images that a reference stands for: of an index those of all its platforms, in its order. What travels
+    /// beside images (attestations) is none of them.
+    ///
+    /// # Errors
+    /// When there is no such reference, the registry cannot be asked, or a document is not what its digest promises.
+    pub fn images(&self, reference: &ImageReference) -> Result<Vec<String>, ArtifactError> {
+        let mut images = Vec::new();
+        let mut pending = vec![(reference.version.clone(), 0)];
+        while let Some((version, depth)) = pending.pop() {
+            let bad = |reason: &str| ArtifactError::BadManifest { what: reference.to_string(), reason: reason.into() };
+            let bytes = self.manifest(&reference.repository, &version)?.ok_or_else(|| ArtifactError::NotFound(reference.to_string()))?;
+            let digest = digest_of(&bytes);
+            if is_digest(&version) && version != digest {
+                return Err(ArtifactError::DigestMismatch(version));
+            }
+            match read_manifest(&digest, &parse(&digest, &bytes)?)? {
+                ManifestKind::Image { .. } if !images.contains(&digest) => images.push(digest),
+                ManifestKind::Image { .. } => {}
+                ManifestKind::Index(_) if depth == MAX_INDEX_DEPTH => return Err(bad("indexes nest more than 3 deep")),
+                ManifestKind::Index(entries) => {
+                    pending
+                        .extend(entries.into_iter().rev().filter(|(_, p)| is_platform(p.as_ref())).map(|(digest, _)| (digest, depth + 1)));
+                }
+            }
+            if images.len() + pending.len() > MAX_IMAGES {
+                return Err(bad("it stands for more than 100 images"));
+            }
+        }
+        Ok(images)
+    }
+
     fn manifest(&self, repository: &str, version: &str) -> Result<Option<Vec<u8>>, ArtifactError> {
         let url = self.base.join(&format!("{repository}/manifests/{version}")).map_err(|_| self.network("a path is not one"))?;
         let answer = self.get(&url, &pull(repository), Some(ACCEPT))?;
@@ -258,15 +295,25 @@ impl RegistryClient {
         self.send(url, accept, Some(&authorization))
     }
 
+    /// Asks, and asks again after a while where the registry says that it is asked too much.
     fn send(&self, url: &Url, accept: Option<&str>, authorization: Option<&str>) -> Result<Response, ArtifactError> {
-        let mut request = self.client.request(Method::GET, url.clone());
-        if let Some(accept) = accept {
-            request = request.header("accept", accept);
+        let until = Instant::now() + LONGEST_PAUSE;
+        for time in 0.. {
+            let mut request = self.client.request(Method::GET, url.clone());
+            if let Some(accept) = accept {
+                request = request.header("accept", accept);
+            }
+            if let Some(authorization) = authorization {
+                request = request.header("authorization", authorization);
+            }
+            let answer = request.send().map_err(|error| self.failed(&error))?;
+            let pause = pause_after(&answer, time).filter(|pause| time < PUT_OFF && Instant::now() + *pause <= until);
+            match pause {
+                None => return Ok(answer),
+                Some(pause) => std::thread::sleep(pause),
+            }
         }
-        if let Some(authorization) = authorization {
-            request = request.header("authorization", authorization);
-        }
-        request.send().map_err(|error| self.failed(&error))
+        Err(self.network("it puts us off"))
     }
 
     /// What to send in answer to a challenge; none when we have nothing for it.
@@ -303,6 +350,21 @@ impl RegistryClient {
         let token = document.get("token").or_else(|| document.get("access_token")).and_then(Value::as_str);
         token.map(|token| Some(format!("Bearer {token}"))).ok_or_else(|| self.network("its token service gave no token"))
     }
+}
+
+/// How long to wait before what was put off is asked again: what the answer says in whole seconds, or ever longer; none where it was
+/// not put off (RFC 9110 10.2.3).
+fn pause_after(answer: &Response, time: u32) -> Option<Duration> {
+    if !matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return None;
+    }
+    let said = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
+    Some(said.map_or_else(|| PAUSE * 2_u32.saturating_pow(time), Duration::from_secs))
+}
+
+/// Whether a manifest of an index may be an image: what is for no platform in particular may.
+fn is_platform(platform: Option<&Platform>) -> bool {
+    platform.is_none_or(|platform| platform.os != "unknown")
 }
 
 fn pull(repository: &str) -> String {
@@ -428,6 +490,34 @@ mod tests {
         let (host, server) = serve(vec![answer("404 Not Found", "", "")]);
         assert!(RegistryClient::new(&host, None).unwrap().repositories().is_err(), "no catalogue is not an empty one");
         server.join().unwrap();
+    }
+
+    #[test]
+    fn what_is_put_off_is_asked_again_and_not_for_ever() {
+        let later = answer("429 Too Many Requests", "retry-after: 0\n", "");
+        let (host, server) = serve(vec![later.clone(), later.clone(), answer("200 OK", "", "{\"tags\": [\"v1\"]}")]);
+        assert_eq!(RegistryClient::new(&host, None).unwrap().tags("app").unwrap(), ["v1"]);
+        server.join().unwrap();
+        let (host, server) = serve(vec![later; 5]);
+        assert!(RegistryClient::new(&host, None).unwrap().tags("app").unwrap_err().to_string().contains("429"));
+        server.join().unwrap();
+        // Longer than we wait, or a date: it is tried with the next sweep.
+        let (host, server) = serve(vec![answer("503 Service Unavailable", "retry-after: 3600\n", "")]);
+        assert!(RegistryClient::new(&host, None).unwrap().tags("app").is_err());
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn a_tag_stands_for_the_images_of_all_platforms() {
+        let image = |n: u32| format!("{{\"config\": {{\"digest\": \"sha256:{n}\"}}, \"layers\": []}}");
+        let digest = |n: u32| digest_of(image(n).as_bytes());
+        let entry =
+            |n: u32, os: &str| format!("{{\"digest\": \"{}\", \"platform\": {{\"os\": \"{os}\", \"architecture\": \"a{n}\"}}}}", digest(n));
+        let index = format!("{{\"manifests\": [{}, {}, {}]}}", entry(1, "linux"), entry(2, "unknown"), entry(3, "windows"));
+        let (host, server) = serve(vec![answer("200 OK", "", &index), answer("200 OK", "", &image(1)), answer("200 OK", "", &image(3))]);
+        let reference = format!("{host}/app:v1").parse().unwrap();
+        assert_eq!(RegistryClient::new(&host, None).unwrap().images(&reference).unwrap(), [digest(1), digest(3)]);
+        assert_eq!(server.join().unwrap().len(), 3, "an attestation is not asked for");
     }
 
     #[test]

@@ -59,6 +59,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Coverage(arguments) => commands::estate::coverage(&settings, speech, &arguments),
         Command::Suppress(suppress) => commands::suppress::run(&settings, &suppress.what),
         Command::Sbom(sbom) => commands::sbom::run(&settings, &sbom.what),
+        Command::Clusters(clusters) => commands::clusters::run(&settings, &clusters.what),
         Command::Agent(agent) => commands::agent::run(&settings, &agent.what),
         Command::Rules(rules) => commands::rules::run(&settings, &rules.what),
         Command::Events(events) => commands::events::run(&settings, &events.what),

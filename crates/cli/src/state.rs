@@ -67,9 +67,9 @@ impl StateFolder {
         credentials(&self.join(CREDENTIALS), scope)
     }
 
-    /// The token of the native API: made at the first start, for whoever may read the folder.
-    pub(crate) fn api_token(&self) -> std::io::Result<String> {
-        let path = self.join(TOKEN);
+    /// A token of the server, that of the native API or another: made at the first start, for whoever may read the folder.
+    pub(crate) fn token(&self, name: &str) -> std::io::Result<String> {
+        let path = self.join(name);
         if !path.exists() {
             let token = format!("lestrade_{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
             write_secret(&path, token.as_bytes())?;

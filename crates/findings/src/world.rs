@@ -5,8 +5,8 @@ use crate::query::KeptOrders;
 use crate::{Assessment, Criteria, Door, EpisodeLog};
 use lestrade_matching::{Class, Estate, ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{
-    Component, Coverage, CoverageReason, Exposure, FindingArn, Hash, ListeningSocket, Resource, ResourceDetails, ResourceKey, ResourceKind,
-    Scope, Timestamp,
+    Component, Coverage, CoverageReason, Exposure, FindingArn, Hash, ImageUse, ListeningSocket, Resource, ResourceDetails, ResourceKey,
+    ResourceKind, Scope, Timestamp,
 };
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
@@ -83,6 +83,7 @@ pub struct World {
     exposures: HashMap<ResourceId, Exposure>,
     unreachable: RoaringBitmap,
     doors: HashMap<ResourceId, Arc<[Door]>>,
+    uses: HashMap<ResourceId, Vec<ImageUse>>,
     /// Hosts whose agents say that they run on an instance, by the instance's id.
     agents: HashMap<String, ResourceId>,
     /// Verdicts that held once and hold no longer, kept while a closed finding may be shown.
@@ -188,6 +189,22 @@ impl World {
     #[must_use]
     pub fn doors(&self, id: ResourceId) -> &[Door] {
         self.doors.get(&id).map(AsRef::as_ref).unwrap_or_default()
+    }
+
+    /// Sets where an image runs.
+    pub fn set_uses(&mut self, id: ResourceId, uses: Vec<ImageUse>) {
+        if uses.is_empty() {
+            self.uses.remove(&id);
+        } else {
+            self.uses.insert(id, uses);
+        }
+        self.resource_terms.touch(id);
+    }
+
+    /// Where an image runs, or ran, as far as clusters tell it.
+    #[must_use]
+    pub fn uses(&self, id: ResourceId) -> &[ImageUse] {
+        self.uses.get(&id).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The sockets that wait on a resource: of a machine its own, of an instance those of the agent on it. None where nobody

@@ -35,7 +35,9 @@ pub use host::{HostDetails, ListeningSocket};
 pub use inventory::{Completeness, Inventory, Manager, Occurrence, OsRelease, Problem, ProblemKind};
 pub use lifecycle::Lifecycle;
 pub use package_url::{PackageUrl, PackageUrlError};
-pub use resource::{FunctionDetails, ImageDetails, InstanceDetails, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind};
+pub use resource::{
+    FunctionDetails, ImageDetails, ImageUse, InstanceDetails, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind,
+};
 pub use scope::{Scope, ScopeError};
 pub use severity::{Score, ScoreSource, Severity};
 pub use time::{Clock, Timestamp, TimestampError};

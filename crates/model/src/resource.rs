@@ -60,6 +60,17 @@ pub struct ImageDetails {
     pub pushed_at: Timestamp,
 }
 
+/// Where an image runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageUse {
+    /// The cluster, as it was named.
+    pub cluster: String,
+    /// How many containers of it run there now.
+    pub count: u32,
+    /// When it was last said to run there.
+    pub last: Timestamp,
+}
+
 /// What is known of an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceDetails {

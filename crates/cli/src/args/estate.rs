@@ -156,3 +156,29 @@ pub(crate) enum SbomWhat {
         name: String,
     },
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct Clusters {
+    #[command(subcommand)]
+    pub(crate) what: ClustersWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClustersWhat {
+    /// Tells which images run in a cluster now, all of them: what `kubectl get pods --all-namespaces --output json` prints, or a line
+    /// for each container with `host/repository@sha256:…`.
+    Tell {
+        /// The cluster's name.
+        name: String,
+        /// The file, `-` for standard input.
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
+    /// The clusters, and what each told last.
+    List(Json),
+    /// Forgets a cluster: nothing is in use by it any more.
+    Remove {
+        /// The name.
+        name: String,
+    },
+}

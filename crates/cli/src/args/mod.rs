@@ -5,7 +5,9 @@ mod estate;
 mod scan;
 
 pub(crate) use agent::{Agent, AgentWhat};
-pub(crate) use estate::{CoverageArgs, FindingsArgs, Json, NewRule, ResourcesArgs, Sbom, SbomWhat, StatusArg, Suppress, SuppressWhat};
+pub(crate) use estate::{
+    Clusters, ClustersWhat, CoverageArgs, FindingsArgs, Json, NewRule, ResourcesArgs, Sbom, SbomWhat, StatusArg, Suppress, SuppressWhat,
+};
 pub(crate) use scan::{Format, Gate, ImageArgs, Output, ReportArgs, Scan, ScanWhat, SeverityArg, WalkArgs};
 
 use crate::config::Sources;
@@ -75,6 +77,7 @@ impl Command {
             | Self::Coverage(_)
             | Self::Suppress(_)
             | Self::Sbom(_)
+            | Self::Clusters(_)
             | Self::Events(_)
             | Self::Targets(_)
             | Self::Rules(_) => true,
@@ -114,6 +117,8 @@ pub(crate) enum Command {
     Suppress(Suppress),
     /// Bills of materials that the server keeps: sent to it, and taken back.
     Sbom(Sbom),
+    /// Clusters: which images run in each.
+    Clusters(Clusters),
     /// Other machines: each tells of itself by an agent.
     Agent(Agent),
     /// Rules for events: what is there, and what each would do.

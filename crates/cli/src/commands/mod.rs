@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod aws;
 pub(crate) mod backup;
 mod bundles;
+pub(crate) mod clusters;
 mod columns;
 pub(crate) mod config;
 pub(crate) mod db;

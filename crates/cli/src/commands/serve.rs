@@ -7,7 +7,7 @@ use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::state::{CREDENTIALS, StateFolder};
+use crate::state::{CREDENTIALS, StateFolder, TOKEN};
 use crate::{docker_auth, input, output};
 use lestrade_artifact::RegistryClient;
 use lestrade_aws::EstateSettings;
@@ -17,9 +17,9 @@ use lestrade_extract::{DirectoryCache, HostRoot};
 use lestrade_model::Scope;
 use lestrade_server::inspector2::{EndSuppressions, Front};
 use lestrade_server::{
-    Agents, Api, Audit, AwsSettings, Core, Dispatch, FollowMirror, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, ServerError,
-    Signal, StopAws, TlsConfig, TlsListener, UpdateFeeds, WatchAgents, WatchAws, WatchFolder, WatchHost, WatchLifecycles, WatchRegistry,
-    WatchedScopes, serve_http, tls_config,
+    Agents, Api, Audit, AwsSettings, Core, Dispatch, FollowMirror, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, RegistryEar,
+    RegistrySelection, Retention, ServerError, Signal, StopAws, TlsConfig, TlsListener, UpdateFeeds, WatchAgents, WatchAws, WatchFolder,
+    WatchHost, WatchLifecycles, WatchRegistry, WatchedScopes, serve_http, tls_config,
 };
 use lestrade_store::StoreError;
 use std::io::IsTerminal;
@@ -95,7 +95,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
         };
     }
     reconcilers.run(WatchLifecycles::new(Arc::clone(&core)), LIFECYCLES_INTERVAL, told.clone()).map_err(io)?;
-    watch(settings, arguments, &core, &scope, &mut reconcilers, &told)?;
+    let ears = watch(settings, arguments, &core, &scope, &mut reconcilers, &told)?;
     let watched = WatchedScopes::default();
     let aws = watch_aws(settings, &core, &scope, &watched, &mut reconcilers, &told)?;
     if settings.flag("watch-host") {
@@ -104,12 +104,13 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
         reconcilers.run(host, Duration::from_secs(settings.number("host-interval")), told.clone()).map_err(io)?;
     }
 
-    let token = state.api_token().map_err(io)?;
+    let token = state.token(TOKEN).map_err(io)?;
     let front = Arc::new(Front::new(Arc::clone(&core), keys, token_key).with_exports(state.join("exports")).with_estate(watched));
     let end = EndSuppressions { front: Arc::clone(&front), scope: scope.clone() };
     reconcilers.run(end, SUPPRESSIONS_INTERVAL, vec![]).map_err(io)?;
     reconcilers.run(Audit::new(Arc::clone(&core)), AUDIT_INTERVAL, vec![]).map_err(io)?;
     let api = Api::new(hub, Arc::clone(&front), &token).public(arguments.behind_proxy || !address.ip().is_loopback());
+    let api = api.hearing(ears, &state.token("registry-token").map_err(io)?);
     let api = api.taking_in(Arc::new(scanner(None)?));
     let patience = Duration::from_secs(settings.number("agent-stale-after"));
     let agents = Arc::new(Agents::open(Arc::clone(&core), scope.clone(), patience).map_err(|error| server_failure(&error))?);
@@ -228,18 +229,24 @@ fn watch(
     scope: &Scope,
     reconcilers: &mut Reconcilers,
     told: &[Signal],
-) -> Result<(), Failure> {
+) -> Result<Vec<RegistryEar>, Failure> {
     let registries: Vec<String> = arguments.registry.iter().cloned().chain(settings.list("registries")).collect();
+    let selected = RegistrySelection::all_of(registries.iter().map(String::as_str))
+        .map_err(|error| Failure::new("E0214", Exit::Usage, error.to_string()).try_("--registry registry.example/team-*/**"))?;
     let interval = Duration::from_secs(settings.number("registry-interval"));
-    for registry in registries {
+    let mut ears = Vec::new();
+    for selection in selected {
         let cache = DirectoryCache::new(settings.path("cache-dir").join("layers"));
         let scanner = Arc::new(scanner(Some(Box::new(cache)))?);
-        let client = RegistryClient::new(&registry, docker_auth::credentials(&registry))
-            .map_err(|error| Failure::new("E0214", Exit::Usage, format!("'{registry}' is not a registry")).cause(error))?;
-        let watch = WatchRegistry::new(Arc::clone(core), scanner, client, scope.clone());
-        reconcilers
+        let host = selection.host.clone();
+        let client = RegistryClient::new(&host, docker_auth::credentials(&host))
+            .map_err(|error| Failure::new("E0214", Exit::Usage, format!("'{host}' is not a registry")).cause(error))?;
+        let watch = WatchRegistry::new(Arc::clone(core), scanner, client, selection, scope.clone(), interval).keeping(retention(settings));
+        let ear = watch.ear();
+        let signal = reconcilers
             .run(watch, interval, told.to_vec())
             .map_err(|error| Failure::new("E0702", Exit::Bug, "no thread can be started").cause(error))?;
+        ears.push(ear.waking(signal));
     }
     let folders: Vec<PathBuf> = arguments.folder.iter().cloned().chain(settings.list("folders").into_iter().map(PathBuf::from)).collect();
     let interval = Duration::from_secs(settings.number("folder-interval"));
@@ -252,7 +259,13 @@ fn watch(
             .run(watch, interval, told.to_vec())
             .map_err(|error| Failure::new("E0702", Exit::Bug, "no thread can be started").cause(error))?;
     }
-    Ok(())
+    Ok(ears)
+}
+
+/// How long images are watched.
+fn retention(settings: &Settings) -> Retention {
+    let days = |name: &str| u32::try_from(settings.number(name)).unwrap_or(u32::MAX);
+    Retention { pushed: Some(days("image-push-days")).filter(|days| *days > 0), used: days("image-use-days") }
 }
 
 /// Watches AWS, where it is to be watched. What it was known to look like is known again at once.
@@ -283,6 +296,7 @@ fn watch_aws(
         run_command: settings.flag("aws-run-command"),
         agentless: settings.flag("aws-agentless"),
         deep_paths: settings.list("aws-deep-paths"),
+        retention: retention(settings),
         interval,
         required,
     };

@@ -136,6 +136,13 @@ pub(crate) const KEYS: &[Key] = &[
     key("folders", Kind::List, "", "Folders that `serve` watches, separated by commas: each file directly in one is a resource."),
     key("host-interval", Kind::Number(1, 86_400), "60", "Seconds between two looks at this machine's package databases."),
     key("host-root", Kind::Text, "/", "The root of the machine that `serve` runs on: in a container, where that is mounted."),
+    key(
+        "image-push-days",
+        Kind::Number(0, 36_500),
+        "0",
+        "Days after its last push in which an image of a registry is watched, in use or not; 0 for ever.",
+    ),
+    key("image-use-days", Kind::Number(0, 36_500), "14", "Days after its last use in which an image is watched whose push is longer ago."),
     key("json-lines", Kind::Text, "", "A file to which `serve` appends every event as a line of JSON."),
     key(
         "kev-url",
@@ -207,8 +214,18 @@ pub(crate) const KEYS: &[Key] = &[
         "The folder of Red Hat's VEX documents with their archive.",
     ),
     key("region", Kind::Text, "us-east-1", "The region under which resources outside AWS are kept; clients sign for it."),
-    key("registries", Kind::List, "", "Registries that `serve` watches: host[:port], separated by commas."),
-    key("registry-interval", Kind::Number(1, 86_400), "30", "Seconds between two looks at a registry."),
+    key(
+        "registries",
+        Kind::List,
+        "",
+        "What of which registries `serve` watches, separated by commas: host[:port], or host[:port]/repository, where the repository may be a pattern.",
+    ),
+    key(
+        "registry-interval",
+        Kind::Number(1, 86_400),
+        "30",
+        "Seconds between two looks at the whole of a registry; it may say itself when something moves.",
+    ),
     key("intelligence-interval", Kind::Number(1, 86_400), "2", "Seconds between two looks for new intelligence."),
     key(
         "report-mode",

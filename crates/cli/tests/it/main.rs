@@ -13,6 +13,7 @@ mod hostile;
 mod keys;
 mod lab;
 mod matching;
+mod registry;
 mod rules;
 mod scan;
 mod spine;

@@ -1,10 +1,12 @@
 //! The native API, `/api/v1`: what Inspector's has not. JSON; a bearer token.
 
 mod agents;
+mod clusters;
 mod estate;
 mod events;
 mod findings;
 mod health;
+mod hooks;
 mod sboms;
 mod suppressions;
 mod targets;
@@ -13,7 +15,7 @@ use self::agents::Room;
 use crate::agents::Agents;
 use crate::hub::Hub;
 use crate::inspector2::Front;
-use crate::{Core, ServerError};
+use crate::{Core, RegistryEar, ServerError};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -36,6 +38,9 @@ pub struct Api {
     agents: Option<Arc<Agents>>,
     room: Arc<Room>,
     token: Arc<[u8]>,
+    /// Who hears what registries say, and the token by which they are known.
+    ears: Arc<[RegistryEar]>,
+    hook: Option<Arc<[u8]>>,
     /// Whether others than this machine may ask: then measurements want the token too.
     public: bool,
 }
@@ -44,7 +49,8 @@ impl Api {
     /// An API for whoever has the token.
     #[must_use]
     pub fn new(hub: Arc<Hub>, front: Arc<Front<Core>>, token: &str) -> Self {
-        Self { hub, front, intake: None, agents: None, room: Arc::default(), token: token.as_bytes().into(), public: false }
+        let (token, ears) = (token.as_bytes().into(), Arc::default());
+        Self { hub, front, intake: None, agents: None, room: Arc::default(), token, ears, hook: None, public: false }
     }
 
     /// The same, where others than this machine may ask, if only through a proxy.
@@ -65,6 +71,12 @@ impl Api {
         Self { agents: Some(agents), ..self }
     }
 
+    /// The same, hearing registries that show a token.
+    #[must_use]
+    pub fn hearing(self, ears: Vec<RegistryEar>, token: &str) -> Self {
+        Self { ears: ears.into(), hook: Some(token.as_bytes().into()), ..self }
+    }
+
     fn admits(&self, headers: &HeaderMap) -> bool {
         let given = headers.get("authorization").map(|value| value.as_bytes());
         let token = given.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
@@ -83,6 +95,8 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/suppressions", get(suppressions::list).post(suppressions::create))
         .route("/api/v1/suppressions/{*name}", delete(suppressions::remove))
         .route("/api/v1/sboms", post(sboms::push).delete(sboms::remove))
+        .route("/api/v1/clusters", get(clusters::list))
+        .route("/api/v1/clusters/{name}", post(clusters::told).delete(clusters::remove))
         .route("/api/v1/agents", get(agents::list))
         .route("/api/v1/agents/tokens", post(agents::token))
         .route("/api/v1/agents/{id}", delete(agents::remove))
@@ -99,6 +113,7 @@ pub(crate) fn router(api: Api) -> Router {
         .layer(from_fn_with_state(api.clone(), authorise))
         .route("/agent/v1/enroll", post(agents::enroll))
         .route("/agent/v1/report", post(agents::report))
+        .route("/hooks/registry", post(hooks::registry))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
         .with_state(api)

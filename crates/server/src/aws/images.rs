@@ -1,11 +1,14 @@
 //! Images of the accounts' private registries.
 
 use super::{Halt, WatchAws};
+use crate::in_use::Used;
 use crate::look::{is_read, package_coverage, reason_of, verdict};
+use crate::retention::is_let_go;
 use crate::{Observation, Outcome};
 use lestrade_artifact::{Credentials, ImageReference, Platform, RegistryClient};
 use lestrade_aws::{Error, FoundImage, Https, RegistryLogin, Session, discover_images, discover_repositories, registry_login};
 use lestrade_extract::{ScanError, ScannedImage};
+use lestrade_findings::ResourceEntry;
 use lestrade_model::{CoverageReason, ImageDetails, ResourceDetails, ResourceKey, ResourceKind, Scope};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -37,7 +40,7 @@ impl WatchAws {
 
     pub(super) fn look_at_images(&mut self, scope: &Scope, session: &Session<Https>) -> Result<Outcome, Halt> {
         let repositories = self.ask(discover_repositories(session, scope))?;
-        let mut outcome = Outcome::Unchanged;
+        let mut outcome = self.keep_images(scope)?;
         let mut failed = repositories.missing;
         for repository in &repositories.items {
             match self.look_at_repository(scope, session, repository) {
@@ -96,7 +99,8 @@ impl WatchAws {
         let mut resource = found.resource;
         let before = self.core.resource(&resource.key);
         let ResourceDetails::Image(mut image) = resource.details.clone() else { return Ok(Outcome::Unchanged) };
-        if let Some(entry) = before.filter(is_read) {
+        let returns = |entry: &ResourceEntry| !found.archived && is_let_go(entry) && self.is_kept(&image, &resource.key);
+        if let Some(entry) = before.filter(|entry| is_read(entry) && !returns(entry)) {
             if let ResourceDetails::Image(known) = &entry.resource.details {
                 image.architecture.clone_from(&known.architecture);
             }
@@ -129,6 +133,26 @@ impl WatchAws {
         let coverage = vec![package_coverage(reason, detail, self.core.now())];
         self.core.observe(Observation { resource, inventory, coverage })?;
         Ok(Outcome::Changed)
+    }
+
+    fn is_kept(&self, image: &ImageDetails, key: &ResourceKey) -> bool {
+        let world = self.core.world();
+        let uses = world.resource_id(key).map_or(&[][..], |id| world.uses(id));
+        self.settings.retention.keeps(image, uses, self.core.now())
+    }
+
+    /// Notes where the images of an account run, and lets go of those that are old and do not.
+    fn keep_images(&self, scope: &Scope) -> Result<Outcome, Halt> {
+        let host = format!("{}.dkr.ecr.{}.amazonaws.com", scope.account, scope.region);
+        let used = self.core.in_use(&self.settings.home)?;
+        let known = self.known_images(scope);
+        let uses = |image: &ImageDetails| {
+            let is_it = |used: &&Used| used.of_registry(&host) == Some((image.repository.as_str(), image.digest.as_str()));
+            used.iter().filter(is_it).map(|used| used.usage.clone()).collect()
+        };
+        let moved = self.core.set_uses(known.iter().map(|(image, key)| (uses(image), key.clone())));
+        let gone = self.core.let_go(known.into_iter(), self.settings.retention)?;
+        Ok(if moved || gone { Outcome::Changed } else { Outcome::Unchanged })
     }
 
     /// Reads an image of the account's registry.

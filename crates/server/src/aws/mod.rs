@@ -11,6 +11,7 @@ mod told;
 
 use crate::look::verdict;
 use crate::reconcile::{Outcome, Reconciler};
+use crate::retention::Retention;
 use crate::{Core, ServerError};
 use images::Registries;
 use lestrade_aws::{
@@ -47,6 +48,8 @@ pub struct AwsSettings {
     pub agentless: bool,
     /// Folders of instances in which packages of languages are looked for.
     pub deep_paths: Vec<String>,
+    /// How long images are watched.
+    pub retention: Retention,
     /// How long from sweep to sweep.
     pub interval: Duration,
     /// Whether it is an error that there are no credentials.

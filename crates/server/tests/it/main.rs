@@ -20,6 +20,7 @@ mod host;
 mod lifecycle;
 mod modes;
 mod power_cuts;
+mod retention;
 mod suppressions;
 
 const HOUR: i64 = 3_600_000;
