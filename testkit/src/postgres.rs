@@ -65,6 +65,20 @@ impl Postgres {
         Ok(Some(postgres))
     }
 
+    /// Breaks every connection off, as a restart of the server does.
+    ///
+    /// # Errors
+    /// When the server does not do it.
+    pub fn disconnect_all(&self) -> Result<()> {
+        let programs = programs().context("PostgreSQL is installed")?;
+        let port = self.port.to_string();
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname LIKE 't%'";
+        let arguments = ["-h", "127.0.0.1", "-p", &port, "-U", "lestrade", "-d", "postgres", "-c", sql];
+        let done = Command::new(programs.join("psql")).args(arguments).stdout(Stdio::null()).status()?;
+        ensure!(done.success(), "psql failed");
+        Ok(())
+    }
+
     /// The URL of a new, empty database.
     ///
     /// # Errors

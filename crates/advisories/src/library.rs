@@ -13,7 +13,7 @@
 use crate::{AdvisoriesError, Importer};
 use lestrade_matching::{AdvisoryIndex, IndexError, ReportMode};
 use lestrade_model::{Hash, Timestamp};
-use lestrade_sys::MappedFile;
+use lestrade_sys::{MappedFile, step};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::Write;
@@ -222,8 +222,11 @@ impl Library {
         let id = GenerationId(Hash::of(bytes).to_string());
         let highest = self.highest_number()?.max(index.manifest().generation);
         self.write(&self.folder.join(NUMBERED), format!("{highest}\n").as_bytes())?;
+        step("generation: numbered");
         self.write(&self.file(&id), bytes)?;
+        step("generation: written");
         self.write(&self.folder.join("current"), format!("{id}\n").as_bytes())?;
+        step("generation: in force");
         self.prune(&id);
         Ok(id)
     }
@@ -236,7 +239,9 @@ impl Library {
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), AdvisoriesError> {
         let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(AdvisoriesError::io("write in", &self.folder))?;
         file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(AdvisoriesError::io("write", path))?;
+        step("file: written");
         file.persist(path).map_err(|error| AdvisoriesError::Io { action: "write", path: path.to_owned(), source: error.error })?;
+        step("file: renamed");
         // Without this the rename itself may be lost with the power.
         File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(AdvisoriesError::io("sync", &self.folder))
     }

@@ -10,6 +10,7 @@ use crate::routes::{Cursor, Next, Trip};
 use crate::{AdvisoriesError, Importer, Library};
 use lestrade_matching::IndexDiff;
 use lestrade_model::Timestamp;
+use lestrade_sys::step;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -123,7 +124,9 @@ impl<'a> Updater<'a> {
             // Without a state there is nothing that could be as it was.
             self.memory.clear();
         }
+        let before = self.memory.clone();
         let results = self.fetch_all(feeds, &downloads, progress);
+        step("feeds: fetched");
 
         let mut report = UpdateReport::default();
         let mut changed = false;
@@ -148,8 +151,12 @@ impl<'a> Updater<'a> {
         }
         if changed {
             progress.compiling();
+            step("feeds: accepted");
             let (bytes, _) = importer.finish_over(older.as_ref())?;
+            step("feeds: compiled");
+            self.announce(before)?;
             let id = self.library.publish(&bytes)?;
+            step("feeds: published");
             drop(bytes);
             let index = self.library.open(&id)?;
             report.diff = older.as_ref().map(|older| index.diff(older)).transpose()?;
@@ -159,6 +166,7 @@ impl<'a> Updater<'a> {
         }
         // Only now: what was fetched and is not in force would otherwise never be asked for again.
         self.remember()?;
+        step("feeds: remembered");
         Ok(report)
     }
 
@@ -232,8 +240,24 @@ impl<'a> Updater<'a> {
         (records, count)
     }
 
+    /// Notes the feeds that are about to be in force for the first time, with nothing of how far they are. Without it a crash behind
+    /// the publishing would leave records that nobody is known to have fetched, and nobody would ask for more.
+    fn announce(&self, mut before: BTreeMap<String, FeedMemory>) -> Result<(), AdvisoriesError> {
+        for (name, memory) in &self.memory {
+            let never = Timestamp::from_millis(0);
+            let begun =
+                FeedMemory { url: memory.url.clone(), cursor: Cursor::default(), records: memory.records, checked: never, dated: None };
+            before.entry(name.clone()).or_insert(begun);
+        }
+        self.keep(&before)
+    }
+
     fn remember(&self) -> Result<(), AdvisoriesError> {
-        let bytes = serde_json::to_vec_pretty(&self.memory).unwrap_or_default();
+        self.keep(&self.memory)
+    }
+
+    fn keep(&self, memory: &BTreeMap<String, FeedMemory>) -> Result<(), AdvisoriesError> {
+        let bytes = serde_json::to_vec_pretty(memory).unwrap_or_default();
         self.library.keep(FEED_MEMORY, &bytes)
     }
 }

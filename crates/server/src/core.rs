@@ -20,6 +20,10 @@ const SUMMARY_FROM: u64 = 10;
 /// How many inventories are kept decoded.
 const CACHED_INVENTORIES: usize = 256;
 
+/// What the store is tried with after it took no change.
+const TRIAL: &str = "trial";
+const TRIAL_BYTES: usize = 1 << 16;
+
 /// The watching server's state.
 ///
 /// Writers take the world's write lock, change it, commit the same change to the store, and only then let go: readers never see
@@ -37,6 +41,8 @@ pub struct Core {
     pub(crate) polls: Mutex<BTreeMap<String, Poll>>,
     /// Networks as they were described last.
     pub(crate) networks: Mutex<HashMap<Scope, crate::exposure::Known>>,
+    /// Since when nothing could be written; none while all is well.
+    stalled: Mutex<Option<Timestamp>>,
     /// How often the world was rebuilt from the store because a change could not be committed.
     pub(crate) rebuilds: AtomicU64,
     index: RwLock<Option<Arc<OpenIndex>>>,
@@ -66,6 +72,7 @@ impl Core {
             intake: Intake::default(),
             polls: Mutex::default(),
             networks: Mutex::default(),
+            stalled: Mutex::default(),
             rebuilds: AtomicU64::default(),
             index: RwLock::new(None),
             inventories: Mutex::default(),
@@ -117,10 +124,31 @@ impl Core {
         let committed = lock(&self.store).commit(change);
         if let Err(error) = committed {
             tracing::error!(%error, "a change could not be committed; the world is rebuilt from the store");
+            lock(&self.stalled).get_or_insert(self.now());
             self.recover(world)?;
             return Err(error.into());
         }
         Ok(())
+    }
+
+    /// Refuses while nothing can be written. After a change that could not be committed the store is tried with one that means
+    /// nothing, before the world is changed again: a world that moves and is rebuilt, over and over, answers nobody meanwhile.
+    fn writable(&self) -> Result<(), ServerError> {
+        let mut stalled = lock(&self.stalled);
+        if stalled.is_some() {
+            let trial = |bytes| Change { cursors: vec![(TRIAL.to_owned(), bytes)], ..Change::default() };
+            let mut store = lock(&self.store);
+            store.commit(&trial(vec![0; TRIAL_BYTES]))?;
+            store.commit(&trial(Vec::new()))?;
+            *stalled = None;
+            tracing::info!("the store takes changes again");
+        }
+        Ok(())
+    }
+
+    /// Since when nothing can be written; none while all is well.
+    pub fn stalled(&self) -> Option<Timestamp> {
+        *lock(&self.stalled)
     }
 
     /// Makes the world what the store holds.
@@ -172,10 +200,13 @@ pub(crate) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub(crate) fn new(core: &Core, world: &'a mut World) -> Self {
+    /// # Errors
+    /// While the store takes no changes; then nothing is changed.
+    pub(crate) fn new(core: &Core, world: &'a mut World) -> Result<Self, ServerError> {
+        core.writable()?;
         // A clock that jumps back must not write history out of order.
         let at = core.now().max(world.log.last_at());
-        Self { world, change: Change::default(), last_group: *lock(&core.last_group), at }
+        Ok(Self { world, change: Change::default(), last_group: *lock(&core.last_group), at })
     }
 
     /// When what is drafted happens.

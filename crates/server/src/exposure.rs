@@ -163,7 +163,7 @@ impl Core {
         known.instances = network.snapshot().interfaces.iter().filter_map(|(id, it)| Some((id.clone(), it.instance.clone()?))).collect();
         let interfaces = by_instance(&network);
         let mut guard = self.world_mut();
-        let mut draft = Draft::new(self, &mut guard);
+        let mut draft = Draft::new(self, &mut guard)?;
         let instances: Vec<ResourceId> = draft.world.resources_in(scope).iter().collect();
         let mut outcome = Outcome::Unchanged;
         for id in instances {

@@ -6,6 +6,7 @@ use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core, ServerError};
 use lestrade_advisories::{Feed, FeedOutcome, FeedPlaces, Mirror, UpdateProgress, Updater};
 use lestrade_model::{Ecosystem, Timestamp};
+use lestrade_sys::step;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,7 +108,9 @@ impl Reconciler for UpdateFeeds {
             return Ok(Outcome::Unchanged);
         }
         let due: Vec<Feed> = due.into_iter().map(|(feed, _)| feed).collect();
+        step("feeds: due");
         let report = updater.run(&due, &Unwatched)?;
+        step("feeds: polled");
         let mut changed = false;
         for (name, outcome) in report.outcomes {
             changed |= matches!(outcome, FeedOutcome::Updated { .. });

@@ -14,6 +14,7 @@ use lestrade_model::{
     Timestamp,
 };
 use lestrade_store::Document;
+use lestrade_sys::step;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -148,6 +149,7 @@ impl WatchFolder {
     fn file(&mut self, path: &Path, stamp: Stamp) -> Result<(), ServerError> {
         let begun = Instant::now();
         let read = (self.read)(path);
+        step("folder: file read");
         self.core.meters.looked("path", begun.elapsed(), read.as_ref().map(|(_, inventory)| inventory));
         if fs::symlink_metadata(path).map(|metadata| self::stamp(&metadata)).ok() != Some(stamp) {
             // It was written while it was read: what was read is neither the one nor the other.
@@ -179,6 +181,7 @@ impl WatchFolder {
         let resource = Resource { key, details: ResourceDetails::None, facts: ResourceFacts::default(), tags };
         let coverage = vec![Coverage { kind: ScanKind::Package, reason, detail, last_scanned }];
         self.core.observe(Observation { resource, inventory, coverage })?;
+        step("folder: file taken in");
         self.done.insert(path.to_owned(), (stamp, again.then(|| now.plus_millis(AGAIN_MS))));
         Ok(())
     }
@@ -212,6 +215,7 @@ impl Reconciler for WatchFolder {
                 return Err(failure);
             }
         };
+        step("folder: listed");
         let there: BTreeSet<String> = files.keys().map(|path| id_of(path)).collect();
         if self.is_another(&known, &there, device)? {
             let failure = source("all files are gone and it is on another device: is something not mounted?".into());

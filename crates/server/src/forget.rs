@@ -5,6 +5,7 @@ use crate::core::{Core, Draft};
 use lestrade_findings::{EpisodeBody, Transition};
 use lestrade_model::{Coverage, CoverageReason, ResourceKey, ScanKind};
 use lestrade_store::Fan;
+use lestrade_sys::step;
 
 /// What a person reads beside the reason.
 const DETAIL: &str = "it is no longer there: its findings are closed";
@@ -22,7 +23,7 @@ impl Core {
     /// When the store fails; then nothing of it is kept.
     pub fn forget(&self, key: &ResourceKey, reason: CoverageReason) -> Result<bool, ServerError> {
         let mut guard = self.world_mut();
-        let mut draft = Draft::new(self, &mut guard);
+        let mut draft = Draft::new(self, &mut guard)?;
         let Some(id) = draft.world.resource_id(key) else { return Ok(false) };
         let Some(before) = draft.world.resource(id).cloned() else { return Ok(false) };
 
@@ -49,7 +50,9 @@ impl Core {
         draft.change_conditions(id, roaring::RoaringBitmap::new());
         moved.into_iter().for_each(|coverage| draft.tell(None, Fan::Coverage { resource: id, coverage }));
         let changed = !draft.change.is_empty();
+        step("forget: drafted");
         draft.commit(self)?;
+        step("forget: committed");
         Ok(changed)
     }
 }

@@ -5,6 +5,7 @@ use crate::core::{Core, Draft, lock};
 use crate::inventory::Seen;
 use crate::{Observation, ServerError};
 use lestrade_findings::World;
+use lestrade_sys::step;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
@@ -34,6 +35,7 @@ impl Core {
         let seen = Seen::of(observation)?;
         let taken = Arc::new(Taken::default());
         lock(&self.intake.0).push_back(Waiting { seen, taken: Arc::clone(&taken) });
+        step("observe: waits");
         let mut world = self.world_mut();
         loop {
             if let Some(result) = lock(&taken.0).take() {
@@ -66,9 +68,14 @@ impl Core {
     fn take_in(&self, world: &mut World, seen: Vec<Seen>) -> Result<(), ServerError> {
         // After the lock: the index and the verdicts of the world change together, and only under it.
         let index = self.index();
-        let mut draft = Draft::new(self, world);
+        let mut draft = Draft::new(self, world)?;
         match seen.into_iter().try_for_each(|seen| draft.take(index.as_deref(), seen)) {
-            Ok(()) => draft.commit(self),
+            Ok(()) => {
+                step("observe: drafted");
+                draft.commit(self)?;
+                step("observe: committed");
+                Ok(())
+            }
             // Part of it is in the world already, and never will be in the store.
             Err(error) => self.recover(world).and(Err(error)),
         }

@@ -9,6 +9,7 @@ use lestrade_advisories::{GenerationId, OpenIndex};
 use lestrade_findings::{EpisodeBody, Transition};
 use lestrade_matching::{judge_component, judge_vulnerability};
 use lestrade_store::Fan;
+use lestrade_sys::step;
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -46,8 +47,10 @@ impl Core {
             return Ok(false);
         }
         let new = Arc::new(self.library.open(&current)?);
+        step("refresh: opened");
         // Damage is found before anything rests on it: a flipped bit must not close a finding.
         new.verify()?;
+        step("refresh: verified");
         self.apply(&current, new, applied.is_some())?;
         Ok(true)
     }
@@ -56,7 +59,7 @@ impl Core {
         let mut guard = self.world_mut();
         // What another mode left out is in no difference of generations.
         let old = self.index().filter(|old| old.mode() == new.mode());
-        let mut draft = Draft::new(self, &mut guard);
+        let mut draft = Draft::new(self, &mut guard)?;
         let mut told = (0, 0);
         match &old {
             Some(old) => {
@@ -89,9 +92,12 @@ impl Core {
         }
         draft.tell(None, Fan::Intelligence { generation: id.to_string(), changed: told.0, rescored: told.1 });
         draft.change.cursors.push((INTELLIGENCE.to_owned(), cursor_of(id, self.library.mode()).into_bytes()));
+        step("refresh: judged");
         draft.commit(self)?;
+        step("refresh: committed");
         // Still under the lock: nobody may judge by the one what the other has judged.
         self.set_index(new);
+        step("refresh: in force");
         Ok(())
     }
 }

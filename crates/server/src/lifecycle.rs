@@ -82,7 +82,7 @@ impl Reconciler for WatchLifecycles {
         let mut outcome = Outcome::Unchanged;
         for part in self.systems().chunks(AT_ONCE) {
             let mut guard = self.core.world_mut();
-            let mut draft = Draft::new(&self.core, &mut guard);
+            let mut draft = Draft::new(&self.core, &mut guard)?;
             for (id, inventory) in part {
                 // One that moved in between is judged next time.
                 if draft.world.resource(*id).is_none_or(|entry| inventory.is_some() && entry.inventory != *inventory) {

@@ -8,6 +8,7 @@ use lestrade_findings::{Episode, EpisodeBody, LogPosition, World};
 use lestrade_matching::{ComponentId, ReportMode, ResourceId, SetId, VulnerabilityId, judge_component};
 use lestrade_model::Component;
 use lestrade_store::{LoadSink, StoredResource};
+use lestrade_sys::step;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -94,10 +95,12 @@ impl Core {
         let applied = store.cursor(INTELLIGENCE)?.and_then(|bytes| String::from_utf8(bytes).ok());
         drop(store);
         let mut world = loading.world;
+        step("load: read");
         if let Some(index) = applied.and_then(|applied| self.applied(&applied)) {
             derive_verdicts(&mut world, &index)?;
             self.set_index(index);
         }
+        step("load: judged");
         Ok(world)
     }
 

@@ -50,7 +50,7 @@ impl Signal {
 }
 
 /// Longest pause after failures.
-const MAX_BACKOFF: Duration = Duration::from_secs(60);
+const MAX_BACKOFF: Duration = Duration::from_secs(20);
 
 /// Running reconcilers. Dropping this stops them after what they are doing.
 #[derive(Default)]

@@ -12,6 +12,9 @@ pub enum StoreError {
         /// The engine's words.
         reason: String,
     },
+    /// There is no room left for what was to be written.
+    #[error("there is no room left where the state is kept")]
+    Full,
     /// Another server holds the state.
     #[error("another server is using this state")]
     InUse,

@@ -3,6 +3,7 @@
 use crate::StoreError;
 use crate::engine::{Engine, Row, Run, Statement, Value};
 use postgres::config::Host;
+use postgres::error::SqlState;
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, Config, NoTls};
@@ -13,23 +14,43 @@ use std::str::FromStr;
 const WRITER_LOCK: i64 = 0x4c45_5354_5241_4445;
 
 pub(crate) struct PostgresEngine {
+    config: Config,
     client: Client,
+    /// Whether it is the one writer.
+    is_writer: bool,
     statements: HashMap<&'static str, postgres::Statement>,
 }
 
 fn failed(action: &'static str) -> impl Fn(postgres::Error) -> StoreError {
     move |error| {
         let reason = error.as_db_error().map_or_else(|| error.to_string(), |db| format!("{}: {}", db.severity(), db.message()));
-        StoreError::Engine { action, reason }
+        match error.code() {
+            Some(&SqlState::DISK_FULL) => StoreError::Full,
+            _ => StoreError::Engine { action, reason },
+        }
     }
 }
 
 impl PostgresEngine {
     /// Connects as the one writer.
     pub(crate) fn connect(url: &str) -> Result<Self, StoreError> {
-        let mut engine = Self::read(url)?;
-        let row = engine.client.query_one("SELECT pg_try_advisory_lock($1)", &[&WRITER_LOCK]).map_err(failed("connecting"))?;
-        if row.get::<_, bool>(0) { Ok(engine) } else { Err(StoreError::InUse) }
+        let mut engine = Self { is_writer: true, ..Self::read(url)? };
+        hold(&mut engine.client)?;
+        Ok(engine)
+    }
+
+    /// The connection; a new one where the server went away and is back. Whoever was the writer is one again, or goes on no further.
+    /// Somebody else may have written meanwhile: what is committed next then does not fit, and is refused.
+    fn client(&mut self) -> Result<&mut Client, StoreError> {
+        if self.client.is_closed() {
+            let mut client = self.config.connect(NoTls).map_err(failed("connecting again"))?;
+            if self.is_writer {
+                hold(&mut client)?;
+            }
+            self.statements.clear();
+            self.client = client;
+        }
+        Ok(&mut self.client)
     }
 
     /// Connects to read, whoever writes meanwhile.
@@ -44,8 +65,14 @@ impl PostgresEngine {
             }
         }
         let client = config.connect(NoTls).map_err(failed("connecting"))?;
-        Ok(Self { client, statements: HashMap::new() })
+        Ok(Self { config, client, is_writer: false, statements: HashMap::new() })
     }
+}
+
+/// Takes the lock of the one writer, which lasts as long as the connection.
+fn hold(client: &mut Client) -> Result<(), StoreError> {
+    let row = client.query_one("SELECT pg_try_advisory_lock($1)", &[&WRITER_LOCK]).map_err(failed("connecting"))?;
+    if row.get::<_, bool>(0) { Ok(()) } else { Err(StoreError::InUse) }
 }
 
 impl ToSql for Value {
@@ -82,15 +109,16 @@ impl Engine for PostgresEngine {
     }
 
     fn script(&mut self, sql: &str) -> Result<(), StoreError> {
-        self.client.batch_execute(sql).map_err(failed("preparing the schema"))
+        self.client()?.batch_execute(sql).map_err(failed("preparing the schema"))
     }
 
     fn execute(&mut self, (sql, values): Statement<'_>) -> Result<u64, StoreError> {
-        self.client.execute(sql, &parameters(values)).map_err(failed("writing"))
+        self.client()?.execute(sql, &parameters(values)).map_err(failed("writing"))
     }
 
     fn transact(&mut self, work: &mut dyn FnMut(&mut Run<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        let Self { client, statements } = self;
+        self.client()?;
+        let Self { client, statements, .. } = self;
         let mut transaction = client.transaction().map_err(failed("beginning"))?;
         work(&mut |(sql, values)| {
             if !statements.contains_key(sql) {
@@ -102,7 +130,7 @@ impl Engine for PostgresEngine {
     }
 
     fn query(&mut self, (sql, values): Statement<'_>, each: &mut dyn FnMut(Row) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        let mut rows = self.client.query_raw(sql, parameters(values)).map_err(failed("reading"))?;
+        let mut rows = self.client()?.query_raw(sql, parameters(values)).map_err(failed("reading"))?;
         while let Some(row) = rows.next().map_err(failed("reading"))? {
             let mut read = Vec::with_capacity(row.len());
             for (i, column) in row.columns().iter().enumerate() {

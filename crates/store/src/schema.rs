@@ -2,6 +2,7 @@
 
 use crate::StoreError;
 use crate::engine::Engine;
+use lestrade_sys::step;
 
 /// The schema that this version writes. A migration is added at the end of [`MIGRATIONS`] and never changed again.
 const MIGRATIONS: &[&str] = &[
@@ -89,6 +90,7 @@ pub(crate) fn migrate<E: Engine>(engine: &mut E) -> Result<(), StoreError> {
         // One transaction: a migration that is cut off never happened.
         let note = format!("DELETE FROM schema_version; INSERT INTO schema_version (version) VALUES ({version});");
         engine.script(&format!("BEGIN; {} {note} COMMIT;", spell::<E>(migration)))?;
+        step("schema: migrated");
     }
     Ok(())
 }

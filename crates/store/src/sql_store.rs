@@ -4,6 +4,7 @@ use crate::engine::{Engine, Row, Statement, Value};
 use crate::{Change, Cursor, Delivery, Document, Lane, Letter, LetterState, LoadSink, OutboxGroup, Store, StoreError, schema};
 use lestrade_findings::LogPosition;
 use lestrade_model::{Hash, Inventory, Scope, Timestamp};
+use lestrade_sys::step;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -118,15 +119,19 @@ impl<E: Engine> Store for SqlStore<E> {
 
     fn commit(&mut self, change: &Change) -> Result<(), StoreError> {
         self.engine.transact(&mut |run| {
+            step("commit: begun");
             for (id, component) in &change.components {
                 run(("INSERT INTO components (id, body) VALUES ($1, $2)", &[Value::Int((*id).into()), encode(component)?]))?;
             }
+            step("commit: components written");
             for (id, set) in &change.sets {
                 run(("INSERT INTO match_sets (id, body) VALUES ($1, $2)", &[Value::Int((*id).into()), encode(set)?]))?;
             }
+            step("commit: match sets written");
             for (id, name) in &change.vulnerabilities {
                 run(("INSERT INTO vulnerabilities (id, name) VALUES ($1, $2)", &[Value::Int((*id).into()), Value::Text(name.clone())]))?;
             }
+            step("commit: vulnerabilities written");
             for (id, inventory) in &change.inventories {
                 let Value::Blob(plain) = encode(inventory)? else { continue };
                 let packed = zstd::bulk::compress(&plain, 3)
@@ -134,21 +139,26 @@ impl<E: Engine> Store for SqlStore<E> {
                 let row = [Value::Blob(id.as_bytes().to_vec()), Value::Blob(packed)];
                 run(("INSERT INTO inventories (id, body) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING", &row))?;
             }
+            step("commit: inventories written");
             for (id, resource) in &change.resources {
                 let row = [Value::Int((*id).into()), encode(resource)?];
                 run(("INSERT INTO resources (id, body) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET body = excluded.body", &row))?;
             }
+            step("commit: resources written");
             for episode in &change.episodes {
                 run(("INSERT INTO episodes (position, body) VALUES ($1, $2)", &[place(episode.position), encode(episode)?]))?;
             }
+            step("commit: episodes written");
             for group in &change.groups {
                 let row = [place(group.id), lane(group.lane), encode(group)?];
                 run(("INSERT INTO outbox (id, lane, body) VALUES ($1, $2, $3)", &row))?;
             }
+            step("commit: groups written");
             for (name, cursor) in &change.cursors {
                 let row = [Value::Text(name.clone()), Value::Blob(cursor.clone())];
                 run(("INSERT INTO cursors (name, body) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET body = excluded.body", &row))?;
             }
+            step("commit: cursors written");
             Ok(())
         })
     }
@@ -221,6 +231,7 @@ impl<E: Engine> Store for SqlStore<E> {
         self.engine.transact(&mut |run| {
             let sql = "INSERT INTO deliveries (target, body) VALUES ($1, $2) ON CONFLICT (target) DO UPDATE SET body = excluded.body";
             run((sql, &[key(), encode(delivery)?]))?;
+            step("settle: cursor written");
             for letter in put {
                 let row = [
                     key(),
@@ -234,6 +245,7 @@ impl<E: Engine> Store for SqlStore<E> {
                            ON CONFLICT (target, id) DO UPDATE SET state = excluded.state, due = excluded.due, body = excluded.body";
                 run((sql, &row))?;
             }
+            step("settle: letters written");
             for id in done {
                 run(("DELETE FROM letters WHERE target = $1 AND id = $2", &[key(), Value::Text(id.clone())]))?;
             }

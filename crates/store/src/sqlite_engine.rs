@@ -2,8 +2,9 @@
 
 use crate::StoreError;
 use crate::engine::{Engine, Row, Run, Statement, Value};
+use lestrade_sys::step;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, params_from_iter};
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +19,10 @@ pub(crate) struct SqliteEngine {
 }
 
 fn failed(action: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
-    move |error| StoreError::Engine { action, reason: error.to_string() }
+    move |error| match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::Full,
+        _ => StoreError::Engine { action, reason: error.to_string() },
+    }
 }
 
 impl SqliteEngine {
@@ -91,7 +95,10 @@ impl Engine for SqliteEngine {
     fn transact(&mut self, work: &mut dyn FnMut(&mut Run<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let transaction = self.connection.transaction().map_err(failed("beginning"))?;
         work(&mut |statement| run(&transaction, statement).map(|_| ()).map_err(failed("writing")))?;
-        transaction.commit().map_err(failed("committing"))
+        step("transaction: written");
+        transaction.commit().map_err(failed("committing"))?;
+        step("transaction: committed");
+        Ok(())
     }
 
     fn query(&mut self, (sql, parameters): Statement<'_>, each: &mut dyn FnMut(Row) -> Result<(), StoreError>) -> Result<(), StoreError> {

@@ -1,10 +1,12 @@
-//! The only room that may hold unsafe code: mapped files, spilled content, the sandboxed worker, and opening files inside a foreign root.
+//! The only room that may hold unsafe code: mapped files, spilled content, the sandboxed worker, and opening files inside a foreign root;
+//! and the steps at which tests cut the power.
 
 mod asking;
 mod mapped;
 mod open;
 mod sandbox;
 mod spill;
+mod step;
 mod worker;
 
 pub use asking::Asking;
@@ -12,4 +14,5 @@ pub use mapped::MappedFile;
 pub use open::open_in_root;
 pub use sandbox::{Reach, Sandbox, confine, forgo_sockets};
 pub use spill::{Spill, Spilled};
+pub use step::step;
 pub use worker::{Input, Pieces, WorkerCommand, WorkerFailure, WorkerLimits, answer};

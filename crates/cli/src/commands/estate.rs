@@ -71,6 +71,9 @@ pub(crate) fn status(settings: &Settings, _: Speech, as_json: bool) -> Result<Ex
         (at, 0) => writeln!(out, " audited {at}: {} looked at, no difference", counted(audited, "resource")),
         (at, _) => writeln!(out, "! audited {at}: {}: this is a fault of ours", counted(differences, "difference")),
     };
+    if let Some(since) = answer["stalled"].as_str() {
+        let _ = writeln!(out, "! NOTHING can be written since {}: what is new is not taken in", printable(since));
+    }
     for poll in rows(&answer["polls"]).iter().filter(|poll| number(poll, "/failures") > 0) {
         let (feed, times) = (text(poll, "/feed"), counted(number(poll, "/failures"), "time"));
         let _ = writeln!(out, "! feed {feed} brought nothing, {times} in a row: {}", text(poll, "/failure"));

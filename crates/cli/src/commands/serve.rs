@@ -77,13 +77,13 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
         ServerError::Delivery(error) => Failure::new("E0215", Exit::Usage, error.to_string()),
         other => server_failure(&other),
     })?;
-    let told = vec![reconcilers.run(dispatch, RULES_INTERVAL, vec![]).map_err(io)?];
+    let mut told = vec![reconcilers.run(dispatch, RULES_INTERVAL, vec![]).map_err(io)?];
     reconcilers.run(Prune(Arc::clone(&hub)), PRUNE_INTERVAL, vec![]).map_err(io)?;
     let intelligence = Duration::from_secs(settings.number("intelligence-interval"));
     let refresh = reconcilers.run(RefreshIntelligence(Arc::clone(&core)), intelligence, told.clone()).map_err(io)?;
     if polls_feeds(settings) {
         let every = Some(settings.number("feed-interval")).filter(|seconds| *seconds > 0).map(Duration::from_secs);
-        match bundles::followed(settings)? {
+        let fetches = match bundles::followed(settings)? {
             Some(mirror) => {
                 let follow = FollowMirror::new(Arc::clone(&core), mirror);
                 reconcilers.run(follow, every.unwrap_or(MIRROR_INTERVAL), vec![refresh]).map_err(io)?
@@ -93,6 +93,8 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
                 reconcilers.run(feeds, FEEDS_INTERVAL, vec![refresh]).map_err(io)?
             }
         };
+        // What is new in the estate may need a feed that nothing needed before.
+        told.push(fetches);
     }
     reconcilers.run(WatchLifecycles::new(Arc::clone(&core)), LIFECYCLES_INTERVAL, told.clone()).map_err(io)?;
     let ears = watch(settings, arguments, &core, &scope, &mut reconcilers, &told)?;

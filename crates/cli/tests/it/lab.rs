@@ -124,6 +124,18 @@ impl Serving {
     pub(crate) fn start_in(lab: &Lab, settings: &[String], flags: &[&str], environment: &[(&str, String)]) -> Result<Self> {
         let mut command = lab.lestrade();
         command.envs(environment.iter().map(|(name, value)| (name, value)));
+        Self::run(lab, command, settings, flags)
+    }
+
+    /// A server one of whose folders lies on a small disk of its own, which only it sees.
+    pub(crate) fn start_on_a_small_disk(lab: &Lab, settings: &[String], folder: &Path) -> Result<Self> {
+        let mut command = lab.at_home(Command::new("unshare"));
+        let script = r#"mount -t tmpfs -o size=12m none "$0" && exec "$@""#;
+        command.args(["-rm", "sh", "-c", script]).arg(folder).arg(env!("CARGO_BIN_EXE_lestrade"));
+        Self::run(lab, command, settings, &[])
+    }
+
+    fn run(lab: &Lab, mut command: Command, settings: &[String], flags: &[&str]) -> Result<Self> {
         command.arg("serve").args(flags).args([
             "--set",
             "listen=127.0.0.1:0",
@@ -181,6 +193,16 @@ impl Serving {
     /// Ends the server as a power cut would.
     pub(crate) fn kill(mut self) {
         self.server.kill();
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.server.id()
+    }
+
+    /// Whether it ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.server.child().try_wait(), Ok(None))
     }
 
     /// The secret of the key that clients sign with.

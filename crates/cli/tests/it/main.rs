@@ -3,12 +3,14 @@
 
 mod aws;
 mod bundles;
+mod crash;
 mod decisions;
 mod disks;
 mod docs;
 mod exposure;
 mod feeds;
 mod formats;
+mod full_disk;
 mod hostile;
 mod keys;
 mod lab;

@@ -1,6 +1,7 @@
 //! Events as lines of a file: for a log shipper, and for a person.
 
 use crate::{DeliveryError, Message, Sent, Surroundings, Target, TargetRecord};
+use lestrade_sys::step;
 use serde::Deserialize;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -62,7 +63,12 @@ impl Target for JsonLines {
             lines.extend(message.payload().chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c }));
             lines.push('\n');
         }
-        let written = self.file.write_all(lines.as_bytes()).and_then(|()| self.file.sync_data());
+        step("lines: rendered");
+        let written = self.file.write_all(lines.as_bytes()).and_then(|()| {
+            step("lines: written");
+            self.file.sync_data()
+        });
+        step("lines: synced");
         let sent = written.map_err(|error| DeliveryError::retry(error.to_string()));
         vec![sent; messages.len()]
     }

@@ -117,6 +117,7 @@ pub(super) async fn status(State(api): State<Api>) -> Answer {
             "version": env!("CARGO_PKG_VERSION"),
             "at": now.to_string(),
             "intelligence": intelligence,
+            "stalled": core.stalled().map(|at| at.to_string()),
             "polls": polls.collect::<Vec<_>>(),
             "resources": kinds.collect::<Vec<_>>(),
             "findings": findings,

@@ -18,10 +18,10 @@ pub(super) async fn ready(State(api): State<Api>) -> (StatusCode, Json<Value>) {
             let age = core.now().as_millis().saturating_sub(manifest.built_at.as_millis()).max(0) / 1000;
             (manifest.generation, age)
         });
-        Ok((behind.ok(), generation))
+        Ok((behind.ok(), generation, core.stalled().is_none()))
     })
     .await;
-    let (behind, generation) = looked.unwrap_or((None, None));
+    let (behind, generation, writable) = looked.unwrap_or((None, None, false));
     let is_ready = behind.is_some() && generation.is_some();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if public {
@@ -30,6 +30,7 @@ pub(super) async fn ready(State(api): State<Api>) -> (StatusCode, Json<Value>) {
     let body = json!({
         "ready": is_ready,
         "store": behind.is_some(),
+        "writable": writable,
         "intelligence": generation.map(|(generation, _)| generation),
         "intelligenceAgeSeconds": generation.map(|(_, age)| age),
         "behind": behind,

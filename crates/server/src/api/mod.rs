@@ -138,6 +138,9 @@ impl IntoResponse for Refusal {
 
 impl From<ServerError> for Refusal {
     fn from(error: ServerError) -> Self {
+        if let ServerError::Store(lestrade_store::StoreError::Full) = error {
+            return Self(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+        }
         tracing::error!(%error, "a request could not be answered");
         Self(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }

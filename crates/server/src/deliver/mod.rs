@@ -17,6 +17,7 @@ use crate::reconcile::{Outcome, Reconciler};
 use lestrade_events::{DeliveryError, Digests, Event, Message, Sent, Target, TokenBucket};
 use lestrade_model::{Scope, Timestamp};
 use lestrade_store::{Change, Cursor, Delivery, Item, Lane, Letter, LetterNote, LetterState, OutboxGroup};
+use lestrade_sys::step;
 use plan::Chosen;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -196,6 +197,7 @@ impl Deliver {
             self.settle(state, &put, &[])?;
             return Ok(Slice::Served);
         }
+        step("deliver: gathered");
         let now = self.core.now();
         if let Some(bucket) = &mut self.bucket {
             match bucket.take(steps.len(), now) {
@@ -218,9 +220,12 @@ impl Deliver {
             // Ahead of the attempt: should we not come back from it, the next one knows.
             *state.delivery.cursor(lane) = first;
             self.settle(state, &put, &[])?;
+            step("deliver: attempt noted");
             put.clear();
         }
+        step("deliver: sends");
         let (served, pause) = self.send(&steps, &messages, first.attempts, now, &mut put)?;
+        step("deliver: sent");
         if let Some(policy) = self.plan.record.digest {
             messages[..served].iter().for_each(|message| state.digests.sent(&message.event, policy, now));
         }
@@ -231,6 +236,7 @@ impl Deliver {
             None => end,
         };
         self.settle(state, &put, &[])?;
+        step("deliver: settled");
         Ok(pause.map_or(Slice::Served, |(pause, _)| Slice::Wait(pause)))
     }
 
@@ -376,6 +382,7 @@ impl Deliver {
                 // Nothing is left to tell, or no rule wants it told.
                 Some(Chosen::Not) | None => Ok(()),
             };
+            step("letter: sent");
             match self.answered(letter, &sent, now) {
                 Some(again) => self.settle(state, &[again], &[])?,
                 None => self.settle(state, &[], std::slice::from_ref(&letter.id))?,
@@ -474,6 +481,7 @@ impl Reconciler for Deliver {
             return Ok(Outcome::Unchanged);
         }
         let mut state = self.load()?;
+        step("deliver: loaded");
         // After an error what we hold may be ahead of the store: it is read again.
         let outcome = self.run(&mut state)?;
         self.state = Some(state);

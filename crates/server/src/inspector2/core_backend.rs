@@ -101,7 +101,7 @@ impl Core {
         let before = guard.suppressions.clone();
         self.put_rules(&mut guard, scope, rules);
         let moved = shown_otherwise(&guard, self, &before, self.now());
-        let mut draft = Draft::new(self, &mut guard);
+        let mut draft = Draft::new(self, &mut guard)?;
         for (vulnerability, resources) in moved {
             draft.tell(None, Fan::Vulnerability { vulnerability, resources });
         }

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+mod adversity;
 mod agents;
 mod delivery;
 mod dispatch;

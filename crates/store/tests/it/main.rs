@@ -270,6 +270,28 @@ fn postgres_conforms() {
     }
 }
 
+/// PostgreSQL restarts, and the one writer goes on; nobody else gets in between who would write beside it.
+#[test]
+fn a_connection_that_broke_off_is_made_again() {
+    let Some(server) = Postgres::start().unwrap() else { return lestrade_testkit::missing("PostgreSQL") };
+    let location = server.database().unwrap();
+    let mut store = open(&location).unwrap();
+    store.commit(&full_change()).unwrap();
+    server.disconnect_all().unwrap();
+    let late = Document { key: "late".into(), body: "{}".into() };
+    let patience = std::time::Duration::from_secs(10);
+    let put = || store.put_document(&scope("111111111111"), "filter", &late).ok();
+    lestrade_testkit::until("the store takes changes again", patience, put).unwrap();
+    assert!(matches!(open(&location), Err(StoreError::InUse)), "it is the one writer again");
+    assert_eq!(store.cursor("intelligence").unwrap().as_deref(), Some(b"g1".as_slice()));
+
+    server.disconnect_all().unwrap();
+    let other = lestrade_testkit::until("somebody else is faster", patience, || open(&location).ok()).unwrap();
+    assert!((0..3).all(|_| store.put_document(&scope("111111111111"), "filter", &late).is_err()), "it writes beside nobody");
+    drop(other);
+    lestrade_testkit::until("it goes on", patience, || store.put_document(&scope("111111111111"), "filter", &late).ok()).unwrap();
+}
+
 /// Commits what a store can hold, backs it up while it is open, restores it there, and compares.
 fn a_backup_is_the_whole_state(from: &str, to: &str, file: &std::path::Path) {
     let (head, files) = ((Timestamp::from_millis(7), "0.1.0"), vec![("api-token".to_owned(), b"secret".to_vec())]);
