@@ -8,7 +8,6 @@ use lestrade_model::{Hash, Timestamp};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash as _, Hasher};
 use std::sync::Arc;
 
 /// A place in the log; the first episode has 1, and 0 is before all.
@@ -164,9 +163,9 @@ struct Shared(HashMap<u64, Arc<RoaringBitmap>>);
 
 impl Shared {
     fn of(&mut self, bitmap: RoaringBitmap) -> Arc<RoaringBitmap> {
-        let mut hasher = DefaultHasher::new();
-        bitmap.iter().for_each(|item| item.hash(&mut hasher));
-        let known = self.0.entry(hasher.finish()).or_insert_with(|| Arc::new(RoaringBitmap::new()));
+        // Two that are alike have one number, and which they are is compared below: nothing rests on it but speed.
+        let mixed = |hash: u64, item: u32| (hash.rotate_left(5) ^ u64::from(item)).wrapping_mul(0x517c_c1b7_2722_0a95);
+        let known = self.0.entry(bitmap.iter().fold(bitmap.len(), mixed)).or_insert_with(|| Arc::new(RoaringBitmap::new()));
         if **known != bitmap {
             // New; or, once in an age, another with the same hash, which then is shared from now on.
             *known = Arc::new(bitmap);

@@ -3,10 +3,10 @@
 use crate::kept::TermSets;
 use crate::query::KeptOrders;
 use crate::{Assessment, Criteria, Door, EpisodeLog};
-use lestrade_matching::{Class, Estate, ResourceId, Verdict, VulnerabilityId};
+use lestrade_matching::{Class, Estate, ResourceId, SetId, Verdict, VulnerabilityId};
 use lestrade_model::{
-    Component, Coverage, CoverageReason, Exposure, FindingArn, Hash, ImageUse, ListeningSocket, Resource, ResourceDetails, ResourceKey,
-    ResourceKind, Scope, Timestamp,
+    Component, Coverage, CoverageReason, Exposure, FindingArn, Hash, ImageUse, ListeningSocket, Resource, ResourceDetails, ResourceFacts,
+    ResourceKey, ResourceKind, Scope, Timestamp,
 };
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
@@ -59,6 +59,10 @@ pub(crate) fn class_of(assessment: &Assessment) -> Class {
     assessment.severity as Class * 2 + Class::from(assessment.exploit_available())
 }
 
+/// Of how many inventories the match set is noted, and for how many different facts.
+const NOTED_INVENTORIES: usize = 500_000;
+const NOTED_FACTS: usize = 16;
+
 /// See the module.
 #[derive(Default)]
 pub struct World {
@@ -84,6 +88,8 @@ pub struct World {
     unreachable: RoaringBitmap,
     doors: HashMap<ResourceId, Arc<[Door]>>,
     uses: HashMap<ResourceId, Vec<ImageUse>>,
+    /// The match sets of inventories in resources of which these facts hold: what many have is looked through once.
+    inventory_sets: HashMap<Hash, Vec<(ResourceFacts, SetId)>>,
     /// Hosts whose agents say that they run on an instance, by the instance's id.
     agents: HashMap<String, ResourceId>,
     /// Verdicts that held once and hold no longer, kept while a closed finding may be shown.
@@ -115,6 +121,35 @@ impl World {
             *slot = Some(entry);
             self.resource_orders.touch(id);
             self.resource_terms.touch(id);
+        }
+    }
+
+    /// Notes which match set an inventory has in a resource of which these facts hold.
+    pub fn note_set(&mut self, inventory: Hash, facts: &ResourceFacts, set: SetId) {
+        if self.inventory_sets.len() < NOTED_INVENTORIES || self.inventory_sets.contains_key(&inventory) {
+            let sets = self.inventory_sets.entry(inventory).or_default();
+            if sets.len() < NOTED_FACTS && sets.iter().all(|(known, _)| known != facts) {
+                sets.push((facts.clone(), set));
+            }
+        }
+    }
+
+    /// The match set that an inventory has in a resource of which these facts hold, where that is noted.
+    #[must_use]
+    pub fn noted_set(&self, inventory: &Hash, facts: &ResourceFacts) -> Option<SetId> {
+        let sets = self.inventory_sets.get(inventory)?;
+        sets.iter().find(|(known, _)| known == facts).map(|(_, set)| *set)
+    }
+
+    /// Notes it of every resource that has an inventory: after the world was loaded.
+    pub fn note_sets(&mut self) {
+        for id in 0..self.resource_count() {
+            let Some(set) = self.estate.set_of(id) else { continue };
+            let Some((inventory, facts)) = self.resource(id).and_then(|entry| Some((entry.inventory?, entry.resource.facts.clone())))
+            else {
+                continue;
+            };
+            self.note_set(inventory, &facts, set);
         }
     }
 

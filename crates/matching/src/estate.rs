@@ -79,8 +79,6 @@ struct Set {
 #[derive(Default)]
 pub struct Estate {
     components: Vec<Component>,
-    /// Their hashes: a set of hundreds is named by those of all its members.
-    component_hashes: Vec<Hash>,
     component_ids: HashMap<Hash, ComponentId>,
     /// The sets that a component is in.
     component_sets: Vec<RoaringBitmap>,
@@ -132,7 +130,6 @@ impl Estate {
         }
         let id = next_id(self.components.len());
         self.component_ids.insert(hash, id);
-        self.component_hashes.push(hash);
         for name in std::iter::once(component.advised_name()).chain(component.advised_source()) {
             self.names.entry((component.ecosystem.family.clone(), name.to_owned())).or_default().push(id);
         }
@@ -157,13 +154,14 @@ impl Estate {
         let mut components = components.to_vec();
         components.sort_unstable();
         components.dedup();
-        let hash = Hash::of_fields(components.iter().map(|id| self.component_hashes[*id as usize].as_bytes().as_slice()));
+        let hash = Hash::of(&components.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>());
         if let Some(&id) = self.set_ids.get(&hash) {
             return (id, false);
         }
         let id = next_id(self.sets.len());
         for &component in &components {
-            self.component_sets[component as usize].insert(id);
+            // A new set has the highest number of all.
+            let _ = self.component_sets[component as usize].try_push(id);
         }
         let vulnerabilities = union(components.iter().map(|component| &self.component_vulnerabilities[*component as usize]));
         let mut tally = Tally::default();

@@ -6,8 +6,8 @@ use crate::feeds::Poll;
 use crate::intake::Intake;
 use crate::meters::Meters;
 use lestrade_advisories::{Library, OpenIndex};
-use lestrade_findings::{Episode, EpisodeBody, InventorySource, LogPosition, TokenKey, Transition, World, assess};
-use lestrade_matching::{AdvisoryIndex, VulnerabilityId, judge_vulnerability};
+use lestrade_findings::{Assessment, Episode, EpisodeBody, InventorySource, LogPosition, TokenKey, Transition, World, assess};
+use lestrade_matching::{AdvisoryIndex, IndexError, VulnerabilityId, judge_vulnerability};
 use lestrade_model::{Clock, ExploitMaturity, Hash, Inventory, Scope, Severity, Timestamp};
 use lestrade_store::{Change, Fan, Lane, OutboxGroup, Store};
 use roaring::RoaringBitmap;
@@ -296,12 +296,37 @@ pub(crate) fn assess_from<B: AsRef<[u8]>>(
     id: VulnerabilityId,
     name: &str,
 ) -> Result<(), ServerError> {
+    let known = known_of(index, name)?;
+    assess_as(world, index, id, name, known)
+}
+
+/// What an index knows of a vulnerability.
+pub(crate) struct KnownOf {
+    assessment: Assessment,
+    /// Whether there are records of it.
+    recorded: bool,
+}
+
+/// Looks up what an index knows of a vulnerability.
+pub(crate) fn known_of<B: AsRef<[u8]>>(index: &AdvisoryIndex<B>, name: &str) -> Result<KnownOf, IndexError> {
     let advisories = index.advisories_of(name)?.into_iter().map(|ordinal| index.advisory(ordinal)).collect::<Result<Vec<_>, _>>()?;
-    if advisories.is_empty() && world.assessment(id).is_some() {
+    let assessment = assess(name, &advisories, index.exploitation(name)?.as_ref());
+    Ok(KnownOf { assessment, recorded: !advisories.is_empty() })
+}
+
+/// Takes in what an index knows of a vulnerability.
+pub(crate) fn assess_as<B: AsRef<[u8]>>(
+    world: &mut World,
+    index: &AdvisoryIndex<B>,
+    id: VulnerabilityId,
+    name: &str,
+    known: KnownOf,
+) -> Result<(), ServerError> {
+    if !known.recorded && world.assessment(id).is_some() {
         // Its records are gone: what was last known still explains the closed findings.
         return Ok(());
     }
-    world.set_assessment(id, assess(name, &advisories, index.exploitation(name)?.as_ref()));
+    world.set_assessment(id, known.assessment);
     if world.estate.verdicts(id).is_none() {
         let past = judge_vulnerability(index, &world.estate, name, true)?;
         let past = past.into_iter().map(|(component, verdict)| (world.estate.component(component).clone(), verdict)).collect();

@@ -52,9 +52,14 @@ impl Draft<'_> {
         if let (Some(inventory), Some(hash)) = (inventory, seen.inventory) {
             let facts_changed = before.as_ref().is_none_or(|entry| entry.resource.facts != resource.facts);
             if identity != Some(hash) || facts_changed || set.is_none() {
-                set = Some(self.match_set(index, &inventory, &resource)?);
                 identity = Some(hash);
-                self.change.inventories.push((hash, inventory));
+                set = self.world.noted_set(&hash, &resource.facts);
+                if set.is_none() {
+                    let made = self.match_set(index, &inventory, &resource)?;
+                    self.world.note_set(hash, &resource.facts, made);
+                    self.change.inventories.push((hash, inventory));
+                    set = Some(made);
+                }
             }
         }
 

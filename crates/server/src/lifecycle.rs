@@ -35,8 +35,8 @@ impl WatchLifecycles {
         Self { core, systems: HashMap::new(), seen: None, next: None }
     }
 
-    /// The resources that are there, with their inventories; whose system is not known yet, it is read.
-    fn systems(&mut self) -> Vec<(ResourceId, Option<Hash>)> {
+    /// The resources that are there, with their inventories; whose system is not known yet, it is read, if the end of any is known.
+    fn systems(&mut self, anything_ends: bool) -> Vec<(ResourceId, Option<Hash>)> {
         let world = self.core.world();
         let there = |id: &ResourceId| world.estate.set_of(*id).is_some() || world.estate.conditions_of(*id).is_some();
         let resources: Vec<_> = world
@@ -47,6 +47,9 @@ impl WatchLifecycles {
             .collect();
         drop(world);
         let mut known = std::mem::take(&mut self.systems);
+        if !anything_ends {
+            return resources;
+        }
         for (_, inventory) in &resources {
             let Some(inventory) = inventory else { continue };
             if self.systems.contains_key(inventory) {
@@ -80,7 +83,7 @@ impl Reconciler for WatchLifecycles {
         }
         let lifecycles = &index.manifest().lifecycles;
         let mut outcome = Outcome::Unchanged;
-        for part in self.systems().chunks(AT_ONCE) {
+        for part in self.systems(!lifecycles.is_empty()).chunks(AT_ONCE) {
             let mut guard = self.core.world_mut();
             let mut draft = Draft::new(&self.core, &mut guard)?;
             for (id, inventory) in part {
@@ -92,6 +95,7 @@ impl Reconciler for WatchLifecycles {
                     None => None,
                     Some(inventory) => match self.systems.get(inventory) {
                         Some(system) => system.as_ref(),
+                        None if lifecycles.is_empty() => None,
                         None => continue,
                     },
                 };

@@ -1,16 +1,18 @@
 //! From the store to the world: dictionaries, then the log in order, then the verdicts of the intelligence that was last applied.
 
 use crate::ServerError;
-use crate::core::{Core, assess_from, lock};
+use crate::core::{Core, assess_as, known_of, lock};
 use crate::exposure::recalled;
 use lestrade_advisories::{GenerationId, OpenIndex};
 use lestrade_findings::{Episode, EpisodeBody, LogPosition, World};
-use lestrade_matching::{ComponentId, ReportMode, ResourceId, SetId, VulnerabilityId, judge_component};
+use lestrade_matching::{ComponentId, IndexError, ReportMode, ResourceId, SetId, VulnerabilityId, judge_component};
 use lestrade_model::Component;
-use lestrade_store::{LoadSink, StoredResource};
+use lestrade_store::{LoadSink, Store, StoreError, StoredResource};
 use lestrade_sys::step;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Instant;
 
 /// The cursor that names the generation whose verdicts the log knows.
 pub(crate) const INTELLIGENCE: &str = "intelligence";
@@ -32,28 +34,90 @@ impl Loading {
     }
 }
 
-impl LoadSink for Loading {
+/// A row of the store.
+enum Row {
+    Component(ComponentId, Component),
+    Set(SetId, Vec<ComponentId>),
+    Vulnerability(VulnerabilityId, String),
+    Resource(ResourceId, StoredResource),
+    Episode(Episode),
+    LastGroup(LogPosition),
+}
+
+/// How many rows are handed over together, and how often ahead.
+const ROWS: usize = 1024;
+const AHEAD: usize = 8;
+
+/// Hands rows to whoever builds, so that reading and building go on side by side.
+struct Reading {
+    rows: Vec<Row>,
+    to: SyncSender<Vec<Row>>,
+}
+
+impl Reading {
+    fn hand(&mut self, row: Row) {
+        self.rows.push(row);
+        if self.rows.len() == ROWS {
+            self.flush();
+        }
+    }
+
+    /// Hands over what there is. Whoever builds listens until the end, unless it panics, and then nobody asks.
+    fn flush(&mut self) {
+        let _ = self.to.send(std::mem::replace(&mut self.rows, Vec::with_capacity(ROWS)));
+    }
+}
+
+impl LoadSink for Reading {
     fn component(&mut self, id: ComponentId, component: Component) {
-        let right = self.world.estate.intern_component(&component) == (id, true);
-        self.expect("components", right);
+        self.hand(Row::Component(id, component));
     }
     fn set(&mut self, id: SetId, components: Vec<ComponentId>) {
-        let known = self.world.estate.sizes().0;
-        let right = components.iter().all(|c| (*c as usize) < known) && self.world.estate.intern_set(&components) == (id, true);
-        self.expect("match_sets", right);
+        self.hand(Row::Set(id, components));
     }
     fn vulnerability(&mut self, id: VulnerabilityId, name: String) {
-        let right = self.world.estate.intern_vulnerability(&name) == (id, true);
-        if let Some(condition) = recalled(&name) {
-            self.world.set_assessment(id, condition);
-        }
-        self.expect("vulnerabilities", right);
+        self.hand(Row::Vulnerability(id, name));
     }
     fn resource(&mut self, id: ResourceId, resource: StoredResource) {
-        let right = self.world.intern_resource(&resource.resource.key) == (id, true);
-        self.expect("resources", right);
-        self.world.set_resource(id, resource.into());
+        self.hand(Row::Resource(id, resource));
     }
+    fn episode(&mut self, episode: Episode) {
+        self.hand(Row::Episode(episode));
+    }
+    fn last_group(&mut self, id: LogPosition) {
+        self.hand(Row::LastGroup(id));
+    }
+}
+
+impl Loading {
+    fn take(&mut self, row: Row) {
+        match row {
+            Row::Component(id, component) => {
+                let right = self.world.estate.intern_component(&component) == (id, true);
+                self.expect("components", right);
+            }
+            Row::Set(id, components) => {
+                let known = self.world.estate.sizes().0;
+                let right = components.iter().all(|c| (*c as usize) < known) && self.world.estate.intern_set(&components) == (id, true);
+                self.expect("match_sets", right);
+            }
+            Row::Vulnerability(id, name) => {
+                let right = self.world.estate.intern_vulnerability(&name) == (id, true);
+                if let Some(condition) = recalled(&name) {
+                    self.world.set_assessment(id, condition);
+                }
+                self.expect("vulnerabilities", right);
+            }
+            Row::Resource(id, resource) => {
+                let right = self.world.intern_resource(&resource.resource.key) == (id, true);
+                self.expect("resources", right);
+                self.world.set_resource(id, resource.into());
+            }
+            Row::Episode(episode) => self.episode(episode),
+            Row::LastGroup(id) => self.last_group = id,
+        }
+    }
+
     fn episode(&mut self, episode: Episode) {
         let right = episode.position == self.world.log.head() + 1;
         self.expect("episodes", right);
@@ -70,9 +134,23 @@ impl LoadSink for Loading {
         let estate = &self.world.estate;
         self.world.log.append(episode, |sets| estate.resources_of(sets));
     }
-    fn last_group(&mut self, id: LogPosition) {
-        self.last_group = id;
-    }
+}
+
+/// Reads a store, and builds the world out of it meanwhile.
+fn read(store: &mut dyn Store) -> Result<Loading, StoreError> {
+    std::thread::scope(|scope| {
+        let (to, from) = sync_channel(AHEAD);
+        let reading = scope.spawn(move || {
+            let mut sink = Reading { rows: Vec::with_capacity(ROWS), to };
+            let read = store.load(&mut sink);
+            sink.flush();
+            read
+        });
+        let mut loading = Loading::default();
+        from.into_iter().flatten().for_each(|row| loading.take(row));
+        let broken = StoreError::Engine { action: "reading the state", reason: "the reader panicked".into() };
+        reading.join().unwrap_or(Err(broken)).map(|()| loading)
+    })
 }
 
 impl Core {
@@ -85,21 +163,24 @@ impl Core {
 
     /// The world that the store holds.
     pub(crate) fn rebuilt(&self) -> Result<World, ServerError> {
-        let mut loading = Loading::default();
+        let begun = Instant::now();
         let mut store = lock(&self.store);
-        store.load(&mut loading)?;
+        let loading = read(&mut **store)?;
         if let Some(table) = loading.out_of_order {
-            return Err(lestrade_store::StoreError::Damaged { table }.into());
+            return Err(StoreError::Damaged { table }.into());
         }
         *lock(&self.last_group) = loading.last_group;
         let applied = store.cursor(INTELLIGENCE)?.and_then(|bytes| String::from_utf8(bytes).ok());
         drop(store);
         let mut world = loading.world;
+        world.note_sets();
+        tracing::debug!(elapsed = ?begun.elapsed(), "the state is read");
         step("load: read");
         if let Some(index) = applied.and_then(|applied| self.applied(&applied)) {
             derive_verdicts(&mut world, &index)?;
             self.set_index(index);
         }
+        tracing::debug!(elapsed = ?begun.elapsed(), "what it holds is judged");
         step("load: judged");
         Ok(world)
     }
@@ -122,23 +203,45 @@ pub(crate) fn cursor_of(id: &GenerationId, mode: ReportMode) -> String {
 
 /// Judges every component anew, forwards.
 pub(crate) fn derive_verdicts(world: &mut World, index: &OpenIndex) -> Result<(), ServerError> {
-    let components = u32::try_from(world.estate.sizes().0).unwrap_or(u32::MAX);
-    let mut verdicts: BTreeMap<String, BTreeMap<ComponentId, _>> = BTreeMap::new();
-    for id in 0..components {
-        for (vulnerability, verdict) in judge_component(index, world.estate.component(id))? {
-            verdicts.entry(vulnerability).or_default().insert(id, verdict);
+    let estate = &world.estate;
+    let judged = in_parts(estate.sizes().0, |id| judge_component(index, estate.component(id)).map(|verdicts| (id, verdicts)))?;
+    let mut verdicts: BTreeMap<VulnerabilityId, BTreeMap<ComponentId, _>> = BTreeMap::new();
+    for (id, judged) in judged {
+        for (name, verdict) in judged {
+            // A vulnerability without a number was never logged; the refresh that follows will find and log it.
+            if let Some(vulnerability) = estate.vulnerability_id(&name) {
+                verdicts.entry(vulnerability).or_default().insert(id, verdict);
+            }
         }
     }
-    for (name, verdicts) in verdicts {
-        // A vulnerability without a number was never logged; the refresh that follows will find and log it.
-        if let Some(id) = world.estate.vulnerability_id(&name) {
-            world.estate.revise(id, verdicts);
-        }
+    for (id, verdicts) in verdicts {
+        world.estate.revise(id, verdicts);
     }
-    for id in 0..u32::try_from(world.estate.sizes().2).unwrap_or(u32::MAX) {
+    let estate = &world.estate;
+    let known = in_parts(estate.sizes().2, |id| known_of(index, estate.vulnerability(id).unwrap_or_default()).map(|known| (id, known)))?;
+    for (id, known) in known {
         if let Some(name) = world.estate.vulnerability(id).map(str::to_owned) {
-            assess_from(world, index, id, &name)?;
+            assess_as(world, index, id, &name, known)?;
         }
     }
     Ok(())
+}
+
+/// Works something out for each number below `count`, in as many parts as there are cores.
+fn in_parts<T: Send>(count: usize, work: impl Fn(u32) -> Result<T, IndexError> + Sync) -> Result<Vec<T>, IndexError> {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let parts = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, 16);
+    let size = count.div_ceil(u32::try_from(parts).unwrap_or(1)).max(1);
+    std::thread::scope(|scope| {
+        let part = |from: u32| (from..from.saturating_add(size).min(count)).map(&work).collect::<Result<Vec<T>, _>>();
+        let running: Vec<_> = (0..count).step_by(size as usize).map(|from| scope.spawn(move || part(from))).collect();
+        let mut all = Vec::with_capacity(count as usize);
+        for part in running {
+            match part.join() {
+                Ok(part) => all.extend(part?),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok(all)
+    })
 }
