@@ -30,4 +30,4 @@ pub use library::{GenerationId, Library, OpenIndex};
 pub use mirror::Mirror;
 pub use starter::{STARTER_FEED, starter_advisories, starter_index};
 pub use update::{FeedOutcome, UpdateProgress, UpdateReport, Updater};
-pub use vex::read_vex;
+pub use vex::{VexProduct, parse_vex, read_vex};

@@ -58,6 +58,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Resources(arguments) => commands::estate::resources(&settings, speech, &arguments),
         Command::Coverage(arguments) => commands::estate::coverage(&settings, speech, &arguments),
         Command::Suppress(suppress) => commands::suppress::run(&settings, &suppress.what),
+        Command::Vex(vex) => commands::vex::run(&settings, &vex.what),
         Command::Sbom(sbom) => commands::sbom::run(&settings, &sbom.what),
         Command::Clusters(clusters) => commands::clusters::run(&settings, &clusters.what),
         Command::Agent(agent) => commands::agent::run(&settings, &agent.what),

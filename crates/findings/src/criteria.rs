@@ -5,6 +5,7 @@
 //! Comparison is case-sensitive. An attribute that a finding has not meets no positive test.
 
 use crate::view::Pair;
+use lestrade_matching::PackagePattern;
 use lestrade_model::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -135,6 +136,8 @@ pub enum Term {
     Tag(Vec<(String, Option<String>)>),
     /// On affected packages: any of these.
     Package(Vec<PackageTest>),
+    /// On affected packages: these are all that there are. What is said of one package says nothing of another.
+    Covered(Vec<PackagePattern>),
     /// On an open network path: its ports lie within any of these ranges, ends included. A path that is open beyond a range is
     /// not in it: a rule that hides one port must not hide all of them.
     Ports(Vec<(Option<f64>, Option<f64>)>),
@@ -191,7 +194,7 @@ impl Term {
             Self::Number(NumberField::InspectorScore | NumberField::EpssScore, _) => Side::Vulnerability,
             Self::Ports(_) => Side::Vulnerability,
             Self::Date(DateField::EcrImagePushedAt | DateField::LambdaFunctionLastModifiedAt, _) | Self::Tag(_) => Side::Resource,
-            Self::Number(..) | Self::Date(..) | Self::Package(_) => Side::Pair,
+            Self::Number(..) | Self::Date(..) | Self::Package(_) | Self::Covered(_) => Side::Pair,
         }
     }
 
@@ -210,6 +213,7 @@ impl Term {
                 wanted.iter().any(|(key, value)| tags.iter().any(|(k, v)| k == key && value.as_ref().is_none_or(|value| v == value)))
             }
             Self::Package(tests) => facts.any_package(tests),
+            Self::Covered(patterns) => facts.all_packages(patterns),
             Self::Ports(ranges) => facts.ports().is_some_and(|(first, last)| {
                 let within = |(low, high): &(Option<f64>, Option<f64>)| {
                     low.is_none_or(|low| f64::from(first) >= low) && high.is_none_or(|high| f64::from(last) <= high)
@@ -233,6 +237,9 @@ pub(crate) trait Attributes {
     fn date(&self, field: DateField) -> Option<Timestamp>;
     fn tags(&self) -> &[(String, String)];
     fn any_package(&self, tests: &[PackageTest]) -> bool;
+    fn all_packages(&self, _: &[PackagePattern]) -> bool {
+        false
+    }
     fn ports(&self) -> Option<(u16, u16)> {
         None
     }

@@ -4,7 +4,7 @@ use crate::criteria::{Attributes, DateField, NumberField, PackageTest, TextField
 use crate::listening::{self, Listening};
 use crate::query::Hidden;
 use crate::{Assessment, CLOSED_RETENTION_MS, LogPosition, PairHistory, ResourceEntry, RiskFactors, RiskScore, Transition, World, risk};
-use lestrade_matching::{ResourceId, Verdict, VulnerabilityId};
+use lestrade_matching::{PackagePattern, ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{
     Component, Exposure, FindingArn, FindingKey, FindingStatus, FixState, Hash, Inventory, Manager, Occurrence, Resource, ResourceDetails,
     ResourceKind, Severity, Timestamp,
@@ -108,6 +108,8 @@ pub struct FindingView {
     pub resource: Resource,
     /// Where it stands.
     pub status: FindingStatus,
+    /// Which rule or document suppresses it, if one does.
+    pub suppressed_by: Option<Arc<str>>,
     /// How severe.
     pub severity: Severity,
     /// One line.
@@ -231,20 +233,23 @@ impl<'w> Pair<'w> {
     }
 
     fn is_suppressed(&self) -> bool {
+        self.suppressor().is_some()
+    }
+
+    /// Which rule or document suppresses it: the first one that does.
+    fn suppressor(&self) -> Option<Arc<str>> {
         if let Some(hidden) = self.hidden.as_ref().filter(|hidden| !hidden.is_empty()) {
             let plain = self.unsuppressed();
-            return hidden.iter().any(|rule| rule.hides(&plain));
+            return hidden.iter().find(|rule| rule.hides(&plain)).map(|rule| Arc::clone(&rule.by));
         }
         if self.hidden.is_some() {
-            return false;
+            return None;
         }
         let scope = &self.entry.resource.key.scope;
         let mut rules = self.world.suppressions.iter().filter(|rule| rule.holds_in(scope, self.world.administrator.as_ref())).peekable();
-        if rules.peek().is_none() {
-            return false;
-        }
+        rules.peek()?;
         let plain = self.unsuppressed();
-        rules.any(|rule| rule.criteria.hold(&plain))
+        rules.find(|rule| rule.criteria.hold(&plain)).map(|rule| Arc::clone(&rule.by))
     }
 
     /// The same, as if no rule suppressed it: what rules are asked about.
@@ -370,11 +375,13 @@ impl<'w> Pair<'w> {
             (Exposure::Internet, Some(Exposure::Internet)) => Exposure::InternetListening,
             (exposure, _) => exposure,
         };
+        let status = self.status();
         FindingView {
             arn: self.arn(),
             key: self.key(),
             resource: self.entry.resource.clone(),
-            status: self.status(),
+            status,
+            suppressed_by: if status == FindingStatus::Suppressed { self.suppressor() } else { None },
             severity: self.assessment.severity,
             title: self.title(),
             first_observed: self.first_observed(),
@@ -518,6 +525,11 @@ impl Attributes for Pair<'_> {
 
     fn tags(&self) -> &[(String, String)] {
         &self.entry.resource.tags
+    }
+
+    fn all_packages(&self, patterns: &[PackagePattern]) -> bool {
+        let packages = self.packages();
+        !packages.is_empty() && packages.iter().all(|package| patterns.iter().any(|pattern| pattern.covers(&package.component)))
     }
 
     fn ports(&self) -> Option<(u16, u16)> {

@@ -36,6 +36,8 @@ impl ResourceEntry {
 pub struct Suppression {
     /// Whose rule it is.
     pub scope: Scope,
+    /// What it is called: the rule's name, or the document and what it says.
+    pub by: Arc<str>,
     /// Which findings.
     pub criteria: Criteria,
 }

@@ -2,6 +2,7 @@
 //! writes (VEX, ignore files), as opposed to what the resource itself shows.
 
 use lestrade_model::{Component, Ecosystem, PackageUrl, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// What a statement says of a vulnerability in what it covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +31,7 @@ impl Status {
 }
 
 /// Which packages a statement covers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PackagePattern {
     /// The package, without regard to a version.
     component: Component,
@@ -49,6 +50,12 @@ impl PackagePattern {
         let version = url.version.is_some().then(|| component.version.clone());
         let released = component.ecosystem.release.is_some();
         Some(Self { component, version, released })
+    }
+
+    /// Whether another pattern may be about a package that this one is about, of whatever version.
+    #[must_use]
+    pub fn is_of_the_package_of(&self, other: &Self) -> bool {
+        self.component.ecosystem.family == other.component.ecosystem.family && self.component.name == other.component.name
     }
 
     /// Whether a component is one of them, by its own name or by its source package's.

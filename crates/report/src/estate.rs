@@ -117,6 +117,7 @@ pub fn finding_json(view: &FindingView) -> Value {
         "vulnerability": assessment.condition.is_none().then_some(&assessment.id),
         "severity": view.severity.as_str().to_lowercase(),
         "status": view.status.as_str().to_lowercase(),
+        "suppressedBy": view.suppressed_by.as_deref(),
         "risk": view.risk().value,
         "exposure": exposure_word(view.exposure),
         "listening": view.listening.as_str(),

@@ -182,3 +182,28 @@ pub(crate) enum ClustersWhat {
         name: String,
     },
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct Vex {
+    #[command(subcommand)]
+    pub(crate) what: VexWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VexWhat {
+    /// Sends a document (OpenVEX, CSAF, CycloneDX): what it says is in force at once, and the findings that it suppresses name it.
+    Push {
+        /// The file.
+        file: PathBuf,
+        /// It is called so; the next one of this name replaces it. Without it, the file's name.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// The documents, and how many of their statements are in force.
+    List(Json),
+    /// Removes a document: what it suppressed is active at once.
+    Remove {
+        /// The name.
+        name: String,
+    },
+}

@@ -7,6 +7,7 @@ mod scan;
 pub(crate) use agent::{Agent, AgentWhat};
 pub(crate) use estate::{
     Clusters, ClustersWhat, CoverageArgs, FindingsArgs, Json, NewRule, ResourcesArgs, Sbom, SbomWhat, StatusArg, Suppress, SuppressWhat,
+    Vex, VexWhat,
 };
 pub(crate) use scan::{Format, Gate, ImageArgs, Output, ReportArgs, Scan, ScanWhat, SeverityArg, WalkArgs};
 
@@ -76,6 +77,7 @@ impl Command {
             | Self::Resources(_)
             | Self::Coverage(_)
             | Self::Suppress(_)
+            | Self::Vex(_)
             | Self::Sbom(_)
             | Self::Clusters(_)
             | Self::Events(_)
@@ -115,6 +117,8 @@ pub(crate) enum Command {
     Coverage(CoverageArgs),
     /// Rules that hide findings, each with a reason, an owner and an end.
     Suppress(Suppress),
+    /// What suppliers say of vulnerabilities in their products (VEX): suppressions that name their documents.
+    Vex(Vex),
     /// Bills of materials that the server keeps: sent to it, and taken back.
     Sbom(Sbom),
     /// Clusters: which images run in each.

@@ -227,6 +227,9 @@ fn one(finding: &Value) -> Result<Exit, Failure> {
         finding["risk"].as_f64().unwrap_or_default()
     );
     let _ = writeln!(out, " {}", shown("/summary"));
+    if finding["suppressedBy"].is_string() {
+        let _ = writeln!(out, " suppressed by {}", shown("/suppressedBy"));
+    }
     let _ = writeln!(out, " in {} ({})", shown("/resource/name"), shown("/resource/id"));
     let _ = writeln!(out, " since {}, last seen {}", shown("/firstObserved"), shown("/lastObserved"));
     let _ = writeln!(out, " {}", shown("/why"));

@@ -30,6 +30,7 @@ pub(crate) mod serve;
 pub(crate) mod suppress;
 mod target;
 pub(crate) mod targets;
+pub(crate) mod vex;
 
 use crate::config::Settings;
 use crate::exit::Exit;

@@ -20,4 +20,5 @@ mod rules;
 mod scan;
 mod spine;
 mod targets;
+mod vex;
 mod watch;

@@ -20,6 +20,8 @@ pub(super) const FEW_RESOURCES: u64 = 1_000;
 
 /// A suppression rule, compiled.
 pub(crate) struct Hidden {
+    /// Which it is.
+    pub(crate) by: Arc<str>,
     /// The resources whose findings it may hide.
     pub(crate) resources: RoaringBitmap,
     /// The vulnerabilities that it may hide.
@@ -305,7 +307,7 @@ fn hidden(world: &World, scopes: &[Scope]) -> Vec<Hidden> {
         let holding = scopes.iter().filter(|scope| rule.holds_in(scope, world.administrator.as_ref()));
         let (resources, vulnerabilities) = sides(world, holding, &rule.criteria);
         let residual = rule.criteria.of_side(Side::Pair).cloned().collect();
-        Hidden { resources, vulnerabilities, residual }
+        Hidden { by: Arc::clone(&rule.by), resources, vulnerabilities, residual }
     };
     world.suppressions.iter().filter(concerns).map(compile).collect()
 }

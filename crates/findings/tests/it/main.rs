@@ -256,7 +256,7 @@ proptest! {
     ) {
         let mut lab = Lab::new();
         steps.iter().for_each(|step| lab.run(step));
-        lab.world.suppressions.extend(suppressed.map(|criteria| Suppression { scope: Lab::scope(0), criteria }));
+        lab.world.suppressions.extend(suppressed.map(|criteria| Suppression { scope: Lab::scope(0), by: "a rule".into(), criteria }));
         let scopes = [Lab::scope(0), Lab::scope(1)];
         let expected: Vec<String> = oracle::list_all(&lab.world, &NoInventories, &scopes, &criteria, sort, lab.now).iter().map(describe).collect();
         prop_assert_eq!(lab.pages(&criteria, sort, limit, effort), expected);

@@ -10,6 +10,7 @@ mod hooks;
 mod sboms;
 mod suppressions;
 mod targets;
+mod vex;
 
 use self::agents::Room;
 use crate::agents::Agents;
@@ -94,6 +95,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/findings/{*id}", get(findings::one))
         .route("/api/v1/suppressions", get(suppressions::list).post(suppressions::create))
         .route("/api/v1/suppressions/{*name}", delete(suppressions::remove))
+        .route("/api/v1/vex", get(vex::list).post(vex::take).delete(vex::remove))
         .route("/api/v1/sboms", post(sboms::push).delete(sboms::remove))
         .route("/api/v1/clusters", get(clusters::list))
         .route("/api/v1/clusters/{name}", post(clusters::told).delete(clusters::remove))

@@ -12,7 +12,7 @@ impl From<SuppressionError> for Refusal {
     fn from(error: SuppressionError) -> Self {
         let status = match error {
             SuppressionError::Refused(_) => StatusCode::BAD_REQUEST,
-            SuppressionError::Absent(_) => StatusCode::NOT_FOUND,
+            SuppressionError::Absent(_) | SuppressionError::NoDocument(_) => StatusCode::NOT_FOUND,
             SuppressionError::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self(status, error.to_string())

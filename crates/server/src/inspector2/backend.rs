@@ -1,6 +1,6 @@
 //! What the API needs of the rest of the server.
 
-use lestrade_findings::{Assessment, Counts, Criteria, GroupBy, Page, QueryError, ResourceEntry, Sort};
+use lestrade_findings::{Assessment, Counts, Criteria, GroupBy, Page, QueryError, ResourceEntry, Sort, Suppression};
 use lestrade_matching::IndexError;
 use lestrade_model::{Hash, Inventory, Scope, Timestamp};
 use lestrade_store::{Document, StoreError};
@@ -95,5 +95,5 @@ pub trait Backend: Send + Sync + 'static {
     fn delete_document(&self, scope: &Scope, kind: &str, key: &str) -> Result<bool, BackendError>;
 
     /// Puts these suppression rules in force for a scope, in place of all others. Called after its filters have changed.
-    fn set_suppressions(&self, scope: &Scope, rules: Vec<Criteria>);
+    fn set_suppressions(&self, scope: &Scope, rules: Vec<Suppression>);
 }

@@ -81,7 +81,7 @@ impl Backend for Core {
         Ok(self.store().delete_document(scope, kind, key)?)
     }
 
-    fn set_suppressions(&self, scope: &Scope, rules: Vec<Criteria>) {
+    fn set_suppressions(&self, scope: &Scope, rules: Vec<Suppression>) {
         if let Err(error) = self.suppress(scope, rules) {
             tracing::error!(%error, "what suppression rules show otherwise now could not be told");
         }
@@ -90,13 +90,13 @@ impl Backend for Core {
 
 impl Core {
     #[allow(clippy::unused_self, reason = "whose world it is")]
-    fn put_rules(&self, world: &mut World, scope: &Scope, rules: Vec<Criteria>) {
+    fn put_rules(&self, world: &mut World, scope: &Scope, rules: Vec<Suppression>) {
         world.suppressions.retain(|rule| rule.scope != *scope);
-        world.suppressions.extend(rules.into_iter().map(|criteria| Suppression { scope: scope.clone(), criteria }));
+        world.suppressions.extend(rules);
     }
 
     /// Puts rules in force, and tells of each finding that they show otherwise.
-    fn suppress(&self, scope: &Scope, rules: Vec<Criteria>) -> Result<(), ServerError> {
+    fn suppress(&self, scope: &Scope, rules: Vec<Suppression>) -> Result<(), ServerError> {
         let mut guard = self.world_mut();
         let before = guard.suppressions.clone();
         self.put_rules(&mut guard, scope, rules);

@@ -5,7 +5,8 @@ use super::call::Call;
 use super::criteria::criteria;
 use super::failure::{Failure, bad_request, not_found, quota};
 use super::suppressions::has_expired;
-use lestrade_findings::Criteria;
+use super::vex::stated;
+use lestrade_findings::Suppression;
 use lestrade_model::Scope;
 use lestrade_store::Document;
 use lestrade_wire::inspector2::{
@@ -90,18 +91,24 @@ pub(super) fn list_filters(call: &Call<'_>, input: ListFiltersRequest) -> Result
 ///
 /// # Errors
 /// When the store fails, or holds a filter that cannot be read: a rule that is not in force must not pass unnoticed.
-pub fn suppressions(backend: &dyn Backend, scope: &Scope) -> Result<Vec<Criteria>, Error> {
+pub fn suppressions(backend: &dyn Backend, scope: &Scope) -> Result<Vec<Suppression>, Error> {
     rules(backend, scope).map_err(|failure| match failure {
         Failure::Service(error) => error,
         other => lestrade_wire::inspector2::InternalServerException { message: other.to_string(), retry_after_seconds: None }.into(),
     })
 }
 
-fn rules(backend: &dyn Backend, scope: &Scope) -> Result<Vec<Criteria>, Failure> {
+fn rules(backend: &dyn Backend, scope: &Scope) -> Result<Vec<Suppression>, Failure> {
     let now = backend.now();
     let in_force = |filter: &Filter| filter.action == FilterAction::Suppress && !has_expired(filter, now);
     let filters = all(backend, scope)?.into_iter().filter(in_force);
-    filters.map(|filter| Ok(criteria(&filter.criteria)?)).collect()
+    let rule = |filter: Filter| {
+        let by = filter.name.as_str().into();
+        Ok(Suppression { scope: scope.clone(), by, criteria: criteria(&filter.criteria)? })
+    };
+    let mut rules = filters.map(rule).collect::<Result<Vec<_>, Failure>>()?;
+    rules.extend(stated(backend, scope)?);
+    Ok(rules)
 }
 
 /// Puts the rules of the scope in force, as its filters say now.

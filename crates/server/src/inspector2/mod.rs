@@ -33,6 +33,7 @@ mod pages;
 mod suppressions;
 mod tags;
 mod usage;
+mod vex;
 mod vulnerabilities;
 
 pub use backend::{AggregateRow, Backend, BackendError};
@@ -42,6 +43,8 @@ pub use front::{Front, router};
 pub use key_file::{IssuedKey, KeyFile, KeyFileError};
 pub use keys::{Key, KeyStore, Principal, Role};
 pub use suppressions::{EndSuppressions, NewSuppression, SuppressionError, SuppressionRule};
+pub(crate) use vex::LARGEST as VEX_LARGEST;
+pub use vex::VexDocument;
 
 #[cfg(test)]
 mod tests;

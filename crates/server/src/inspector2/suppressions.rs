@@ -69,6 +69,9 @@ pub enum SuppressionError {
     /// There is none of that name.
     #[error("there is no suppression rule '{0}'")]
     Absent(String),
+    /// There is no document of that name.
+    #[error("there is no VEX document '{0}'")]
+    NoDocument(String),
     /// Ours.
     #[error("the rules cannot be read or kept: {0}")]
     Broken(String),
