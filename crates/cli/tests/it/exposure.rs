@@ -121,6 +121,28 @@ fn what_load_balancers_and_appliances_let_in() {
     );
 }
 
+/// A subnet that nothing leaves: conversations are closed, and a datagram gets in all the same.
+#[test]
+fn a_datagram_gets_in_where_no_reply_gets_out() {
+    let lab = Lab::new();
+    let mut silent = network();
+    silent["NetworkAcls"][0]["Entries"][1]["RuleAction"] = json!("deny");
+    let everybody = json!([{"CidrIp": "0.0.0.0/0"}]);
+    silent["SecurityGroups"][0]["IpPermissions"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"IpProtocol": "udp", "FromPort": 161, "ToPort": 161, "IpRanges": everybody}));
+    std::fs::write(lab.path("network.json"), silent.to_string()).unwrap();
+    assert!(lab.transcript(&["exposure", "network.json"]).contains(": 0 openings"));
+    let told = lab.transcript(&["exposure", "network.json", "--one-way-udp"]);
+    assert!(told.contains("i-web 161/udp") && told.contains("one way: some who send get no reply") && !told.contains("tcp"), "{told}");
+    let told = lab.json(&["exposure", "network.json", "--one-way-udp", "-o", "json"]);
+    assert_eq!((told["openings"].as_array().unwrap().len(), &told["openings"][0]["oneWay"]), (1, &json!(true)));
+    assert!(lab.transcript(&["exposure", "network.json", "--one-way-udp", "--mode", "compatible"]).contains(": 0 openings"));
+    let difference = lab.transcript(&["exposure", "network.json", "--one-way-udp", "--what-if", "network.json"]);
+    assert!(difference.starts_with("0 opened\n0 closed\n"), "{difference}");
+}
+
 #[test]
 fn what_a_change_would_open() {
     let lab = Lab::new();

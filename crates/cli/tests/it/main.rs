@@ -3,6 +3,7 @@
 
 mod aws;
 mod bundles;
+mod cuts;
 mod decisions;
 mod disks;
 mod docs;
