@@ -622,7 +622,7 @@ fn grant_between(
     (group, at): (usize, usize),
     (first, last): (u128, u128),
     perimeter: &Perimeter,
-    comes: &dyn Fn(&Gateway) -> bool,
+    comes: &impl Fn(&Gateway) -> bool,
     by_door: &mut [Vec<Grant>],
 ) {
     for stretch in perimeter.overlapping(first, last) {

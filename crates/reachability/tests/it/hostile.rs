@@ -237,3 +237,45 @@ fn whatever_closes_by_nonsense_or_a_hole_is_told() {
     }
     assert!(silent.is_empty(), "{silent:#?}");
 }
+
+/// A group stands for its members and not for whom those admit: a thousand groups that name each other in rings are answered as none are.
+#[test]
+fn a_thousand_rings_of_groups_are_answered() {
+    const GROUPS: usize = 1_000;
+    let whole = network();
+    let mut rings = whole.clone();
+    for number in 0..GROUPS {
+        let name = |number: usize| format!("sg-ring-{}", number % GROUPS);
+        // Itself, its neighbours, and one far away: rings of every length.
+        let named = [number, number + 1, number + GROUPS - 1, number * 7 + 3].map(|other| json!({"GroupId": name(other)}));
+        let rule = json!({"IpProtocol": "-1", "UserIdGroupPairs": named});
+        let group = json!({"GroupId": name(number), "VpcId": "vpc-1", "IpPermissions": [rule], "IpPermissionsEgress": [rule]});
+        rings["SecurityGroups"].as_array_mut().unwrap().push(group);
+        let address = format!("10.0.{}.{}", 100 + number / 250, 1 + number % 250);
+        let member = json!({"NetworkInterfaceId": format!("eni-ring-{number}"), "SubnetId": "subnet-b", "PrivateIpAddress": address,
+            "Groups": [{"GroupId": name(number)}], "PrivateIpAddresses": [{"PrivateIpAddress": address}],
+            "Attachment": {"InstanceId": format!("i-ring-{number}"), "DeviceIndex": 0}});
+        rings["NetworkInterfaces"].as_array_mut().unwrap().push(member);
+    }
+    let (snapshot, analysis) = read(&rings).unwrap();
+    assert_eq!((&snapshot.problems, analysis), (&vec![], read(&whole).unwrap().1), "nobody outside is a member of any");
+    // Within the VPC each admits its neighbour, and nobody beyond.
+    let packet = |from: &str, to: &str| lestrade_reachability::Packet {
+        source: from.parse().unwrap(),
+        source_port: 50_000,
+        destination: to.parse().unwrap(),
+        port: 80,
+        protocol: 6,
+    };
+    let arrives = |from: &str, to: &str| lestrade_reachability::trace(&snapshot, &packet(from, to)).arrives();
+    assert!(arrives("10.0.100.12", "10.0.100.11") && !arrives("10.0.100.51", "10.0.100.11"));
+}
+
+#[test]
+fn rules_with_one_number_are_told() {
+    let mut twice = network();
+    let denial = json!({"RuleNumber": 100, "Protocol": "-1", "RuleAction": "deny", "Egress": false, "CidrBlock": "0.0.0.0/0"});
+    twice["NetworkAcls"][0]["Entries"].as_array_mut().unwrap().insert(0, denial);
+    let (snapshot, _) = read(&twice).unwrap();
+    assert_eq!(snapshot.problems, ["acl-1: two of its rules have one number, and which counts is not known"]);
+}
