@@ -678,7 +678,8 @@ fn an_upgrade_is_verified_by_the_look_after_it() {
 
     // The first upgrade finds nothing to upgrade: the command succeeds, a look still sees the package, and it is not verified.
     let approve = ["targets", "approve", "patch", managed.as_str()];
-    assert!(world.lab.transcript(&approve).contains("upgrades 1 package"));
+    let approved = world.lab.transcript(&approve);
+    assert!(approved.contains("upgrades 1 package"), "{approved}");
     world.lab.until_said(&proposals, "done, and not yet verified by a look");
     let scanned = |world: &World| world.lab.json(&["coverage", "--resource", &managed, "--json"])["coverage"].clone();
     let before = scanned(&world);
@@ -692,7 +693,8 @@ fn an_upgrade_is_verified_by_the_look_after_it() {
         json!({"Name": "openssl-libs", "Version": "1:3.0.7", "Release": "28.el9_4", "Architecture": "x86_64", "PackageId": "openssl-3.0.7-28.el9_4.src.rpm"}),
     ];
     world.aws.filled().upgraded.insert(managed.clone(), mended);
-    assert!(world.lab.transcript(&approve).contains("upgrades 1 package"));
+    let approved = world.lab.transcript(&approve);
+    assert!(approved.contains("upgrades 1 package"), "{approved}");
     assert!(world.lab.transcript(&proposals).contains("not yet verified"), "that a command succeeded is not believed");
     look(&mut world);
     world.lab.until_said(&["findings", "--resource", &managed, "--status", "closed"], OPENSSL);
