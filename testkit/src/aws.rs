@@ -17,6 +17,10 @@ pub struct Filled {
     pub managed: BTreeMap<String, (Value, Vec<Value>)>,
     /// The content of every snapshot: a disk in a file, of so many GiB.
     pub disk: Option<(PathBuf, u64)>,
+    /// What an upgrade by SSM leaves of an instance's packages, by its id; an upgrade of others changes nothing.
+    pub upgraded: BTreeMap<String, Vec<Value>>,
+    /// The scripts that upgraded something.
+    pub upgrades: Vec<String>,
     /// The roots of instances that run what SSM sends them, by their ids.
     pub roots: BTreeMap<String, PathBuf>,
     /// What they printed, by the command and the instance.
@@ -45,6 +49,15 @@ impl AwsStandIn {
     /// # Errors
     /// When there is no free port.
     pub fn start(moto: &str) -> Result<Self> {
+        Self::start_with(moto, |_, _| true)
+    }
+
+    /// The same, asking with the operation's name before a call takes effect and again (`true`) before it is answered whether to go on:
+    /// where not, it hangs up.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub fn start_with(moto: &str, mut goes_on: impl FnMut(&str, bool) -> bool + Send + 'static) -> Result<Self> {
         let filled: Arc<Mutex<Filled>> = Arc::default();
         let files = FileServer::start()?;
         let client = Client::builder().no_proxy().build()?;
@@ -53,6 +66,9 @@ impl AwsStandIn {
         let responder = Responder::start(move |asked| {
             count = count.wrapping_add(1);
             let operation = operation(asked);
+            if !goes_on(&operation, false) {
+                return Reply::HangUp;
+            }
             let mut state = locked(&state);
             if state.denied.contains(&operation) {
                 return refusal(asked, 403, "AccessDeniedException");
@@ -68,13 +84,15 @@ impl AwsStandIn {
             if turn < state.faults.0 + state.faults.1 {
                 return refusal(asked, 503, "ServiceUnavailable");
             }
-            if let Some(reply) = answer(&operation, asked, &mut state, &files) {
-                return reply;
-            }
-            let code = function_code(&operation, asked, &state, &files);
-            drop(state);
-            let reply = forward(&client, &moto, asked).unwrap_or(Reply::HangUp);
-            code.map_or(reply.clone(), |location| located(reply, &location))
+            let reply = if let Some(reply) = answer(&operation, asked, &mut state, &files) {
+                reply
+            } else {
+                let code = function_code(&operation, asked, &state, &files);
+                drop(state);
+                let reply = forward(&client, &moto, asked).unwrap_or(Reply::HangUp);
+                code.map_or(reply.clone(), |location| located(reply, &location))
+            };
+            if goes_on(&operation, true) { reply } else { Reply::HangUp }
         })?;
         Ok(Self { responder, filled })
     }
@@ -165,8 +183,17 @@ fn answer(operation: &str, asked: &Asked, state: &mut Filled, files: &FileServer
             let request = asked.json();
             let command = format!("command-{}", state.printed.len());
             for id in request["InstanceIds"].as_array()?.iter().filter_map(Value::as_str) {
-                let Some(root) = state.roots.get(id) else { return Some(refusal(asked, 400, "InvalidInstanceId")) };
                 let script = request["Parameters"]["commands"][0].as_str()?;
+                // No package manager is run here: what it would have done is what is found from then on.
+                if script.contains("dnf upgrade") {
+                    state.upgrades.push(script.to_owned());
+                    if let (Some(packages), Some((_, entries))) = (state.upgraded.get(id).cloned(), state.managed.get_mut(id)) {
+                        *entries = packages;
+                    }
+                    state.printed.insert((command.clone(), id.to_owned()), String::new());
+                    continue;
+                }
+                let Some(root) = state.roots.get(id) else { return Some(refusal(asked, 400, "InvalidInstanceId")) };
                 // The script as it is, but for where the file system begins.
                 let script = script.replacen("root=''", &format!("root='{}'", root.display()), 1);
                 let output = Command::new("sh").args(["-c", &script]).output().ok()?;
@@ -235,7 +262,15 @@ fn located(reply: Reply, location: &str) -> Reply {
 }
 
 fn forward(client: &Client, moto: &str, asked: &Asked) -> Option<Reply> {
-    let mut request = client.request(asked.method.parse().ok()?, format!("{moto}{}", asked.path)).body(asked.body.clone());
+    let mut body = asked.body.clone();
+    // One call is answered at a time: who waits long for messages holds up all others.
+    if operation(asked) == "ReceiveMessage"
+        && let Ok(mut patient) = serde_json::from_str::<Value>(&body)
+    {
+        patient["WaitTimeSeconds"] = json!(1);
+        body = patient.to_string();
+    }
+    let mut request = client.request(asked.method.parse().ok()?, format!("{moto}{}", asked.path)).body(body);
     for (name, value) in asked.headers.iter().filter(|(name, _)| !matches!(name.as_str(), "host" | "content-length" | "connection")) {
         request = request.header(name, value);
     }

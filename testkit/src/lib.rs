@@ -9,24 +9,28 @@ mod debian;
 pub mod disk;
 mod file_server;
 mod image;
+mod jira;
 mod moto;
 mod postgres;
 mod process;
 mod registry;
 mod responder;
 mod sink;
+mod smtp;
 
 pub use aws::{AwsStandIn, Filled};
 pub use clock::SystemClock;
 pub use debian::debian_root;
 pub use file_server::FileServer;
 pub use image::{Layer, TestImage};
+pub use jira::JiraSite;
 pub use moto::Moto;
 pub use postgres::Postgres;
 pub use process::{Server, free_port, until};
 pub use registry::Registry;
 pub use responder::{Asked, Reply, Responder};
 pub use sink::HttpSink;
+pub use smtp::SmtpSink;
 
 /// What a test does when a server cannot be had: fails in CI, is loud elsewhere.
 ///

@@ -5,7 +5,7 @@ use lestrade_wire::{Service, Transport, ec2, elb, elbv2};
 use serde_json::{Value, json};
 
 /// The lists that make up a network: the operation, and the member of its answer.
-const LISTS: [(ec2::Api, &str); 15] = [
+const LISTS: [(ec2::Api, &str); 17] = [
     (ec2::Api::DescribeVpcs, "Vpcs"),
     (ec2::Api::DescribeSubnets, "Subnets"),
     (ec2::Api::DescribeRouteTables, "RouteTables"),
@@ -19,6 +19,9 @@ const LISTS: [(ec2::Api, &str); 15] = [
     (ec2::Api::DescribeAddresses, "Addresses"),
     (ec2::Api::DescribeManagedPrefixLists, "PrefixLists"),
     (ec2::Api::DescribeTransitGatewayAttachments, "TransitGatewayAttachments"),
+    // With what only they say: whether groups count over a transit gateway.
+    (ec2::Api::DescribeTransitGateways, "TransitGateways"),
+    (ec2::Api::DescribeTransitGatewayVpcAttachments, "TransitGatewayVpcAttachments"),
     (ec2::Api::DescribeTransitGatewayRouteTables, "TransitGatewayRouteTables"),
     (ec2::Api::DescribeVpcBlockPublicAccessExclusions, "VpcBlockPublicAccessExclusions"),
 ];
@@ -144,9 +147,19 @@ impl<T: Transport + Clone> Collected<'_, T> {
             let input = json!({
                 "TransitGatewayRouteTableId": id,
                 "Filters": [{"Name": "state", "Values": ["active", "blackhole"]}],
+                "MaxResults": 1000,
             });
-            let routes = self.list(ec2::Api::SearchTransitGatewayRoutes, input, "Routes").await?;
-            self.add("TransitGatewayRouteTables", "TransitGatewayRouteTableId", &id, "Routes", routes);
+            // It has no pages: of more than it answers at once it says only that there are more.
+            match self.session.ask(ec2::Api::SearchTransitGatewayRoutes, &input).await {
+                Ok(mut answer) => {
+                    let routes = answer["Routes"].as_array_mut().map(std::mem::take).unwrap_or_default();
+                    self.add("TransitGatewayRouteTables", "TransitGatewayRouteTableId", &id, "Routes", routes);
+                    if answer["AdditionalRoutesAvailable"] == true {
+                        self.gaps.push(format!("SearchTransitGatewayRoutes: {id} has more routes than AWS tells of"));
+                    }
+                }
+                Err(error) => self.gaps.push(error.to_string()),
+            }
         }
         Ok(())
     }
@@ -171,6 +184,9 @@ impl<T: Transport + Clone> Collected<'_, T> {
 
     async fn load_balancers(&mut self) -> Result<(), Error> {
         self.take(elb::Api::DescribeLoadBalancers, json!({}), "LoadBalancerDescriptions").await?;
+        for name in self.texts("LoadBalancerDescriptions", "LoadBalancerName") {
+            self.classic_attributes(&name).await;
+        }
         self.take(elbv2::Api::DescribeLoadBalancers, json!({}), "LoadBalancers").await?;
         for arn in self.texts("LoadBalancers", "LoadBalancerArn") {
             self.take(elbv2::Api::DescribeListeners, json!({ "LoadBalancerArn": arn }), "Listeners").await?;
@@ -188,14 +204,28 @@ impl<T: Transport + Clone> Collected<'_, T> {
         Ok(())
     }
 
-    /// The attributes of one thing, with its name beside them.
-    async fn attributes(&mut self, operation: elbv2::Api, name: &str, arn: &str, list: &str) -> Result<(), Error> {
-        let attributes = self.list(operation, json!({ name: arn }), "Attributes").await?;
-        let entry = json!({ name: arn, "Attributes": attributes });
+    /// The attributes of a classic load balancer: whether it sends to other zones. Without them it counts as one that does.
+    async fn classic_attributes(&mut self, name: &str) {
+        match self.session.ask(elb::Api::DescribeLoadBalancerAttributes, &json!({ "LoadBalancerName": name })).await {
+            Ok(mut answer) => {
+                let attributes = answer["LoadBalancerAttributes"].take();
+                self.push("LoadBalancerAttributes", json!({ "LoadBalancerName": name, "LoadBalancerAttributes": attributes }));
+            }
+            Err(error) => self.gaps.push(error.to_string()),
+        }
+    }
+
+    fn push(&mut self, list: &str, entry: Value) {
         match self.document[list].as_array_mut() {
             Some(known) => known.push(entry),
             None => self.document[list] = json!([entry]),
         }
+    }
+
+    /// The attributes of one thing, with its name beside them.
+    async fn attributes(&mut self, operation: elbv2::Api, name: &str, arn: &str, list: &str) -> Result<(), Error> {
+        let attributes = self.list(operation, json!({ name: arn }), "Attributes").await?;
+        self.push(list, json!({ name: arn, "Attributes": attributes }));
         Ok(())
     }
 }

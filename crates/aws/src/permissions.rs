@@ -141,7 +141,8 @@ pub async fn try_permissions<T: Transport + Clone>(session: &Session<T>) -> Vec<
     for operation in ec2::Api::ALL.iter().filter(|operation| !changes(operation.name())) {
         tried.push((read("ec2", operation.name()), probe(session, *operation).await));
     }
-    for operation in elb::Api::ALL {
+    // Of what both kinds of load balancers have one action decides, and the newer kind is asked for attributes.
+    for operation in elb::Api::ALL.iter().filter(|operation| operation.name() == "DescribeLoadBalancers") {
         tried.push((read("elasticloadbalancing", operation.name()), probe(session, *operation).await));
     }
     for operation in elbv2::Api::ALL.iter().filter(|operation| operation.name() != "DescribeLoadBalancers") {

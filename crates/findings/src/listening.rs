@@ -29,6 +29,8 @@ pub struct ReachedSocket {
     pub socket: ListeningSocket,
     /// The farthest of the openings that lead to it; none where no opening does.
     pub from: Exposure,
+    /// The edge of the network that opening leads over.
+    pub over: Option<String>,
 }
 
 /// What waits where a finding is.
@@ -78,9 +80,13 @@ fn leads_to(door: &Door, socket: &ListeningSocket) -> bool {
 /// The sockets that a test picks, with the farthest of the doors that lead to each.
 fn reached(sockets: &[ListeningSocket], doors: &[Door], is_own: impl Fn(&ListeningSocket) -> bool) -> Vec<ReachedSocket> {
     let own = sockets.iter().filter(|socket| !socket.address.is_loopback() && is_own(socket));
-    let from = |socket: &ListeningSocket| doors.iter().filter(|door| leads_to(door, socket)).map(|door| door.exposure).max();
-    let mut found: Vec<ReachedSocket> =
-        own.map(|socket| ReachedSocket { socket: socket.clone(), from: from(socket).unwrap_or(Exposure::None) }).collect();
+    let farthest = |socket: &ListeningSocket| doors.iter().filter(|door| leads_to(door, socket)).max_by_key(|door| door.exposure);
+    let with_door = |socket: &ListeningSocket| {
+        let door = farthest(socket);
+        let from = door.map_or(Exposure::None, |door| door.exposure);
+        ReachedSocket { socket: socket.clone(), from, over: door.map(|door| door.edge.clone()) }
+    };
+    let mut found: Vec<ReachedSocket> = own.map(with_door).collect();
     found.sort_by(|a, b| b.from.cmp(&a.from).then_with(|| a.socket.cmp(&b.socket)));
     found
 }
@@ -177,6 +183,9 @@ mod tests {
         for (sockets, word, farthest) in cases {
             let listening = of_packages(Some(sockets), &doors, &[package("nginx")]);
             assert_eq!((listening.as_str(), listening.farthest()), (word, farthest), "{sockets:?}");
+            let Listening::Known(found) = listening else { panic!("{sockets:?}") };
+            let over = found.first().and_then(|reached| reached.over.as_deref());
+            assert_eq!(over, (word == "reached").then_some("igw-1"), "{sockets:?}");
         }
         assert_eq!(of_packages(None, &doors, &[package("nginx")]).as_str(), "unknown");
         let hidden = ListeningSocket { executable: None, ..socket("0.0.0.0", 80, None) };

@@ -114,10 +114,14 @@ impl<'a> Engine<'a> {
             return found;
         }
         let hosts = Hosts::of(snapshot);
-        for (id, balancer) in &snapshot.load_balancers {
+        // Nobody speaks to a gateway load balancer: what it hands on is for somebody else, and comes by the endpoint that a route names.
+        let spoken_to = snapshot.load_balancers.iter().filter(|(_, balancer)| balancer.kind != BalancerKind::Gateway);
+        for (id, balancer) in spoken_to {
             self.load_balancer(id, balancer, &hosts, &mut found);
         }
-        found.sort_by(order);
+        // Of ways that are told as one the first is shown: one that Inspector knows, where there is one.
+        let beyond = |open: &Opening| !passes_only(snapshot, open, &[BalancerKind::Application, BalancerKind::Classic]);
+        found.sort_by(|a, b| order(a, b).then_with(|| beyond(a).cmp(&beyond(b))));
         // Several listeners and nodes may lead to one port of a target.
         found.dedup_by(|next, kept| {
             let same = order(next, kept).is_eq();
@@ -167,7 +171,7 @@ impl<'a> Engine<'a> {
                 });
                 heard.extend(through.map(|stretch| (stretch.gateway, stretch.first, stretch.last)));
             } else {
-                let doors = self.by_door(&hop.balancer.groups, hop.subnet, family, &perimeter, &entrance);
+                let doors = self.by_door(&hop.balancer.groups, hop.subnet, address.private, &perimeter, &entrance);
                 for (door, grants) in doors.iter().enumerate().filter(|(door, _)| door % PROTOCOLS.len() == place) {
                     let speaking = grants.iter().filter(|grant| (grant.ports.0..=grant.ports.1).contains(&hop.listener.port));
                     heard.extend(speaking.map(|grant| (door / PROTOCOLS.len(), grant.first, grant.last)));
@@ -222,7 +226,7 @@ impl<'a> Engine<'a> {
         hosts: &Hosts<'a>,
         found: &mut Vec<Opening>,
     ) {
-        let listeners = inner.listeners.iter();
+        let listeners = inner.listeners.iter().filter(|_| inner.kind != BalancerKind::Gateway);
         for listener in listeners.filter(|listener| listener.port == target.port && listener.protocols.contains(&hop.protocol)) {
             for (node_id, node) in inner.interfaces.iter().filter_map(|node| self.snapshot.interfaces.get_key_value(node)) {
                 let Some(subnet) = self.snapshot.subnets.get(&node.subnet) else { continue };
@@ -275,6 +279,7 @@ impl<'a> Engine<'a> {
             sources,
             parts: Arc::default(),
             partial_ephemeral: reached.partial,
+            one_way: false,
         })
     }
 
@@ -422,6 +427,12 @@ impl<'a> Engine<'a> {
         }
         Some((open, group, rule))
     }
+}
+
+/// Whether all load balancers on a way are of some kinds.
+pub(crate) fn passes_only(snapshot: &Snapshot, opening: &Opening, kinds: &[BalancerKind]) -> bool {
+    let mut passed = opening.path.iter().filter_map(|step| snapshot.load_balancers.get(&*step.component_id));
+    passed.all(|balancer| kinds.contains(&balancer.kind))
 }
 
 /// The step of a target group; classic load balancers have none.

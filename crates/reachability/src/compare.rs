@@ -29,11 +29,11 @@ pub fn compare(before: &[Opening], after: &[Opening]) -> Difference {
     Difference { opened: beyond(after, before), closed: beyond(before, after) }
 }
 
-/// An address of an interface, a way to it and a protocol.
-type Door<'a> = (&'a str, &'a str, IpAddr, u8);
+/// An address of an interface, a way to it and a protocol, and whether replies are out of the question.
+type Door<'a> = (&'a str, &'a str, IpAddr, u8, bool);
 
 fn door(opening: &Opening) -> Door<'_> {
-    (&opening.interface, &opening.via, opening.address, opening.protocol)
+    (&opening.interface, &opening.via, opening.address, opening.protocol, opening.one_way)
 }
 
 /// Of the openings in `these` what is not in `those`.

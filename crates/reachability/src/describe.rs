@@ -638,10 +638,24 @@ impl<'a> Reader<'a> {
             known.gateway = text(attachment, "TransitGatewayId").to_owned();
             known.vpc = vpc.or_else(|| known.vpc.take());
             known.table = owned(&attachment["Association"], "TransitGatewayRouteTableId").or_else(|| known.table.take());
+            // The list of all attachments has no options; that of VPCs' attachments has, and no associations.
+            known.group_references = self.references_groups(attachment).or(known.group_references);
         }
+        for gateway in self.list("transitgateways") {
+            let Some(id) = self.required("a transit gateway", gateway, "TransitGatewayId") else { continue };
+            if let Some(refers) = self.references_groups(gateway) {
+                snapshot.transit_gateways.insert(id, refers);
+            }
+        }
+        let mut tables: BTreeMap<String, Option<Vec<TransitRoute>>> = BTreeMap::new();
         for table in self.list("transitgatewayroutetables") {
             let Some(id) = self.required("a route table", table, "TransitGatewayRouteTableId") else { continue };
-            let mut routes = Vec::new();
+            let known = tables.entry(id.clone()).or_default();
+            // Tables are listed without their routes, which are searched for one by one.
+            if table["Routes"].is_null() {
+                continue;
+            }
+            let known = known.get_or_insert_default();
             for route in self.list_of(&id, table, "Routes") {
                 let Some(destination) = self.cidr(&id, text(route, "DestinationCidrBlock")) else { continue };
                 let over = items(route, "TransitGatewayAttachments")
@@ -652,9 +666,31 @@ impl<'a> Reader<'a> {
                 if over.is_none() && active {
                     self.problem(format!("{id}: a route over nothing that is known"));
                 }
-                routes.push(TransitRoute { destination, attachment: over.filter(|_| active) });
+                known.push(TransitRoute { destination, attachment: over.filter(|_| active) });
             }
-            snapshot.transit_tables.insert(id, routes);
+            if table["AdditionalRoutesAvailable"] == true {
+                self.problem(format!("{id}: it has more routes than are described"));
+            }
+        }
+        for (id, routes) in tables {
+            if routes.is_none() {
+                self.problem(format!("{id}: its 'Routes' is no list"));
+            }
+            snapshot.transit_tables.insert(id, routes.unwrap_or_default());
+        }
+    }
+
+    /// Whether a transit gateway or an attachment of one lets rules name groups; none where it does not say.
+    fn references_groups(&mut self, described: &Value) -> Option<bool> {
+        match text(&described["Options"], "SecurityGroupReferencingSupport") {
+            "enable" => Some(true),
+            "disable" => Some(false),
+            "" => None,
+            other => {
+                let other = other.chars().take(32).collect::<String>();
+                self.problem(format!("'{other}' is no SecurityGroupReferencingSupport: whether groups count over it is not known"));
+                None
+            }
         }
     }
 

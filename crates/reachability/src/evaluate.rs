@@ -7,7 +7,7 @@
 
 use crate::address::{AddressFamily, internet, number};
 use crate::parts::Part;
-use crate::perimeter::{Gateway, PROTOCOLS, Perimeter, SourceClass, Surroundings, edge_tables};
+use crate::perimeter::{Gateway, PROTOCOLS, Perimeter, SourceClass, Surroundings, edge_tables, forwards, transits};
 use crate::ranges::RangeSet;
 use crate::snapshot::{Block, GroupRule, Interface, Route, RouteTable, RulePeer, Snapshot, Subnet, Target};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -37,6 +37,8 @@ pub struct Opening {
     pub parts: Arc<[Part]>,
     /// Whether only clients that send from some ports get replies.
     pub partial_ephemeral: bool,
+    /// Whether it is for datagrams alone: some of those who send get no reply. Only of [`evaluate_one_way`](crate::evaluate_one_way).
+    pub one_way: bool,
     /// The way, from the gateway to the interface.
     pub path: Arc<[Step]>,
     /// A packet that gets through: source address and destination port.
@@ -136,7 +138,7 @@ pub fn evaluate(snapshot: &Snapshot) -> Analysis {
 /// The order of openings; those of one place are one.
 pub(crate) fn order(a: &Opening, b: &Opening) -> std::cmp::Ordering {
     let key = |opening: &Opening| (opening.class, opening.address, opening.protocol, opening.ports, opening.family());
-    a.interface.cmp(&b.interface).then_with(|| key(a).cmp(&key(b))).then_with(|| a.via.cmp(&b.via))
+    a.interface.cmp(&b.interface).then_with(|| key(a).cmp(&key(b))).then_with(|| a.via.cmp(&b.via)).then_with(|| a.one_way.cmp(&b.one_way))
 }
 
 /// What surrounds an address: subnets with the same table and ACL share it.
@@ -347,6 +349,7 @@ impl<'a> Engine<'a> {
                         sources: Arc::clone(&range.sources),
                         parts: Arc::clone(&whole),
                         partial_ephemeral: range.partial,
+                        one_way: false,
                         path: Arc::clone(path),
                         witness: (AddressFamily::of(address.private).address(range.source), range.ports.0),
                     });
@@ -423,7 +426,6 @@ impl<'a> Engine<'a> {
 
     /// What is granted to whom at an address of an interface.
     fn grants(&mut self, interface: &Interface, subnet: &'a Subnet, private: IpAddr, public: bool) -> Option<Arc<Grants>> {
-        let family = AddressFamily::of(private);
         let (key, perimeter) = self.perimeter(&interface.subnet, subnet, private)?;
         let entrance = self.entrance(subnet, private, public);
         let groups = interface.groups.iter().map(|group| (group.clone(), self.memo.version(group))).collect();
@@ -431,7 +433,7 @@ impl<'a> Engine<'a> {
         if let Some(known) = self.memo.signatures.get(&signature) {
             return Some(Arc::clone(known));
         }
-        let by_door = self.by_door(&interface.groups, subnet, family, &perimeter, &signature.entrance);
+        let by_door = self.by_door(&interface.groups, subnet, private, &perimeter, &signature.entrance);
         let mut doors: Vec<(Gateway, usize, Vec<Grant>)> = Vec::new();
         for (door, grants) in by_door.into_iter().enumerate().filter(|(_, grants)| !grants.is_empty()) {
             let Some(gateway) = perimeter.gateways.get(door / PROTOCOLS.len()) else { continue };
@@ -453,15 +455,15 @@ impl<'a> Engine<'a> {
         &self,
         groups: &[String],
         subnet: &Subnet,
-        family: AddressFamily,
+        private: IpAddr,
         perimeter: &Perimeter,
         entrance: &Entrance,
     ) -> Vec<Vec<Grant>> {
         let mut by_door: Vec<Vec<Grant>> = vec![Vec::new(); perimeter.gateways.len() * PROTOCOLS.len()];
         for (place, group) in groups.iter().enumerate() {
             let rules = self.snapshot.groups.get(group).map(|group| group.rules.as_slice()).unwrap_or_default();
-            for (number, rule) in rules.iter().enumerate().filter(|(_, rule)| !rule.egress) {
-                self.grant(rule, (place, number), subnet, family, perimeter, entrance, &mut by_door);
+            for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| !rule.egress) {
+                self.grant(rule, (place, at), subnet, private, perimeter, entrance, &mut by_door);
             }
         }
         by_door
@@ -471,14 +473,23 @@ impl<'a> Engine<'a> {
     fn grant(
         &self,
         rule: &GroupRule,
-        (group, number): (usize, usize),
+        (group, at): (usize, usize),
         subnet: &Subnet,
-        family: AddressFamily,
+        private: IpAddr,
         perimeter: &Perimeter,
         entrance: &Entrance,
         by_door: &mut [Vec<Grant>],
     ) {
-        let of_group = matches!(rule.peer, RulePeer::Group(_));
+        let family = AddressFamily::of(private);
+        if let RulePeer::Group(named) = &rule.peer {
+            let members = self.index.members.get(named).map(Vec::as_slice).unwrap_or_default();
+            for (vpc, address) in members.iter().filter(|(_, address)| AddressFamily::of(*address) == family) {
+                let bounds = (number(*address), number(*address));
+                let comes = |gateway: &Gateway| self.brings_member(perimeter, gateway, &subnet.vpc, private, (vpc, *address));
+                grant_between(rule, (group, at), bounds, perimeter, &comes, by_door);
+            }
+            return;
+        }
         let many;
         let single;
         // Nearly all rules name one block.
@@ -492,34 +503,29 @@ impl<'a> Engine<'a> {
             many = self.sources(&rule.peer, &subnet.vpc, family);
             many.ranges()
         };
-        for (first, last) in ranges {
-            for stretch in perimeter.overlapping(*first, *last) {
-                // A group is of this VPC or of a peer's, by its private addresses.
-                let admits = |gateway: &Gateway| entrance.admits(gateway) && (!of_group || gateway.class == SourceClass::Peer);
-                if !perimeter.gateways.get(stretch.gateway).is_some_and(admits) {
-                    continue;
-                }
-                for (place, protocol) in PROTOCOLS.into_iter().enumerate() {
-                    let Some(wanted) = rule_range(rule, protocol) else { continue };
-                    let (first, last) = (stretch.first.max(*first), stretch.last.min(*last));
-                    let Some(grants) = by_door.get_mut(stretch.gateway * PROTOCOLS.len() + place) else { continue };
-                    for open in stretch.ports[place].ranges() {
-                        let ports = (open.0.max(wanted.0), open.1.min(wanted.1));
-                        if ports.0 > ports.1 {
-                            continue;
-                        }
-                        // The next stretch often fares alike.
-                        let goes_on = |grant: &&mut Grant| {
-                            (grant.ports, grant.partial, grant.group, grant.rule) == (ports, stretch.partial[place], group, number)
-                                && grant.last.checked_add(1) == Some(first)
-                        };
-                        match grants.last_mut().filter(goes_on) {
-                            Some(grant) => grant.last = last,
-                            None => grants.push(Grant { ports, first, last, partial: stretch.partial[place], group, rule: number }),
-                        }
-                    }
-                }
-            }
+        for bounds in ranges {
+            grant_between(rule, (group, at), *bounds, perimeter, &|gateway| entrance.admits(gateway), by_door);
+        }
+    }
+
+    /// Whether packets that a gateway brings to an address of a VPC from another one are a group's member of another VPC: its own
+    /// peering, or a transit gateway that lets rules name groups.
+    fn brings_member(&self, perimeter: &Perimeter, gateway: &Gateway, own: &str, private: IpAddr, (vpc, address): (&str, IpAddr)) -> bool {
+        match gateway.class {
+            SourceClass::Peer => self.snapshot.peerings.get(&gateway.id).is_some_and(|peering| {
+                let (one, other) = (peering.vpcs.0.as_str(), peering.vpcs.1.as_str());
+                (one, other) == (own, vpc) || (other, one) == (own, vpc)
+            }),
+            SourceClass::Transit if perimeter.one_way => self.snapshot.transit_attachments.values().any(|from| {
+                // Whichever attachment of that VPC's leads here.
+                let of = from.gateway == gateway.id && from.vpc.as_deref() == Some(vpc);
+                let to = if of { forwards(self.snapshot, from, own, private) } else { None };
+                to.is_some_and(|to| self.snapshot.group_references(&gateway.id, [to, from]) == Some(true))
+            }),
+            SourceClass::Transit => transits(self.snapshot, &gateway.id, own, number(address), private).is_some_and(|attachments| {
+                attachments[1].vpc.as_deref() == Some(vpc) && self.snapshot.group_references(&gateway.id, attachments) == Some(true)
+            }),
+            _ => false,
         }
     }
 
@@ -610,6 +616,42 @@ impl<'a> Engine<'a> {
     }
 }
 
+/// Grants what a rule admits of some addresses, over the gateways that bring them.
+fn grant_between(
+    rule: &GroupRule,
+    (group, at): (usize, usize),
+    (first, last): (u128, u128),
+    perimeter: &Perimeter,
+    comes: &impl Fn(&Gateway) -> bool,
+    by_door: &mut [Vec<Grant>],
+) {
+    for stretch in perimeter.overlapping(first, last) {
+        if !perimeter.gateways.get(stretch.gateway).is_some_and(comes) {
+            continue;
+        }
+        for (place, protocol) in PROTOCOLS.into_iter().enumerate() {
+            let Some(wanted) = rule_range(rule, protocol) else { continue };
+            let (first, last) = (stretch.first.max(first), stretch.last.min(last));
+            let Some(grants) = by_door.get_mut(stretch.gateway * PROTOCOLS.len() + place) else { continue };
+            for open in stretch.ports[place].ranges() {
+                let ports = (open.0.max(wanted.0), open.1.min(wanted.1));
+                if ports.0 > ports.1 {
+                    continue;
+                }
+                // The next stretch often fares alike.
+                let goes_on = |grant: &&mut Grant| {
+                    (grant.ports, grant.partial, grant.group, grant.rule) == (ports, stretch.partial[place], group, at)
+                        && grant.last.checked_add(1) == Some(first)
+                };
+                match grants.last_mut().filter(goes_on) {
+                    Some(grant) => grant.last = last,
+                    None => grants.push(Grant { ports, first, last, partial: stretch.partial[place], group, rule: at }),
+                }
+            }
+        }
+    }
+}
+
 impl Entrance {
     /// Whether what comes by a gateway comes in.
     pub(crate) fn admits(&self, gateway: &Gateway) -> bool {
@@ -661,7 +703,7 @@ pub(crate) fn admits(rule: &GroupRule, protocol: u8, port: u16) -> bool {
     rule_range(rule, protocol).is_some_and(|(first, last)| (first..=last).contains(&port))
 }
 
-fn openings(grants: &[Grant]) -> Vec<Range> {
+pub(crate) fn openings(grants: &[Grant]) -> Vec<Range> {
     let mut sorted: Vec<&Grant> = grants.iter().collect();
     sorted.sort_unstable_by_key(|grant| grant.ports);
     let mut ranges = Vec::new();

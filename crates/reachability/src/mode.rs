@@ -1,6 +1,7 @@
 //! Two ways to speak of the same analysis: in the words and within the limits of Inspector, and in full.
 
 use crate::address::AddressFamily;
+use crate::balance::passes_only;
 use crate::evaluate::{Analysis, Opening};
 use crate::perimeter::SourceClass;
 use crate::ranges::RangeSet;
@@ -14,7 +15,8 @@ pub enum Mode {
     /// Exactly Inspector's findings: IPv4, from the internet (also over application and classic load balancers), from peers and
     /// VPN, one for each range of an interface, severities without regard to how many may come.
     Compatible,
-    /// Also network load balancers, transit gateways, appliances, IPv6, each address; less severe where few may come.
+    /// Also network load balancers, transit gateways, appliances, IPv6, each address; less severe where few may come, or no reply
+    /// gets out.
     #[default]
     Full,
 }
@@ -45,7 +47,7 @@ impl Mode {
         }
         let of = |ports: (u16, u16), sources: &RangeSet<u128>| {
             let severity = opening.class.severity(opening.protocol, ports);
-            if are_few(opening.family(), sources) { less(severity) } else { severity }
+            if opening.one_way || are_few(opening.family(), sources) { less(severity) } else { severity }
         };
         let parts = opening.parts.iter().map(|part| of(part.ports, &part.sources));
         parts.max().unwrap_or_else(|| of(opening.ports, &opening.sources))
@@ -68,7 +70,6 @@ fn are_few(family: AddressFamily, sources: &RangeSet<u128>) -> bool {
 /// Whether Inspector looks at what an opening comes by.
 fn is_inspectors(snapshot: &Snapshot, opening: &Opening) -> bool {
     let class = matches!(opening.class, SourceClass::Internet | SourceClass::Peer | SourceClass::Vpn | SourceClass::LoadBalancer);
-    let balancers = opening.path.iter().filter_map(|step| snapshot.load_balancers.get(&*step.component_id));
-    let mut others = balancers.filter(|balancer| matches!(balancer.kind, BalancerKind::Network | BalancerKind::Gateway));
-    class && opening.address.is_ipv4() && opening.family() == AddressFamily::V4 && others.next().is_none()
+    let known = passes_only(snapshot, opening, &[BalancerKind::Application, BalancerKind::Classic]);
+    class && known && !opening.one_way && opening.address.is_ipv4() && opening.family() == AddressFamily::V4
 }

@@ -183,6 +183,8 @@ impl Network {
     fn change_surroundings(&mut self, next: &Snapshot, moved: &mut Moved) {
         let vpcs = touched(&self.snapshot, next);
         if vpcs.is_empty() {
+            // What is of no VPC, as a gateway that is detached, changes no answer.
+            self.take_surroundings(next);
             return;
         }
         let is_in = |snapshot: &Snapshot, interface: &Interface| {
@@ -192,17 +194,18 @@ impl Network {
             let inside = self.snapshot.interfaces.iter().filter(|(_, interface)| is_in(snapshot, interface));
             moved.asked.extend(inside.map(|(id, _)| id.clone()));
         }
-        self.snapshot.vpcs.clone_from(&next.vpcs);
-        self.snapshot.subnets.clone_from(&next.subnets);
-        self.snapshot.internet_gateways.clone_from(&next.internet_gateways);
-        self.snapshot.peerings.clone_from(&next.peerings);
-        self.snapshot.vpn_gateways.clone_from(&next.vpn_gateways);
-        self.snapshot.transit_attachments.clone_from(&next.transit_attachments);
-        self.snapshot.transit_tables.clone_from(&next.transit_tables);
-        self.snapshot.blocked_from_internet.clone_from(&next.blocked_from_internet);
+        self.take_surroundings(next);
         self.index = Index::of(&self.snapshot);
         self.memo.network_changed();
         moved.balances |= !self.snapshot.load_balancers.is_empty();
+    }
+
+    fn take_surroundings(&mut self, next: &Snapshot) {
+        macro_rules! take {
+            ($($part:ident),*) => {$( if self.snapshot.$part != next.$part { self.snapshot.$part.clone_from(&next.$part); } )*};
+        }
+        take!(vpcs, subnets, internet_gateways, peerings, vpn_gateways, transit_gateways, transit_attachments, transit_tables);
+        take!(blocked_from_internet);
     }
 
     fn change_list(&mut self, id: &str, list: Option<Vec<Cidr>>, moved: &mut Moved) {
@@ -426,6 +429,16 @@ fn rebalanced(before: &[Opening], after: &[Opening]) -> BTreeSet<String> {
     differing(&by_interface(before), &by_interface(after)).into_iter().collect()
 }
 
+/// The VPCs that a peering or a transit gateway joins with some.
+fn joined(snapshot: &Snapshot, vpcs: &BTreeSet<String>) -> BTreeSet<String> {
+    let of_peerings = snapshot.peerings.values().map(|peering| vec![peering.vpcs.0.clone(), peering.vpcs.1.clone()]);
+    let mut by_gateway: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for attachment in snapshot.transit_attachments.values() {
+        by_gateway.entry(&attachment.gateway).or_default().extend(attachment.vpc.clone());
+    }
+    of_peerings.chain(by_gateway.into_values()).filter(|of| of.iter().any(|vpc| vpcs.contains(vpc))).flatten().collect()
+}
+
 /// The VPCs of which something changed that is around all that is in them.
 fn touched(before: &Snapshot, after: &Snapshot) -> BTreeSet<String> {
     let mut vpcs: BTreeSet<String> = BTreeSet::new();
@@ -437,8 +450,14 @@ fn touched(before: &Snapshot, after: &Snapshot) -> BTreeSet<String> {
         vpcs.extend(peers.flat_map(|peering| [peering.vpcs.0.clone(), peering.vpcs.1.clone()]));
         vpcs.insert(id);
     }
-    for id in differing(&before.subnets, &after.subnets) {
-        vpcs.extend(both.iter().filter_map(|snapshot| snapshot.subnets.get(&id)).map(|subnet| subnet.vpc.clone()));
+    let subnets = differing(&before.subnets, &after.subnets);
+    vpcs.extend(
+        subnets.iter().flat_map(|id| both.iter().filter_map(move |snapshot| snapshot.subnets.get(id))).map(|subnet| subnet.vpc.clone()),
+    );
+    if !subnets.is_empty() {
+        // Members of groups lie in subnets: who is joined with their VPCs may admit them.
+        let joined: Vec<String> = both.iter().flat_map(|snapshot| joined(snapshot, &vpcs)).collect();
+        vpcs.extend(joined);
     }
     for id in differing(&before.internet_gateways, &after.internet_gateways) {
         vpcs.extend(both.iter().filter_map(|snapshot| snapshot.internet_gateways.get(&id)?.vpc.clone()));
@@ -450,7 +469,9 @@ fn touched(before: &Snapshot, after: &Snapshot) -> BTreeSet<String> {
         let peerings = both.iter().filter_map(|snapshot| snapshot.peerings.get(&id));
         vpcs.extend(peerings.flat_map(|peering| [peering.vpcs.0.clone(), peering.vpcs.1.clone()]));
     }
-    if before.transit_attachments != after.transit_attachments || before.transit_tables != after.transit_tables {
+    let transit =
+        |snapshot: &Snapshot| (snapshot.transit_gateways.clone(), snapshot.transit_attachments.clone(), snapshot.transit_tables.clone());
+    if transit(before) != transit(after) {
         let attachments = both.iter().flat_map(|snapshot| snapshot.transit_attachments.values());
         vpcs.extend(attachments.filter_map(|attachment| attachment.vpc.clone()));
     }

@@ -1,7 +1,6 @@
 //! Which ports of an opening are open to whom. A range is maximal whoever comes: port 22 for one address and port 23 for everybody are
 //! one opening, and here again two.
 
-use crate::address::AddressFamily;
 use crate::evaluate::{Analysis, Engine, Grant, Index, Memo, Opening};
 use crate::perimeter::{PROTOCOLS, SourceClass};
 use crate::ranges::RangeSet;
@@ -29,7 +28,7 @@ pub(crate) fn fill(snapshot: &Snapshot, analysis: &mut Analysis) {
     let mut engine = Engine { snapshot, index: &index, memo: &mut memo };
     let mut known: Option<((Arc<str>, IpAddr), Ways)> = None;
     // A load balancer leads to single ports.
-    for open in analysis.openings.iter_mut().filter(|open| open.ports.0 < open.ports.1) {
+    for open in analysis.openings.iter_mut().filter(|open| open.ports.0 < open.ports.1 && !open.one_way) {
         let place = (Arc::clone(&open.interface), open.address);
         if known.as_ref().is_none_or(|(known, _)| *known != place) {
             known = Some((place, ways(&mut engine, open)));
@@ -52,7 +51,7 @@ fn ways(engine: &mut Engine<'_>, open: &Opening) -> Ways {
     let Some((_, perimeter)) = engine.perimeter(&interface.subnet, subnet, open.address) else { return Ways::new() };
     let public = interface.addresses.iter().any(|address| address.private == open.address && address.public.is_some());
     let entrance = engine.entrance(subnet, open.address, public);
-    let doors = engine.by_door(&interface.groups, subnet, AddressFamily::of(open.address), &perimeter, &entrance);
+    let doors = engine.by_door(&interface.groups, subnet, open.address, &perimeter, &entrance);
     let way = |(door, grants): (usize, Vec<Grant>)| {
         let gateway = entrance.over(perimeter.gateways.get(door / PROTOCOLS.len())?);
         Some(((gateway.class, gateway.id), door % PROTOCOLS.len(), grants))
@@ -60,7 +59,7 @@ fn ways(engine: &mut Engine<'_>, open: &Opening) -> Ways {
     doors.into_iter().enumerate().filter_map(way).collect()
 }
 
-fn parts((first, last): (u16, u16), grants: &[&Grant]) -> Vec<Part> {
+pub(crate) fn parts((first, last): (u16, u16), grants: &[&Grant]) -> Vec<Part> {
     let within: Vec<&&Grant> = grants.iter().filter(|grant| grant.ports.0 <= last && grant.ports.1 >= first).collect();
     let mut cuts: BTreeSet<u16> = BTreeSet::from([first]);
     for grant in &within {

@@ -6,7 +6,7 @@
 
 use crate::address::{AddressFamily, Cidr, internet, number};
 use crate::ranges::RangeSet;
-use crate::snapshot::{AclEntry, Block, NetworkAcl, Route, RouteTable, Snapshot, Subnet, Target};
+use crate::snapshot::{AclEntry, Block, NetworkAcl, Route, RouteTable, Snapshot, Subnet, Target, TransitAttachment};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -60,8 +60,10 @@ pub(crate) struct Stretch {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Perimeter {
     pub(crate) gateways: Vec<Gateway>,
-    /// Sorted, apart from each other.
+    /// Sorted, apart from each other; of one way those of several gateways lie on each other.
     pub(crate) stretches: Vec<Stretch>,
+    /// Whether no way back was asked for.
+    pub(crate) one_way: bool,
 }
 
 /// What a perimeter is made of.
@@ -86,26 +88,7 @@ struct Entry<'a> {
 impl Perimeter {
     pub(crate) fn of(around: &Surroundings<'_>) -> Self {
         let entries = entries(around);
-        let mut cuts: BTreeSet<u128> = BTreeSet::new();
-        let mut cut = |block: Cidr| {
-            if block.family == around.family {
-                let (first, last) = block.bounds();
-                cuts.insert(first);
-                cuts.extend(last.checked_add(1));
-            }
-        };
-        entries.iter().for_each(|entry| cut(entry.block));
-        around.acl.iter().flat_map(|acl| &acl.entries).for_each(|entry| cut(entry.cidr));
-        around.snapshot.vpcs.values().flat_map(|vpc| &vpc.cidrs).for_each(|block| cut(*block));
-        around.snapshot.peerings.values().flat_map(|peering| peering.cidrs.0.iter().chain(&peering.cidrs.1)).for_each(|block| cut(*block));
-        around.snapshot.transit_tables.values().flatten().for_each(|route| cut(route.destination));
-        for (first, last) in internet(around.family).ranges() {
-            cuts.insert(*first);
-            cuts.extend(last.checked_add(1));
-        }
-        let end = around.family.all().ranges().last().map_or(0, |(_, last)| *last);
-        cuts.insert(0);
-        let cuts: Vec<u128> = cuts.into_iter().filter(|cut| *cut <= end).collect();
+        let (cuts, end) = cuts(around, &entries);
         let mut stretches: Vec<Stretch> = Vec::new();
         let mut gateways: Vec<Gateway> = Vec::new();
         let sorted = around.acl.map(Rules::of);
@@ -145,7 +128,31 @@ impl Perimeter {
                 }),
             }
         }
-        Self { gateways, stretches }
+        Self { gateways, stretches, one_way: false }
+    }
+
+    /// What gets in if nobody asks for replies: of UDP alone, by every gateway that brings it.
+    pub(crate) fn one_way(around: &Surroundings<'_>) -> Self {
+        let (cuts, end) = cuts(around, &[]);
+        let mut perimeter = Self { one_way: true, ..Self::default() };
+        let sorted = around.acl.map(Rules::of);
+        for (at, first) in cuts.iter().enumerate() {
+            let last = cuts.get(at + 1).map_or(end, |next| next - 1);
+            let inward = sorted.as_ref().map_or_else(RangeSet::all, |rules| rules.ports(false, PROTOCOLS[1], around.family, *first));
+            if inward.is_empty() {
+                continue;
+            }
+            for gateway in bringing(around, *first) {
+                let known = perimeter.gateways.iter().position(|known| *known == gateway);
+                let gateway = known.unwrap_or_else(|| {
+                    perimeter.gateways.push(gateway);
+                    perimeter.gateways.len() - 1
+                });
+                let ports = [RangeSet::default(), inward.clone()];
+                perimeter.stretches.push(Stretch { first: *first, last, gateway, ports, replies: Default::default(), partial: [false; 2] });
+            }
+        }
+        perimeter
     }
 
     /// The stretches that overlap a range of addresses.
@@ -153,6 +160,31 @@ impl Perimeter {
         let at = self.stretches.partition_point(|stretch| stretch.last < first);
         self.stretches[at..].iter().take_while(move |stretch| stretch.first <= last)
     }
+}
+
+/// Where stretches may begin, and the last address of the family.
+fn cuts(around: &Surroundings<'_>, entries: &[Entry<'_>]) -> (Vec<u128>, u128) {
+    let mut cuts: BTreeSet<u128> = BTreeSet::new();
+    let mut cut = |block: Cidr| {
+        if block.family == around.family {
+            let (first, last) = block.bounds();
+            cuts.insert(first);
+            cuts.extend(last.checked_add(1));
+        }
+    };
+    entries.iter().for_each(|entry| cut(entry.block));
+    around.acl.iter().flat_map(|acl| &acl.entries).for_each(|entry| cut(entry.cidr));
+    around.snapshot.vpcs.values().flat_map(|vpc| &vpc.cidrs).for_each(|block| cut(*block));
+    around.snapshot.peerings.values().flat_map(|peering| peering.cidrs.0.iter().chain(&peering.cidrs.1)).for_each(|block| cut(*block));
+    around.snapshot.transit_tables.values().flatten().for_each(|route| cut(route.destination));
+    for (first, last) in internet(around.family).ranges() {
+        cuts.insert(*first);
+        cuts.extend(last.checked_add(1));
+    }
+    let end = around.family.all().ranges().last().map_or(0, |(_, last)| *last);
+    cuts.insert(0);
+    let cuts: Vec<u128> = cuts.into_iter().filter(|cut| *cut <= end).collect();
+    (cuts, end)
 }
 
 /// The routes of a table and the local ones that every table has.
@@ -222,10 +254,54 @@ fn gateway(around: &Surroundings<'_>, entries: &[Entry<'_>], source: u128) -> Op
         Target::VpnGateway(id) => {
             (snapshot.vpn_gateways.get(id)?.as_ref() == Some(own_vpc)).then(|| Gateway { class: SourceClass::Vpn, id: id.clone() })
         }
-        Target::TransitGateway(id) => transits(snapshot, id, own_vpc, around.family, source, around.private)
-            .then(|| Gateway { class: SourceClass::Transit, id: id.clone() }),
+        Target::TransitGateway(id) => {
+            transits(snapshot, id, own_vpc, source, around.private).map(|_| Gateway { class: SourceClass::Transit, id: id.clone() })
+        }
         Target::Local | Target::Other(_) => None,
     }
+}
+
+/// The gateways that bring packets from an address into the VPC, wherever replies go.
+fn bringing(around: &Surroundings<'_>, source: u128) -> Vec<Gateway> {
+    let (snapshot, own_vpc) = (around.snapshot, around.subnet.vpc.as_str());
+    let inside = |block: &Cidr| block.family == around.family && (block.bounds().0..=block.bounds().1).contains(&source);
+    let own = snapshot.vpcs.get(own_vpc).is_some_and(|vpc| vpc.cidrs.iter().any(inside));
+    let gateway = |class: SourceClass, id: &String| Gateway { class, id: id.clone() };
+    let mut found = Vec::new();
+    let blocked = snapshot.blocked_from_internet.iter().any(|blocked| blocked == own_vpc || blocked == around.subnet_id);
+    if !blocked && !own && internet(around.family).contains(source) {
+        let attached = snapshot.internet_gateways.iter().filter(|(_, gateway)| gateway.vpc.as_deref() == Some(own_vpc));
+        found.extend(attached.map(|(id, _)| gateway(SourceClass::Internet, id)));
+    }
+    for (id, peering) in snapshot.peerings.iter().filter(|(_, peering)| peering.active) {
+        let (other, said) = match (&peering.vpcs, &peering.cidrs) {
+            ((one, other), (_, said)) if one == own_vpc => (other, said),
+            ((other, one), (said, _)) if one == own_vpc => (other, said),
+            _ => continue,
+        };
+        if snapshot.vpcs.get(other).map_or(said, |vpc| &vpc.cidrs).iter().any(inside) {
+            found.push(gateway(SourceClass::Peer, id));
+        }
+    }
+    let attached = snapshot.vpn_gateways.iter().filter(|(_, vpc)| vpc.as_deref() == Some(own_vpc));
+    found.extend(attached.map(|(id, _)| gateway(SourceClass::Vpn, id)));
+    let mut transit: BTreeSet<&String> = BTreeSet::new();
+    for from in snapshot.transit_attachments.values() {
+        // From any address: a VPC that inspects what others send hands on theirs.
+        if forwards(snapshot, from, own_vpc, around.private).is_some() {
+            transit.insert(&from.gateway);
+        }
+    }
+    found.extend(transit.into_iter().map(|id| gateway(SourceClass::Transit, id)));
+    found
+}
+
+/// The VPC's own attachment that a transit gateway takes packets for a private address to that come by another attachment.
+pub(crate) fn forwards<'a>(snapshot: &'a Snapshot, from: &TransitAttachment, vpc: &str, private: IpAddr) -> Option<&'a TransitAttachment> {
+    let routes = snapshot.transit_tables.get(from.table.as_deref()?)?;
+    let best = routes.iter().filter(|route| route.destination.contains(private)).max_by_key(|route| route.destination.prefix())?;
+    let to = snapshot.transit_attachments.get(best.attachment.as_deref()?)?;
+    (to != from && to.gateway == from.gateway && to.vpc.as_deref() == Some(vpc)).then_some(to)
 }
 
 /// The edge tables of a VPC: those that packets from its internet gateway are routed by.
@@ -238,8 +314,16 @@ fn is_appliance(snapshot: &Snapshot, vpc: &str, id: &str) -> bool {
     edge_tables(snapshot, vpc).flat_map(|table| &table.routes).any(|route| route.active && route.target.id() == id)
 }
 
-/// Whether a transit gateway takes packets from an address to a private one in a VPC, and the replies back.
-fn transits(snapshot: &Snapshot, gateway: &str, vpc: &str, family: AddressFamily, source: u128, private: IpAddr) -> bool {
+/// The attachment that a transit gateway takes packets from an address to a private one in a VPC from, and the replies back to; the VPC's
+/// own comes first.
+pub(crate) fn transits<'a>(
+    snapshot: &'a Snapshot,
+    gateway: &str,
+    vpc: &str,
+    source: u128,
+    private: IpAddr,
+) -> Option<[&'a TransitAttachment; 2]> {
+    let family = AddressFamily::of(private);
     let attachments = || snapshot.transit_attachments.iter().filter(|(_, attachment)| attachment.gateway == gateway);
     let lookup = |table: &str, family: AddressFamily, address: u128| {
         let routes = snapshot.transit_tables.get(table)?.iter();
@@ -249,11 +333,10 @@ fn transits(snapshot: &Snapshot, gateway: &str, vpc: &str, family: AddressFamily
         });
         matching.max_by_key(|route| route.destination.prefix())?.attachment.as_deref()
     };
-    attachments().filter(|(_, attachment)| attachment.vpc.as_deref() == Some(vpc)).any(|(own, attachment)| {
-        let table = attachment.table.as_deref();
-        let Some(origin) = table.and_then(|table| lookup(table, family, source)).filter(|origin| origin != own) else { return false };
-        let back = snapshot.transit_attachments.get(origin).and_then(|origin| origin.table.as_deref());
-        back.and_then(|table| lookup(table, family, number(private))) == Some(own)
+    attachments().filter(|(_, attachment)| attachment.vpc.as_deref() == Some(vpc)).find_map(|(own, attachment)| {
+        let origin = lookup(attachment.table.as_deref()?, family, source).filter(|origin| origin != own)?;
+        let from = snapshot.transit_attachments.get(origin)?;
+        (lookup(from.table.as_deref()?, family, number(private)) == Some(own)).then_some([attachment, from])
     })
 }
 

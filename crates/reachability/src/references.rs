@@ -1,6 +1,6 @@
 //! What a snapshot refers to and does not hold. An answer that hangs on it is not complete, and must not be taken for closed.
 
-use crate::snapshot::{BalancerKind, Block, RulePeer, Snapshot, Target};
+use crate::snapshot::{BalancerKind, Block, RulePeer, Snapshot, Target, TransitAttachment};
 use std::collections::BTreeSet;
 
 /// What is missing, each once, in plain words.
@@ -79,10 +79,10 @@ fn rules(snapshot: &Snapshot, missing: &mut BTreeSet<String>) {
                     missing
                         .insert(format!("{id}: a rule admits the group '{named}', which is not described: its members may not be known"));
                 }
-                // Whether groups count over a transit gateway is an option of it that no list of attachments shows.
-                RulePeer::Group(named) if is_over_transit(snapshot, &group.vpc, named) => {
+                // Whether groups count over a transit gateway is an option of it and of its attachments. Of rules for what leaves they never do.
+                RulePeer::Group(named) if !rule.egress && is_over_transit(snapshot, &group.vpc, named) => {
                     missing.insert(format!(
-                        "{id}: a rule admits the group '{named}' of another VPC, to which a transit gateway leads: it is not known whether groups count over it"
+                        "{id}: a rule admits the group '{named}' of another VPC, to which a transit gateway leads: whether groups count over it is not described (transit-gateways, transit-gateway-vpc-attachments)"
                     ));
                 }
                 RulePeer::Block(Block::PrefixList(list)) if !snapshot.prefix_lists.contains_key(list) => {
@@ -94,16 +94,19 @@ fn rules(snapshot: &Snapshot, missing: &mut BTreeSet<String>) {
     }
 }
 
-/// Whether a group is of another VPC that no peering, and a transit gateway, leads to.
+/// Whether a group is of another VPC that no peering, and a transit gateway of which it is not known whether groups count, leads to.
 fn is_over_transit(snapshot: &Snapshot, vpc: &str, named: &str) -> bool {
     let Some(other) = snapshot.groups.get(named).map(|group| group.vpc.as_str()).filter(|other| *other != vpc) else { return false };
     let joins = |vpcs: &(String, String)| (vpcs.0 == vpc && vpcs.1 == other) || (vpcs.1 == vpc && vpcs.0 == other);
     let peers = snapshot.peerings.values().any(|peering| peering.active && joins(&peering.vpcs));
-    let of = |vpc: &str| -> BTreeSet<&str> {
-        let attached = snapshot.transit_attachments.values().filter(|attachment| attachment.vpc.as_deref() == Some(vpc));
-        attached.map(|attachment| attachment.gateway.as_str()).collect()
+    let of = |vpc: &str| -> Vec<&TransitAttachment> {
+        snapshot.transit_attachments.values().filter(|attachment| attachment.vpc.as_deref() == Some(vpc)).collect()
     };
-    !peers && !of(vpc).is_disjoint(&of(other))
+    let theirs = of(other);
+    let undecided = |own: &TransitAttachment, their: &TransitAttachment| {
+        own.gateway == their.gateway && snapshot.group_references(&own.gateway, [own, their]).is_none()
+    };
+    !peers && of(vpc).iter().any(|own| theirs.iter().any(|their| undecided(own, their)))
 }
 
 fn balancers(snapshot: &Snapshot, missing: &mut BTreeSet<String>) {

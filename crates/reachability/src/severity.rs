@@ -188,6 +188,7 @@ mod tests {
             sources: std::sync::Arc::new(RangeSet::range(1, 1 << 20)),
             parts: std::sync::Arc::default(),
             partial_ephemeral: false,
+            one_way: false,
             path: std::sync::Arc::default(),
             witness: (address, ports.0),
         }

@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub peerings: BTreeMap<String, Peering>,
     /// Virtual private gateways, with the VPC that each is attached to.
     pub vpn_gateways: BTreeMap<String, Option<String>>,
+    /// Transit gateways that are described: whether each lets rules name groups of the VPCs that it joins.
+    pub transit_gateways: BTreeMap<String, bool>,
     /// Attachments to transit gateways.
     pub transit_attachments: BTreeMap<String, TransitAttachment>,
     /// Route tables of transit gateways.
@@ -239,6 +241,8 @@ pub struct TransitAttachment {
     pub vpc: Option<String>,
     /// The table that its packets are routed by.
     pub table: Option<String>,
+    /// Whether rules may name groups over it (`SecurityGroupReferencingSupport`); none where that is not described.
+    pub group_references: Option<bool>,
 }
 
 /// A route of a transit gateway.
@@ -317,6 +321,14 @@ pub struct BalancerTarget {
 }
 
 impl Snapshot {
+    /// Whether a rule may name a group over a transit gateway: it and both attachments must let it. None where one of them does not
+    /// say, and none forbids it.
+    #[must_use]
+    pub(crate) fn group_references(&self, gateway: &str, attachments: [&TransitAttachment; 2]) -> Option<bool> {
+        let said = [self.transit_gateways.get(gateway).copied(), attachments[0].group_references, attachments[1].group_references];
+        if said.contains(&Some(false)) { Some(false) } else { said.iter().all(Option::is_some).then_some(true) }
+    }
+
     /// The route table of a subnet: its own, else its VPC's main one.
     #[must_use]
     pub fn route_table(&self, subnet: &Subnet) -> Option<(&str, &RouteTable)> {

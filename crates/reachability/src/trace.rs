@@ -5,7 +5,7 @@
 
 use crate::address::Cidr;
 use crate::snapshot::{
-    Address, BalancerKind, BalancerTarget, Block, GroupRule, Interface, LoadBalancer, Route, RulePeer, Snapshot, Subnet, Target,
+    Address, BalancerKind, BalancerTarget, Block, GroupRule, Interface, LoadBalancer, Peering, Route, RulePeer, Snapshot, Subnet, Target,
     TargetGroup,
 };
 use std::net::IpAddr;
@@ -92,6 +92,19 @@ pub fn arrive(snapshot: &Snapshot, packet: &Packet) -> Journey {
     journey
 }
 
+/// Follows a packet that a gateway of the destination's VPC brings, whether or not replies leave by it. The reply is not followed.
+#[must_use]
+pub fn arrive_one_way(snapshot: &Snapshot, packet: &Packet, gateway: &Target) -> Journey {
+    let walk = Walk { snapshot, packet };
+    let mut journey = Journey::default();
+    let result = match walk.destination() {
+        Some(to) => walk.brought(gateway, &to, &mut journey),
+        None => Err(blocked("UNKNOWN_ENDPOINTS", "", "the destination is no interface of the snapshot")),
+    };
+    journey.blocked = result.err();
+    journey
+}
+
 /// Follows a packet that a client sends to a load balancer, and what that sends on to the packet's destination and port, from a port of
 /// its own unless the client's is kept: by each node, until one way is open. Else the answer is of the way that gets furthest.
 #[must_use]
@@ -101,6 +114,11 @@ pub fn arrive_over(snapshot: &Snapshot, balancer: &str, packet: &Packet, node_po
         let blocked = blocked("UNKNOWN_ENDPOINTS", balancer, "it is no load balancer of the snapshot");
         return Journey { blocked: Some(blocked), ..Journey::default() };
     };
+    if entered.kind == BalancerKind::Gateway {
+        let blocked =
+            blocked("GWLB_NOT_A_DESTINATION", id, "packets come to a gateway load balancer by its endpoints alone, on their way elsewhere");
+        return Journey { blocked: Some(blocked), ..Journey::default() };
+    }
     let mut furthest = Journey {
         blocked: Some(blocked("ELBV2_LISTENER_PORT_RESTRICTION", id, "none of its listeners leads to the destination and port")),
         ..Journey::default()
@@ -147,6 +165,15 @@ struct End<'a> {
     address: Address,
     subnet_id: &'a str,
     subnet: &'a Subnet,
+}
+
+/// Over what a packet comes to the VPC that its rules are asked in: by it, a rule that names a group of another one counts or not.
+#[derive(Clone, Copy)]
+enum Brought<'a> {
+    /// From the VPC itself, or a load balancer's node in one that is peered.
+    Near,
+    /// Over a gateway.
+    Over(&'a Target),
 }
 
 /// Where a route leads.
@@ -249,10 +276,10 @@ impl<'a> Walk<'a> {
     }
 
     /// Asks an interface's groups.
-    fn groups(&self, end: &End<'a>, egress: bool, other: IpAddr) -> Result<(), Blocked> {
+    fn groups(&self, end: &End<'a>, egress: bool, other: IpAddr, by: Brought<'_>) -> Result<(), Blocked> {
         let Some(groups) = end.groups else { return Ok(()) };
         let rules = groups.iter().filter_map(|group| self.snapshot.groups.get(group)).flat_map(|group| &group.rules);
-        let admits = |rule: &GroupRule| rule.egress == egress && self.is_for_packet(rule) && self.is_peer(&rule.peer, end.subnet, other);
+        let admits = |rule: &GroupRule| rule.egress == egress && self.is_for_packet(rule) && self.is_peer(rule, end, other, by);
         let mut rules = rules;
         if rules.any(admits) {
             return Ok(());
@@ -275,17 +302,26 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn is_peer(&self, peer: &RulePeer, own: &Subnet, other: IpAddr) -> bool {
-        match peer {
+    fn is_peer(&self, rule: &GroupRule, own: &End<'a>, other: IpAddr, by: Brought<'_>) -> bool {
+        match &rule.peer {
             RulePeer::Block(Block::Cidr(block)) => block.contains(other),
             RulePeer::Block(Block::PrefixList(list)) => {
                 self.snapshot.prefix_lists.get(list).into_iter().flatten().any(|block| block.contains(other))
             }
             RulePeer::Group(group) => {
+                let vpc = &own.subnet.vpc;
                 let member = |interface: &Interface| {
                     let Some(subnet) = self.snapshot.subnets.get(&interface.subnet) else { return false };
-                    let near = subnet.vpc == own.vpc || self.peering(&subnet.vpc, &own.vpc);
-                    near && interface.groups.contains(group) && interface.addresses.iter().any(|address| address.private == other)
+                    let counts = match by {
+                        Brought::Near => subnet.vpc == *vpc || self.peering(&subnet.vpc, vpc),
+                        Brought::Over(Target::Peering(id)) => self.joins(id, &subnet.vpc, vpc),
+                        // Rules for what leaves name no groups over a transit gateway.
+                        Brought::Over(Target::TransitGateway(id)) => {
+                            !rule.egress && self.carries_groups(id, (&subnet.vpc, other), (vpc, own.address.private))
+                        }
+                        Brought::Over(_) => false,
+                    };
+                    counts && interface.groups.contains(group) && interface.addresses.iter().any(|address| address.private == other)
                 };
                 self.snapshot.interfaces.values().any(member)
             }
@@ -297,18 +333,39 @@ impl<'a> Walk<'a> {
         self.snapshot.peerings.values().any(|peering| peering.active && joins(&peering.vpcs))
     }
 
+    /// Whether an active peering is of two VPCs.
+    fn joins(&self, id: &str, a: &str, b: &str) -> bool {
+        let Some(Peering { vpcs, active: true, .. }) = self.snapshot.peerings.get(id) else { return false };
+        (vpcs.0 == a && vpcs.1 == b) || (vpcs.0 == b && vpcs.1 == a)
+    }
+
+    /// Whether a transit gateway lets rules in one VPC name groups of another: the gateway and both attachments are to say so, and the
+    /// packet is to come by that other VPC's attachment.
+    fn carries_groups(&self, gateway: &str, (from_vpc, from): (&str, IpAddr), (to_vpc, to): (&str, IpAddr)) -> bool {
+        if self.snapshot.transit_gateways.get(gateway) != Some(&true) {
+            return false;
+        }
+        let mut ways = self.transit_ways(gateway, to_vpc, from, to);
+        ways.any(|(own, origin)| {
+            let says = |id: &str| self.snapshot.transit_attachments.get(id).and_then(|attachment| attachment.group_references);
+            let of = self.snapshot.transit_attachments.get(origin).and_then(|attachment| attachment.vpc.as_deref());
+            of == Some(from_vpc) && says(own) == Some(true) && says(origin) == Some(true)
+        })
+    }
+
     /// From one interface to another.
     fn lateral(&self, from: &End<'a>, to: &End<'a>, journey: &mut Journey) -> Result<(), Blocked> {
         // To a public address it goes out and comes in again; the private one is the shorter way and what groups speak of.
         let (source, destination) = (from.address.private, to.address.private);
         journey.hops.push(from.id.to_owned());
-        self.groups(from, true, destination)?;
+        let over = if from.subnet.vpc == to.subnet.vpc { None } else { Some(self.way_out(from, destination)?) };
+        self.groups(from, true, destination, over.as_ref().map_or(Brought::Near, Brought::Over))?;
         if from.subnet_id != to.subnet_id {
             self.leads(from, to)?;
             self.acl(from, true, destination, self.packet.port)?;
             self.acl(to, false, source, self.packet.port)?;
         }
-        self.groups(to, false, source)?;
+        self.groups(to, false, source, over.as_ref().map_or(Brought::Near, Brought::Over))?;
         journey.hops.push(to.id.to_owned());
         if from.subnet_id != to.subnet_id {
             let reply = self
@@ -409,20 +466,97 @@ impl<'a> Walk<'a> {
         journey.hops.push(gateway.id().to_owned());
         self.acl(to, false, source, self.packet.port)?;
         journey.hops.extend(to.subnet.acl.clone());
-        let outside_by_group = matches!(gateway, Target::Peering(_));
-        self.groups_from_outside(to, source, outside_by_group)?;
+        self.groups_from_outside(to, source, Some(Brought::Over(&gateway)))?;
         journey.hops.extend(to.groups.and_then(<[String]>::first).cloned());
         journey.hops.push(to.id.to_owned());
         journey.reply_blocked = self.acl(to, true, source, self.packet.source_port).err();
         Ok(())
     }
 
-    /// Groups name members of this VPC or a peer's: nobody who comes by another way is one.
-    fn groups_from_outside(&self, to: &End<'a>, source: IpAddr, by_group: bool) -> Result<(), Blocked> {
+    /// By a gateway to an interface, with no thought of a reply.
+    fn brought(&self, gateway: &Target, to: &End<'a>, journey: &mut Journey) -> Result<(), Blocked> {
+        let (source, own) = (self.packet.source, &to.subnet.vpc);
+        let no_way = || blocked("CANNOT_ROUTE", gateway.id(), format!("it brings nothing from {source}"));
+        let has = |vpc: &str| self.snapshot.vpcs.get(vpc).map(|vpc| vpc.cidrs.iter().any(|block| block.contains(source)));
+        match gateway {
+            Target::InternetGateway(id) => journey.appliance = self.over_internet(id, to)?,
+            Target::Peering(id) => {
+                let peering = self.snapshot.peerings.get(id).filter(|peering| peering.active).ok_or_else(no_way)?;
+                let (other, said) =
+                    if peering.vpcs.0 == *own { (&peering.vpcs.1, &peering.cidrs.1) } else { (&peering.vpcs.0, &peering.cidrs.0) };
+                let theirs = has(other).unwrap_or_else(|| said.iter().any(|block| block.contains(source)));
+                if !self.joins(id, own, other) || !theirs {
+                    return Err(no_way());
+                }
+            }
+            Target::VpnGateway(id) => {
+                self.snapshot.vpn_gateways.get(id).filter(|vpc| vpc.as_ref() == Some(own)).ok_or_else(no_way)?;
+            }
+            Target::TransitGateway(id) => {
+                self.transit_in(id, own, to.address.private).next().ok_or_else(no_way)?;
+            }
+            Target::Local | Target::Other(_) => return Err(no_way()),
+        }
+        journey.hops.push(gateway.id().to_owned());
+        self.acl(to, false, source, self.packet.port)?;
+        let groups = to.groups.unwrap_or_default();
+        let mut rules = groups.iter().filter_map(|group| self.snapshot.groups.get(group)).flat_map(|group| &group.rules);
+        let admits = |rule: &GroupRule| {
+            !rule.egress
+                && self.is_for_packet(rule)
+                && match (&rule.peer, gateway) {
+                    (RulePeer::Group(named), Target::TransitGateway(id)) => self.is_member_one_way(named, id, to),
+                    _ => self.is_peer(rule, to, source, Brought::Over(gateway)),
+                }
+        };
+        if !rules.any(admits) {
+            return Err(blocked("ENI_SG_RULES_MISMATCH", &groups.join(", "), format!("no rule of its groups lets it in from {source}")));
+        }
+        journey.hops.push(to.id.to_owned());
+        Ok(())
+    }
+
+    /// The attachments that a transit gateway takes packets for an address from, with their VPCs.
+    fn transit_in<'w>(&'w self, gateway: &'w str, own: &'w str, to: IpAddr) -> impl Iterator<Item = (&'w str, Option<&'w str>)> {
+        let all = self.snapshot.transit_attachments.iter().filter(move |(_, attachment)| attachment.gateway == gateway);
+        let leads = move |id: &str, table: &str| {
+            let mut best: Option<(u8, Option<&str>)> = None;
+            for route in self.snapshot.transit_tables.get(table).into_iter().flatten().filter(|route| route.destination.contains(to)) {
+                if best.is_none_or(|(prefix, _)| route.destination.prefix() >= prefix) {
+                    best = Some((route.destination.prefix(), route.attachment.as_deref()));
+                }
+            }
+            let end = best.and_then(|(_, over)| over).filter(|over| *over != id);
+            end.and_then(|over| self.snapshot.transit_attachments.get(over))
+                .is_some_and(|end| end.gateway == gateway && end.vpc.as_deref() == Some(own))
+        };
+        all.filter(move |(id, attachment)| attachment.table.as_deref().is_some_and(|table| leads(id, table)))
+            .map(|(id, attachment)| (id.as_str(), attachment.vpc.as_deref()))
+    }
+
+    /// Whether who sends over a transit gateway is a member of a group whose VPC is attached to it, where rules may name such.
+    fn is_member_one_way(&self, named: &str, gateway: &str, to: &End<'a>) -> bool {
+        let says = |id: &str| self.snapshot.transit_attachments.get(id).and_then(|attachment| attachment.group_references) == Some(true);
+        let own = self.snapshot.transit_attachments.iter().find(|(_, of)| of.gateway == gateway && of.vpc.as_ref() == Some(&to.subnet.vpc));
+        let allowed = self.snapshot.transit_gateways.get(gateway) == Some(&true) && own.is_some_and(|(id, _)| says(id));
+        let member = |interface: &Interface, vpc: &str| {
+            let lies_in = self.snapshot.subnets.get(&interface.subnet).is_some_and(|subnet| subnet.vpc == vpc);
+            lies_in
+                && interface.groups.iter().any(|group| group == named)
+                && interface.addresses.iter().any(|address| address.private == self.packet.source)
+        };
+        allowed
+            && self.transit_in(gateway, &to.subnet.vpc, to.address.private).any(|(id, vpc)| {
+                says(id) && vpc.is_some_and(|vpc| self.snapshot.interfaces.values().any(|interface| member(interface, vpc)))
+            })
+    }
+
+    /// Groups name members of this VPC or of one that it is joined with: nobody who comes by another way is one.
+    fn groups_from_outside(&self, to: &End<'a>, source: IpAddr, by: Option<Brought<'_>>) -> Result<(), Blocked> {
         let Some(groups) = to.groups else { return Ok(()) };
         let rules = groups.iter().filter_map(|group| self.snapshot.groups.get(group)).flat_map(|group| &group.rules);
-        let mut speaking = rules.filter(|rule| !rule.egress && (by_group || !matches!(rule.peer, RulePeer::Group(_))));
-        if speaking.any(|rule| self.is_for_packet(rule) && self.is_peer(&rule.peer, to.subnet, source)) {
+        let mut speaking = rules.filter(|rule| !rule.egress && (by.is_some() || !matches!(rule.peer, RulePeer::Group(_))));
+        if speaking.any(|rule| self.is_for_packet(rule) && self.is_peer(rule, to, source, by.unwrap_or(Brought::Near))) {
             return Ok(());
         }
         Err(blocked(
@@ -484,7 +618,12 @@ impl<'a> Walk<'a> {
 
     /// Whether a transit gateway leads from one address to another in a VPC, and back.
     fn transits(&self, gateway: &str, vpc: &str, from: IpAddr, to: IpAddr) -> bool {
-        let next = |attachment: &str, address: IpAddr| -> Option<&str> {
+        self.transit_ways(gateway, vpc, from, to).next().is_some()
+    }
+
+    /// The attachments that a packet takes through a transit gateway: the one that it leaves by, and the one that it comes by.
+    fn transit_ways<'w>(&'w self, gateway: &'w str, vpc: &'w str, from: IpAddr, to: IpAddr) -> impl Iterator<Item = (&'w str, &'w str)> {
+        let next = move |attachment: &str, address: IpAddr| -> Option<&'w str> {
             let table = self.snapshot.transit_attachments.get(attachment)?.table.as_ref()?;
             let mut best: Option<(u8, Option<&str>)> = None;
             for route in self.snapshot.transit_tables.get(table)? {
@@ -498,15 +637,18 @@ impl<'a> Walk<'a> {
             .snapshot
             .transit_attachments
             .iter()
-            .filter(|(_, attachment)| attachment.gateway == gateway && attachment.vpc.as_deref() == Some(vpc));
-        own.map(|(id, _)| id.as_str()).any(|own| next(own, from).is_some_and(|origin| origin != own && next(origin, to) == Some(own)))
+            .filter(move |(_, attachment)| attachment.gateway == gateway && attachment.vpc.as_deref() == Some(vpc));
+        own.filter_map(move |(id, _)| {
+            let own = id.as_str();
+            next(own, from).filter(|origin| *origin != own && next(origin, to) == Some(own)).map(|origin| (own, origin))
+        })
     }
 
     /// From an interface to the outside.
     fn outbound(&self, from: &End<'a>, journey: &mut Journey) -> Result<(), Blocked> {
         let to = self.packet.destination;
         journey.hops.push(from.id.to_owned());
-        self.groups(from, true, to)?;
+        self.groups(from, true, to, Brought::Near)?;
         self.acl(from, true, to, self.packet.port)?;
         let gateway = self.way_out(from, to)?;
         if let Target::InternetGateway(id) = &gateway {
@@ -586,7 +728,8 @@ impl<'a> Walk<'a> {
             for target in &group.targets {
                 if let Some((inner_id, inner)) = self.snapshot.load_balancers.get_key_value(&target.id).filter(|(id, _)| *id != sender.id) {
                     // A load balancer behind a load balancer; behind that are hosts alone.
-                    for node in self.nodes(inner) {
+                    let is_spoken_to = inner.kind != BalancerKind::Gateway;
+                    for node in self.nodes(inner).into_iter().filter(|_| is_spoken_to) {
                         let mut journey = journey.clone();
                         if let Err(blocked) = self.send(sender, group, &node, target.port) {
                             if told(Journey { blocked: Some(blocked), ..journey }) {
@@ -673,7 +816,7 @@ impl<'a> Walk<'a> {
         let (source, source_port) = if kept { (client.source, client.source_port) } else { (own, sender.node_port) };
         let packet = Packet { source, source_port, destination: private, port, protocol: client.protocol };
         let walk = Walk { snapshot: self.snapshot, packet: &packet };
-        walk.groups(node, true, private)?;
+        walk.groups(node, true, private, Brought::Near)?;
         let apart = node.subnet_id != to.subnet_id;
         if apart || balancer.kind == BalancerKind::Classic {
             walk.acl(node, true, private, port)?;
@@ -684,7 +827,7 @@ impl<'a> Walk<'a> {
             walk.acl(to, true, source, source_port)?;
         }
         // The node is a member of its own groups; a client on the internet is one of none.
-        walk.groups_from_outside(to, source, !kept || sender.peer)
+        walk.groups_from_outside(to, source, (!kept || sender.peer).then_some(Brought::Near))
     }
 
     fn zones(&self, sender: &Sender<'_, 'a>, group: &TargetGroup, to: &End<'a>) -> Result<(), Blocked> {

@@ -154,6 +154,7 @@ pub fn finding_detail_json(view: &FindingView) -> Value {
         let reached = |reached: &lestrade_findings::ReachedSocket| {
             let mut out = socket(&reached.socket);
             out["reachedFrom"] = exposure_word(reached.from).into();
+            out["reachedOver"] = json!(reached.over);
             out
         };
         out["sockets"] = sockets.iter().map(reached).collect();

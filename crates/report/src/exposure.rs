@@ -133,7 +133,11 @@ pub fn exposure_table(snapshot: &Snapshot, analysis: &Analysis, mode: Mode, styl
     for open in sorted(&analysis.openings, mode) {
         let who = open.instance.as_deref().unwrap_or(&open.interface);
         let severity = mode.severity(open);
-        let partial = if open.partial_ephemeral { ", for clients that send from some ports" } else { "" };
+        let partial = match open {
+            Opening { one_way: true, .. } => ", one way: some who send get no reply",
+            Opening { partial_ephemeral: true, .. } => ", for clients that send from some ports",
+            _ => "",
+        };
         let _ = writeln!(
             out,
             "\n{} {} {}{} from {}: {}{partial}",
@@ -189,6 +193,7 @@ fn opening(open: &Opening, mode: Mode) -> Value {
         "moreSources": blocks.len().saturating_sub(MAX_SOURCES),
         "breadth": open.breadth(),
         "partialEphemeral": open.partial_ephemeral,
+        "oneWay": open.one_way,
         "networkPath": {"steps": &*open.path},
         "witness": {"source": open.witness.0, "port": open.witness.1},
     });
@@ -243,12 +248,13 @@ pub fn exposure_difference_table(difference: &Difference, mode: Mode, style: Tab
         for open in sorted(openings, mode) {
             let who = open.instance.as_deref().unwrap_or(&open.interface);
             let line = format!(
-                "{sign} {} {} {} from {}: {}",
+                "{sign} {} {} {} from {}: {}{}",
                 mode.severity(open).as_str(),
                 printable(who),
                 ports(open),
                 from(open.class),
-                sources(open)
+                sources(open),
+                if open.one_way { ", one way" } else { "" },
             );
             let _ = writeln!(out, "{}", style.paint(colour, &line));
         }
@@ -316,7 +322,14 @@ pub fn exposure_svg(analysis: &Analysis, mode: Mode) -> String {
             OpeningSeverity::Informational => "#555555",
         };
         let who = open.instance.as_deref().unwrap_or(&open.interface);
-        let heading = format!("{} · {who} · {}{} from {}", severity.as_str(), ports(open), services(open), from(open.class));
+        let heading = format!(
+            "{} · {who} · {}{} from {}{}",
+            severity.as_str(),
+            ports(open),
+            services(open),
+            from(open.class),
+            if open.one_way { ", one way" } else { "" }
+        );
         let _ = writeln!(out, "<text x=\"20\" y=\"{}\" fill=\"{colour}\" font-weight=\"600\">{}</text>", y + 12, markup(&heading));
         let origin = match open.class {
             SourceClass::Internet | SourceClass::LoadBalancer | SourceClass::Appliance => "Internet",

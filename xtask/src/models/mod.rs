@@ -47,6 +47,8 @@ const SERVICES: &[Service] = &[
                 "DescribeSubnets",
                 "DescribeTransitGatewayAttachments",
                 "DescribeTransitGatewayRouteTables",
+                "DescribeTransitGatewayVpcAttachments",
+                "DescribeTransitGateways",
                 "DescribeVpcBlockPublicAccessExclusions",
                 "DescribeVpcBlockPublicAccessOptions",
                 "DescribeVpcPeeringConnections",
@@ -71,7 +73,7 @@ const SERVICES: &[Service] = &[
     Service {
         module: "elb",
         path: "botocore/data/elb/2012-06-01/service-2.json.gz",
-        taken: Taken::Called { typed: &[], data: &["DescribeLoadBalancers"] },
+        taken: Taken::Called { typed: &[], data: &["DescribeLoadBalancerAttributes", "DescribeLoadBalancers"] },
     },
     Service {
         module: "elbv2",

@@ -34,6 +34,9 @@ struct Plan {
     packages: BTreeMap<String, String>,
     /// The vulnerabilities that are open yet.
     open: BTreeSet<String>,
+    /// Those that a look has closed since.
+    #[serde(default)]
+    closed: BTreeSet<String>,
     state: State,
 }
 
@@ -46,6 +49,8 @@ enum State {
     /// The command succeeded; the next look says whether that helped.
     Done,
     Failed(String),
+    /// A look closed all that it was for.
+    Verified,
 }
 
 #[derive(Deserialize)]
@@ -133,9 +138,16 @@ impl Patch {
         if detail["status"] != "ACTIVE" {
             // What was open and is not any more is what the last look says.
             let Some(plan) = plans.get_mut(id) else { return Ok(()) };
-            plan.open.remove(name);
-            if plan.open.is_empty() {
-                plans.remove(id);
+            if plan.open.remove(name) {
+                plan.closed.insert(name.to_owned());
+            }
+            if plan.open.is_empty() && plan.state != State::Verified {
+                // What was mended before anybody approved was not mended by this.
+                if plan.state == State::Proposed {
+                    plans.remove(id);
+                } else if let Some(plan) = plans.get_mut(id) {
+                    plan.state = State::Verified;
+                }
             }
             return self.keep(&plans);
         }
@@ -148,6 +160,13 @@ impl Patch {
         let packages: BTreeMap<String, String> = packages.collect();
         if packages.is_empty() {
             return Err(refused("none of its packages is one of the system's that a version mends"));
+        }
+        // What is done with makes room, and what comes anew is a plan of its own.
+        if plans.get(id).is_some_and(|plan| plan.state == State::Verified) {
+            plans.remove(id);
+        }
+        if plans.len() >= PLANS {
+            plans.retain(|_, plan| plan.state != State::Verified);
         }
         if plans.len() >= PLANS && !plans.contains_key(id) {
             return Err(refused(format!("{PLANS} instances wait for an approval")));
@@ -241,12 +260,13 @@ impl Target for Patch {
         let shown = |(resource, plan): (String, Plan)| Proposal {
             resource,
             what: plan.packages.iter().map(|(name, version)| format!("{name} to {version}")).collect(),
-            closes: plan.open.into_iter().collect(),
+            closes: if plan.state == State::Verified { plan.closed } else { plan.open }.into_iter().collect(),
             state: match plan.state {
                 State::Proposed => "proposed".to_owned(),
                 State::Sent(_) => "sent".to_owned(),
                 State::Done => "done, and not yet verified by a look".to_owned(),
                 State::Failed(why) => format!("failed: {why}"),
+                State::Verified => "verified: a look has closed what it was for".to_owned(),
             },
         };
         Ok(plans.into_iter().map(shown).collect())
@@ -255,7 +275,8 @@ impl Target for Patch {
     fn approve(&mut self, resource: &str) -> Result<String, DeliveryError> {
         let _planning = PLANNING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut plans = self.plans()?;
-        let plan = plans.get(resource).cloned().ok_or_else(|| refused(format!("nothing is proposed for {resource}")))?;
+        let plan = plans.get(resource).filter(|plan| plan.state != State::Verified).cloned();
+        let plan = plan.ok_or_else(|| refused(format!("nothing is proposed for {resource}")))?;
         if let State::Sent(Some(command)) = &plan.state
             && self.outcome(resource, command).is_none()
         {

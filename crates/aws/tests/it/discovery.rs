@@ -68,6 +68,26 @@ async fn the_network_that_moto_serves_is_read_as_it_is() {
     assert_eq!(open, [(22, 22)], "{:?} {:?}", network.gaps, analysis.openings);
 }
 
+/// What only calls of their own say: whether groups count over a transit gateway, and whether classic load balancers keep to a zone.
+#[tokio::test]
+async fn options_of_transit_gateways_and_classic_load_balancers_are_asked_for() {
+    let Some(mut moto) = Moto::start("moto_joined.py") else { return };
+    let described = async |moto: &Moto| read_descriptions(&[describe_network(&session(moto)).await.unwrap().document]).unwrap();
+    let snapshot = described(&moto).await;
+    let crosses = |name: &str| snapshot.load_balancers[name].cross_zone;
+    assert_eq!((crosses("keeps-to-its-zone"), crosses("crosses-zones")), (false, true));
+
+    let gateway = moto.world["gateway"].as_str().unwrap().to_owned();
+    assert_eq!(snapshot.transit_gateways, [(gateway.clone(), true)].into());
+    let said: Vec<_> = snapshot.transit_attachments.values().map(|attachment| attachment.group_references).collect();
+    assert_eq!(said, [Some(true), Some(true)]);
+    let is_told = |problem: &String| problem.contains("of another VPC");
+    assert!(!snapshot.problems.iter().any(is_told), "{:?}", snapshot.problems);
+
+    assert_eq!(moto.ask()["SecurityGroupReferencingSupport"], "disable");
+    assert_eq!(described(&moto).await.transit_gateways, [(gateway, false)].into());
+}
+
 #[tokio::test]
 async fn one_object_of_a_network_is_asked_for_by_itself() {
     let Some(moto) = Moto::start("moto_estate.py") else { return };

@@ -258,8 +258,15 @@ fn packages_are_upgraded_once_somebody_approved_and_verified_by_what_closes() {
     assert_eq!(later.deliver(&[of_instance(&web, "CVE-2023-1", "CLOSED", &[])]), [Ok(())]);
     assert_eq!(of(&mut later, &web).unwrap().closes, ["CVE-2023-2"]);
     assert_eq!(later.deliver(&[of_instance(&web, "CVE-2023-2", "CLOSED", &[])]), [Ok(())]);
-    assert_eq!(of(&mut later, &web), None);
-    assert!(of(&mut later, &precious).is_some());
+    let verified = of(&mut later, &web).unwrap();
+    assert_eq!((verified.state.as_str(), verified.closes.len()), ("verified: a look has closed what it was for", 2));
+    assert!(later.approve(&web).unwrap_err().to_string().contains("nothing is proposed"));
+    // What is mended by others is not what was approved of here; what comes anew is another plan.
+    assert_eq!(later.deliver(&[of_instance(&precious, "CVE-2023-1", "CLOSED", &[])]), [Ok(())]);
+    assert!(of(&mut later, &precious).is_none());
+    assert_eq!(later.deliver(&[of_instance(&web, "CVE-2023-4", "ACTIVE", &[("zlib", "OS", "1.3")])]), [Ok(())]);
+    let again = of(&mut later, &web).unwrap();
+    assert_eq!((again.state.as_str(), again.what), ("proposed", vec!["zlib to 1.3".to_owned()]));
 }
 
 #[test]

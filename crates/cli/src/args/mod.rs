@@ -161,6 +161,9 @@ pub(crate) struct Explain {
     pub(crate) id: String,
     /// Where it was found: an image, a directory, a bill of materials or a report of ours in JSON.
     pub(crate) target: Option<String>,
+    /// Also who gets to it in this resource of the running server: package, process, port, opening.
+    #[arg(long, value_name = "RESOURCE")]
+    pub(crate) resource: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -201,6 +204,9 @@ pub(crate) struct ExposureArgs {
     /// How much is told: `compatible` is exactly what Inspector finds.
     #[arg(long, value_name = "MODE", default_value = "full")]
     pub(crate) mode: Told,
+    /// Tells also where single UDP datagrams get in though replies do not get out.
+    #[arg(long, conflicts_with = "from")]
+    pub(crate) one_way_udp: bool,
     /// Says what is opened and closed by going over to this description.
     #[arg(long, value_name = "PATH", conflicts_with = "from")]
     pub(crate) what_if: Vec<PathBuf>,

@@ -12,6 +12,8 @@ use lestrade_report::printable;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
+/// How many findings of one vulnerability are explained.
+const EXPLAINED: usize = 20;
 /// How much of a finding's id is shown in a list: as much as names it in any estate that is likely.
 const SHORT: usize = 12;
 /// The state of what is affected and not mended yet.
@@ -154,6 +156,8 @@ pub(crate) fn findings(settings: &Settings, _: Speech, arguments: &FindingsArgs)
         let _ = writeln!(out, "! {} not covered, so more may be there\n  try: lestrade coverage --inactive", counted(missed, "resource"));
     }
     let by_status = arguments.status.len() > 1;
+    // Of images nobody knows, and a column of that says nothing.
+    let by_exposure = found.iter().any(|finding| finding["exposure"] != "unknown");
     let of = |finding: &Value| {
         let packages = rows(&finding["packages"]);
         let first = packages.first().cloned().unwrap_or_default();
@@ -170,18 +174,32 @@ pub(crate) fn findings(settings: &Settings, _: Speech, arguments: &FindingsArgs)
             text(finding, "/resource/name"),
             text(finding, "/id").chars().take(SHORT).collect(),
         ];
+        if by_exposure {
+            row.push(reach(finding));
+        }
         if by_status {
             row.push(text(finding, "/status"));
         }
         row
     };
     if !found.is_empty() {
-        let titles = ["RISK", "SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED", "RESOURCE", "ID", "STATUS"];
+        let mut titles = vec!["RISK", "SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED", "RESOURCE", "ID"];
+        titles.extend(by_exposure.then_some("EXPOSURE"));
+        titles.extend(by_status.then_some("STATUS"));
         let table: Vec<Vec<String>> = found.iter().map(of).collect();
-        let _ = write!(out, "\n{}", columns(&titles[..titles.len() - usize::from(!by_status)], &table, &[6, 3, 4, 5, 1], output::width()));
+        let _ = write!(out, "\n{}", columns(&titles, &table, &[6, 3, 4, 5, 1], output::width()));
     }
     output::write(None, &out)?;
     Ok(Exit::Ok)
+}
+
+/// From how far a finding's resource is reached, and whether anything of the finding listens there.
+fn reach(finding: &Value) -> String {
+    let exposure = text(finding, "/exposure");
+    match text(finding, "/listening").as_str() {
+        "listening" | "not-listening" => format!("{exposure}, {}", text(finding, "/listening")),
+        _ => exposure,
+    }
 }
 
 /// How many there are, and how to see the rest.
@@ -197,23 +215,58 @@ fn heading(found: &[Value], more: bool, noun: &str, which: &str) -> String {
     out
 }
 
-/// What of a finding listens, and from how far it is reached.
-fn listening(finding: &Value) -> String {
+/// What of a finding listens, and from how far it is reached: a line for each socket.
+pub(super) fn listening(finding: &Value) -> Vec<String> {
     let shown = |socket: &Value| {
         let process = Some(text(socket, "/process")).filter(|name| !name.is_empty()).unwrap_or_else(|| "a process".to_owned());
+        let program = Some(text(socket, "/executable")).filter(|path| !path.is_empty()).map(|path| format!(" ({path})"));
+        let process = format!("{process}{}", program.unwrap_or_default());
         let place = format!("{process} at {} port {}/{}", text(socket, "/address"), number(socket, "/port"), text(socket, "/protocol"));
+        let over = Some(text(socket, "/reachedOver")).filter(|edge| !edge.is_empty()).map(|edge| format!(" over {edge}"));
         let reached = match text(socket, "/reachedFrom").as_str() {
             "none" => "reached by nobody".to_owned(),
-            from => format!("reached from: {from}"),
+            from => format!("reached from: {from}{}", over.unwrap_or_default()),
         };
         printable(&format!("{place}, {reached}")).into_owned()
     };
     let sockets: Vec<String> = rows(&finding["sockets"]).iter().map(shown).collect();
-    match (text(finding, "/listening").as_str(), sockets.as_slice()) {
-        ("unknown", _) => "not known: no agent tells who listens here".to_owned(),
-        (_, []) => "nothing of it".to_owned(),
-        _ => sockets.join("; "),
+    match text(finding, "/listening").as_str() {
+        "unknown" => vec!["not known: no agent tells who listens here".to_owned()],
+        _ if sockets.is_empty() => vec!["nothing of it".to_owned()],
+        _ => sockets,
     }
+}
+
+/// Where findings of a vulnerability are, and who gets to the processes that run what is affected.
+pub(super) fn reached(settings: &Settings, vulnerability: &str, resource: &str) -> Result<String, Failure> {
+    let remote = Remote::of(settings)?;
+    let query = [("vulnerability", vulnerability), ("resource", resource), ("status", "active,suppressed")];
+    let Rows { rows: found, more, .. } = remote.rows("findings", "findings", &query, EXPLAINED)?;
+    let mut out = String::new();
+    for listed in &found {
+        let finding = remote.get(&format!("findings/{}", part(&text(listed, "/id"))), &[])?;
+        let shown = |path: &str| printable(&text(&finding, path)).into_owned();
+        let _ = writeln!(
+            out,
+            "  {} · exposure {} · risk {:.0}",
+            shown("/resource/name"),
+            shown("/exposure"),
+            finding["risk"].as_f64().unwrap_or_default()
+        );
+        let packages: Vec<String> = rows(&finding["packages"])
+            .iter()
+            .map(|package| printable(&format!("{} {}", text(package, "/name"), text(package, "/version"))).into_owned())
+            .collect();
+        for socket in listening(&finding) {
+            let _ = writeln!(out, "    {} → {socket}", packages.join(", "));
+        }
+    }
+    let _ = match (found.as_slice(), more) {
+        ([], _) => writeln!(out, "  no active finding of it in '{}'", printable(resource)),
+        (_, true) => writeln!(out, "  and more: lestrade findings --vulnerability {}", printable(vulnerability)),
+        _ => Ok(()),
+    };
+    Ok(out)
 }
 
 /// A finding by itself.
@@ -243,7 +296,7 @@ fn one(finding: &Value) -> Result<Exit, Failure> {
         shown("/exposure"),
         factor("weight")
     );
-    let _ = writeln!(out, " listening: {}", listening(finding));
+    let _ = writeln!(out, " listening: {}", listening(finding).join("; "));
     let path: Vec<String> = rows(&finding["path"]).iter().map(|step| printable(&text(step, "/id")).into_owned()).collect();
     if !path.is_empty() {
         let _ = writeln!(out, " path: {}\n try: {}", path.join(" > "), shown("/remediation"));

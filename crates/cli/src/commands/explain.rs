@@ -32,6 +32,11 @@ pub(crate) fn run(settings: &Settings, speech: Speech, arguments: &Explain) -> R
     };
     let assessment = assess(&id, &advisories, exploitation.as_ref());
     let style = TableStyle { width: output::width(), colour: output::colour(speech.color) };
-    output::write(None, &explain(&assessment, &advisories, report.as_ref(), style))?;
+    let mut text = explain(&assessment, &advisories, report.as_ref(), style);
+    if let Some(resource) = &arguments.resource {
+        text.push_str("\nWHERE IT IS REACHED\n");
+        text.push_str(&super::estate::reached(settings, &id, resource)?);
+    }
+    output::write(None, &text)?;
     Ok(Exit::Ok)
 }

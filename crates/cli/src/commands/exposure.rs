@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::input;
 use crate::output::{self, Speech};
 use lestrade_aws::{Estate, describe_network};
-use lestrade_reachability::{Journey, Mode, Packet, Snapshot, arrive_over, compare, evaluate, read_descriptions, trace};
+use lestrade_reachability::{Journey, Mode, Packet, Snapshot, arrive_over, compare, evaluate, evaluate_one_way, read_descriptions, trace};
 use lestrade_report::{
     TableStyle, exposure_difference_json, exposure_difference_table, exposure_is_partial, exposure_json, exposure_svg, exposure_table,
     exposure_verdict,
@@ -32,7 +32,8 @@ pub(crate) fn run(settings: &Settings, speech: Speech, arguments: &ExposureArgs)
         return follow(&snapshot, arguments, from, to, style);
     }
     let mode: Mode = arguments.mode.into();
-    let analysis = mode.of(&snapshot, evaluate(&snapshot));
+    let look = if arguments.one_way_udp { evaluate_one_way } else { evaluate };
+    let analysis = mode.of(&snapshot, look(&snapshot));
     let partial = exposure_is_partial(&snapshot, &analysis);
     if arguments.what_if.is_empty() {
         let text = match arguments.output {
@@ -44,7 +45,7 @@ pub(crate) fn run(settings: &Settings, speech: Speech, arguments: &ExposureArgs)
         return Ok(if partial { Exit::Incomplete } else { Exit::Ok });
     }
     let other = read(&arguments.what_if)?;
-    let after = mode.of(&other, evaluate(&other));
+    let after = mode.of(&other, look(&other));
     let difference = compare(&analysis.openings, &after.openings);
     let text = match arguments.output {
         Picture::Json => format!("{:#}\n", exposure_difference_json(&difference, mode)),

@@ -593,3 +593,113 @@ fn faults_of_aws_close_nothing() {
     until("it was swept twice more", PATIENCE, || (asked(&world) >= before + 4).then_some(())).unwrap();
     until_findings(&server, all);
 }
+
+/// Package, process, port, opening: an agent on an instance tells who listens, AWS what is open, and the commands put it together.
+#[test]
+fn who_gets_to_a_vulnerable_program_is_shown() {
+    let Some(mut world) = World::build() else { return };
+    let managed = world.instances[0].clone();
+    // The program of the package is this test, which waits for everybody.
+    let waiting = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = waiting.local_addr().unwrap().port();
+    world.open(port);
+    let server = world.serve(&["aws-agentless=false", "allow-private-targets=true"]);
+    let lab = &world.lab;
+    lab.until_said(&["findings", "--resource", &managed], &format!("{port} is reachable"));
+
+    let host = Lab::new();
+    host.write("root/etc/os-release", "ID=debian\nVERSION_ID=12\n");
+    host.write("root/etc/machine-id", format!("{}\n", "7".repeat(32)));
+    host.write("root/var/lib/cloud/data/instance-id", &managed);
+    // What is installed SSM told of already; the agent is asked whose the program is.
+    host.write("root/var/lib/dpkg/status", "Package: openssl-libs\nStatus: install ok installed\nVersion: 3\nArchitecture: amd64\n\n");
+    let program = std::env::current_exe().unwrap();
+    host.write("root/var/lib/dpkg/info/openssl-libs.list", format!("{}\n", program.display()));
+    host.write("lestrade.toml", format!("host-root = \"{}\"\nhost-interval = 1\n", host.path("root").display()));
+    let token = lab.json(&["agent", "token", "--json"])["token"].as_str().unwrap().to_owned();
+    let enrolled = host.transcript(&["agent", "enroll", "--server", server.endpoint(), "--token", &token]);
+    assert!(enrolled.ends_with("exit 0"), "{enrolled}");
+    assert!(host.transcript(&["agent", "run", "--once"]).ends_with("exit 0"));
+
+    let listed = lab.until_said(&["findings", "--resource", &managed, "--vulnerability", OPENSSL], "internet-listening");
+    assert!(listed.contains("EXPOSURE"), "{listed}");
+    let said = lab.transcript(&["explain", OPENSSL, "--resource", &managed]);
+    for part in [
+        "WHERE IT IS REACHED",
+        "exposure internet-listening",
+        "openssl-libs 1:3.0.7-27.el9 → ",
+        &format!("at 0.0.0.0 port {port}/tcp, reached from: internet over igw-"),
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let json = lab.json(&["findings", "--resource", &managed, "--vulnerability", OPENSSL, "--json"]);
+    assert_eq!((&json["findings"][0]["listening"], &json["findings"][0]["exposure"]), (&json!("reached"), &json!("internet-listening")));
+    let id = json["findings"][0]["id"].as_str().unwrap();
+    let sockets = lab.json(&["findings", id, "--json"])["sockets"].clone();
+    assert!(sockets[0]["reachedOver"].as_str().is_some_and(|edge| edge.starts_with("igw-")), "{sockets}");
+
+    // Nobody waits any longer: still open, still vulnerable, and no longer the worst.
+    drop(waiting);
+    assert!(host.transcript(&["agent", "run", "--once"]).ends_with("exit 0"));
+    lab.until_said(&["findings", "--resource", &managed, "--vulnerability", OPENSSL, "--json"], "\"exposure\": \"internet\"");
+    let said = lab.transcript(&["explain", OPENSSL, "--resource", &managed]);
+    assert!(said.contains("exposure internet · ") && !said.contains("reached from"), "{said}");
+    assert!(lab.transcript(&["explain", OPENSSL, "--resource", "nobody"]).contains("'nobody'"));
+}
+
+/// Found, proposed, approved, sent, looked at again, closed, verified; where the upgrade mended nothing, it is not verified.
+#[test]
+fn an_upgrade_is_verified_by_the_look_after_it() {
+    let Some(mut world) = World::build() else { return };
+    let managed = world.instances[0].clone();
+    let tag = json!({"Resources": [managed], "Tags": [{"Key": "patch", "Value": "yes"}]});
+    world.moto.call("ec2", "create_tags", tag).unwrap();
+    let rules = format!(
+        "[[target]]\nname = \"patch\"\nkind = \"patch-ssm\"\nregion = \"{REGION}\"\nendpoint = \"{}\"\nallow-tags = [\"patch=yes\"]\n\
+         role = \"arn:aws:iam::{ACCOUNT}:role/LestradePatch\"\n\n\
+         [[rule]]\nname = \"instances\"\ntargets = [\"patch\"]\n\
+         pattern = {{ detail-type = [\"Inspector2 Finding\"], detail = {{ type = [\"PACKAGE_VULNERABILITY\"], resources = {{ type = [\"AWS_EC2_INSTANCE\"] }} }} }}\n",
+        world.aws.url()
+    );
+    world.lab.write("rules/a.toml", rules);
+    // Nobody else runs there: a look is what SSM's inventory says.
+    world.aws.filled().managed.get_mut(&managed).unwrap().0["PingStatus"] = "ConnectionLost".into();
+    let queue = format!("aws-queue={}", world.queue.replace(world.moto.endpoint(), &world.aws.url()));
+    let folder = format!("rules={}", world.lab.path("rules").display());
+    let _server = world.serve(&[&queue, &folder, "aws-agentless=false", "allow-private-targets=true"]);
+    let look = |world: &mut World| {
+        let object = json!({"object": {"key": format!("AWS:Application/accountid={ACCOUNT}/region={REGION}/resourcetype=ManagedInstanceInventory/{managed}.json")}});
+        world.tell("aws.s3", "Object Created", object);
+    };
+    let proposals = ["targets", "proposals", "patch"];
+    let proposed = world.lab.until_said(&proposals, OPENSSL);
+    assert!(proposed.contains("proposed") && proposed.contains("openssl-libs to 1:3.0.7-28.el9_4"), "{proposed}");
+    assert!(world.aws.filled().upgrades.is_empty(), "nothing is done before somebody approves");
+
+    // The first upgrade finds nothing to upgrade: the command succeeds, a look still sees the package, and it is not verified.
+    let approve = ["targets", "approve", "patch", managed.as_str()];
+    let approved = world.lab.transcript(&approve);
+    assert!(approved.contains("upgrades 1 package"), "{approved}");
+    world.lab.until_said(&proposals, "done, and not yet verified by a look");
+    let scanned = |world: &World| world.lab.json(&["coverage", "--resource", &managed, "--json"])["coverage"].clone();
+    let before = scanned(&world);
+    look(&mut world);
+    lestrade_testkit::until("another look", PATIENCE, || (scanned(&world) != before).then_some(())).unwrap();
+    assert!(world.lab.transcript(&proposals).contains("done, and not yet verified by a look"));
+    assert!(world.lab.transcript(&["findings", "--resource", &managed]).contains(OPENSSL));
+
+    // The second one does: a look closes the finding, and that verifies it.
+    let mended = vec![
+        json!({"Name": "openssl-libs", "Version": "1:3.0.7", "Release": "28.el9_4", "Architecture": "x86_64", "PackageId": "openssl-3.0.7-28.el9_4.src.rpm"}),
+    ];
+    world.aws.filled().upgraded.insert(managed.clone(), mended);
+    let approved = world.lab.transcript(&approve);
+    assert!(approved.contains("upgrades 1 package"), "{approved}");
+    assert!(world.lab.transcript(&proposals).contains("not yet verified"), "that a command succeeded is not believed");
+    look(&mut world);
+    world.lab.until_said(&["findings", "--resource", &managed, "--status", "closed"], OPENSSL);
+    let verified = world.lab.until_said(&proposals, "verified: a look has closed what it was for");
+    assert!(verified.contains(OPENSSL), "{verified}");
+    let upgrades = world.aws.filled().upgrades.clone();
+    assert!(upgrades.len() == 2 && upgrades[0].contains("dnf upgrade -q -y openssl-libs\n".trim_end()), "{upgrades:?}");
+}

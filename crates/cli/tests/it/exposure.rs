@@ -1,5 +1,8 @@
 //! `lestrade exposure` on a small network: a web server that everybody reaches, a database that nobody does.
 
+#[path = "../../../reachability/tests/it/described.rs"]
+mod described;
+
 use crate::lab::Lab;
 use serde_json::{Value, json};
 
@@ -121,6 +124,28 @@ fn what_load_balancers_and_appliances_let_in() {
     );
 }
 
+/// A subnet that nothing leaves: conversations are closed, and a datagram gets in all the same.
+#[test]
+fn a_datagram_gets_in_where_no_reply_gets_out() {
+    let lab = Lab::new();
+    let mut silent = network();
+    silent["NetworkAcls"][0]["Entries"][1]["RuleAction"] = json!("deny");
+    let everybody = json!([{"CidrIp": "0.0.0.0/0"}]);
+    silent["SecurityGroups"][0]["IpPermissions"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"IpProtocol": "udp", "FromPort": 161, "ToPort": 161, "IpRanges": everybody}));
+    std::fs::write(lab.path("network.json"), silent.to_string()).unwrap();
+    assert!(lab.transcript(&["exposure", "network.json"]).contains(": 0 openings"));
+    let told = lab.transcript(&["exposure", "network.json", "--one-way-udp"]);
+    assert!(told.contains("i-web 161/udp") && told.contains("one way: some who send get no reply") && !told.contains("tcp"), "{told}");
+    let told = lab.json(&["exposure", "network.json", "--one-way-udp", "-o", "json"]);
+    assert_eq!((told["openings"].as_array().unwrap().len(), &told["openings"][0]["oneWay"]), (1, &json!(true)));
+    assert!(lab.transcript(&["exposure", "network.json", "--one-way-udp", "--mode", "compatible"]).contains(": 0 openings"));
+    let difference = lab.transcript(&["exposure", "network.json", "--one-way-udp", "--what-if", "network.json"]);
+    assert!(difference.starts_with("0 opened\n0 closed\n"), "{difference}");
+}
+
 #[test]
 fn what_a_change_would_open() {
     let lab = Lab::new();
@@ -152,6 +177,63 @@ fn what_is_not_known_is_said() {
         ]
         .join("\n")
     );
+}
+
+/// The 44 vectors of the specification, as the AWS CLI prints such worlds: the command answers what each expects, and no more; which
+/// of them have a picture.
+#[test]
+#[allow(clippy::print_stdout, reason = "a suite tells how it went")]
+fn the_worlds_of_the_vectors() {
+    let root =
+        std::env::var("LESTRADE_REFERENCE").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/reference").into());
+    let bytes = std::fs::read(format!("{root}/reachability-vectors.json"));
+    let vectors: Vec<Value> = bytes.map(|bytes| serde_json::from_slice(&bytes).unwrap()).unwrap_or_default();
+    if vectors.is_empty() {
+        println!("LOUD: the vectors are not at hand; nothing was compared");
+    }
+    let lab = Lab::new();
+    let mut failed = Vec::new();
+    for vector in &vectors {
+        std::fs::write(lab.path("world.json"), described::described(&vector["config"]).to_string()).unwrap();
+        let output = lab.run(&["exposure", "world.json", "-o", "json"]);
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let class = |class: &str| {
+            match class {
+                "vpn" => "vgw",
+                "transit" => "tgw",
+                "load-balancer" => "elb",
+                other => other,
+            }
+            .to_owned()
+        };
+        let line = |class: &str, eni: &Value, protocol: &Value, begin: &Value, end: &Value| {
+            format!("{class} {} {} {begin}-{end}", eni.as_str().unwrap(), protocol.as_str().unwrap().to_lowercase())
+        };
+        let openings = said["openings"].as_array().cloned().unwrap_or_default();
+        let mut ours: Vec<String> = openings
+            .iter()
+            .filter(|open| open["class"] != "appliance")
+            .map(|open| {
+                let range = &open["openPortRange"];
+                line(&class(open["class"].as_str().unwrap()), &open["interface"], &open["protocol"], &range["begin"], &range["end"])
+            })
+            .collect();
+        let mut theirs: Vec<String> = Vec::new();
+        for expected in vector["expect"].as_array().into_iter().flatten() {
+            for range in expected["ports"].as_array().into_iter().flatten() {
+                theirs.push(line(expected["class"].as_str().unwrap(), &expected["eni"], &expected["proto"], &range[0], &range[1]));
+            }
+        }
+        ours.sort();
+        theirs.sort();
+        let svg = String::from_utf8(lab.run(&["exposure", "world.json", "-o", "svg"]).stdout).unwrap();
+        let pictured = openings.iter().all(|open| svg.contains(open["interface"].as_str().unwrap())) && svg.ends_with("</svg>\n");
+        if ours != theirs || !pictured {
+            failed.push(format!("{}: ours {ours:?}, theirs {theirs:?}, problems {}", vector["name"], said["problems"]));
+        }
+    }
+    println!("vectors by the command: {} passed, {} failed", vectors.len() - failed.len(), failed.len());
+    assert!(failed.is_empty(), "{failed:#?}");
 }
 
 /// A network that somebody else's stand-in for AWS describes, over the whole of the command.

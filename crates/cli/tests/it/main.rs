@@ -4,6 +4,7 @@
 mod aws;
 mod bundles;
 mod crash;
+mod cuts;
 mod decisions;
 mod disks;
 mod docs;

@@ -6,7 +6,7 @@
 
 use super::event::{EventFields, Field};
 use super::parse::{Leaf, Pattern};
-use super::tests_of::{Scalar, Test, folded};
+use super::tests_of::{Scalar, Test};
 use std::collections::{BTreeSet, HashMap};
 
 /// The most steps that the search for consistent elements takes; real events need a handful.
@@ -166,7 +166,8 @@ impl PathIndex {
     fn file(&mut self, test: &Test, number: u32) {
         match test {
             Test::Equals(literal) => self.literals.entry(literal.key()).or_default().push(number),
-            Test::AnyCase(text) => self.any_case.entry(text.clone()).or_default().push(number),
+            // Only what has one other form of each character is found by one.
+            Test::AnyCase(text) if text.0.is_ascii() => self.any_case.entry(text.0.to_ascii_lowercase()).or_default().push(number),
             Test::Prefix(affix) if !affix.any_case => self.prefixes.file(&affix.text, number),
             Test::Suffix(affix) if !affix.any_case => self.suffixes.file(&affix.text, number),
             other => match self.others.iter_mut().find(|(known, _)| known == other) {
@@ -182,7 +183,7 @@ impl PathIndex {
         }
         if let Scalar::Text(text) = value {
             if !self.any_case.is_empty() {
-                found.extend(self.any_case.get(&folded(text)).into_iter().flatten());
+                found.extend(self.any_case.get(&text.to_ascii_lowercase()).into_iter().flatten());
             }
             for &length in self.prefixes.lengths.iter().take_while(|length| **length <= text.len()) {
                 found.extend(text.get(..length).and_then(|prefix| self.prefixes.texts.get(prefix)).into_iter().flatten());

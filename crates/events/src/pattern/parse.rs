@@ -1,14 +1,39 @@
 //! Patterns, strictly: what EventBridge refuses is refused, with the reason and the place.
 
-use super::tests_of::{Affix, Anything, Block, Bound, Scalar, Test, folded, is_comparable};
+use super::tests_of::{Affix, AnyCase, Anything, Block, Bound, Scalar, Test, is_comparable};
 use super::wildcard::Wildcard;
 use serde_json::{Map, Value};
 
 /// How deep a pattern may be, and how many combinations its alternatives may make.
 const MAX_DEPTH: usize = 64;
 const MAX_COMBINATIONS: usize = 1_000;
-/// What is a test and no field; below `$or` they keep it from being one.
-const OPERATORS: [&str; 9] = ["exactly", "prefix", "suffix", "equals-ignore-case", "anything-but", "numeric", "cidr", "exists", "wildcard"];
+/// What no field within `$or` may be called: operators, and what the open ruler keeps for more of them.
+const RESERVED: [&str; 24] = [
+    "exactly",
+    "prefix",
+    "suffix",
+    "equals-ignore-case",
+    "anything-but",
+    "numeric",
+    "cidr",
+    "exists",
+    "wildcard",
+    "=",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "regex",
+    "not-wildcard",
+    "not-equals-ignore-case",
+    "date-after",
+    "date-on-or-after",
+    "date-before",
+    "date-on-or-before",
+    "in-date-range",
+    "ip-address-in-range",
+    "ip-address-not-in-range",
+];
 
 /// Why a text is no pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +77,10 @@ impl Pattern {
     /// When it is none, with the place.
     pub fn of(value: &Value) -> Result<Self, PatternError> {
         let Value::Object(members) = value else { return Err(refuse("", "a pattern is a JSON object")) };
-        Ok(Self { alternatives: object(members, "", 0)? })
+        // Where some `$or` is not meant as one, none is: then it is a field of that name (as the open ruler reads it).
+        let alternatives = object(members, "", &Reading { or: true, inside: false, depth: 0 })
+            .or_else(|error| object(members, "", &Reading { or: false, inside: false, depth: 0 }).map_err(|_| error))?;
+        Ok(Self { alternatives })
     }
 }
 
@@ -60,8 +88,23 @@ fn refuse(place: &str, reason: impl Into<String>) -> PatternError {
     PatternError { place: if place.is_empty() { "pattern".into() } else { place.to_owned() }, reason: reason.into() }
 }
 
-fn object(members: &Map<String, Value>, place: &str, depth: usize) -> Result<Vec<Vec<Leaf>>, PatternError> {
-    if depth > MAX_DEPTH {
+/// How an object of a pattern is read.
+struct Reading {
+    /// Whether `$or` is one.
+    or: bool,
+    /// Whether it lies within one.
+    inside: bool,
+    depth: usize,
+}
+
+impl Reading {
+    const fn deeper(&self, inside: bool) -> Self {
+        Self { or: self.or, inside, depth: self.depth + 1 }
+    }
+}
+
+fn object(members: &Map<String, Value>, place: &str, reading: &Reading) -> Result<Vec<Vec<Leaf>>, PatternError> {
+    if reading.depth > MAX_DEPTH {
         return Err(refuse(place, "it is too deep"));
     }
     if members.is_empty() {
@@ -70,15 +113,12 @@ fn object(members: &Map<String, Value>, place: &str, depth: usize) -> Result<Vec
     let mut alternatives: Vec<Vec<Leaf>> = vec![vec![]];
     for (name, value) in members {
         let path = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
+        if reading.inside && RESERVED.contains(&name.as_str()) {
+            return Err(refuse(&path, "within '$or' no field has the name of an operator"));
+        }
         let of_member = match value {
-            Value::Array(choices) if name == "$or" && is_or(choices) => {
-                let mut all = Vec::new();
-                for choice in choices.iter().filter_map(Value::as_object) {
-                    all.extend(object(choice, place, depth + 1)?);
-                }
-                all
-            }
-            Value::Object(members) => object(members, &path, depth + 1)?,
+            _ if name == "$or" && reading.or => choices(value, place, &path, reading)?,
+            Value::Object(members) => object(members, &path, &reading.deeper(reading.inside))?,
             Value::Array(tests) if tests.is_empty() => return Err(refuse(&path, "empty arrays are not allowed")),
             Value::Array(tests) => {
                 let tests = tests.iter().map(|value| test(value, &path)).collect::<Result<_, _>>()?;
@@ -100,12 +140,19 @@ fn object(members: &Map<String, Value>, place: &str, depth: usize) -> Result<Vec
     Ok(alternatives)
 }
 
-/// Whether `$or` is meant as one, or is a field of that name.
-fn is_or(choices: &[Value]) -> bool {
-    let is_choice = |choice: &Value| {
-        choice.as_object().is_some_and(|choice| !choice.is_empty() && !choice.keys().any(|key| OPERATORS.contains(&key.as_str())))
-    };
-    choices.len() >= 2 && choices.iter().all(is_choice)
+/// The alternatives of an `$or`.
+fn choices(value: &Value, place: &str, path: &str, reading: &Reading) -> Result<Vec<Vec<Leaf>>, PatternError> {
+    let choices =
+        value.as_array().filter(|choices| choices.len() >= 2).ok_or_else(|| refuse(path, "'$or' is a list of two objects or more"))?;
+    let mut all = Vec::new();
+    for choice in choices {
+        let choice = choice.as_object().ok_or_else(|| refuse(path, "'$or' is a list of objects"))?;
+        all.extend(object(choice, place, &reading.deeper(true))?);
+        if all.len() > MAX_COMBINATIONS {
+            return Err(refuse(path, format!("its alternatives make more than {MAX_COMBINATIONS} combinations")));
+        }
+    }
+    Ok(all)
 }
 
 fn test(value: &Value, place: &str) -> Result<Test, PatternError> {
@@ -124,7 +171,7 @@ fn test(value: &Value, place: &str) -> Result<Test, PatternError> {
         "exactly" => Test::Equals(Scalar::Text(string("'exactly'")?)),
         "prefix" => Test::Prefix(affix(operand, "prefix", place)?),
         "suffix" => Test::Suffix(affix(operand, "suffix", place)?),
-        "equals-ignore-case" => Test::AnyCase(folded(&string("'equals-ignore-case'")?)),
+        "equals-ignore-case" => Test::AnyCase(AnyCase(string("'equals-ignore-case'")?)),
         "wildcard" => Test::Wildcard(wildcard(operand, place)?),
         "numeric" => numeric(operand, place)?,
         "cidr" => Test::Cidr(Block::parse(&string("'cidr'")?).map_err(|reason| refuse(place, reason))?),
@@ -151,7 +198,7 @@ fn affix(operand: &Value, what: &str, place: &str) -> Result<Affix, PatternError
     let text = inner
         .and_then(Value::as_str)
         .ok_or_else(|| refuse(place, format!("'{what}' must be a string, or a string with 'equals-ignore-case'")))?;
-    Ok(Affix { text: folded(text), any_case: true })
+    Ok(Affix { text: text.to_owned(), any_case: true })
 }
 
 fn numeric(operand: &Value, place: &str) -> Result<Test, PatternError> {
@@ -217,7 +264,7 @@ fn anything(operand: &Value, place: &str) -> Result<Anything, PatternError> {
             Ok(match operator.as_str() {
                 "prefix" => Anything::ButPrefix(texts(false)?),
                 "suffix" => Anything::ButSuffix(texts(false)?),
-                "equals-ignore-case" => Anything::ButAnyCase(texts(true)?.iter().map(|text| folded(text)).collect()),
+                "equals-ignore-case" => Anything::ButAnyCase(texts(true)?.into_iter().map(AnyCase).collect()),
                 "wildcard" => {
                     let wildcards = texts(true)?;
                     Anything::ButWildcard(

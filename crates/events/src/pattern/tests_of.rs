@@ -2,6 +2,7 @@
 
 use super::wildcard::Wildcard;
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// A value of an event or a literal of a pattern.
@@ -9,8 +10,10 @@ use std::net::{IpAddr, Ipv6Addr};
 pub(super) enum Scalar {
     Null,
     Bool(bool),
-    /// Numbers are compared by value: 300 is 300.0.
+    /// Numbers that EventBridge compares count by their value: 300 is 300.0.
     Number(f64),
+    /// Others as they are written: of account numbers none is rounded to another.
+    Digits(String),
     Text(String),
 }
 
@@ -19,8 +22,11 @@ impl Scalar {
         Some(match value {
             serde_json::Value::Null => Self::Null,
             serde_json::Value::Bool(value) => Self::Bool(*value),
-            // Minus zero is zero.
-            serde_json::Value::Number(number) => Self::Number(number.as_f64()? + 0.0),
+            serde_json::Value::Number(number) => match number.as_f64().filter(|value| is_comparable(*value)) {
+                // Minus zero is zero.
+                Some(value) => Self::Number(value + 0.0),
+                None => Self::Digits(number.to_string()),
+            },
             serde_json::Value::String(text) => Self::Text(text.clone()),
             _ => return None,
         })
@@ -40,6 +46,7 @@ impl Scalar {
             Self::Null => "n".to_owned(),
             Self::Bool(value) => format!("b{value}"),
             Self::Number(number) => format!("d{:x}", number.to_bits()),
+            Self::Digits(digits) => format!("e{digits}"),
             Self::Text(text) => format!("t{text}"),
         }
     }
@@ -51,16 +58,30 @@ impl PartialEq for Scalar {
             (Self::Null, Self::Null) => true,
             (Self::Bool(a), Self::Bool(b)) => a == b,
             (Self::Number(a), Self::Number(b)) => a.total_cmp(b) == Ordering::Equal,
-            (Self::Text(a), Self::Text(b)) => a == b,
+            (Self::Text(a), Self::Text(b)) | (Self::Digits(a), Self::Digits(b)) => a == b,
             _ => false,
         }
     }
 }
 
-/// The address of IPv6, which has many spellings, that a text is.
-fn spelled(value: &Scalar) -> Option<Ipv6Addr> {
-    let Scalar::Text(text) = value else { return None };
-    text.contains(':').then(|| text.parse().ok()).flatten()
+/// The address, which has many spellings, that a text is.
+fn spelled(value: &Scalar) -> Option<IpAddr> {
+    if let Scalar::Text(text) = value { address(text) } else { None }
+}
+
+/// The address that EventBridge takes a text for: four decimal numbers, zeros before them or not, or IPv6 without dots in it, of which
+/// what is mapped from IPv4 is IPv4.
+fn address(text: &str) -> Option<IpAddr> {
+    let within = |is_it: fn(&u8) -> bool| text.bytes().all(|byte| is_it(&byte));
+    if text.contains('.') && within(|byte| byte.is_ascii_digit() || *byte == b'.') {
+        let octets: Vec<u8> = text.split('.').map(|octet| octet.parse().ok()).collect::<Option<_>>()?;
+        return <[u8; 4]>::try_from(octets).ok().map(IpAddr::from);
+    }
+    if !text.contains(':') || !within(|byte| byte.is_ascii_hexdigit() || *byte == b':') {
+        return None;
+    }
+    let v6: Ipv6Addr = text.parse().ok()?;
+    Some(v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4))
 }
 
 /// Whether EventBridge compares a number by its value: up to five thousand million, with up to six decimals.
@@ -78,17 +99,61 @@ pub(super) struct Affix {
 
 impl Affix {
     pub(super) fn begins(&self, text: &str) -> bool {
-        if self.any_case { folded(text).starts_with(&self.text) } else { text.starts_with(&self.text) }
+        if self.any_case { AnyCase::begins(&self.text, text) } else { text.starts_with(&self.text) }
     }
 
     pub(super) fn ends(&self, text: &str) -> bool {
-        if self.any_case { folded(text).ends_with(&self.text) } else { text.ends_with(&self.text) }
+        if self.any_case { AnyCase::ends(&self.text, text) } else { text.ends_with(&self.text) }
     }
 }
 
-/// A text without its case.
-pub(super) fn folded(text: &str) -> String {
-    text.to_lowercase()
+/// A text in any case, as EventBridge understands that: each character stands for what it is in lower and in upper case, however long
+/// that is (`ß` is `SS` too), and for nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct AnyCase(pub(super) String);
+
+impl AnyCase {
+    pub(super) fn is(&self, text: &str) -> bool {
+        if self.0.is_ascii() {
+            return self.0.eq_ignore_ascii_case(text);
+        }
+        Self::ends_of(&self.0, text).contains(&text.len())
+    }
+
+    fn begins(pattern: &str, text: &str) -> bool {
+        !Self::ends_of(pattern, text).is_empty()
+    }
+
+    fn ends(pattern: &str, text: &str) -> bool {
+        // Where it may begin, from the last character on.
+        let mut begins = BTreeSet::from([text.len()]);
+        for forms in pattern.chars().rev().map(forms) {
+            let mut earlier = BTreeSet::new();
+            for end in begins {
+                earlier.extend(forms.iter().filter_map(|form| text[..end].strip_suffix(form.as_str())).map(str::len));
+            }
+            begins = earlier;
+        }
+        !begins.is_empty()
+    }
+
+    /// Where the pattern may end in a text that begins with it.
+    fn ends_of(pattern: &str, text: &str) -> BTreeSet<usize> {
+        let mut ends = BTreeSet::from([0]);
+        for forms in pattern.chars().map(forms) {
+            let mut later = BTreeSet::new();
+            for begin in ends {
+                later.extend(forms.iter().filter(|form| text[begin..].starts_with(form.as_str())).map(|form| begin + form.len()));
+            }
+            ends = later;
+        }
+        ends
+    }
+}
+
+/// A character in lower and in upper case.
+fn forms(character: char) -> [String; 2] {
+    [character.to_lowercase().collect(), character.to_uppercase().collect()]
 }
 
 /// A block of addresses.
@@ -101,17 +166,19 @@ pub(super) struct Block {
 
 impl Block {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let (address, prefix) = text.split_once('/').ok_or_else(|| format!("'{text}' is no block of addresses: it has no '/'"))?;
-        let address: IpAddr = address.parse().map_err(|_| format!("'{address}' is no address"))?;
+        let (base, prefix) = text.split_once('/').ok_or_else(|| format!("'{text}' is no block of addresses: it has no '/'"))?;
+        let address = address(base).ok_or_else(|| format!("'{base}' is no address"))?;
         let (number, bits) = number(address);
+        let length = prefix.parse::<u32>().map_err(|_| format!("'{prefix}' is no length of a prefix"))?;
+        // A single address is a literal.
         let prefix =
-            prefix.parse::<u32>().ok().filter(|prefix| *prefix <= bits).ok_or_else(|| format!("'{prefix}' is no length of a prefix"))?;
+            Some(length).filter(|length| *length < bits).ok_or_else(|| format!("a prefix of {length} is not shorter than {bits}"))?;
         let mask = mask(prefix, bits);
         Ok(Self { base: number & mask, prefix, v6: address.is_ipv6() })
     }
 
     fn contains(self, text: &str) -> bool {
-        let Ok(address) = text.parse::<IpAddr>() else { return false };
+        let Some(address) = address(text) else { return false };
         let (number, bits) = number(address);
         address.is_ipv6() == self.v6 && number & mask(self.prefix, bits) == self.base
     }
@@ -141,8 +208,7 @@ pub(super) enum Anything {
     But(Vec<Scalar>),
     ButPrefix(Vec<String>),
     ButSuffix(Vec<String>),
-    /// Texts without their case.
-    ButAnyCase(Vec<String>),
+    ButAnyCase(Vec<AnyCase>),
     ButWildcard(Vec<Wildcard>),
 }
 
@@ -152,13 +218,9 @@ pub(super) enum Test {
     Equals(Scalar),
     Prefix(Affix),
     Suffix(Affix),
-    /// A text without its case.
-    AnyCase(String),
+    AnyCase(AnyCase),
     Wildcard(Wildcard),
-    Numeric {
-        low: Option<Bound>,
-        high: Option<Bound>,
-    },
+    Numeric { low: Option<Bound>, high: Option<Bound> },
     Cidr(Block),
     Exists,
     Absent,
@@ -173,7 +235,7 @@ impl Test {
             Self::Equals(literal) => value.is_meant_by(literal),
             Self::Prefix(affix) => text.is_some_and(|text| affix.begins(text)),
             Self::Suffix(affix) => text.is_some_and(|text| affix.ends(text)),
-            Self::AnyCase(literal) => text.is_some_and(|text| folded(text) == *literal),
+            Self::AnyCase(literal) => text.is_some_and(|text| literal.is(text)),
             Self::Wildcard(wildcard) => text.is_some_and(|text| wildcard.matches(text)),
             Self::Numeric { low, high } => {
                 let Scalar::Number(number) = value else { return false };
@@ -191,7 +253,7 @@ impl Test {
                 // What is no text begins and ends with nothing.
                 Anything::ButPrefix(prefixes) => !text.is_some_and(|text| prefixes.iter().any(|prefix| text.starts_with(prefix))),
                 Anything::ButSuffix(suffixes) => !text.is_some_and(|text| suffixes.iter().any(|suffix| text.ends_with(suffix))),
-                Anything::ButAnyCase(literals) => !text.is_some_and(|text| literals.contains(&folded(text))),
+                Anything::ButAnyCase(literals) => !text.is_some_and(|text| literals.iter().any(|literal| literal.is(text))),
                 Anything::ButWildcard(wildcards) => !text.is_some_and(|text| wildcards.iter().any(|wildcard| wildcard.matches(text))),
             },
         }

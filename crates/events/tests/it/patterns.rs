@@ -61,7 +61,49 @@ fn refusals_say_where() {
 /// What the documentation and the open ruler say of corners that no suite at hand shows.
 #[test]
 fn odd_corners() {
-    let table: [(&str, &str, &str); 30] = [
+    let table: [(&str, &str, &str); 67] = [
+        // A block has more than one address, and any spelling of its base.
+        (r#"{"a": [{"cidr": "10.0.0.1/32"}]}"#, "{}", "error"),
+        (r#"{"a": [{"cidr": "2001:db8::1/128"}]}"#, "{}", "error"),
+        (r#"{"a": [{"cidr": "10.0.0.1/31"}]}"#, r#"{"a": "10.0.0.0"}"#, "true"),
+        (r#"{"a": [{"cidr": "010.0.0.0/8"}]}"#, r#"{"a": "10.1.2.3"}"#, "true"),
+        (r#"{"a": [{"cidr": "10.0.0.0/8"}]}"#, r#"{"a": "010.001.002.003"}"#, "true"),
+        (r#"{"a": [{"cidr": "10.0.0.0/8"}]}"#, r#"{"a": "a00::1"}"#, "false"),
+        (r#"{"a": [{"cidr": "::/0"}]}"#, r#"{"a": "10.0.0.1"}"#, "false"),
+        (r#"{"a": [{"cidr": "10.0.0.0/8"}]}"#, r#"{"a": "::ffff:a00:1"}"#, "true"),
+        (r#"{"a": [{"cidr": "10.0.0.0/-1"}]}"#, "{}", "error"),
+        (r#"{"a": [{"cidr": "10.0.0.0/8/8"}]}"#, "{}", "error"),
+        (r#"{"a": [{"cidr": "10.0.0/8"}]}"#, "{}", "error"),
+        // Each character in its two cases, however long those are.
+        (r#"{"a": [{"equals-ignore-case": "ß"}]}"#, r#"{"a": "SS"}"#, "true"),
+        (r#"{"a": [{"equals-ignore-case": "ß"}]}"#, r#"{"a": "ss"}"#, "false"),
+        (r#"{"a": [{"equals-ignore-case": "Straße"}]}"#, r#"{"a": "STRASSE"}"#, "true"),
+        (r#"{"a": [{"equals-ignore-case": "STRASSE"}]}"#, r#"{"a": "straße"}"#, "false"),
+        (r#"{"a": [{"equals-ignore-case": "ασ"}]}"#, r#"{"a": "ΑΣ"}"#, "true"),
+        (r#"{"a": [{"equals-ignore-case": "k"}]}"#, r#"{"a": "\u212a"}"#, "false"),
+        (r#"{"a": [{"suffix": {"equals-ignore-case": "ß"}}]}"#, r#"{"a": "abcSS"}"#, "true"),
+        (r#"{"a": [{"anything-but": {"equals-ignore-case": "ß"}}]}"#, r#"{"a": "SS"}"#, "false"),
+        // Of `anything-but` all forms take one text or several, and nothing else.
+        (r#"{"a": [{"anything-but": {"prefix": []}}]}"#, "{}", "error"),
+        (r#"{"a": [{"anything-but": {"wildcard": []}}]}"#, "{}", "error"),
+        (r#"{"a": [{"anything-but": {"equals-ignore-case": []}}]}"#, "{}", "error"),
+        (r#"{"a": [{"anything-but": {"suffix": ["a", 1]}}]}"#, "{}", "error"),
+        (r#"{"a": [{"anything-but": {"prefix": {"equals-ignore-case": "a"}}}]}"#, "{}", "error"),
+        (r#"{"a": [{"anything-but": {"prefix": "a", "suffix": "b"}}]}"#, "{}", "error"),
+        (r#"{"a": [{"anything-but": {"exists": true}}]}"#, "{}", "error"),
+        (r#"{"a": [{"anything-but": [null]}]}"#, "{}", "error"),
+        (r#"{"a": [{"anything-but": {"prefix": ["a", "b"]}}]}"#, r#"{"a": 1}"#, "true"),
+        (r#"{"a": [{"anything-but": {"wildcard": "a*"}}]}"#, r#"{"a": ["ab", "b"]}"#, "true"),
+        (r#"{"a": [{"anything-but": {"wildcard": "a**"}}]}"#, "{}", "error"),
+        (r#"{"a": [{"prefix": ""}]}"#, r#"{"a": 1}"#, "false"),
+        // An account's number is no other one.
+        (r#"{"a": [9007199254740993]}"#, r#"{"a": 9007199254740992}"#, "false"),
+        (r#"{"a": [9007199254740993]}"#, r#"{"a": 9007199254740993}"#, "true"),
+        // What is no `$or` is a field, and then no other `$or` of the pattern is one.
+        (r#"{"$or": [{"x": {"prefix": ["y"]}}, {"z": [1]}]}"#, "{}", "error"),
+        (r#"{"$or": ["x"]}"#, r#"{"$or": "x"}"#, "true"),
+        (r#"{"$or": [{"prefix": "x"}, {"suffix": "y"}]}"#, r#"{"$or": "by"}"#, "true"),
+        (r#"{"a": {"$or": ["x"]}, "$or": [{"b": [1]}, {"c": [1]}]}"#, "{}", "error"),
         (r#"{"a": [{"numeric": ["=", 5000000001]}]}"#, "{}", "error"),
         (r#"{"a": [{"numeric": [">", 0.1234567]}]}"#, "{}", "error"),
         (r#"{"a": [{"anything-but": [6000000000]}]}"#, "{}", "error"),

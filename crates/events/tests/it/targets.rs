@@ -2,11 +2,8 @@
 
 use lestrade_events::*;
 use lestrade_model::{Clock, Timestamp};
-use lestrade_testkit::{Asked, Reply, Responder};
+use lestrade_testkit::{JiraSite, Reply, Responder, SmtpSink};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -158,79 +155,9 @@ fn pagerduty_has_one_incident_for_a_vulnerability() {
     assert_eq!(first["routing_key"], "canary-of-ROUTING-0123456789");
 }
 
-/// A Jira that keeps tickets, by the documented REST calls; everything else is a mistake.
-#[derive(Default)]
-struct JiraSite {
-    tickets: BTreeMap<String, Value>,
-    status: BTreeMap<String, &'static str>,
-    mistakes: Vec<String>,
-    /// Creates the ticket and then answers nothing, so many times.
-    drop_answers: usize,
-}
-
-impl JiraSite {
-    fn reply(&mut self, asked: &Asked) -> Reply {
-        if asked.headers.get("authorization").map(String::as_str) != Some("Basic bWVAZXhhbXBsZS5vcmc6Y2FuYXJ5LW9mLUpJUkEtMDEyMzQ1Njc4OQ==")
-        {
-            return Reply::status(401);
-        }
-        let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
-        let parts: Vec<&str> = path.trim_start_matches("/rest/api/2/").split('/').collect();
-        match (asked.method.as_str(), parts.as_slice()) {
-            ("GET", ["search", "jql"]) => {
-                let label = query.split("labels+%3D+%22").nth(1).and_then(|rest| rest.split("%22").next()).unwrap_or_default().to_owned();
-                let found: Vec<Value> = self
-                    .tickets
-                    .iter()
-                    .filter(|(_, fields)| fields["labels"].as_array().unwrap().iter().any(|l| l == label.as_str()))
-                    .map(|(key, _)| json!({"key": key}))
-                    .collect();
-                Reply::json(200, &json!({"issues": found, "isLast": true}))
-            }
-            ("POST", ["issue"]) => {
-                let fields = asked.json()["fields"].clone();
-                for needed in ["project", "issuetype", "summary", "description", "labels"] {
-                    if fields[needed].is_null() {
-                        self.mistakes.push(format!("a ticket without {needed}"));
-                    }
-                }
-                let key = format!("SEC-{}", self.tickets.len() + 1);
-                self.tickets.insert(key.clone(), fields);
-                self.status.insert(key.clone(), "new");
-                if self.drop_answers > 0 {
-                    self.drop_answers -= 1;
-                    return Reply::HangUp;
-                }
-                Reply::json(201, &json!({"id": "1", "key": key}))
-            }
-            ("PUT", ["issue", key]) => match self.tickets.get_mut(*key) {
-                Some(fields) => {
-                    fields["description"] = asked.json()["fields"]["description"].clone();
-                    Reply::status(204)
-                }
-                None => Reply::status(404),
-            },
-            ("GET", ["issue", key, "transitions"]) => {
-                let all = [("11", "Back", "new"), ("31", "Done", "done")];
-                let now = self.status[*key];
-                let open: Vec<Value> = all
-                    .iter()
-                    .filter(|(_, _, category)| *category != now)
-                    .map(|(id, name, category)| json!({"id": id, "name": name, "to": {"statusCategory": {"key": category}}}))
-                    .collect();
-                Reply::json(200, &json!({"transitions": open}))
-            }
-            ("POST", ["issue", key, "transitions"]) => {
-                let to = if asked.json()["transition"]["id"] == "31" { "done" } else { "new" };
-                self.status.insert((*key).to_owned(), to);
-                Reply::status(204)
-            }
-            other => {
-                self.mistakes.push(format!("{other:?}"));
-                Reply::status(405)
-            }
-        }
-    }
+/// A Jira that knows who asks.
+fn site() -> JiraSite {
+    JiraSite { authorization: "Basic bWVAZXhhbXBsZS5vcmc6Y2FuYXJ5LW9mLUpJUkEtMDEyMzQ1Njc4OQ==", ..JiraSite::default() }
 }
 
 fn jira(site: &Arc<Mutex<JiraSite>>, more: Value) -> (Responder, Box<dyn Target>) {
@@ -244,7 +171,7 @@ fn jira(site: &Arc<Mutex<JiraSite>>, more: Value) -> (Responder, Box<dyn Target>
 
 #[test]
 fn jira_has_one_ticket_for_a_vulnerability_and_resolves_it_with_its_last_finding() {
-    let site = Arc::new(Mutex::new(JiraSite::default()));
+    let site = Arc::new(Mutex::new(site()));
     let (server, mut target) = jira(&site, json!({}));
     for open in 1..=100 {
         one(target.as_mut(), finding(&format!("i-{open}"), "CVE-1", "ACTIVE", open)).unwrap();
@@ -263,7 +190,7 @@ fn jira_has_one_ticket_for_a_vulnerability_and_resolves_it_with_its_last_finding
 
 #[test]
 fn jira_has_one_ticket_for_a_fix_and_moves_with_it() {
-    let site = Arc::new(Mutex::new(JiraSite::default()));
+    let site = Arc::new(Mutex::new(site()));
     let (_server, mut target) = jira(&site, json!({"per": "fix"}));
     one(target.as_mut(), finding("i-1", "CVE-1", "ACTIVE", 1)).unwrap();
     one(target.as_mut(), finding("i-1", "CVE-2", "ACTIVE", 1)).unwrap();
@@ -282,7 +209,7 @@ fn jira_has_one_ticket_for_a_fix_and_moves_with_it() {
 
 #[test]
 fn a_ticket_whose_key_was_lost_with_the_answer_is_found_again() {
-    let site = Arc::new(Mutex::new(JiraSite { drop_answers: 1, ..JiraSite::default() }));
+    let site = Arc::new(Mutex::new(JiraSite { drop_answers: 1, ..site() }));
     let (_server, mut target) = jira(&site, json!({}));
     assert!(matches!(one(target.as_mut(), finding("i-1", "CVE-1", "ACTIVE", 1)), Err(DeliveryError::Retry { .. })));
     one(target.as_mut(), finding("i-1", "CVE-1", "ACTIVE", 1)).unwrap();
@@ -304,47 +231,10 @@ fn chat_gets_what_it_documents() {
     assert_eq!(asked[1].json()["attachments"][0]["contentType"], "application/vnd.microsoft.card.adaptive");
 }
 
-/// An SMTP server that takes mail, refuses `nobody@…` for good and `busy@…` for now.
+/// An SMTP server, and the mails that it took.
 fn smtp_sink() -> (u16, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let mails: Arc<Mutex<Vec<String>>> = Arc::default();
-    let taken = Arc::clone(&mails);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let mut reader = BufReader::new(stream);
-            let say =
-                |reader: &mut BufReader<std::net::TcpStream>, line: &str| reader.get_mut().write_all(format!("{line}\r\n").as_bytes());
-            let _ = say(&mut reader, "220 sink");
-            let (mut line, mut mail, mut in_mail) = (String::new(), String::new(), false);
-            while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
-                let text = std::mem::take(&mut line);
-                let answer = match text.trim_end() {
-                    "." if in_mail => {
-                        in_mail = false;
-                        taken.lock().unwrap().push(std::mem::take(&mut mail));
-                        "250 taken"
-                    }
-                    _ if in_mail => {
-                        mail.push_str(&text);
-                        continue;
-                    }
-                    command if command.starts_with("RCPT TO:<nobody") => "550 no such user",
-                    command if command.starts_with("RCPT TO:<busy") => "450 try later",
-                    "DATA" => {
-                        in_mail = true;
-                        "354 go on"
-                    }
-                    "QUIT" => "221 bye",
-                    _ => "250 ok",
-                };
-                if say(&mut reader, answer).is_err() {
-                    break;
-                }
-            }
-        }
-    });
-    (port, mails)
+    let sink = SmtpSink::start(|_, _| true).unwrap();
+    (sink.port(), sink.mails())
 }
 
 #[test]

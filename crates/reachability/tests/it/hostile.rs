@@ -52,6 +52,93 @@ fn network() -> Value {
     })
 }
 
+/// Tables are listed without their routes, which other files bring, in whatever order; what none brings is told.
+#[test]
+fn routes_of_transit_gateways_come_in_files_of_their_own() {
+    let whole = network();
+    let routes = json!({"TransitGatewayRouteTables": whole["TransitGatewayRouteTables"]});
+    let mut listed = whole.clone();
+    listed["TransitGatewayRouteTables"][0].as_object_mut().unwrap().remove("Routes");
+    let (_, expected) = read(&whole).unwrap();
+    for documents in [[routes.clone(), listed.clone()], [listed.clone(), routes.clone()]] {
+        let snapshot = read_descriptions(&documents).unwrap();
+        assert_eq!((evaluate(&snapshot), snapshot.problems), (expected.clone(), vec![]));
+    }
+    let told = |network: &Value, what: &str| read(network).unwrap().0.problems.iter().any(|problem| problem.contains(what));
+    assert!(told(&listed, "tgw-rtb-1: its 'Routes' is no list"));
+    let mut cut = whole;
+    cut["TransitGatewayRouteTables"][0]["AdditionalRoutesAvailable"] = json!(true);
+    assert!(told(&cut, "more routes than are described"));
+}
+
+/// Two VPCs that a transit gateway joins, and a rule in one that names a group of the other.
+fn joined(gateway: &Value, attachments: [&Value; 2]) -> Value {
+    let mut network = network();
+    let options = |said: &Value| if said.is_null() { json!({}) } else { json!({ "SecurityGroupReferencingSupport": said }) };
+    let attachment = |id: &str, vpc: &str, said: &Value| json!({"TransitGatewayAttachmentId": id, "TransitGatewayId": "tgw-1", "VpcId": vpc, "State": "available", "Options": options(said)});
+    network["Vpcs"][1]["CidrBlock"] = json!("10.9.0.0/16");
+    network["Subnets"].as_array_mut().unwrap().push(json!({"SubnetId": "subnet-2", "VpcId": "vpc-2", "AvailabilityZone": "z"}));
+    network["VpcPeeringConnections"] = json!([]);
+    network["RouteTables"][0]["Routes"].as_array_mut().unwrap().remove(0);
+    network["TransitGatewayAttachments"][1]["ResourceType"] = json!("vpc");
+    network["TransitGatewayAttachments"][1]["ResourceId"] = json!("vpc-2");
+    network["TransitGatewayVpcAttachments"] =
+        json!([attachment("att-1", "vpc-1", attachments[0]), attachment("att-2", "vpc-2", attachments[1])]);
+    network["TransitGateways"] = json!([{"TransitGatewayId": "tgw-1", "Options": options(gateway)}]);
+    network["SecurityGroups"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"GroupId": "sg-app", "VpcId": "vpc-2", "IpPermissions": [], "IpPermissionsEgress": []}));
+    network["SecurityGroups"][1]["IpPermissions"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"IpProtocol": "tcp", "FromPort": 6379, "ToPort": 6379, "UserIdGroupPairs": [{"GroupId": "sg-app"}]}));
+    network["NetworkInterfaces"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"NetworkInterfaceId": "eni-app", "SubnetId": "subnet-2", "PrivateIpAddress": "10.9.0.7",
+        "Groups": [{"GroupId": "sg-app"}], "PrivateIpAddresses": [{"PrivateIpAddress": "10.9.0.7"}]}));
+    network
+}
+
+/// A rule names a group over a transit gateway where it and both attachments let it. Where one does not say, that is told, and where one
+/// forbids it nothing is left to tell.
+#[test]
+fn a_group_counts_over_a_transit_gateway_where_all_three_let_it() {
+    let (enable, disable, nothing) = (json!("enable"), json!("disable"), Value::Null);
+    for (gateway, attachments, open, told) in [
+        (&enable, [&enable, &enable], true, false),
+        (&disable, [&enable, &enable], false, false),
+        (&enable, [&disable, &enable], false, false),
+        (&enable, [&enable, &disable], false, false),
+        (&disable, [&nothing, &nothing], false, false),
+        (&enable, [&nothing, &enable], false, true),
+        (&nothing, [&enable, &enable], false, true),
+        (&json!("perhaps"), [&enable, &enable], false, true),
+    ] {
+        let (snapshot, analysis) = read(&joined(gateway, attachments)).unwrap();
+        let found: Vec<_> =
+            analysis.openings.iter().filter(|open| open.ports == (6379, 6379)).map(|open| open.witness.0.to_string()).collect();
+        let expected: &[&str] = if open { &["10.9.0.7"] } else { &[] };
+        assert_eq!(found, expected, "{gateway} {attachments:?}");
+        assert_eq!(
+            snapshot.problems.iter().any(|problem| problem.contains("of another VPC")),
+            told,
+            "{gateway} {attachments:?}: {:?}",
+            snapshot.problems
+        );
+        // One packet, on both sides, says the same.
+        let packet = lestrade_reachability::Packet {
+            source: "10.9.0.7".parse().unwrap(),
+            source_port: 50_000,
+            destination: "10.0.2.10".parse().unwrap(),
+            port: 6379,
+            protocol: 6,
+        };
+        assert_eq!(lestrade_reachability::arrive(&snapshot, &packet).converses(), open, "{gateway} {attachments:?}");
+    }
+}
+
 fn read(network: &Value) -> Option<(Snapshot, Analysis)> {
     let snapshot = read_descriptions(std::slice::from_ref(network)).ok()?;
     let analysis = evaluate(&snapshot);
@@ -149,4 +236,46 @@ fn whatever_closes_by_nonsense_or_a_hole_is_told() {
         }
     }
     assert!(silent.is_empty(), "{silent:#?}");
+}
+
+/// A group stands for its members and not for whom those admit: a thousand groups that name each other in rings are answered as none are.
+#[test]
+fn a_thousand_rings_of_groups_are_answered() {
+    const GROUPS: usize = 1_000;
+    let whole = network();
+    let mut rings = whole.clone();
+    for number in 0..GROUPS {
+        let name = |number: usize| format!("sg-ring-{}", number % GROUPS);
+        // Itself, its neighbours, and one far away: rings of every length.
+        let named = [number, number + 1, number + GROUPS - 1, number * 7 + 3].map(|other| json!({"GroupId": name(other)}));
+        let rule = json!({"IpProtocol": "-1", "UserIdGroupPairs": named});
+        let group = json!({"GroupId": name(number), "VpcId": "vpc-1", "IpPermissions": [rule], "IpPermissionsEgress": [rule]});
+        rings["SecurityGroups"].as_array_mut().unwrap().push(group);
+        let address = format!("10.0.{}.{}", 100 + number / 250, 1 + number % 250);
+        let member = json!({"NetworkInterfaceId": format!("eni-ring-{number}"), "SubnetId": "subnet-b", "PrivateIpAddress": address,
+            "Groups": [{"GroupId": name(number)}], "PrivateIpAddresses": [{"PrivateIpAddress": address}],
+            "Attachment": {"InstanceId": format!("i-ring-{number}"), "DeviceIndex": 0}});
+        rings["NetworkInterfaces"].as_array_mut().unwrap().push(member);
+    }
+    let (snapshot, analysis) = read(&rings).unwrap();
+    assert_eq!((&snapshot.problems, analysis), (&vec![], read(&whole).unwrap().1), "nobody outside is a member of any");
+    // Within the VPC each admits its neighbour, and nobody beyond.
+    let packet = |from: &str, to: &str| lestrade_reachability::Packet {
+        source: from.parse().unwrap(),
+        source_port: 50_000,
+        destination: to.parse().unwrap(),
+        port: 80,
+        protocol: 6,
+    };
+    let arrives = |from: &str, to: &str| lestrade_reachability::trace(&snapshot, &packet(from, to)).arrives();
+    assert!(arrives("10.0.100.12", "10.0.100.11") && !arrives("10.0.100.51", "10.0.100.11"));
+}
+
+#[test]
+fn rules_with_one_number_are_told() {
+    let mut twice = network();
+    let denial = json!({"RuleNumber": 100, "Protocol": "-1", "RuleAction": "deny", "Egress": false, "CidrBlock": "0.0.0.0/0"});
+    twice["NetworkAcls"][0]["Entries"].as_array_mut().unwrap().insert(0, denial);
+    let (snapshot, _) = read(&twice).unwrap();
+    assert_eq!(snapshot.problems, ["acl-1: two of its rules have one number, and which counts is not known"]);
 }

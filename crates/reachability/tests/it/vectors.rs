@@ -152,6 +152,7 @@ pub(crate) fn snapshot(config: &Value) -> Snapshot {
                     gateway: text(&attachment["tgw"]),
                     vpc: optional(&attachment["vpc"]),
                     table: optional(&attachment["rtb"]),
+                    group_references: None,
                 },
             )
         })

@@ -920,6 +920,8 @@ DescribeSnapshots(DESCRIBE_SNAPSHOTS_REQUEST => DESCRIBE_SNAPSHOTS_RESULT) = "PO
 DescribeSubnets(DESCRIBE_SUBNETS_REQUEST => DESCRIBE_SUBNETS_RESULT) = "POST" "/" 200,
 DescribeTransitGatewayAttachments(DESCRIBE_TRANSIT_GATEWAY_ATTACHMENTS_REQUEST => DESCRIBE_TRANSIT_GATEWAY_ATTACHMENTS_RESULT) = "POST" "/" 200,
 DescribeTransitGatewayRouteTables(DESCRIBE_TRANSIT_GATEWAY_ROUTE_TABLES_REQUEST => DESCRIBE_TRANSIT_GATEWAY_ROUTE_TABLES_RESULT) = "POST" "/" 200,
+DescribeTransitGatewayVpcAttachments(DESCRIBE_TRANSIT_GATEWAY_VPC_ATTACHMENTS_REQUEST => DESCRIBE_TRANSIT_GATEWAY_VPC_ATTACHMENTS_RESULT) = "POST" "/" 200,
+DescribeTransitGateways(DESCRIBE_TRANSIT_GATEWAYS_REQUEST => DESCRIBE_TRANSIT_GATEWAYS_RESULT) = "POST" "/" 200,
 DescribeVpcBlockPublicAccessExclusions(DESCRIBE_VPC_BLOCK_PUBLIC_ACCESS_EXCLUSIONS_REQUEST => DESCRIBE_VPC_BLOCK_PUBLIC_ACCESS_EXCLUSIONS_RESULT) = "POST" "/" 200,
 DescribeVpcBlockPublicAccessOptions(DESCRIBE_VPC_BLOCK_PUBLIC_ACCESS_OPTIONS_REQUEST => DESCRIBE_VPC_BLOCK_PUBLIC_ACCESS_OPTIONS_RESULT) = "POST" "/" 200,
 DescribeVpcPeeringConnections(DESCRIBE_VPC_PEERING_CONNECTIONS_REQUEST => DESCRIBE_VPC_PEERING_CONNECTIONS_RESULT) = "POST" "/" 200,
@@ -1107,6 +1109,7 @@ mod shapes {
     pub(super) static ALLOCATION_ID: Shape = Shape::string("AllocationId");
     pub(super) static ALLOCATION_ID_LIST: Shape = Shape::list("AllocationIdList", &ALLOCATION_ID, "AllocationId");
     pub(super) static AMD_SEV_SNP_SPECIFICATION: Shape = Shape::enumeration("AmdSevSnpSpecification", &["enabled", "disabled"]);
+    pub(super) static APPLIANCE_MODE_SUPPORT_VALUE: Shape = Shape::enumeration("ApplianceModeSupportValue", &["enable", "disable"]);
     pub(super) static ARCHITECTURE_VALUES: Shape =
         Shape::enumeration("ArchitectureValues", &["i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"]);
     pub(super) static ASSOCIATED_KMS_KEY: Shape =
@@ -1131,6 +1134,8 @@ mod shapes {
         Shape::structure("AttributeBooleanValue", &[Member::optional("Value", &BOOLEAN).named("value", "Value")]);
     pub(super) static ATTRIBUTE_VALUE: Shape =
         Shape::structure("AttributeValue", &[Member::optional("Value", &STRING).named("value", "Value")]);
+    pub(super) static AUTO_ACCEPT_SHARED_ATTACHMENTS_VALUE: Shape =
+        Shape::enumeration("AutoAcceptSharedAttachmentsValue", &["enable", "disable"]);
     pub(super) static AVAILABILITY_ZONE_ID: Shape = Shape::string("AvailabilityZoneId");
     pub(super) static BLOCK_PUBLIC_ACCESS_MODE: Shape =
         Shape::enumeration("BlockPublicAccessMode", &["off", "block-bidirectional", "block-ingress"]);
@@ -1212,6 +1217,10 @@ mod shapes {
         ],
     );
     pub(super) static DATE_TIME: Shape = Shape::timestamp("DateTime");
+    pub(super) static DEFAULT_ROUTE_TABLE_ASSOCIATION_VALUE: Shape =
+        Shape::enumeration("DefaultRouteTableAssociationValue", &["enable", "disable"]);
+    pub(super) static DEFAULT_ROUTE_TABLE_PROPAGATION_VALUE: Shape =
+        Shape::enumeration("DefaultRouteTablePropagationValue", &["enable", "disable"]);
     pub(super) static DELETE_SNAPSHOT_REQUEST: Shape = Shape::structure(
         "DeleteSnapshotRequest",
         &[Member::required("SnapshotId", &SNAPSHOT_ID), Member::optional("DryRun", &BOOLEAN).named("dryRun", "DryRun")],
@@ -1429,6 +1438,41 @@ mod shapes {
             Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
         ],
     );
+    pub(super) static DESCRIBE_TRANSIT_GATEWAY_VPC_ATTACHMENTS_REQUEST: Shape = Shape::structure(
+        "DescribeTransitGatewayVpcAttachmentsRequest",
+        &[
+            Member::optional("TransitGatewayAttachmentIds", &TRANSIT_GATEWAY_ATTACHMENT_ID_STRING_LIST),
+            Member::optional("Filters", &FILTER_LIST).named("Filter", "Filter"),
+            Member::optional("MaxResults", &TRANSIT_GATEWAY_MAX_RESULTS),
+            Member::optional("NextToken", &STRING),
+            Member::optional("DryRun", &BOOLEAN),
+        ],
+    );
+    pub(super) static DESCRIBE_TRANSIT_GATEWAY_VPC_ATTACHMENTS_RESULT: Shape = Shape::structure(
+        "DescribeTransitGatewayVpcAttachmentsResult",
+        &[
+            Member::optional("TransitGatewayVpcAttachments", &TRANSIT_GATEWAY_VPC_ATTACHMENT_LIST)
+                .named("transitGatewayVpcAttachments", "TransitGatewayVpcAttachments"),
+            Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
+        ],
+    );
+    pub(super) static DESCRIBE_TRANSIT_GATEWAYS_REQUEST: Shape = Shape::structure(
+        "DescribeTransitGatewaysRequest",
+        &[
+            Member::optional("TransitGatewayIds", &TRANSIT_GATEWAY_ID_STRING_LIST),
+            Member::optional("Filters", &FILTER_LIST).named("Filter", "Filter"),
+            Member::optional("MaxResults", &TRANSIT_GATEWAY_MAX_RESULTS),
+            Member::optional("NextToken", &STRING),
+            Member::optional("DryRun", &BOOLEAN),
+        ],
+    );
+    pub(super) static DESCRIBE_TRANSIT_GATEWAYS_RESULT: Shape = Shape::structure(
+        "DescribeTransitGatewaysResult",
+        &[
+            Member::optional("TransitGateways", &TRANSIT_GATEWAY_LIST).named("transitGatewaySet", "TransitGatewaySet"),
+            Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
+        ],
+    );
     pub(super) static DESCRIBE_VPC_BLOCK_PUBLIC_ACCESS_EXCLUSIONS_MAX_RESULTS: Shape =
         Shape::integer("DescribeVpcBlockPublicAccessExclusionsMaxResults").min(5.0).max(1000.0);
     pub(super) static DESCRIBE_VPC_BLOCK_PUBLIC_ACCESS_EXCLUSIONS_REQUEST: Shape = Shape::structure(
@@ -1508,6 +1552,7 @@ mod shapes {
         &[Member::optional("VpnGateways", &VPN_GATEWAY_LIST).named("vpnGatewaySet", "VpnGatewaySet")],
     );
     pub(super) static DEVICE_TYPE: Shape = Shape::enumeration("DeviceType", &["ebs", "instance-store"]);
+    pub(super) static DNS_SUPPORT_VALUE: Shape = Shape::enumeration("DnsSupportValue", &["enable", "disable"]);
     pub(super) static DOMAIN_TYPE: Shape = Shape::enumeration("DomainType", &["vpc", "standard"]);
     pub(super) static EBS_INSTANCE_BLOCK_DEVICE: Shape = Shape::structure(
         "EbsInstanceBlockDevice",
@@ -1556,6 +1601,15 @@ mod shapes {
         Shape::structure("EnaSrdUdpSpecification", &[Member::optional("EnaSrdUdpEnabled", &BOOLEAN)]);
     pub(super) static ENCLAVE_OPTIONS: Shape =
         Shape::structure("EnclaveOptions", &[Member::optional("Enabled", &BOOLEAN).named("enabled", "Enabled")]);
+    pub(super) static ENCRYPTION_STATE_VALUE: Shape =
+        Shape::enumeration("EncryptionStateValue", &["enabling", "enabled", "disabling", "disabled"]);
+    pub(super) static ENCRYPTION_SUPPORT: Shape = Shape::structure(
+        "EncryptionSupport",
+        &[
+            Member::optional("EncryptionState", &ENCRYPTION_STATE_VALUE).named("encryptionState", "EncryptionState"),
+            Member::optional("StateMessage", &STRING).named("stateMessage", "StateMessage"),
+        ],
+    );
     pub(super) static FILTER: Shape = Shape::structure(
         "Filter",
         &[Member::optional("Name", &STRING), Member::optional("Values", &VALUE_STRING_LIST).named("Value", "Value")],
@@ -1921,6 +1975,7 @@ mod shapes {
         ],
     );
     pub(super) static IPV6_RANGE_LIST: Shape = Shape::list("Ipv6RangeList", &IPV6_RANGE, "item");
+    pub(super) static IPV6_SUPPORT_VALUE: Shape = Shape::enumeration("Ipv6SupportValue", &["enable", "disable"]);
     pub(super) static LICENSE_CONFIGURATION: Shape = Shape::structure(
         "LicenseConfiguration",
         &[Member::optional("LicenseConfigurationArn", &STRING).named("licenseConfigurationArn", "LicenseConfigurationArn")],
@@ -1975,6 +2030,7 @@ mod shapes {
         ],
     );
     pub(super) static MONITORING_STATE: Shape = Shape::enumeration("MonitoringState", &["disabled", "disabling", "enabled", "pending"]);
+    pub(super) static MULTICAST_SUPPORT_VALUE: Shape = Shape::enumeration("MulticastSupportValue", &["enable", "disable"]);
     pub(super) static MULTIPATH_RESILIENCE_MODE: Shape = Shape::enumeration("MultipathResilienceMode", &["always-on"]);
     pub(super) static MULTIPATH_RESILIENCE_STATUS: Shape =
         Shape::enumeration("MultipathResilienceStatus", &["pending", "enabled", "disabled"]);
@@ -2377,6 +2433,8 @@ mod shapes {
         Shape::list("SecurityGroupIdStringList", &SECURITY_GROUP_ID, "SecurityGroupId");
     pub(super) static SECURITY_GROUP_LIST: Shape = Shape::list("SecurityGroupList", &SECURITY_GROUP, "item");
     pub(super) static SECURITY_GROUP_NAME: Shape = Shape::string("SecurityGroupName");
+    pub(super) static SECURITY_GROUP_REFERENCING_SUPPORT_VALUE: Shape =
+        Shape::enumeration("SecurityGroupReferencingSupportValue", &["enable", "disable"]);
     pub(super) static SERVICE_MANAGED: Shape = Shape::enumeration("ServiceManaged", &["alb", "nlb", "rnat", "rds"]);
     pub(super) static SNAPSHOT: Shape = Shape::structure(
         "Snapshot",
@@ -2497,6 +2555,19 @@ mod shapes {
     pub(super) static TAG_SPECIFICATION_LIST: Shape = Shape::list("TagSpecificationList", &TAG_SPECIFICATION, "item");
     pub(super) static TENANCY: Shape = Shape::enumeration("Tenancy", &["default", "dedicated", "host"]);
     pub(super) static TRANSFER_TYPE: Shape = Shape::enumeration("TransferType", &["time-based", "standard"]);
+    pub(super) static TRANSIT_GATEWAY: Shape = Shape::structure(
+        "TransitGateway",
+        &[
+            Member::optional("TransitGatewayId", &STRING).named("transitGatewayId", "TransitGatewayId"),
+            Member::optional("TransitGatewayArn", &STRING).named("transitGatewayArn", "TransitGatewayArn"),
+            Member::optional("State", &TRANSIT_GATEWAY_STATE).named("state", "State"),
+            Member::optional("OwnerId", &STRING).named("ownerId", "OwnerId"),
+            Member::optional("Description", &STRING).named("description", "Description"),
+            Member::optional("CreationTime", &DATE_TIME).named("creationTime", "CreationTime"),
+            Member::optional("Options", &TRANSIT_GATEWAY_OPTIONS).named("options", "Options"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+        ],
+    );
     pub(super) static TRANSIT_GATEWAY_ASSOCIATION_STATE: Shape =
         Shape::enumeration("TransitGatewayAssociationState", &["associating", "associated", "disassociating", "disassociated"]);
     pub(super) static TRANSIT_GATEWAY_ATTACHMENT: Shape = Shape::structure(
@@ -2563,7 +2634,33 @@ mod shapes {
             "failing",
         ],
     );
+    pub(super) static TRANSIT_GATEWAY_ID: Shape = Shape::string("TransitGatewayId");
+    pub(super) static TRANSIT_GATEWAY_ID_STRING_LIST: Shape = Shape::list("TransitGatewayIdStringList", &TRANSIT_GATEWAY_ID, "item");
+    pub(super) static TRANSIT_GATEWAY_LIST: Shape = Shape::list("TransitGatewayList", &TRANSIT_GATEWAY, "item");
     pub(super) static TRANSIT_GATEWAY_MAX_RESULTS: Shape = Shape::integer("TransitGatewayMaxResults").min(5.0).max(1000.0);
+    pub(super) static TRANSIT_GATEWAY_OPTIONS: Shape = Shape::structure(
+        "TransitGatewayOptions",
+        &[
+            Member::optional("AmazonSideAsn", &LONG).named("amazonSideAsn", "AmazonSideAsn"),
+            Member::optional("TransitGatewayCidrBlocks", &VALUE_STRING_LIST).named("transitGatewayCidrBlocks", "TransitGatewayCidrBlocks"),
+            Member::optional("AutoAcceptSharedAttachments", &AUTO_ACCEPT_SHARED_ATTACHMENTS_VALUE)
+                .named("autoAcceptSharedAttachments", "AutoAcceptSharedAttachments"),
+            Member::optional("DefaultRouteTableAssociation", &DEFAULT_ROUTE_TABLE_ASSOCIATION_VALUE)
+                .named("defaultRouteTableAssociation", "DefaultRouteTableAssociation"),
+            Member::optional("AssociationDefaultRouteTableId", &STRING)
+                .named("associationDefaultRouteTableId", "AssociationDefaultRouteTableId"),
+            Member::optional("DefaultRouteTablePropagation", &DEFAULT_ROUTE_TABLE_PROPAGATION_VALUE)
+                .named("defaultRouteTablePropagation", "DefaultRouteTablePropagation"),
+            Member::optional("PropagationDefaultRouteTableId", &STRING)
+                .named("propagationDefaultRouteTableId", "PropagationDefaultRouteTableId"),
+            Member::optional("VpnEcmpSupport", &VPN_ECMP_SUPPORT_VALUE).named("vpnEcmpSupport", "VpnEcmpSupport"),
+            Member::optional("DnsSupport", &DNS_SUPPORT_VALUE).named("dnsSupport", "DnsSupport"),
+            Member::optional("SecurityGroupReferencingSupport", &SECURITY_GROUP_REFERENCING_SUPPORT_VALUE)
+                .named("securityGroupReferencingSupport", "SecurityGroupReferencingSupport"),
+            Member::optional("MulticastSupport", &MULTICAST_SUPPORT_VALUE).named("multicastSupport", "MulticastSupport"),
+            Member::optional("EncryptionSupport", &ENCRYPTION_SUPPORT).named("encryptionSupport", "EncryptionSupport"),
+        ],
+    );
     pub(super) static TRANSIT_GATEWAY_ROUTE: Shape = Shape::structure(
         "TransitGatewayRoute",
         &[
@@ -2614,6 +2711,34 @@ mod shapes {
         Shape::enumeration("TransitGatewayRouteTableState", &["pending", "available", "deleting", "deleted"]);
     pub(super) static TRANSIT_GATEWAY_ROUTE_TYPE: Shape =
         Shape::enumeration("TransitGatewayRouteType", &["static", "propagated", "system"]);
+    pub(super) static TRANSIT_GATEWAY_STATE: Shape =
+        Shape::enumeration("TransitGatewayState", &["pending", "available", "modifying", "deleting", "deleted"]);
+    pub(super) static TRANSIT_GATEWAY_VPC_ATTACHMENT: Shape = Shape::structure(
+        "TransitGatewayVpcAttachment",
+        &[
+            Member::optional("TransitGatewayAttachmentId", &STRING).named("transitGatewayAttachmentId", "TransitGatewayAttachmentId"),
+            Member::optional("TransitGatewayId", &STRING).named("transitGatewayId", "TransitGatewayId"),
+            Member::optional("VpcId", &STRING).named("vpcId", "VpcId"),
+            Member::optional("VpcOwnerId", &STRING).named("vpcOwnerId", "VpcOwnerId"),
+            Member::optional("State", &TRANSIT_GATEWAY_ATTACHMENT_STATE).named("state", "State"),
+            Member::optional("SubnetIds", &VALUE_STRING_LIST).named("subnetIds", "SubnetIds"),
+            Member::optional("CreationTime", &DATE_TIME).named("creationTime", "CreationTime"),
+            Member::optional("Options", &TRANSIT_GATEWAY_VPC_ATTACHMENT_OPTIONS).named("options", "Options"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+        ],
+    );
+    pub(super) static TRANSIT_GATEWAY_VPC_ATTACHMENT_LIST: Shape =
+        Shape::list("TransitGatewayVpcAttachmentList", &TRANSIT_GATEWAY_VPC_ATTACHMENT, "item");
+    pub(super) static TRANSIT_GATEWAY_VPC_ATTACHMENT_OPTIONS: Shape = Shape::structure(
+        "TransitGatewayVpcAttachmentOptions",
+        &[
+            Member::optional("DnsSupport", &DNS_SUPPORT_VALUE).named("dnsSupport", "DnsSupport"),
+            Member::optional("SecurityGroupReferencingSupport", &SECURITY_GROUP_REFERENCING_SUPPORT_VALUE)
+                .named("securityGroupReferencingSupport", "SecurityGroupReferencingSupport"),
+            Member::optional("Ipv6Support", &IPV6_SUPPORT_VALUE).named("ipv6Support", "Ipv6Support"),
+            Member::optional("ApplianceModeSupport", &APPLIANCE_MODE_SUPPORT_VALUE).named("applianceModeSupport", "ApplianceModeSupport"),
+        ],
+    );
     pub(super) static USER_ID_GROUP_PAIR: Shape = Shape::structure(
         "UserIdGroupPair",
         &[
@@ -2857,6 +2982,7 @@ mod shapes {
         ],
     );
     pub(super) static VPC_STATE: Shape = Shape::enumeration("VpcState", &["pending", "available", "deleting"]);
+    pub(super) static VPN_ECMP_SUPPORT_VALUE: Shape = Shape::enumeration("VpnEcmpSupportValue", &["enable", "disable"]);
     pub(super) static VPN_GATEWAY: Shape = Shape::structure(
         "VpnGateway",
         &[

@@ -11,6 +11,7 @@ version: "2012-06-01", protocol: crate::Protocol::Query,
 operations: {
 }
 data: {
+DescribeLoadBalancerAttributes(DESCRIBE_LOAD_BALANCER_ATTRIBUTES_INPUT => DESCRIBE_LOAD_BALANCER_ATTRIBUTES_OUTPUT) = "POST" "/" 200,
 DescribeLoadBalancers(DESCRIBE_ACCESS_POINTS_INPUT => DESCRIBE_ACCESS_POINTS_OUTPUT) = "POST" "/" 200,
 }
 }
@@ -18,8 +19,27 @@ DescribeLoadBalancers(DESCRIBE_ACCESS_POINTS_INPUT => DESCRIBE_ACCESS_POINTS_OUT
 mod shapes {
     use crate::{Member, Shape};
 
+    pub(super) static ACCESS_LOG: Shape = Shape::structure(
+        "AccessLog",
+        &[
+            Member::required("Enabled", &ACCESS_LOG_ENABLED),
+            Member::optional("S3BucketName", &S3_BUCKET_NAME),
+            Member::optional("EmitInterval", &ACCESS_LOG_INTERVAL),
+            Member::optional("S3BucketPrefix", &ACCESS_LOG_PREFIX),
+        ],
+    );
+    pub(super) static ACCESS_LOG_ENABLED: Shape = Shape::boolean("AccessLogEnabled");
+    pub(super) static ACCESS_LOG_INTERVAL: Shape = Shape::integer("AccessLogInterval");
+    pub(super) static ACCESS_LOG_PREFIX: Shape = Shape::string("AccessLogPrefix");
     pub(super) static ACCESS_POINT_NAME: Shape = Shape::string("AccessPointName");
     pub(super) static ACCESS_POINT_PORT: Shape = Shape::integer("AccessPointPort");
+    pub(super) static ADDITIONAL_ATTRIBUTE: Shape = Shape::structure(
+        "AdditionalAttribute",
+        &[Member::optional("Key", &ADDITIONAL_ATTRIBUTE_KEY), Member::optional("Value", &ADDITIONAL_ATTRIBUTE_VALUE)],
+    );
+    pub(super) static ADDITIONAL_ATTRIBUTE_KEY: Shape = Shape::string("AdditionalAttributeKey").max(256.0).pattern("^[a-zA-Z0-9.]+$");
+    pub(super) static ADDITIONAL_ATTRIBUTE_VALUE: Shape = Shape::string("AdditionalAttributeValue").max(256.0).pattern("^[a-zA-Z0-9.]+$");
+    pub(super) static ADDITIONAL_ATTRIBUTES: Shape = Shape::list("AdditionalAttributes", &ADDITIONAL_ATTRIBUTE, "member").max(10.0);
     pub(super) static APP_COOKIE_STICKINESS_POLICIES: Shape =
         Shape::list("AppCookieStickinessPolicies", &APP_COOKIE_STICKINESS_POLICY, "member");
     pub(super) static APP_COOKIE_STICKINESS_POLICY: Shape = Shape::structure(
@@ -33,9 +53,20 @@ mod shapes {
         &[Member::optional("InstancePort", &INSTANCE_PORT), Member::optional("PolicyNames", &POLICY_NAMES)],
     );
     pub(super) static BACKEND_SERVER_DESCRIPTIONS: Shape = Shape::list("BackendServerDescriptions", &BACKEND_SERVER_DESCRIPTION, "member");
+    pub(super) static CONNECTION_DRAINING: Shape = Shape::structure(
+        "ConnectionDraining",
+        &[Member::required("Enabled", &CONNECTION_DRAINING_ENABLED), Member::optional("Timeout", &CONNECTION_DRAINING_TIMEOUT)],
+    );
+    pub(super) static CONNECTION_DRAINING_ENABLED: Shape = Shape::boolean("ConnectionDrainingEnabled");
+    pub(super) static CONNECTION_DRAINING_TIMEOUT: Shape = Shape::integer("ConnectionDrainingTimeout");
+    pub(super) static CONNECTION_SETTINGS: Shape =
+        Shape::structure("ConnectionSettings", &[Member::required("IdleTimeout", &IDLE_TIMEOUT)]);
     pub(super) static COOKIE_EXPIRATION_PERIOD: Shape = Shape::integer("CookieExpirationPeriod");
     pub(super) static COOKIE_NAME: Shape = Shape::string("CookieName");
     pub(super) static CREATED_TIME: Shape = Shape::timestamp("CreatedTime");
+    pub(super) static CROSS_ZONE_LOAD_BALANCING: Shape =
+        Shape::structure("CrossZoneLoadBalancing", &[Member::required("Enabled", &CROSS_ZONE_LOAD_BALANCING_ENABLED)]);
+    pub(super) static CROSS_ZONE_LOAD_BALANCING_ENABLED: Shape = Shape::boolean("CrossZoneLoadBalancingEnabled");
     pub(super) static DNS_NAME: Shape = Shape::string("DNSName");
     pub(super) static DESCRIBE_ACCESS_POINTS_INPUT: Shape = Shape::structure(
         "DescribeAccessPointsInput",
@@ -49,6 +80,10 @@ mod shapes {
         "DescribeAccessPointsOutput",
         &[Member::optional("LoadBalancerDescriptions", &LOAD_BALANCER_DESCRIPTIONS), Member::optional("NextMarker", &MARKER)],
     );
+    pub(super) static DESCRIBE_LOAD_BALANCER_ATTRIBUTES_INPUT: Shape =
+        Shape::structure("DescribeLoadBalancerAttributesInput", &[Member::required("LoadBalancerName", &ACCESS_POINT_NAME)]);
+    pub(super) static DESCRIBE_LOAD_BALANCER_ATTRIBUTES_OUTPUT: Shape =
+        Shape::structure("DescribeLoadBalancerAttributesOutput", &[Member::optional("LoadBalancerAttributes", &LOAD_BALANCER_ATTRIBUTES)]);
     pub(super) static HEALTH_CHECK: Shape = Shape::structure(
         "HealthCheck",
         &[
@@ -63,6 +98,7 @@ mod shapes {
     pub(super) static HEALTH_CHECK_TARGET: Shape = Shape::string("HealthCheckTarget");
     pub(super) static HEALTH_CHECK_TIMEOUT: Shape = Shape::integer("HealthCheckTimeout").min(2.0).max(60.0);
     pub(super) static HEALTHY_THRESHOLD: Shape = Shape::integer("HealthyThreshold").min(2.0).max(10.0);
+    pub(super) static IDLE_TIMEOUT: Shape = Shape::integer("IdleTimeout").min(1.0).max(3600.0);
     pub(super) static INSTANCE: Shape = Shape::structure("Instance", &[Member::optional("InstanceId", &INSTANCE_ID)]);
     pub(super) static INSTANCE_ID: Shape = Shape::string("InstanceId");
     pub(super) static INSTANCE_PORT: Shape = Shape::integer("InstancePort").min(1.0).max(65535.0);
@@ -86,6 +122,16 @@ mod shapes {
     pub(super) static LISTENER_DESCRIPTION: Shape =
         Shape::structure("ListenerDescription", &[Member::optional("Listener", &LISTENER), Member::optional("PolicyNames", &POLICY_NAMES)]);
     pub(super) static LISTENER_DESCRIPTIONS: Shape = Shape::list("ListenerDescriptions", &LISTENER_DESCRIPTION, "member");
+    pub(super) static LOAD_BALANCER_ATTRIBUTES: Shape = Shape::structure(
+        "LoadBalancerAttributes",
+        &[
+            Member::optional("CrossZoneLoadBalancing", &CROSS_ZONE_LOAD_BALANCING),
+            Member::optional("AccessLog", &ACCESS_LOG),
+            Member::optional("ConnectionDraining", &CONNECTION_DRAINING),
+            Member::optional("ConnectionSettings", &CONNECTION_SETTINGS),
+            Member::optional("AdditionalAttributes", &ADDITIONAL_ATTRIBUTES),
+        ],
+    );
     pub(super) static LOAD_BALANCER_DESCRIPTION: Shape = Shape::structure(
         "LoadBalancerDescription",
         &[
@@ -123,6 +169,7 @@ mod shapes {
     pub(super) static POLICY_NAME: Shape = Shape::string("PolicyName");
     pub(super) static POLICY_NAMES: Shape = Shape::list("PolicyNames", &POLICY_NAME, "member");
     pub(super) static PROTOCOL: Shape = Shape::string("Protocol");
+    pub(super) static S3_BUCKET_NAME: Shape = Shape::string("S3BucketName");
     pub(super) static SSL_CERTIFICATE_ID: Shape = Shape::string("SSLCertificateId");
     pub(super) static SECURITY_GROUP_ID: Shape = Shape::string("SecurityGroupId");
     pub(super) static SECURITY_GROUP_NAME: Shape = Shape::string("SecurityGroupName");
