@@ -17,6 +17,7 @@ mod dispatch;
 mod exposure;
 mod folder;
 mod forget;
+mod history;
 mod host;
 mod lifecycle;
 mod modes;
