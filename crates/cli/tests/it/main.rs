@@ -12,6 +12,7 @@ mod exposure;
 mod feeds;
 mod formats;
 mod full_disk;
+mod held_back;
 mod hostile;
 mod keys;
 mod lab;
