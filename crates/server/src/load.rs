@@ -39,7 +39,7 @@ enum Row {
     Component(ComponentId, Component),
     Set(SetId, Vec<ComponentId>),
     Vulnerability(VulnerabilityId, String),
-    Resource(ResourceId, StoredResource),
+    Resource(ResourceId, Box<StoredResource>),
     Episode(Episode),
     LastGroup(LogPosition),
 }
@@ -79,7 +79,7 @@ impl LoadSink for Reading {
         self.hand(Row::Vulnerability(id, name));
     }
     fn resource(&mut self, id: ResourceId, resource: StoredResource) {
-        self.hand(Row::Resource(id, resource));
+        self.hand(Row::Resource(id, Box::new(resource)));
     }
     fn episode(&mut self, episode: Episode) {
         self.hand(Row::Episode(episode));
@@ -111,7 +111,7 @@ impl Loading {
             Row::Resource(id, resource) => {
                 let right = self.world.intern_resource(&resource.resource.key) == (id, true);
                 self.expect("resources", right);
-                self.world.set_resource(id, resource.into());
+                self.world.set_resource(id, (*resource).into());
             }
             Row::Episode(episode) => self.episode(episode),
             Row::LastGroup(id) => self.last_group = id,
