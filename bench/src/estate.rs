@@ -5,8 +5,8 @@ use crate::measure::own_memory;
 use crate::table::{Table, digits, megabytes, percentile, time};
 use crate::{Options, feeds, fleet, served};
 use anyhow::{Context, Result};
-use lestrade_matching::{AdvisoryIndex, Estate, Manifest, build_index, judge_vulnerability};
-use lestrade_model::{Advisory, AdvisoryKey, Affected, Ecosystem, Event, Family, FixState, Range, RangeKind};
+use lestrade_matching::{AdvisoryIndex, Estate, Manifest, build_index, build_index_with, judge_vulnerability};
+use lestrade_model::{Advisory, AdvisoryKey, Affected, Ecosystem, Event, Exploitation, Family, FixState, Range, RangeKind};
 use std::time::{Duration, Instant};
 
 pub(crate) const COMMAND: &str = "cargo run --release -p lestrade-bench -- estate";
@@ -15,7 +15,11 @@ const DELTA: usize = 5_000;
 
 /// All tables about estates.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.unshared {
+        return in_memory(options);
+    }
     in_memory(options)?;
+    scores_of_a_day(options)?;
     served::run(options)?;
     feeds::run(options)
 }
@@ -93,6 +97,7 @@ fn apply(index: &AdvisoryIndex<Vec<u8>>, estate: &mut Estate, id: &str) -> Resul
 fn in_memory(options: &Options) -> Result<()> {
     let started = Instant::now();
     let fleet = Fleet::new(options.resources);
+    let fleet = if options.unshared { fleet.unshared() } else { fleet };
     let (before, _) = own_memory();
     eprintln!("a fleet of {} resources took {}", fleet.resources, time(started.elapsed()));
     let started = Instant::now();
@@ -101,8 +106,9 @@ fn in_memory(options: &Options) -> Result<()> {
     let build = started.elapsed();
     let (after, _) = own_memory();
     let (distinct, sets, _) = estate.sizes();
+    let sort = if options.unshared { ", no two alike" } else { "" };
     let title = format!(
-        "Estate index, in memory: {} resources x {} components ({distinct} distinct, {sets} match sets)",
+        "Estate index, in memory{sort}: {} resources x {} components ({distinct} distinct, {sets} match sets)",
         fleet.resources,
         components / u64::from(fleet.resources.max(1)),
     );
@@ -148,6 +154,34 @@ fn in_memory(options: &Options) -> Result<()> {
         table.row(&[&shown, &time(started.elapsed()), target]);
     }
     table.row(&["peak of the process, everything above", &megabytes(own_memory().1)]);
+    Ok(())
+}
+
+/// How many scores a day of EPSS moves.
+const SCORES: u32 = 300_000;
+/// How many of the vulnerabilities are in the estate.
+const INSTALLED: u32 = 40_000;
+
+/// A day of EPSS: every score moved, and most are of nothing that is installed.
+fn scores_of_a_day(_: &Options) -> Result<()> {
+    let name = |n: u32| format!("CVE-{}-{:05}", 2005 + n % 20, n / 20);
+    let day = |shift: u32| -> Result<AdvisoryIndex<Vec<u8>>> {
+        let scores = (0..SCORES).map(|n| {
+            let epss = Some((n.wrapping_mul(31) + shift) as f32 % 10_000.0 / 10_000.0);
+            (name(n), Exploitation { epss, ..Exploitation::default() })
+        });
+        Ok(AdvisoryIndex::open(build_index_with(std::iter::empty::<Advisory>(), &scores.collect(), Manifest::default())?)?)
+    };
+    let (old, new) = (day(0)?, day(1)?);
+    let mut estate = Estate::default();
+    for n in (0..SCORES).step_by((SCORES / INSTALLED) as usize) {
+        estate.intern_vulnerability(&name(n));
+    }
+    let started = Instant::now();
+    let diff = new.diff_for(&old, |name| estate.vulnerability_id(name).is_some())?;
+    let decided = started.elapsed();
+    let table = Table::new(&format!("A day of EPSS: {} scores moved", diff.rescored_in_all), COMMAND, &["what", "measured", "target"]);
+    table.row(&[&format!("compared, and decided which are of what is installed ({})", diff.rescored.len()), &time(decided), "< 10 ms"]);
     Ok(())
 }
 

@@ -113,6 +113,8 @@ pub(crate) struct Fleet {
     system: Zipf,
     /// How many resources there are.
     pub(crate) resources: u32,
+    /// Whether no two resources have the same packages.
+    unshared: bool,
 }
 
 impl Fleet {
@@ -147,7 +149,12 @@ impl Fleet {
         for (name, version) in apps.iter_mut().flatten() {
             *version = random.below(versions_of(*name));
         }
-        Self { bases, runtimes, apps, language, system, resources }
+        Self { bases, runtimes, apps, language, system, resources, unshared: false }
+    }
+
+    /// The same with every resource drifted in its own way, so that nothing is shared: the worst that an estate can be.
+    pub(crate) fn unshared(self) -> Self {
+        Self { unshared: true, ..self }
     }
 
     /// The packages of a resource.
@@ -160,8 +167,8 @@ impl Fleet {
         packages.extend(&self.apps[app as usize % self.apps.len()]);
         let mut own = Random((u64::from(resource) << 8) + 1);
         // A tenth has drifted: up to twenty packages were installed or upgraded by hand.
-        if own.below(10) == 0 {
-            for _ in 0..=own.below(20) {
+        if self.unshared || own.below(10) == 0 {
+            for _ in 0..=own.below(20) + if self.unshared { 20 } else { 0 } {
                 let name = self.draw_name(&mut own);
                 packages.retain(|(known, _)| *known != name);
                 packages.push((name, own.below(versions_of(name))));

@@ -34,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) runs: usize,
     /// How large the estate behind the store is.
     pub(crate) served: u32,
+    /// Whether no two resources of the estate are alike.
+    pub(crate) unshared: bool,
     /// Only images whose title has this in it.
     pub(crate) only: String,
     /// Where images, peers and results are kept between runs.
@@ -52,12 +54,14 @@ fn main() -> Result<()> {
         return measure::main(arguments.collect());
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-    let mut options = Options { resources: 100_000, runs: 7, served: 5_000, only: String::new(), folder: target.join("bench") };
+    let mut options =
+        Options { resources: 100_000, runs: 7, served: 5_000, unshared: false, only: String::new(), folder: target.join("bench") };
     while let Some(flag) = arguments.next() {
         let value = arguments.next().with_context(|| format!("{flag} needs a value"))?;
         match flag.as_str() {
             "--resources" => options.resources = value.parse()?,
             "--only" => options.only = value,
+            "--unshared" => options.unshared = value.parse()?,
             "--served" => options.served = value.parse()?,
             "--runs" => options.runs = value.parse::<usize>()?.max(1),
             _ => bail!("there is no {flag}"),
@@ -76,7 +80,7 @@ fn main() -> Result<()> {
             .into_iter()
             .try_for_each(|part| part(&options)),
         _ => bail!(
-            "usage: lestrade-bench <image|estate|feeds|serve|reachability|rules|outbreak|all> [--resources N] [--served N] [--runs N] [--only TEXT]"
+            "usage: lestrade-bench <image|estate|feeds|serve|reachability|rules|outbreak|all> [--resources N] [--served N] [--unshared true] [--runs N] [--only TEXT]"
         ),
     }
 }

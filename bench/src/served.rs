@@ -12,8 +12,9 @@ use lestrade_model::{
     ResourceKey, ResourceKind, ScanKind, Scope, Timestamp,
 };
 use lestrade_server::{Core, Observation};
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// How many advisories are published one after another.
 const PUBLISHED: usize = 100;
@@ -53,6 +54,52 @@ pub(crate) fn host(scope: &Scope, number: u32, found: Vec<(Component, Occurrence
         inventory: Some(Inventory::assemble(None, found, vec![])),
         coverage: vec![Coverage { kind: ScanKind::Package, reason: CoverageReason::Successful, detail: String::new(), last_scanned: None }],
     }
+}
+
+/// How many changes come in a second, and for how long.
+const CHANGES: u32 = 2_000;
+const SECONDS: u32 = 10;
+/// How many bring them side by side.
+const BRINGING: u32 = 64;
+
+/// Changes of hosts that have nothing to do with each other, each due at its own time: how many a second there were, and how long
+/// each took from when it was due until it was committed.
+fn independent_changes(core: &Core, scope: &Scope, fleet: &Fleet) -> Result<(f64, Duration, Duration)> {
+    let next = AtomicU32::new(0);
+    let times: Mutex<Vec<Duration>> = Mutex::default();
+    let started = Instant::now();
+    std::thread::scope(|threads| -> Result<()> {
+        let bringing: Vec<_> = (0..BRINGING)
+            .map(|_| {
+                threads.spawn(|| -> Result<()> {
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= CHANGES * SECONDS {
+                            return Ok(());
+                        }
+                        // A small host whose one package moves to another version.
+                        let package = (number % 5_000, number / 5_000);
+                        let occurrence =
+                            Occurrence { component: 0, path: "app/own".into(), layer: None, arch: None, manager: Manager::Other };
+                        let seen = host(scope, fleet.resources + number % 1_000, vec![(component(package), occurrence)]);
+                        let due = started + Duration::from_secs_f64(f64::from(number) / f64::from(CHANGES));
+                        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                        core.observe(seen)?;
+                        if let Ok(mut times) = times.lock() {
+                            times.push(due.elapsed());
+                        }
+                    }
+                })
+            })
+            .collect();
+        for one in bringing {
+            one.join().map_err(|_| anyhow::anyhow!("a thread panicked"))??;
+        }
+        Ok(())
+    })?;
+    let rate = f64::from(CHANGES * SECONDS) / started.elapsed().as_secs_f64();
+    let times = times.into_inner().unwrap_or_default();
+    Ok((rate, percentile(&times, 0.5), percentile(&times, 0.99)))
 }
 
 /// The table of the core with SQLite.
@@ -99,6 +146,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     table.row(&["one advisory more in a new generation, to committed and queryable: p50", &time(percentile(&times, 0.5)), "–"]);
     table.row(&["p99", &time(percentile(&times, 0.99)), "< 100 ms (at 1 M resources)"]);
+    let (rate, p50, p99) = independent_changes(&core, &scope, &fleet)?;
+    table.row(&[&format!("independent changes, {rate:.0} a second in groups, each synced: p50"), &time(p50), "–"]);
+    table.row(&["p99", &time(p99), "< 50 ms at 2,000 a second"]);
     drop(core);
     let started = Instant::now();
     drop(open()?);

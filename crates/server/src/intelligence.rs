@@ -63,11 +63,12 @@ impl Core {
         let mut told = (0, 0);
         match &old {
             Some(old) => {
-                let diff = new.diff(old.as_ref())?;
-                told = (diff.vulnerabilities.len() as u64, diff.rescored.len() as u64);
-                tracing::info!(generation = %id, changed = diff.vulnerabilities.len(), rescored = diff.rescored.len(), "applying intelligence");
-                diff.vulnerabilities.iter().try_for_each(|name| revise(&mut draft, &new, name))?;
                 // What is not installed anywhere has no number here, and nobody asks for its score.
+                let estate = &draft.world.estate;
+                let diff = new.diff_for(old.as_ref(), |name| estate.vulnerability_id(name).is_some())?;
+                told = (diff.vulnerabilities.len() as u64, diff.rescored_in_all);
+                tracing::info!(generation = %id, changed = told.0, rescored = told.1, "applying intelligence");
+                diff.vulnerabilities.iter().try_for_each(|name| revise(&mut draft, &new, name))?;
                 for name in diff.rescored {
                     if let Some(vulnerability) = draft.world.estate.vulnerability_id(&name) {
                         assess_from(draft.world, &new, vulnerability, &name)?;

@@ -35,6 +35,7 @@ mod reconcile;
 mod registry;
 mod retention;
 mod tls;
+mod warm;
 
 pub use agents::{AgentAnswer, AgentError, AgentReport, AgentStatus, Agents, Enrolled, Enrolment, WatchAgents};
 pub use api::Api;

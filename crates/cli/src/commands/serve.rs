@@ -106,6 +106,8 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
         reconcilers.run(host, Duration::from_secs(settings.number("host-interval")), told.clone()).map_err(io)?;
     }
 
+    let warm = Arc::clone(&core);
+    std::thread::Builder::new().name("warm".to_owned()).spawn(move || warm.warm()).map_err(io)?;
     let token = state.token(TOKEN).map_err(io)?;
     let front = Arc::new(Front::new(Arc::clone(&core), keys, token_key).with_exports(state.join("exports")).with_estate(watched));
     let end = EndSuppressions { front: Arc::clone(&front), scope: scope.clone() };

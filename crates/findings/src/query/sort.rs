@@ -36,6 +36,27 @@ pub enum SortField {
 }
 
 impl SortField {
+    /// All that findings of ours have.
+    pub const ALL: [Self; 17] = [
+        Self::AwsAccountId,
+        Self::FindingType,
+        Self::Severity,
+        Self::FirstObservedAt,
+        Self::LastObservedAt,
+        Self::FindingStatus,
+        Self::ResourceType,
+        Self::EcrImagePushedAt,
+        Self::EcrImageRepositoryName,
+        Self::EcrImageRegistry,
+        Self::VulnerabilityId,
+        Self::VulnerabilitySource,
+        Self::InspectorScore,
+        Self::VendorSeverity,
+        Self::EpssScore,
+        Self::NetworkProtocol,
+        Self::ComponentType,
+    ];
+
     /// What the attribute depends on.
     pub(crate) const fn side(self) -> Side {
         match self {

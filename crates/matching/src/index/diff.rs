@@ -16,8 +16,10 @@ pub struct IndexDiff {
     pub removed: u64,
     /// Every vulnerability that a record of either kind is about, before or after.
     pub vulnerabilities: BTreeSet<String>,
-    /// Every vulnerability of whose exploitation something else is known than before.
+    /// Every vulnerability of whose exploitation something else is known than before; of those that somebody cares for.
     pub rescored: BTreeSet<String>,
+    /// How many of them there are, cared for or not.
+    pub rescored_in_all: u64,
 }
 
 impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
@@ -26,6 +28,15 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
     /// # Errors
     /// When either index is corrupt.
     pub fn diff<C: AsRef<[u8]>>(&self, older: &AdvisoryIndex<C>) -> Result<IndexDiff, IndexError> {
+        self.diff_for(older, |_| true)
+    }
+
+    /// The same, naming of the rescored only those that somebody cares for: a day of EPSS moves hundreds of thousands of scores of
+    /// what is installed nowhere.
+    ///
+    /// # Errors
+    /// When either index is corrupt.
+    pub fn diff_for<C: AsRef<[u8]>>(&self, older: &AdvisoryIndex<C>, cares: impl Fn(&str) -> bool) -> Result<IndexDiff, IndexError> {
         let mut diff = IndexDiff::default();
         let (new, old) =
             (self.table(Section::AdvisoryKeys, Section::Advisories)?, older.table(Section::AdvisoryKeys, Section::Advisories)?);
@@ -58,17 +69,28 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
                 }
             }
         }
-        self.rescored(older, &mut diff)?;
+        self.rescored(older, cares, &mut diff)?;
         Ok(diff)
     }
 
     /// Compares what is known of exploitation, byte by byte: a new day of EPSS moves most rows, and few are decoded.
-    fn rescored<C: AsRef<[u8]>>(&self, older: &AdvisoryIndex<C>, diff: &mut IndexDiff) -> Result<(), IndexError> {
+    fn rescored<C: AsRef<[u8]>>(
+        &self,
+        older: &AdvisoryIndex<C>,
+        cares: impl Fn(&str) -> bool,
+        diff: &mut IndexDiff,
+    ) -> Result<(), IndexError> {
         let (new, old) = (
             self.table(Section::ExploitationKeys, Section::Exploitations)?,
             older.table(Section::ExploitationKeys, Section::Exploitations)?,
         );
-        let name = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
+        let mut note = |key: &[u8]| {
+            diff.rescored_in_all += 1;
+            let name = String::from_utf8_lossy(key);
+            if cares(&name) {
+                diff.rescored.insert(name.into_owned());
+            }
+        };
         let (mut i, mut j) = (0, 0);
         while i < new.len() || j < old.len() {
             let order = match (i < new.len(), j < old.len()) {
@@ -77,9 +99,9 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
                 _ => Ordering::Greater,
             };
             if order.is_lt() || (order.is_eq() && self.exploitation_bytes(&new.row(i)?)? != older.exploitation_bytes(&old.row(j)?)?) {
-                diff.rescored.insert(name(new.key(i)?));
+                note(new.key(i)?);
             } else if order.is_gt() {
-                diff.rescored.insert(name(old.key(j)?));
+                note(old.key(j)?);
             }
             i += u32::from(order.is_le());
             j += u32::from(order.is_ge());
@@ -120,6 +142,8 @@ mod tests {
         let newer = of(&[("A", 0.1), ("B", 0.3), ("D", 0.4)]);
         let diff = newer.diff(&of(&[("A", 0.1), ("B", 0.2), ("C", 0.9)])).unwrap();
         assert_eq!(diff.rescored.iter().map(String::as_str).collect::<Vec<_>>(), ["B", "C", "D"]);
+        let cared = newer.diff_for(&of(&[("A", 0.1), ("B", 0.2), ("C", 0.9)]), |name| name == "C").unwrap();
+        assert_eq!((cared.rescored.iter().map(String::as_str).collect::<Vec<_>>(), cared.rescored_in_all), (vec!["C"], 3));
         assert_eq!(newer.exploitation("B").unwrap(), Some(known(0.3)));
         assert_eq!(newer.exploitation("C").unwrap(), None);
     }
