@@ -26,6 +26,10 @@ mod table;
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 
+/// As the program itself allocates.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// What was asked for.
 pub(crate) struct Options {
     /// How large the simulated estate is.
