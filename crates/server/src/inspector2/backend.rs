@@ -2,7 +2,7 @@
 
 use lestrade_findings::{Assessment, Counts, Criteria, GroupBy, Page, QueryError, ResourceEntry, Sort, Suppression};
 use lestrade_matching::IndexError;
-use lestrade_model::{Hash, Inventory, Scope, Timestamp};
+use lestrade_model::{Hash, ImageUse, Inventory, Scope, Timestamp};
 use lestrade_store::{Document, StoreError};
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ pub struct AggregateRow {
     pub key: String,
     /// A resource of it.
     pub resource: ResourceEntry,
+    /// Where that runs, if it is an image.
+    pub uses: Vec<ImageUse>,
     /// How many resources it has.
     pub resources: u64,
     /// The vulnerability of its findings, where they are grouped by title.
@@ -61,11 +63,11 @@ pub trait Backend: Send + Sync + 'static {
     /// When the estate cannot be read.
     fn aggregate(&self, scopes: &[Scope], criteria: &Criteria, by: GroupBy) -> Result<Vec<AggregateRow>, BackendError>;
 
-    /// Shows every resource, in any order.
+    /// Shows every resource, and where it runs if it is an image, in any order.
     ///
     /// # Errors
     /// When the estate cannot be read.
-    fn resources(&self, scopes: &[Scope], visit: &mut dyn FnMut(&ResourceEntry)) -> Result<(), BackendError>;
+    fn resources(&self, scopes: &[Scope], visit: &mut dyn FnMut(&ResourceEntry, &[ImageUse])) -> Result<(), BackendError>;
 
     /// An inventory by its hash; none when it cannot be read.
     fn inventory(&self, id: &Hash) -> Option<Arc<Inventory>>;

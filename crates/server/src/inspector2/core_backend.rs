@@ -8,7 +8,7 @@ use lestrade_findings::{
     Assessment, Criteria, Effort, GroupBy, InventorySource, Page, PageRequest, ResourceEntry, Sort, Suppression, World, aggregate, assess,
     list, shown_otherwise,
 };
-use lestrade_model::{Hash, Inventory, Scope, Timestamp};
+use lestrade_model::{Hash, ImageUse, Inventory, Scope, Timestamp};
 use lestrade_store::{Document, Fan};
 use lestrade_wire::inspector2::Error;
 use std::sync::Arc;
@@ -38,6 +38,7 @@ impl Backend for Core {
             Some(AggregateRow {
                 key: group.key,
                 resource,
+                uses: world.uses(group.resource).to_vec(),
                 resources: group.resources,
                 vulnerability: group.vulnerability,
                 counts: group.counts,
@@ -46,10 +47,10 @@ impl Backend for Core {
         Ok(groups.filter_map(row).collect())
     }
 
-    fn resources(&self, scopes: &[Scope], visit: &mut dyn FnMut(&ResourceEntry)) -> Result<(), BackendError> {
+    fn resources(&self, scopes: &[Scope], visit: &mut dyn FnMut(&ResourceEntry, &[ImageUse])) -> Result<(), BackendError> {
         let world = self.world();
         let ids = scopes.iter().flat_map(|scope| world.resources_in(scope));
-        ids.filter_map(|id| world.resource(id)).for_each(visit);
+        ids.filter_map(|id| Some((world.resource(id)?, world.uses(id)))).for_each(|(entry, uses)| visit(entry, uses));
         Ok(())
     }
 

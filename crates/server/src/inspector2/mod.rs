@@ -10,6 +10,7 @@ mod backend;
 mod call;
 mod cis;
 mod cloud;
+mod clusters;
 mod code;
 mod configuration;
 mod core_backend;
