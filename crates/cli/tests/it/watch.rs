@@ -199,7 +199,7 @@ fn the_server_is_watched_itself() {
 const LODASH: (&str, &str) = ("node_modules/lodash/package.json", r#"{"name": "lodash", "version": "4.17.20"}"#);
 
 /// A bill of materials with one package.
-fn sbom(version: &str) -> String {
+pub(crate) fn sbom(version: &str) -> String {
     let purl = format!("pkg:npm/lodash@{version}");
     serde_json::json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [
         {"type": "library", "name": "lodash", "version": version, "purl": purl},
