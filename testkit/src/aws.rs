@@ -29,6 +29,8 @@ pub struct Filled {
     pub registry: String,
     /// The zips of functions, by name, and of layers, by ARN.
     pub code: BTreeMap<String, Vec<u8>>,
+    /// The digests of the images that containers of ECS run, by the names that their tasks' definitions give: in moto none ever runs.
+    pub running: BTreeMap<String, String>,
     /// A share of calls, in percent, that are refused as too many, and one that fails.
     pub faults: (u32, u32),
     /// Operations that are refused: nobody may call them.
@@ -88,8 +90,10 @@ impl AwsStandIn {
                 reply
             } else {
                 let code = function_code(&operation, asked, &state, &files);
+                let digests = (operation == "DescribeTasks").then(|| state.running.clone());
                 drop(state);
                 let reply = forward(&client, &moto, asked).unwrap_or(Reply::HangUp);
+                let reply = digests.map_or(reply.clone(), |digests| running(reply, &digests));
                 code.map_or(reply.clone(), |location| located(reply, &location))
             };
             if goes_on(&operation, true) { reply } else { Reply::HangUp }
@@ -259,6 +263,20 @@ fn located(reply: Reply, location: &str) -> Reply {
         }
         other => other,
     }
+}
+
+/// An answer about tasks whose containers run.
+fn running(reply: Reply, digests: &BTreeMap<String, String>) -> Reply {
+    let Reply::Answer(200, headers, body) = reply else { return reply };
+    let mut answer: Value = serde_json::from_str(&body).unwrap_or_default();
+    let tasks = answer["tasks"].as_array_mut().into_iter().flatten();
+    for container in tasks.filter_map(|task| task["containers"].as_array_mut()).flatten() {
+        if let Some(digest) = container["image"].as_str().and_then(|name| digests.get(name)) {
+            container["imageDigest"] = digest.as_str().into();
+            container["lastStatus"] = "RUNNING".into();
+        }
+    }
+    Reply::Answer(200, headers, answer.to_string())
 }
 
 fn forward(client: &Client, moto: &str, asked: &Asked) -> Option<Reply> {

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 
 /// The variables that name a service's address, by the first label of the service's hosts. The SDKs spell them after the
 /// services' names.
-const NAMES: [(&str, &str); 10] = [
+const NAMES: [(&str, &str); 11] = [
     ("api.ecr", "ECR"),
     ("cloudformation", "CLOUDFORMATION"),
     ("ebs", "EBS"),
     ("ec2", "EC2"),
+    ("ecs", "ECS"),
     ("elasticloadbalancing", "ELASTIC_LOAD_BALANCING"),
     ("lambda", "LAMBDA"),
     ("organizations", "ORGANIZATIONS"),

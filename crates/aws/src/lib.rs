@@ -30,7 +30,8 @@ pub use apply::apply;
 pub use changes::{Change, ChangeQueue, NetworkObject, read_change};
 pub use code::{download, layer_location};
 pub use discover::{
-    FoundImage, FunctionCode, discover_function, discover_functions, discover_images, discover_instances, discover_repositories,
+    FoundImage, FunctionCode, RunningImage, discover_clusters, discover_function, discover_functions, discover_images, discover_instances,
+    discover_repositories, discover_running,
 };
 pub use endpoints::Endpoints;
 pub use error::Error;

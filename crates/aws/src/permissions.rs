@@ -2,7 +2,7 @@
 //! cannot be written; and trying each.
 
 use crate::Session;
-use lestrade_wire::{Service, Transport, ebs, ec2, ecr, elb, elbv2, lambda, ssm};
+use lestrade_wire::{Service, Transport, ebs, ec2, ecr, ecs, elb, elbv2, lambda, ssm};
 use serde_json::{Value, json};
 
 /// What a permission is for. Each is a statement of its own in the policy, so that one can be left out.
@@ -66,6 +66,7 @@ pub fn permissions() -> Vec<Permission> {
     add(Duty::Read, "ecr", names::<ecr::Api>());
     // What the registry itself asks for when an image is read.
     add(Duty::Read, "ecr", vec!["BatchGetImage", "GetDownloadUrlForLayer"]);
+    add(Duty::Read, "ecs", names::<ecs::Api>());
     add(Duty::Read, "lambda", names::<lambda::Api>().into_iter().map(|name| name.trim_end_matches("ByArn")).collect());
     // A function is told with its tags.
     add(Duty::Read, "lambda", vec!["ListTags"]);
@@ -151,6 +152,9 @@ pub async fn try_permissions<T: Transport + Clone>(session: &Session<T>) -> Vec<
     for operation in ecr::Api::ALL {
         tried.push((read("ecr", operation.name()), probe(session, *operation).await));
     }
+    for operation in ecs::Api::ALL {
+        tried.push((read("ecs", operation.name()), probe(session, *operation).await));
+    }
     for operation in lambda::Api::ALL {
         tried.push((read("lambda", operation.name().trim_end_matches("ByArn")), probe(session, *operation).await));
     }
@@ -186,6 +190,7 @@ fn harmless(operation: &str) -> Value {
             "TransitGatewayRouteTableId": "tgw-rtb-00000000000000000",
             "Filters": [{"Name": "state", "Values": ["active"]}],
         }),
+        "DescribeTasks" => json!({"tasks": ["00000000000000000000000000000000"]}),
         "DescribeImages" => json!({ "repositoryName": NOWHERE }),
         "GetFunction" => json!({ "FunctionName": NOWHERE }),
         "GetLayerVersionByArn" => json!({"Arn": "arn:aws:lambda:us-east-1:000000000000:layer:lestrade-doctor-asks:1"}),
@@ -211,9 +216,14 @@ mod tests {
     fn every_operation_that_is_called_is_permitted_and_nothing_changes_anything() {
         let all = permissions();
         let has = |action: &str| all.iter().any(|permission| permission.action == action);
-        for action in
-            ["ec2:DescribeInstances", "ecr:BatchGetImage", "lambda:GetLayerVersion", "ssm:ListInventoryEntries", "ssm:SendCommand"]
-        {
+        for action in [
+            "ec2:DescribeInstances",
+            "ecr:BatchGetImage",
+            "ecs:DescribeTasks",
+            "lambda:GetLayerVersion",
+            "ssm:ListInventoryEntries",
+            "ssm:SendCommand",
+        ] {
             assert!(has(action), "{action}");
         }
         let looks = ["Describe", "Get", "List", "Search", "BatchGet"];

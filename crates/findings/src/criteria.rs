@@ -53,6 +53,7 @@ pub enum TextField {
 pub enum NumberField {
     InspectorScore,
     EpssScore,
+    EcrImageInUseCount,
     Absent,
 }
 
@@ -64,6 +65,7 @@ pub enum DateField {
     LastObservedAt,
     UpdatedAt,
     EcrImagePushedAt,
+    EcrImageLastInUseAt,
     LambdaFunctionLastModifiedAt,
     Absent,
 }
@@ -193,7 +195,9 @@ impl Term {
             Self::Text(field, _) => field.side(),
             Self::Number(NumberField::InspectorScore | NumberField::EpssScore, _) => Side::Vulnerability,
             Self::Ports(_) => Side::Vulnerability,
-            Self::Date(DateField::EcrImagePushedAt | DateField::LambdaFunctionLastModifiedAt, _) | Self::Tag(_) => Side::Resource,
+            Self::Number(NumberField::EcrImageInUseCount, _)
+            | Self::Date(DateField::EcrImagePushedAt | DateField::EcrImageLastInUseAt | DateField::LambdaFunctionLastModifiedAt, _)
+            | Self::Tag(_) => Side::Resource,
             Self::Number(..) | Self::Date(..) | Self::Package(_) | Self::Covered(_) => Side::Pair,
         }
     }

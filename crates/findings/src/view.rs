@@ -6,8 +6,8 @@ use crate::query::Hidden;
 use crate::{Assessment, CLOSED_RETENTION_MS, LogPosition, PairHistory, ResourceEntry, RiskFactors, RiskScore, Transition, World, risk};
 use lestrade_matching::{PackagePattern, ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{
-    Component, Exposure, FindingArn, FindingKey, FindingStatus, FixState, Hash, Inventory, Manager, Occurrence, Resource, ResourceDetails,
-    ResourceKind, Severity, Timestamp,
+    Component, Exposure, FindingArn, FindingKey, FindingStatus, FixState, Hash, ImageUse, Inventory, Manager, Occurrence, Resource,
+    ResourceDetails, ResourceKind, Severity, Timestamp,
 };
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -106,6 +106,8 @@ pub struct FindingView {
     pub key: FindingKey,
     /// Where it is.
     pub resource: Resource,
+    /// Where that runs, if it is an image and clusters tell it.
+    pub uses: Vec<ImageUse>,
     /// Where it stands.
     pub status: FindingStatus,
     /// Which rule or document suppresses it, if one does.
@@ -380,6 +382,7 @@ impl<'w> Pair<'w> {
             arn: self.arn(),
             key: self.key(),
             resource: self.entry.resource.clone(),
+            uses: self.world.uses(self.resource).to_vec(),
             status,
             suppressed_by: if status == FindingStatus::Suppressed { self.suppressor() } else { None },
             severity: self.assessment.severity,
@@ -482,13 +485,23 @@ pub(crate) const fn vulnerability_number(assessment: &Assessment, field: NumberF
     match field {
         NumberField::InspectorScore => assessment.inspector_score,
         NumberField::EpssScore => assessment.epss,
-        NumberField::Absent => None,
+        NumberField::EcrImageInUseCount | NumberField::Absent => None,
     }
 }
 
-pub(crate) const fn resource_date(entry: &ResourceEntry, field: DateField) -> Option<Timestamp> {
+/// How many containers of an image run, as numbers are compared.
+#[allow(clippy::cast_precision_loss, reason = "no estate runs 2^53 containers")]
+pub(crate) fn resource_number(uses: &[ImageUse], field: NumberField) -> Option<f64> {
+    match field {
+        NumberField::EcrImageInUseCount => ImageUse::count_of(uses).map(|count| count as f64),
+        NumberField::InspectorScore | NumberField::EpssScore | NumberField::Absent => None,
+    }
+}
+
+pub(crate) fn resource_date(entry: &ResourceEntry, uses: &[ImageUse], field: DateField) -> Option<Timestamp> {
     match (&entry.resource.details, field) {
         (ResourceDetails::Image(image), DateField::EcrImagePushedAt) => Some(image.pushed_at),
+        (ResourceDetails::Image(_), DateField::EcrImageLastInUseAt) => ImageUse::last_of(uses),
         (ResourceDetails::Function(function), DateField::LambdaFunctionLastModifiedAt) => Some(function.modified_at),
         _ => None,
     }
@@ -511,7 +524,7 @@ impl Attributes for Pair<'_> {
     }
 
     fn number(&self, field: NumberField) -> Option<f64> {
-        vulnerability_number(self.assessment, field)
+        vulnerability_number(self.assessment, field).or_else(|| resource_number(self.world.uses(self.resource), field))
     }
 
     fn date(&self, field: DateField) -> Option<Timestamp> {
@@ -519,7 +532,7 @@ impl Attributes for Pair<'_> {
             DateField::FirstObservedAt => Some(self.first_observed()),
             DateField::LastObservedAt => Some(self.last_observed()),
             DateField::UpdatedAt => Some(self.updated()),
-            other => resource_date(self.entry, other),
+            other => resource_date(self.entry, self.world.uses(self.resource), other),
         }
     }
 

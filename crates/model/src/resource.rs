@@ -71,6 +71,20 @@ pub struct ImageUse {
     pub last: Timestamp,
 }
 
+impl ImageUse {
+    /// How many containers of an image run, wherever that is; none where no cluster ever named it.
+    #[must_use]
+    pub fn count_of(uses: &[Self]) -> Option<u64> {
+        (!uses.is_empty()).then(|| uses.iter().map(|usage| u64::from(usage.count)).sum())
+    }
+
+    /// When an image was last said to run, wherever that was.
+    #[must_use]
+    pub fn last_of(uses: &[Self]) -> Option<Timestamp> {
+        uses.iter().map(|usage| usage.last).max()
+    }
+}
+
 /// What is known of an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceDetails {

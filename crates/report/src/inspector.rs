@@ -5,7 +5,7 @@
 
 use lestrade_findings::{AffectedPackage, FindingView, FixAvailable, PathStep, resource_type};
 use lestrade_model::{
-    Component, FindingKey, FindingStatus, FunctionDetails, InstanceDetails, Manager, Resource, ResourceDetails, Timestamp,
+    Component, FindingKey, FindingStatus, FunctionDetails, ImageUse, InstanceDetails, Manager, Resource, ResourceDetails, Timestamp,
 };
 use serde_json::{Map, Value, json};
 
@@ -55,7 +55,7 @@ pub fn finding(view: &FindingView, times: Times) -> Value {
         "firstObservedAt": times.write(view.first_observed),
         "lastObservedAt": times.write(view.last_observed),
         "remediation": {"recommendation": {"text": remediation(view)}},
-        "resources": [resource(&view.resource, times)],
+        "resources": [in_use(resource(&view.resource, times), &view.uses, times)],
         "severity": view.severity.as_str(),
         "status": view.status.as_str(),
         "title": view.title,
@@ -241,6 +241,17 @@ pub fn resource(resource: &Resource, times: Times) -> Value {
         out["details"] = json!({"awsEcrContainerImage": details});
     }
     out
+}
+
+/// A resource, with where it runs if it is an image.
+fn in_use(mut resource: Value, uses: &[ImageUse], times: Times) -> Value {
+    if let (Some(image), Some(count), Some(last)) =
+        (resource.pointer_mut("/details/awsEcrContainerImage"), ImageUse::count_of(uses), ImageUse::last_of(uses))
+    {
+        image["inUseCount"] = json!(count);
+        image["lastInUseAt"] = times.write(last);
+    }
+    resource
 }
 
 /// Members without those that are empty: what is not known is absent.

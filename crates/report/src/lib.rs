@@ -20,6 +20,7 @@ mod junit;
 mod markdown;
 mod sarif;
 mod scan_report;
+mod scan_sbom;
 mod spdx;
 mod table;
 
@@ -43,5 +44,6 @@ pub use junit::junit;
 pub use markdown::markdown;
 pub use sarif::sarif;
 pub use scan_report::{Intelligence, ScanReport};
+pub use scan_sbom::{scanned_cyclonedx, scanned_inspector};
 pub use spdx::spdx;
 pub use table::{TableStyle, scan_table};

@@ -114,7 +114,7 @@ pub(crate) fn images_in(document: &[u8]) -> Result<BTreeMap<String, u32>, String
 }
 
 /// An image as its node names it (`docker-pullable://…`, `docker.io/library/…`), as registries are named here.
-fn reference_of(name: &str) -> Option<String> {
+pub(crate) fn reference_of(name: &str) -> Option<String> {
     let name = name.split_once("://").map_or(name, |(_, name)| name);
     let (name, digest) = name.split_once('@')?;
     let name = name.strip_prefix("docker.io/").map_or_else(|| name.to_owned(), |rest| format!("registry-1.docker.io/{rest}"));

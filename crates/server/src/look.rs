@@ -1,11 +1,14 @@
 //! What a look at a resource says: how well it is covered, and what stands of what was known before.
 
 use crate::Core;
+use crate::inspector2::BackendError;
 use lestrade_artifact::ArtifactError;
-use lestrade_extract::ScanError;
+use lestrade_extract::{ScanError, Scanner};
 use lestrade_findings::{InventorySource, ResourceEntry};
 use lestrade_model::{Component, Coverage, CoverageReason, Inventory, Occurrence, Problem, ProblemKind, ResourceKey, ScanKind, Timestamp};
 use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+use std::time::Instant;
 
 /// Whether something was read: whatever came of it, reading it again would bring the same, unless reading itself failed.
 pub(crate) fn is_read(entry: &ResourceEntry) -> bool {
@@ -47,6 +50,23 @@ pub(crate) const fn package_coverage(reason: CoverageReason, detail: String, at:
 }
 
 impl Core {
+    /// Reads a bill of materials that somebody sent, and calls it by a name: where it lies for a moment is nobody's business.
+    pub(crate) fn read_document(&self, scanner: &Scanner, path: &Path, name: &str) -> Result<Inventory, BackendError> {
+        let begun = Instant::now();
+        let read = scanner.scan_document(path);
+        self.meters.looked("path", begun.elapsed(), read.as_ref());
+        let mut inventory = read.map_err(|error| match error {
+            ScanError::NotADocument { detail, .. } => BackendError::Document(format!("it is no bill of materials: {detail}")),
+            error if reason_of(&error) == CoverageReason::UnsupportedMediaType => {
+                BackendError::Document("it is no bill of materials".to_owned())
+            }
+            error => BackendError::Scan(error),
+        })?;
+        let here = path.display().to_string();
+        inventory.problems.iter_mut().filter(|problem| problem.path == here).for_each(|problem| name.clone_into(&mut problem.path));
+        Ok(inventory)
+    }
+
     /// An inventory of a resource with what is known of the places that could not be read this time: see [`with_unread`].
     pub(crate) fn with_unread(&self, key: &ResourceKey, now: Inventory, root: &str) -> Inventory {
         let known = self.resource(key).and_then(|entry| entry.inventory).and_then(|id| self.inventory(&id));

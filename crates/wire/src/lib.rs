@@ -27,7 +27,7 @@ mod xml;
 
 pub use client::{Client, Endpoint};
 pub use error::{Error, Refusal};
-pub use generated::{cloudformation, ebs, ec2, ecr, elb, elbv2, inspector2, lambda, sqs, ssm, sts};
+pub use generated::{cloudformation, ebs, ec2, ecr, ecs, elb, elbv2, inspector_scan, inspector2, lambda, sqs, ssm, sts};
 pub use http::{HttpRequest, HttpResponse, Transport, TransportError};
 pub use operation::{Binding, Protocol, Request, Service, ServiceError};
 pub use scalar::{Blob, EpochSeconds};

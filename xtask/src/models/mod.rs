@@ -1,7 +1,7 @@
 //! Generates the service contracts of `crates/wire` from the models that AWS publishes with botocore.
 //!
 //! Facts only: shapes, members, constraints, HTTP bindings and error codes; no prose. Of a service that we call, only the
-//! operations listed here and the shapes that they reach; of the one that we answer, all of them.
+//! operations listed here and the shapes that they reach; of those that we answer, all of them.
 
 mod model;
 mod names;
@@ -71,6 +71,11 @@ const SERVICES: &[Service] = &[
         taken: Taken::Called { typed: &["DescribeImages", "DescribeRepositories", "GetAuthorizationToken"], data: &[] },
     },
     Service {
+        module: "ecs",
+        path: "botocore/data/ecs/2014-11-13/service-2.json.gz",
+        taken: Taken::Called { typed: &[], data: &["DescribeTasks", "ListClusters", "ListTasks"] },
+    },
+    Service {
         module: "elb",
         path: "botocore/data/elb/2012-06-01/service-2.json.gz",
         taken: Taken::Called { typed: &[], data: &["DescribeLoadBalancerAttributes", "DescribeLoadBalancers"] },
@@ -92,6 +97,7 @@ const SERVICES: &[Service] = &[
         },
     },
     Service { module: "inspector2", path: "botocore/data/inspector2/2020-06-08/service-2.json.gz", taken: Taken::All },
+    Service { module: "inspector_scan", path: "botocore/data/inspector-scan/2023-08-08/service-2.json.gz", taken: Taken::All },
     Service {
         module: "lambda",
         path: "botocore/data/lambda/2015-03-31/service-2.json.gz",
@@ -202,6 +208,7 @@ mod tests {
                 }},
                 "GetThingResponse": {"type": "structure", "members": {
                     "URL": {"shape": "Id"}, "madeAt": {"shape": "Time"}, "labels": {"shape": "Labels"}, "choice": {"shape": "Choice"},
+                    "paper": {"shape": "Paper"},
                 }},
                 "LostException": {"type": "structure", "required": ["message"], "members": {"message": {"shape": "Id"}},
                     "error": {"httpStatusCode": 404}, "exception": true},
@@ -210,6 +217,7 @@ mod tests {
                 "Id": {"type": "string", "max": 9, "pattern": "a\\d"},
                 "Kind": {"type": "string", "enum": ["BIG", "VERY_BIG"]},
                 "Labels": {"type": "list", "member": {"shape": "Id"}},
+                "Paper": {"type": "structure", "members": {}, "document": true},
                 "Time": {"type": "timestamp"},
                 "Unreached": {"type": "structure", "members": {}},
             },
@@ -228,6 +236,8 @@ mod tests {
             "#[serde(rename = \"URL\", skip_serializing_if = \"Option::is_none\")]",
             "pub made_at: Option<crate::EpochSeconds>,",
             "pub labels: Option<Vec<String>>,",
+            "pub paper: Option<serde_json::Value>,",
+            "Shape::structure(\"Paper\", &[])",
             "One(i32),",
             "VeryBig = \"VERY_BIG\",",
             "GetThing(GetThingRequest => GetThingResponse) = \"GET\" \"/things/{thingId}\" 200,",
@@ -238,7 +248,7 @@ mod tests {
         ] {
             assert!(code.contains(line), "{line}\n{code}");
         }
-        for absent in ["Unreached", "Prose"] {
+        for absent in ["Unreached", "Prose", "struct Paper"] {
             assert!(!code.contains(absent), "{absent}");
         }
     }

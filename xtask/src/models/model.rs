@@ -175,6 +175,11 @@ impl Shape {
         self.0["union"].as_bool().unwrap_or(false)
     }
 
+    /// Whether it is any JSON object, of which the model says nothing more.
+    pub fn is_document(&self) -> bool {
+        self.0["document"].as_bool().unwrap_or(false)
+    }
+
     /// The values of an enumeration; empty for any other string.
     pub fn values(&self) -> Vec<&str> {
         self.0["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()

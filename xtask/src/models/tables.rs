@@ -56,7 +56,7 @@ fn errors(model: &Model, out: &mut String) -> Result<()> {
 
 fn shapes(model: &Model, out: &mut String) -> Result<()> {
     for (name, shape) in &model.shapes {
-        if shape.kind() == "structure" && model.typed.contains(name) {
+        if shape.kind() == "structure" && !shape.is_document() && model.typed.contains(name) {
             writeln!(out, "impl crate::Shaped for {name} {{ const SHAPE: &'static crate::Shape = &shapes::{}; }}", names::constant(name))?;
         }
     }

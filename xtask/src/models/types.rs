@@ -21,6 +21,7 @@ pub fn emit(model: &Model, out: &mut String) -> Result<()> {
     }
     for (name, shape) in model.shapes.iter().filter(|(name, _)| model.typed.contains(*name)) {
         match shape.kind() {
+            "structure" if shape.is_document() => {}
             "structure" if shape.is_union() => union(model, name, shape, out)?,
             "structure" => structure(model, name, shape, out)?,
             "string" if is_enum(shape) => enumeration(name, shape, out)?,
@@ -96,6 +97,7 @@ pub fn key<'a>(model: &Model, member: &Member<'a>) -> &'a str {
 fn rust_type(model: &Model, name: &str) -> Result<String> {
     let shape = model.shape(name)?;
     Ok(match shape.kind() {
+        "structure" if shape.is_document() => "serde_json::Value".to_owned(),
         "structure" => name.to_owned(),
         "string" if is_enum(shape) => name.to_owned(),
         "string" => "String".to_owned(),

@@ -1,9 +1,11 @@
 //! What there is, in the model's words.
 
+mod clusters;
 mod functions;
 mod images;
 mod instances;
 
+pub use clusters::{RunningImage, discover_clusters, discover_running};
 pub use functions::{FunctionCode, discover_function, discover_functions};
 pub use images::{FoundImage, discover_images, discover_repositories};
 pub use instances::discover_instances;

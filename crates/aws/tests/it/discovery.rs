@@ -2,8 +2,8 @@
 
 use super::Moto;
 use lestrade_aws::{
-    Endpoints, Https, NetworkObject, Principal, Retry, Session, describe_network, describe_object, discover_function, discover_functions,
-    discover_images, discover_instances, discover_repositories,
+    Endpoints, Https, NetworkObject, Principal, Retry, Session, describe_network, describe_object, discover_clusters, discover_function,
+    discover_functions, discover_images, discover_instances, discover_repositories, discover_running,
 };
 use lestrade_model::{ResourceDetails, Scope};
 use lestrade_reachability::{evaluate, read_descriptions};
@@ -50,6 +50,17 @@ async fn what_moto_serves_is_found() {
     let (function, code) = discover_function(&session, &scope, "greet").await.unwrap().unwrap();
     assert_eq!((function.tags, code.is_some()), (vec![("team".to_owned(), "blue".to_owned())], true));
     assert!(discover_function(&session, &scope, "nobody").await.unwrap().is_none());
+
+    let clusters = discover_clusters(&session).await;
+    assert!(clusters.missing.is_none() && clusters.items.len() == 2, "{clusters:?}");
+    assert!(clusters.items.contains(&moto.world["cluster"].as_str().unwrap().to_owned()), "{clusters:?}");
+    for cluster in &clusters.items {
+        // More tasks than are described at once; containers of moto are all on their way and never run.
+        let running = discover_running(&session, cluster).await;
+        assert!(running.missing.is_none() && running.items.is_empty(), "{running:?}");
+    }
+    let nowhere = discover_running(&session, "arn:aws:ecs:eu-west-1:123456789012:cluster/none").await;
+    assert!(nowhere.missing.is_some_and(|error| error.is_refusal("ClusterNotFoundException")), "a cluster that is not there");
 
     let other = Scope::new("aws", "999999999999", "eu-west-1").unwrap();
     let foreign = discover_instances(&session, &other, &[]).await;

@@ -50,7 +50,15 @@ client("lambda").create_function(
     Environment={"Variables": {"TOKEN": "a secret"}},
 )
 
-world = {"endpoint": endpoint, "instances": instances, "group": group, "image": pushed}
+ecs = client("ecs")
+cluster = ecs.create_cluster(clusterName="shop")["cluster"]["clusterArn"]
+ecs.create_cluster(clusterName="idle")
+container = {"name": "web", "image": "r.example/web@sha256:" + "a" * 64, "memory": 64}
+ecs.register_task_definition(family="web", containerDefinitions=[container])
+for _ in range(11):
+    ecs.run_task(cluster="shop", taskDefinition="web", launchType="FARGATE", count=10)
+
+world = {"cluster": cluster, "endpoint": endpoint, "instances": instances, "group": group, "image": pushed}
 print(json.dumps(world), flush=True)
 sys.stdin.read()
 server.stop()

@@ -109,13 +109,19 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     let warm = Arc::clone(&core);
     std::thread::Builder::new().name("warm".to_owned()).spawn(move || warm.warm()).map_err(io)?;
     let token = state.token(TOKEN).map_err(io)?;
-    let front = Arc::new(Front::new(Arc::clone(&core), keys, token_key).with_exports(state.join("exports")).with_estate(watched));
+    let documents = Arc::new(scanner(None)?);
+    let front = Arc::new(
+        Front::new(Arc::clone(&core), keys, token_key)
+            .with_exports(state.join("exports"))
+            .with_estate(watched)
+            .scanning(Arc::clone(&documents)),
+    );
     let end = EndSuppressions { front: Arc::clone(&front), scope: scope.clone() };
     reconcilers.run(end, SUPPRESSIONS_INTERVAL, vec![]).map_err(io)?;
     reconcilers.run(Audit::new(Arc::clone(&core)), AUDIT_INTERVAL, vec![]).map_err(io)?;
     let api = Api::new(hub, Arc::clone(&front), &token).public(arguments.behind_proxy || !address.ip().is_loopback());
     let api = api.hearing(ears, &state.token("registry-token").map_err(io)?);
-    let api = api.taking_in(Arc::new(scanner(None)?));
+    let api = api.taking_in(documents);
     let patience = Duration::from_secs(settings.number("agent-stale-after"));
     let agents = Arc::new(Agents::open(Arc::clone(&core), scope.clone(), patience).map_err(|error| server_failure(&error))?);
     reconcilers.run(WatchAgents(Arc::clone(&agents)), AGENTS_INTERVAL, told).map_err(io)?;

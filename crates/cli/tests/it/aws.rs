@@ -354,6 +354,51 @@ fn an_estate_is_found_and_followed() {
     }
 }
 
+/// What runs in ECS is told of its image. Where it cannot be looked at, what was known of it stands.
+#[test]
+fn what_runs_in_a_cluster_is_in_use() {
+    let Some(mut world) = World::build() else { return };
+    let name = format!("{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shop/web:one");
+    let image = format!("arn:aws:ecr:{REGION}:{ACCOUNT}:repository/shop/web/{}", world.image);
+    let cluster = world.moto.call("ecs", "create_cluster", json!({"clusterName": "shop"})).unwrap()["cluster"]["clusterArn"].clone();
+    let containers = json!([{"name": "web", "image": name, "memory": 64}]);
+    world.moto.call("ecs", "register_task_definition", json!({"family": "web", "containerDefinitions": containers})).unwrap();
+    let run = json!({"cluster": "shop", "taskDefinition": "web", "launchType": "FARGATE", "count": 2});
+    let tasks = world.moto.call("ecs", "run_task", run).unwrap()["tasks"].clone();
+    world.aws.filled().running.insert(name, world.image.clone());
+
+    let uses = |server: &Serving| {
+        let listed = server.aws(&["--region", REGION, "list-coverage"]).unwrap();
+        let rows = listed["coveredResources"].as_array().unwrap().clone();
+        rows.into_iter().find(|row| row["resourceId"] == image.as_str()).map(|row| row["resourceMetadata"]["ecrImage"].clone())
+    };
+    let until_in_use = |server: &Serving, count: u32| {
+        let seen = until("it is in use", PATIENCE, || uses(server).filter(|uses| uses["inUseCount"] == count).map(drop));
+        assert!(seen.is_ok(), "{count}: {:?}; the server said: {}", uses(server), server.warnings());
+    };
+    let server = world.serve(&[]);
+    until_in_use(&server, 2);
+    let filter = json!({"resourceId": image}).to_string();
+    let clusters = server.aws(&["--region", REGION, "get-clusters-for-image", "--filter", &filter]).unwrap();
+    assert_eq!(clusters["cluster"], json!([{"clusterArn": cluster}]));
+    let criteria = json!({"ecrImageInUseCount": [{"lowerInclusive": 1, "upperInclusive": 2}]}).to_string();
+    let running = server.aws(&["--region", REGION, "list-findings", "--filter-criteria", &criteria]).unwrap();
+    assert_eq!(running["findings"].as_array().map(Vec::len), Some(1), "{running}");
+    drop(server);
+
+    for task in tasks.as_array().unwrap() {
+        world.moto.call("ecs", "stop_task", json!({"cluster": "shop", "task": task["taskArn"]})).unwrap();
+    }
+    world.aws.filled().denied = vec!["ListTasks".into()];
+    let server = world.serve(&[]);
+    until_in_use(&server, 2);
+    assert!(server.warnings().contains("a part of AWS could not be looked at"), "{}", server.warnings());
+    drop(server);
+
+    world.aws.filled().denied.clear();
+    until_in_use(&world.serve(&[]), 0);
+}
+
 /// A machine of Debian tells SSM's inventory no source packages: it is asked itself, and read like any other file system.
 #[test]
 fn an_instance_is_asked_what_is_installed_in_it() {

@@ -1,6 +1,7 @@
 //! Keys, and the page that tells how to use them.
 
-use crate::lab::{Lab, PATIENCE, Serving, has_aws};
+use crate::lab::{Lab, PATIENCE, Serving, fixture, has_aws};
+use crate::watch::sbom;
 use lestrade_testkit::{missing, until};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -16,6 +17,7 @@ fn shell(lab: &Lab, script: &str) -> Output {
         value.map(|value| command.env(name, value));
     }
     command
+        .current_dir(lab.path(""))
         .env("PATH", path)
         .env("AWS_CONFIG_FILE", "/dev/null")
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
@@ -31,6 +33,9 @@ fn the_page_on_the_aws_cli_works_line_by_line() {
         return missing("the AWS CLI");
     }
     let lab = Lab::new();
+    // What the page's readers have: intelligence, and a document of their own.
+    assert!(lab.run(&["db", "import", fixture("lodash.json").to_str().unwrap()]).status.success());
+    lab.write("bom.json", sbom("4.17.20"));
     let serving = until("the server starts", PATIENCE, || Serving::start(&lab, &[]).ok()).unwrap();
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/how-to/use-it-with-the-aws-cli.md");
     let page = std::fs::read_to_string(page).unwrap();
@@ -40,7 +45,7 @@ fn the_page_on_the_aws_cli_works_line_by_line() {
     let output = shell(&lab, &script);
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
-    for shown in ["arn:aws:iam::000000000000:user/ann", "\"SUPPRESS\"", "SUCCEEDED", "triager", "is revoked"] {
+    for shown in ["arn:aws:iam::000000000000:user/ann", "\"SUPPRESS\"", "SUCCEEDED", "triager", "\"high\": 1", "is revoked"] {
         assert!(printed.contains(shown), "{shown}: {printed}");
     }
 

@@ -219,6 +219,7 @@ impl Serving {
             .env("AWS_CONFIG_FILE", "/dev/null")
             .env("AWS_DEFAULT_REGION", "us-east-1")
             .env("AWS_ENDPOINT_URL_INSPECTOR2", &self.endpoint)
+            .env("AWS_ENDPOINT_URL_INSPECTOR_SCAN", &self.endpoint)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_PAGER", "");
         command
@@ -229,6 +230,14 @@ impl Serving {
         let output = self.client("aws").args(["inspector2", "--output", "json"]).args(arguments).output()?;
         ensure!(output.status.success(), "aws {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// Runs `aws inspector-scan …`, once: whether it was answered, and what.
+    pub(crate) fn aws_scan(&self, arguments: &[&str]) -> Result<(bool, String)> {
+        let mut client = self.client("aws");
+        let output = client.env("AWS_MAX_ATTEMPTS", "1").args(["inspector-scan", "--output", "json"]).args(arguments).output()?;
+        let said = if output.status.success() { output.stdout } else { output.stderr };
+        Ok((output.status.success(), String::from_utf8(said)?))
     }
 
     /// Runs a script with boto3.

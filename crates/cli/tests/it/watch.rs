@@ -3,6 +3,7 @@
 use crate::lab::{Lab, PATIENCE, Serving, fixture, has_aws};
 use crate::scan::zip;
 use lestrade_testkit::{Layer, TestImage, missing, until};
+use serde_json::json;
 
 /// A Debian machine, as a folder.
 fn machine(lab: &Lab) -> Vec<String> {
@@ -198,7 +199,7 @@ fn the_server_is_watched_itself() {
 const LODASH: (&str, &str) = ("node_modules/lodash/package.json", r#"{"name": "lodash", "version": "4.17.20"}"#);
 
 /// A bill of materials with one package.
-fn sbom(version: &str) -> String {
+pub(crate) fn sbom(version: &str) -> String {
     let purl = format!("pkg:npm/lodash@{version}");
     serde_json::json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [
         {"type": "library", "name": "lodash", "version": version, "purl": purl},
@@ -280,6 +281,72 @@ fn a_bill_of_materials_is_sent_replaced_and_taken_back() {
     assert_eq!(post("/api/v1/sboms?name=%0a", Some(&token), sbom("1.0.0").as_bytes()), 400);
     assert_eq!(post("/api/v1/sboms?name=x", Some(&token), b""), 400);
     assert_eq!(post("/api/v1/sboms?name=x", Some(&token), sbom("1.0.0").as_bytes()), 200);
+}
+
+#[test]
+fn a_bill_of_materials_is_scanned_by_the_unmodified_clients_and_not_kept() {
+    if !has_aws() {
+        return missing("the AWS CLI");
+    }
+    let lab = Lab::new();
+    let serving = Serving::start(&lab, &[]).unwrap();
+    let bom = json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "metadata": {"component": {"type": "application", "name": "shop"}},
+        "components": [
+            {"bom-ref": "1", "type": "library", "name": "lodash", "version": "4.17.20", "purl": "pkg:npm/lodash@4.17.20"},
+            {"bom-ref": "2", "type": "library", "name": "thing", "version": "1", "purl": "pkg:unheard-of/thing@1"}]});
+    lab.write("bom.json", bom.to_string());
+    let file = format!("file://{}", lab.path("bom.json").display());
+    let scan = |arguments: &[&str]| serving.aws_scan(&[&["scan-sbom", "--sbom", &file], arguments].concat()).unwrap();
+    let (answered, said) = scan(&[]);
+    assert!(!answered && said.contains("InternalServerException") && said.contains("no vulnerability intelligence"), "{said}");
+    drop(serving);
+
+    assert!(lab.run(&["db", "import", fixture("lodash.json").to_str().unwrap()]).status.success());
+    let serving = Serving::start(&lab, &[]).unwrap();
+    let scan = |arguments: &[&str]| serving.aws_scan(&[&["scan-sbom", "--sbom", &file], arguments].concat()).unwrap();
+    let (answered, said) = scan(&[]);
+    assert!(answered, "{said}");
+    let answer: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let sbom = &answer["sbom"];
+    assert_eq!((&sbom["specVersion"], &sbom["metadata"]["component"]["name"]), (&json!("1.5"), &json!("shop")));
+    assert_eq!(sbom["compositions"][0]["aggregate"], "incomplete", "one of the two cannot be judged");
+    let count = json!({"name": "amazon:inspector:sbom_scanner:high_vulnerabilities", "value": "1"});
+    assert!(sbom["metadata"]["properties"].as_array().unwrap().contains(&count), "{sbom:#}");
+    let [found] = sbom["vulnerabilities"].as_array().unwrap().as_slice() else { panic!("{sbom:#}") };
+    let reference = sbom["components"].as_array().unwrap().iter().find(|component| component["name"] == "lodash").unwrap();
+    assert_eq!((&found["id"], &found["affects"][0]["ref"]), (&json!("CVE-2021-23337"), &reference["bom-ref"]));
+    let fixed = format!("amazon:inspector:sbom_scanner:fixed_version:{}", reference["bom-ref"].as_str().unwrap());
+    assert!(found["properties"].as_array().unwrap().contains(&json!({"name": fixed, "value": "4.17.21"})), "{found:#}");
+
+    let script = r#"
+import boto3, json
+from botocore.exceptions import ClientError
+client = boto3.client("inspector-scan")
+bom = json.load(open("its-path"))
+listed = client.scan_sbom(sbom=bom, outputFormat="INSPECTOR")["sbom"]
+assert listed["vulnerability_count"] == {"critical": 0, "high": 1, "medium": 0, "low": 0, "other": 0}, listed
+assert [message["name"] for message in listed["messages"]] == ["thing"], listed
+found = listed["vulnerabilities"][0]
+assert found["affects"] == [{"installed_version": "pkg:npm/lodash@4.17.20", "fixed_version": "4.17.21"}], found
+def refused(code, reason, of=client, **arguments):
+    try:
+        of.scan_sbom(**arguments)
+    except ClientError as error:
+        assert (error.response["Error"]["Code"], error.response.get("reason")) == (code, reason), error.response
+        return
+    raise AssertionError(f"{code} was expected")
+refused("ValidationException", "UNSUPPORTED_SBOM_TYPE", sbom={"spdxVersion": "SPDX-2.3"})
+refused("ValidationException", "UNSUPPORTED_SBOM_TYPE", sbom={"bomFormat": "CycloneDX", "specVersion": "9.9"})
+refused("ValidationException", "FIELD_VALIDATION_FAILED", sbom=bom, outputFormat="WORDS")
+refused("ValidationException", "OTHER", sbom=bom, outputFormat="INSPECTOR_ALT")
+stranger = boto3.client("inspector-scan", aws_access_key_id="AKIDNOBODY", aws_secret_access_key="x")
+refused("UnrecognizedClientException", None, of=stranger, sbom=bom)
+print("scanned")
+"#;
+    let script = script.replace("its-path", &lab.path("bom.json").display().to_string());
+    assert_eq!(serving.boto3(&script).unwrap(), "scanned\n");
+    assert!(lab.transcript(&["findings"]).starts_with("0 active findings"), "nothing is kept");
+    assert_eq!(lab.json(&["resources", "--json"])["resources"], json!([]));
 }
 
 /// Another machine: its own folders, its own root, the same server.

@@ -1,12 +1,12 @@
 //! Criteria, compiled: which resources, which vulnerabilities, and what is left to be asked of each pair.
 
 use crate::criteria::{Attributes, PackageTest};
-use crate::view::{Pair, resource_date, resource_text, vulnerability_number, vulnerability_text};
+use crate::view::{Pair, resource_date, resource_number, resource_text, vulnerability_number, vulnerability_text};
 use crate::{
     Assessment, Criteria, DateField, InventorySource, LogPosition, NumberField, ResourceEntry, Side, Term, TextField, TextTest, World,
 };
 use lestrade_matching::{ComponentId, ResourceId, VulnerabilityId};
-use lestrade_model::{FindingStatus, ResourceKind, Scope, Timestamp};
+use lestrade_model::{FindingStatus, ImageUse, ResourceKind, Scope, Timestamp};
 use roaring::{MultiOps, RoaringBitmap};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -251,7 +251,7 @@ fn resources_of(world: &World, term: &Term) -> Arc<RoaringBitmap> {
             _ => {}
         }
     }
-    let holds = |id| world.resource(id).is_some_and(|entry| term.holds(&OfResource(entry)));
+    let holds = |id| world.resource(id).is_some_and(|entry| term.holds(&OfResource(entry, world.uses(id))));
     world.resource_terms.get(term, || (0..world.resource_count()).filter(|id| holds(*id)).collect(), holds)
 }
 
@@ -312,18 +312,18 @@ fn hidden(world: &World, scopes: &[Scope]) -> Vec<Hidden> {
     world.suppressions.iter().filter(concerns).map(compile).collect()
 }
 
-/// The half of a finding that is its resource.
-struct OfResource<'a>(&'a ResourceEntry);
+/// The half of a finding that is its resource, with where it runs.
+struct OfResource<'a>(&'a ResourceEntry, &'a [ImageUse]);
 
 impl Attributes for OfResource<'_> {
     fn text(&self, field: TextField) -> Vec<Cow<'_, str>> {
         resource_text(self.0, field)
     }
-    fn number(&self, _: NumberField) -> Option<f64> {
-        None
+    fn number(&self, field: NumberField) -> Option<f64> {
+        resource_number(self.1, field)
     }
     fn date(&self, field: DateField) -> Option<Timestamp> {
-        resource_date(self.0, field)
+        resource_date(self.0, self.1, field)
     }
     fn tags(&self) -> &[(String, String)] {
         &self.0.resource.tags

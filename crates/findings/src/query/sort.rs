@@ -176,7 +176,7 @@ impl Sort {
             SortField::ResourceType => SortValue::text(&resource_text(entry, TextField::ResourceType)),
             SortField::EcrImageRepositoryName => SortValue::text(&resource_text(entry, TextField::EcrImageRepositoryName)),
             SortField::EcrImageRegistry => SortValue::text(&resource_text(entry, TextField::EcrImageRegistry)),
-            SortField::EcrImagePushedAt => SortValue::date(resource_date(entry, DateField::EcrImagePushedAt)),
+            SortField::EcrImagePushedAt => SortValue::date(resource_date(entry, &[], DateField::EcrImagePushedAt)),
             SortField::LastObservedAt => SortValue::date(entry.last_scanned()),
             _ => SortValue::Missing,
         }

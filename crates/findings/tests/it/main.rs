@@ -23,6 +23,8 @@ enum Step {
     Conditions { resource: u8, conditions: Vec<u8> },
     /// A vulnerability has another score.
     Rescore { vulnerability: u8, severity: u8 },
+    /// So many containers of an image run; none: its cluster is forgotten.
+    Runs { resource: u8, count: Option<u8> },
     /// Days pass.
     Wait { days: u8 },
 }
@@ -35,6 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0u8..5).prop_map(|resource| Step::Look { resource }),
         1 => (0u8..5, proptest::collection::vec(0u8..3, 0..3)).prop_map(|(resource, conditions)| Step::Conditions { resource, conditions }),
         1 => (0u8..6, 0u8..6).prop_map(|(vulnerability, severity)| Step::Rescore { vulnerability, severity }),
+        1 => (0u8..5, proptest::option::weighted(0.8, 0u8..4)).prop_map(|(resource, count)| Step::Runs { resource, count }),
         1 => (1u8..12).prop_map(|days| Step::Wait { days }),
     ]
 }
@@ -67,6 +70,13 @@ impl Lab {
     fn run(&mut self, step: &Step) {
         match step {
             Step::Wait { days } => self.now = self.now.plus_millis(i64::from(*days) * DAY),
+            Step::Runs { resource, count } => {
+                let key = ResourceKey { scope: Self::scope(*resource), kind: ResourceKind::Image, id: format!("image-{resource}") };
+                let Some(id) = self.world.resource_id(&key) else { return };
+                let usage = |cluster: &str, count| ImageUse { cluster: cluster.to_owned(), count, last: self.now };
+                let uses = count.map(|count| vec![usage("a", count.into()), usage("b", 1)]);
+                self.world.set_uses(id, uses.unwrap_or_default());
+            }
             Step::Look { resource } => {
                 let key = ResourceKey { scope: Self::scope(*resource), kind: ResourceKind::Image, id: format!("image-{resource}") };
                 if let Some((id, mut entry)) = self.world.resource_id(&key).and_then(|id| Some((id, self.world.resource(id)?.clone()))) {
@@ -186,6 +196,8 @@ fn criteria() -> impl Strategy<Value = Criteria> {
         Just(text(TextField::VulnerabilityId, vec![TextTest::Prefix("CVE-2024-000".into()), TextTest::NotEquals("CVE-2024-0003".into())])),
         Just(text(TextField::EcrImageRepositoryName, vec![equals("repo-1")])),
         Just(text(TextField::FixAvailable, vec![equals("YES")])),
+        (0_u32..6).prop_map(|most| Term::Number(NumberField::EcrImageInUseCount, vec![(None, Some(most.into()))])),
+        (0i64..60).prop_map(|from| Term::Date(DateField::EcrImageLastInUseAt, vec![(Some(Timestamp::from_millis(from * DAY)), None)])),
         Just(text(TextField::Title, vec![TextTest::Prefix("CVE-2024-0002".into())])),
         Just(Term::Number(NumberField::InspectorScore, vec![(Some(2.0), Some(4.0))])),
         Just(Term::Tag(vec![("env".into(), Some("prod".into()))])),

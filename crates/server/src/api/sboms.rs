@@ -1,13 +1,14 @@
 //! Bills of materials that somebody sends: each name is a resource, the last document under it its inventory.
 
 use super::{Answer, Api, Asked, Refusal, aside, asked};
-use crate::look::{reason_of, verdict};
+use crate::inspector2::BackendError;
+use crate::look::verdict;
 use crate::{Core, Observation};
 use axum::Json;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use lestrade_extract::{ScanError, Scanner};
+use lestrade_extract::Scanner;
 use lestrade_model::{
     Coverage, CoverageReason, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind, ScanKind, Scope, Severity,
 };
@@ -18,7 +19,7 @@ use std::io::Write;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::NamedTempFile;
 use tokio::sync::Semaphore;
 
@@ -95,26 +96,15 @@ pub(super) async fn push(State(api): State<Api>, named: Asked<Named>, request: R
 }
 
 fn take_in(core: &Core, scanner: &Scanner, key: ResourceKey, name: &str, path: &Path) -> Result<Value, Refusal> {
-    let begun = Instant::now();
-    let read = scanner.scan_document(path);
-    core.meters.looked("path", begun.elapsed(), read.as_ref());
-    let mut inventory = match read {
+    let inventory = match core.read_document(scanner, path, name) {
         Ok(inventory) => inventory,
         // What is no document changes nothing about what is known: nobody can have meant it.
-        Err(ScanError::NotADocument { detail, .. }) => {
-            return Err(refuse(StatusCode::BAD_REQUEST, format!("it is no bill of materials: {detail}")));
-        }
-        Err(error) if reason_of(&error) == CoverageReason::UnsupportedMediaType => {
-            return Err(refuse(StatusCode::BAD_REQUEST, "it is no bill of materials"));
-        }
+        Err(BackendError::Document(why)) => return Err(refuse(StatusCode::BAD_REQUEST, why)),
         Err(error) => {
             tracing::error!(%error, name, "a bill of materials could not be read");
             return Err(refuse(StatusCode::INTERNAL_SERVER_ERROR, "it could not be read"));
         }
     };
-    // Where it lay for a moment is nobody's business.
-    let here = path.display().to_string();
-    inventory.problems.iter_mut().filter(|problem| problem.path == here).for_each(|problem| name.clone_into(&mut problem.path));
     let (reason, detail) = verdict(&inventory);
     let coverage = Coverage { kind: ScanKind::Package, reason, detail, last_scanned: Some(core.now()) };
     let tags = vec![("Name".to_owned(), name.to_owned()), ("lestrade:sort".to_owned(), "sbom".to_owned())];

@@ -54,8 +54,12 @@ impl WatchAws {
             return Err(error.into());
         }
         // A repository that is gone takes its images with it.
-        let gone: Vec<_> =
-            self.known_images(scope).into_iter().filter(|(image, _)| !repositories.items.contains(&image.repository)).collect();
+        let known = self.known_images(scope);
+        // What was not known before runs too.
+        if self.note_uses(scope, &known)? {
+            outcome = Outcome::Changed;
+        }
+        let gone: Vec<_> = known.into_iter().filter(|(image, _)| !repositories.items.contains(&image.repository)).collect();
         for (_, key) in gone {
             self.core.forget(&key, CoverageReason::ResourceTerminated)?;
             outcome = Outcome::Changed;
@@ -143,16 +147,21 @@ impl WatchAws {
 
     /// Notes where the images of an account run, and lets go of those that are old and do not.
     fn keep_images(&self, scope: &Scope) -> Result<Outcome, Halt> {
+        let known = self.known_images(scope);
+        let moved = self.note_uses(scope, &known)?;
+        let gone = self.core.let_go(known.into_iter(), self.settings.retention)?;
+        Ok(if moved || gone { Outcome::Changed } else { Outcome::Unchanged })
+    }
+
+    /// Notes where images run; answers whether that is news.
+    fn note_uses(&self, scope: &Scope, known: &[(ImageDetails, ResourceKey)]) -> Result<bool, Halt> {
         let host = format!("{}.dkr.ecr.{}.amazonaws.com", scope.account, scope.region);
         let used = self.core.in_use(&self.settings.home)?;
-        let known = self.known_images(scope);
         let uses = |image: &ImageDetails| {
             let is_it = |used: &&Used| used.of_registry(&host) == Some((image.repository.as_str(), image.digest.as_str()));
             used.iter().filter(is_it).map(|used| used.usage.clone()).collect()
         };
-        let moved = self.core.set_uses(known.iter().map(|(image, key)| (uses(image), key.clone())));
-        let gone = self.core.let_go(known.into_iter(), self.settings.retention)?;
-        Ok(if moved || gone { Outcome::Changed } else { Outcome::Unchanged })
+        Ok(self.core.set_uses(known.iter().map(|(image, key)| (uses(image), key.clone()))))
     }
 
     /// Reads an image of the account's registry.

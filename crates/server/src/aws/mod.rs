@@ -3,6 +3,7 @@
 //! A sweep looks at everything; between sweeps a queue of events says what to look at again. Either way what is there is asked
 //! for anew: an event is never believed. What could not be seen whole closes nothing.
 
+mod clusters;
 mod disks;
 mod functions;
 mod images;
@@ -211,10 +212,13 @@ impl WatchAws {
     fn sweep(&mut self) -> Result<Outcome, Halt> {
         let mut outcome = Outcome::Unchanged;
         self.failed = false;
-        for (scope, session) in self.sessions() {
-            let looks: [Look; 4] = [Self::look_at_instances, Self::look_at_network, Self::look_at_images, Self::look_at_functions];
+        let rest: [Look; 4] = [Self::look_at_instances, Self::look_at_network, Self::look_at_images, Self::look_at_functions];
+        // What runs in one account may lie in the registry of another: clusters come first, all of them.
+        let rounds: [&[Look]; 2] = [&[Self::look_at_clusters], &rest];
+        let sessions = self.sessions();
+        for (looks, (scope, session)) in rounds.into_iter().flat_map(|looks| sessions.iter().map(move |session| (looks, session))) {
             for look in looks {
-                match look(self, &scope, &session) {
+                match look(self, scope, session) {
                     Ok(Outcome::Changed) => outcome = Outcome::Changed,
                     Ok(Outcome::Unchanged) => {}
                     Err(Halt::Aws(error)) => {

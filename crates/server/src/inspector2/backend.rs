@@ -1,9 +1,12 @@
 //! What the API needs of the rest of the server.
 
+use lestrade_extract::{ScanError, Scanner};
 use lestrade_findings::{Assessment, Counts, Criteria, GroupBy, Page, QueryError, ResourceEntry, Sort, Suppression};
 use lestrade_matching::IndexError;
-use lestrade_model::{Hash, Inventory, Scope, Timestamp};
+use lestrade_model::{Hash, ImageUse, Inventory, Scope, Timestamp};
+use lestrade_report::ScanReport;
 use lestrade_store::{Document, StoreError};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Why the server behind the API could not answer.
@@ -18,6 +21,12 @@ pub enum BackendError {
     /// The advisory index cannot be read.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// What was sent is no bill of materials, and why.
+    #[error("{0}")]
+    Document(String),
+    /// A bill of materials could not be read, for reasons of ours.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
 }
 
 /// A group of findings and its counts.
@@ -27,6 +36,8 @@ pub struct AggregateRow {
     pub key: String,
     /// A resource of it.
     pub resource: ResourceEntry,
+    /// Where that runs, if it is an image.
+    pub uses: Vec<ImageUse>,
     /// How many resources it has.
     pub resources: u64,
     /// The vulnerability of its findings, where they are grouped by title.
@@ -61,11 +72,18 @@ pub trait Backend: Send + Sync + 'static {
     /// When the estate cannot be read.
     fn aggregate(&self, scopes: &[Scope], criteria: &Criteria, by: GroupBy) -> Result<Vec<AggregateRow>, BackendError>;
 
-    /// Shows every resource, in any order.
+    /// Shows every resource, and where it runs if it is an image, in any order.
     ///
     /// # Errors
     /// When the estate cannot be read.
-    fn resources(&self, scopes: &[Scope], visit: &mut dyn FnMut(&ResourceEntry)) -> Result<(), BackendError>;
+    fn resources(&self, scopes: &[Scope], visit: &mut dyn FnMut(&ResourceEntry, &[ImageUse])) -> Result<(), BackendError>;
+
+    /// What is vulnerable in a bill of materials, by the intelligence in force; none when there is none. Nothing of it is kept. It
+    /// is called by `name`.
+    ///
+    /// # Errors
+    /// When it is no bill of materials, or cannot be read.
+    fn scan_document(&self, scanner: &Scanner, path: &Path, name: &str) -> Result<Option<ScanReport>, BackendError>;
 
     /// An inventory by its hash; none when it cannot be read.
     fn inventory(&self, id: &Hash) -> Option<Arc<Inventory>>;

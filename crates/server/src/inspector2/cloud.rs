@@ -1,12 +1,12 @@
-//! What only a cloud provider has: connectors, clusters, machine images on demand, customer keys. There is none of it here.
+//! What only a cloud provider has: connectors, machine images on demand, customer keys. There is none of it here.
 
 use super::call::Call;
 use super::failure::{Failure, not_found};
 use lestrade_wire::inspector2::{
-    DeleteConnectorRequest, DeleteConnectorResponse, GetClustersForImageRequest, GetClustersForImageResponse, GetEncryptionKeyRequest,
-    GetEncryptionKeyResponse, ListConnectorScanConfigurationsRequest, ListConnectorScanConfigurationsResponse, ListConnectorsRequest,
-    ListConnectorsResponse, ListOnDemandScansRequest, ListOnDemandScansResponse, ResetEncryptionKeyRequest, ResetEncryptionKeyResponse,
-    UpdateConnectorRequest, UpdateConnectorResponse, UpdateConnectorScanConfigurationRequest, UpdateConnectorScanConfigurationResponse,
+    DeleteConnectorRequest, DeleteConnectorResponse, GetEncryptionKeyRequest, GetEncryptionKeyResponse,
+    ListConnectorScanConfigurationsRequest, ListConnectorScanConfigurationsResponse, ListConnectorsRequest, ListConnectorsResponse,
+    ListOnDemandScansRequest, ListOnDemandScansResponse, ResetEncryptionKeyRequest, ResetEncryptionKeyResponse, UpdateConnectorRequest,
+    UpdateConnectorResponse, UpdateConnectorScanConfigurationRequest, UpdateConnectorScanConfigurationResponse,
 };
 
 pub(super) fn list_connectors(_: &Call<'_>, _: ListConnectorsRequest) -> Result<ListConnectorsResponse, Failure> {
@@ -37,11 +37,6 @@ pub(super) fn update_connector_scan_configuration(
 
 fn no_connector(arn: &str) -> Failure {
     not_found(format!("There is no connector {arn}."))
-}
-
-/// The model says that there is at least one cluster, and has no error for an image that runs in none.
-pub(super) fn get_clusters_for_image(_: &Call<'_>, _: GetClustersForImageRequest) -> Result<GetClustersForImageResponse, Failure> {
-    Ok(GetClustersForImageResponse { cluster: Vec::new(), next_token: None })
 }
 
 pub(super) fn list_on_demand_scans(_: &Call<'_>, _: ListOnDemandScansRequest) -> Result<ListOnDemandScansResponse, Failure> {

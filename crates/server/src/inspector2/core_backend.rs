@@ -4,13 +4,17 @@ use super::backend::{AggregateRow, Backend, BackendError};
 use super::filters::suppressions;
 use crate::core::Draft;
 use crate::{Core, ServerError};
+use lestrade_extract::Scanner;
 use lestrade_findings::{
     Assessment, Criteria, Effort, GroupBy, InventorySource, Page, PageRequest, ResourceEntry, Sort, Suppression, World, aggregate, assess,
-    list, shown_otherwise,
+    end_of_life, list, scan, shown_otherwise,
 };
-use lestrade_model::{Hash, Inventory, Scope, Timestamp};
+use lestrade_matching::Statements;
+use lestrade_model::{Hash, ImageUse, Inventory, ResourceFacts, Scope, Timestamp};
+use lestrade_report::{Intelligence, ScanReport};
 use lestrade_store::{Document, Fan};
 use lestrade_wire::inspector2::Error;
+use std::path::Path;
 use std::sync::Arc;
 
 impl Backend for Core {
@@ -38,6 +42,7 @@ impl Backend for Core {
             Some(AggregateRow {
                 key: group.key,
                 resource,
+                uses: world.uses(group.resource).to_vec(),
                 resources: group.resources,
                 vulnerability: group.vulnerability,
                 counts: group.counts,
@@ -46,11 +51,29 @@ impl Backend for Core {
         Ok(groups.filter_map(row).collect())
     }
 
-    fn resources(&self, scopes: &[Scope], visit: &mut dyn FnMut(&ResourceEntry)) -> Result<(), BackendError> {
+    fn resources(&self, scopes: &[Scope], visit: &mut dyn FnMut(&ResourceEntry, &[ImageUse])) -> Result<(), BackendError> {
         let world = self.world();
         let ids = scopes.iter().flat_map(|scope| world.resources_in(scope));
-        ids.filter_map(|id| world.resource(id)).for_each(visit);
+        ids.filter_map(|id| Some((world.resource(id)?, world.uses(id)))).for_each(|(entry, uses)| visit(entry, uses));
         Ok(())
+    }
+
+    fn scan_document(&self, scanner: &Scanner, path: &Path, name: &str) -> Result<Option<ScanReport>, BackendError> {
+        let Some(index) = self.index() else { return Ok(None) };
+        let inventory = self.read_document(scanner, path, name)?;
+        let at = Self::now(self);
+        let mut result = scan(&index, &inventory, &ResourceFacts::default(), &Statements::default())?;
+        result.findings.extend(end_of_life(&index.manifest().lifecycles, &inventory, at));
+        Ok(Some(ScanReport {
+            target: name.to_owned(),
+            kind: "sbom",
+            inventory,
+            result,
+            intelligence: Intelligence::from(index.manifest()),
+            expired: Vec::new(),
+            at,
+            source_date: Some(at),
+        }))
     }
 
     fn inventory(&self, id: &Hash) -> Option<Arc<Inventory>> {

@@ -4,13 +4,13 @@ use super::call::Call;
 use super::failure::Failure;
 use lestrade_findings::ResourceEntry;
 use lestrade_findings::resource_type;
-use lestrade_model::{Coverage, ImageDetails, Resource, ResourceDetails, ResourceKind, ScanKind};
+use lestrade_model::{Coverage, ImageDetails, ImageUse, Resource, ResourceDetails, ResourceKind, ScanKind, Timestamp};
 use lestrade_report::inspector;
 use lestrade_wire::inspector2::{
-    Counts, CoverageDateFilter, CoverageFilterCriteria, CoverageMapFilter, CoverageResourceType, CoverageStringComparison,
-    CoverageStringFilter, CoveredResource, Ec2Metadata, Ec2Platform, EcrContainerImageMetadata, GroupKey, LambdaFunctionMetadata,
-    ListCoverageRequest, ListCoverageResponse, ListCoverageStatisticsRequest, ListCoverageStatisticsResponse, ResourceFilterCriteria,
-    ResourceScanMetadata, Runtime, ScanStatus, ScanStatusCode, ScanStatusReason, ScanType,
+    Counts, CoverageDateFilter, CoverageFilterCriteria, CoverageMapFilter, CoverageNumberFilter, CoverageResourceType,
+    CoverageStringComparison, CoverageStringFilter, CoveredResource, Ec2Metadata, Ec2Platform, EcrContainerImageMetadata, GroupKey,
+    LambdaFunctionMetadata, ListCoverageRequest, ListCoverageResponse, ListCoverageStatisticsRequest, ListCoverageStatisticsResponse,
+    ResourceFilterCriteria, ResourceScanMetadata, Runtime, ScanStatus, ScanStatusCode, ScanStatusReason, ScanType,
 };
 use lestrade_wire::{EpochSeconds, Kind, Shaped};
 use serde_json::Value;
@@ -22,8 +22,8 @@ pub(super) fn list_coverage(call: &Call<'_>, input: ListCoverageRequest) -> Resu
     let cut = call.cut(&("ListCoverage", &input.filter_criteria), input.next_token.as_ref(), input.max_results, PAGE)?;
     let filter = Filter::new(input.filter_criteria)?;
     let mut window = call.pages.window::<(String, String, String), CoveredResource>(&cut, call.now)?;
-    call.backend.resources(&call.principal.scopes(), &mut |entry| {
-        for row in rows(entry).filter(|row| filter.admits(row)) {
+    call.backend.resources(&call.principal.scopes(), &mut |entry, uses| {
+        for row in rows(entry, uses).filter(|row| filter.admits(row)) {
             let key = &entry.resource.key;
             window.offer((key.scope.account.clone(), key.id.clone(), scan_type(row.coverage.kind).to_owned()), || row.covered());
         }
@@ -39,8 +39,8 @@ pub(super) fn list_coverage_statistics(
     let filter = Filter::new(input.filter_criteria)?;
     let mut total = 0;
     let mut groups: BTreeMap<String, i64> = BTreeMap::new();
-    call.backend.resources(&call.principal.scopes(), &mut |entry| {
-        for row in rows(entry).filter(|row| filter.admits(row)) {
+    call.backend.resources(&call.principal.scopes(), &mut |entry, uses| {
+        for row in rows(entry, uses).filter(|row| filter.admits(row)) {
             total += 1;
             if let Some(group) = input.group_by.as_ref().and_then(|by| row.group(by)) {
                 *groups.entry(group).or_default() += 1;
@@ -54,20 +54,22 @@ pub(super) fn list_coverage_statistics(
 }
 
 /// Which resources a filter of resources admits: those of which any look meets it. Its members are those of the filter of
-/// coverage, under the same names.
+/// coverage, under the same names; where an image runs is none of them.
 pub(super) fn resource_filter(criteria: Option<&ResourceFilterCriteria>) -> Result<impl Fn(&ResourceEntry) -> bool + use<>, Failure> {
     let filter = Filter::new(Some(serde_json::from_value(serde_json::to_value(criteria.cloned().unwrap_or_default())?)?))?;
-    Ok(move |entry: &ResourceEntry| rows(entry).any(|row| filter.admits(&row)))
+    Ok(move |entry: &ResourceEntry| rows(entry, &[]).any(|row| filter.admits(&row)))
 }
 
 /// One kind of look at one resource.
 struct Row<'a> {
     resource: &'a Resource,
     coverage: &'a Coverage,
+    /// Where it runs.
+    uses: &'a [ImageUse],
 }
 
-fn rows(entry: &ResourceEntry) -> impl Iterator<Item = Row<'_>> {
-    entry.coverage.iter().map(|coverage| Row { resource: &entry.resource, coverage })
+fn rows<'a>(entry: &'a ResourceEntry, uses: &'a [ImageUse]) -> impl Iterator<Item = Row<'a>> {
+    entry.coverage.iter().map(move |coverage| Row { resource: &entry.resource, coverage, uses })
 }
 
 const fn scan_type(kind: ScanKind) -> &'static str {
@@ -86,6 +88,14 @@ impl Row<'_> {
         }
     }
 
+    fn in_use_count(&self) -> Option<i64> {
+        ImageUse::count_of(self.uses).map(|count| i64::try_from(count).unwrap_or(i64::MAX))
+    }
+
+    fn last_in_use(&self) -> Option<Timestamp> {
+        ImageUse::last_of(self.uses)
+    }
+
     const fn status_code(&self) -> &'static str {
         if self.coverage.reason.is_active() { "ACTIVE" } else { "INACTIVE" }
     }
@@ -94,7 +104,12 @@ impl Row<'_> {
         let key = &self.resource.key;
         let metadata = match self.image() {
             Some(image) => ResourceScanMetadata {
-                ecr_image: Some(EcrContainerImageMetadata { tags: Some(image.tags.clone()), ..EcrContainerImageMetadata::default() }),
+                ecr_image: Some(EcrContainerImageMetadata {
+                    tags: Some(image.tags.clone()),
+                    image_pulled_at: None,
+                    last_in_use_at: self.last_in_use().map(EpochSeconds::from),
+                    in_use_count: self.in_use_count(),
+                }),
                 ..ResourceScanMetadata::default()
             },
             None if matches!(key.kind, ResourceKind::Instance | ResourceKind::Host) => {
@@ -198,6 +213,13 @@ impl Row<'_> {
         }
     }
 
+    fn date(&self, name: &str) -> Option<Timestamp> {
+        match name {
+            "ecrImageLastInUseAt" => self.last_in_use(),
+            _ => self.coverage.last_scanned,
+        }
+    }
+
     fn tags(&self, name: &str) -> &[(String, String)] {
         match (name, self.resource.key.kind) {
             ("ec2InstanceTags" | "cloudVmInstanceTags", ResourceKind::Instance | ResourceKind::Host) => &self.resource.tags,
@@ -211,6 +233,7 @@ impl Row<'_> {
 enum Tests {
     Texts(Vec<CoverageStringFilter>),
     Dates(Vec<CoverageDateFilter>),
+    Numbers(Vec<CoverageNumberFilter>),
     Tags(Vec<CoverageMapFilter>),
     /// Of an attribute that no resource of ours has.
     Nothing,
@@ -229,7 +252,8 @@ impl Filter {
             };
             let test = match (item.name, member.name) {
                 ("CoverageStringFilter", _) => Tests::Texts(serde_json::from_value(value)?),
-                ("CoverageDateFilter", "lastScannedAt") => Tests::Dates(serde_json::from_value(value)?),
+                ("CoverageNumberFilter", "ecrImageInUseCount") => Tests::Numbers(serde_json::from_value(value)?),
+                ("CoverageDateFilter", "lastScannedAt" | "ecrImageLastInUseAt") => Tests::Dates(serde_json::from_value(value)?),
                 ("CoverageMapFilter", _) => Tests::Tags(serde_json::from_value(value)?),
                 _ => Tests::Nothing,
             };
@@ -241,9 +265,14 @@ impl Filter {
     fn admits(&self, row: &Row<'_>) -> bool {
         self.0.iter().all(|(name, tests)| match tests {
             Tests::Texts(tests) => texts_hold(tests, &row.texts(name)),
-            Tests::Dates(ranges) => row.coverage.last_scanned.is_some_and(|at| {
+            Tests::Dates(ranges) => row.date(name).is_some_and(|at| {
                 let at = EpochSeconds::from(at);
                 ranges.iter().any(|r| r.start_inclusive.is_none_or(|start| at >= start) && r.end_inclusive.is_none_or(|end| at <= end))
+            }),
+            Tests::Numbers(ranges) => row.in_use_count().is_some_and(|count| {
+                ranges
+                    .iter()
+                    .any(|r| r.lower_inclusive.is_none_or(|low| count >= low) && r.upper_inclusive.is_none_or(|high| count <= high))
             }),
             Tests::Tags(tests) => {
                 let tags = row.tags(name);

@@ -19,6 +19,8 @@ const NEUTRAL: &[(&str, &str)] = &[
     ("cloudImageTags", "ecrImageTags"),
     ("cloudImageArchitecture", "ecrImageArchitecture"),
     ("cloudImagePushedAt", "ecrImagePushedAt"),
+    ("cloudImageLastInUseAt", "ecrImageLastInUseAt"),
+    ("cloudImageInUseCount", "ecrImageInUseCount"),
 ];
 
 /// The criteria that a filter on the wire stands for. An attribute that no finding of ours has becomes a term that says so.
@@ -141,6 +143,7 @@ fn number_field(name: &str) -> NumberField {
     match name {
         "inspectorScore" => NumberField::InspectorScore,
         "epssScore" => NumberField::EpssScore,
+        "ecrImageInUseCount" => NumberField::EcrImageInUseCount,
         _ => NumberField::Absent,
     }
 }
@@ -151,6 +154,7 @@ fn date_field(name: &str) -> DateField {
         "lastObservedAt" => DateField::LastObservedAt,
         "updatedAt" => DateField::UpdatedAt,
         "ecrImagePushedAt" => DateField::EcrImagePushedAt,
+        "ecrImageLastInUseAt" => DateField::EcrImageLastInUseAt,
         "lambdaFunctionLastModifiedAt" => DateField::LambdaFunctionLastModifiedAt,
         _ => DateField::Absent,
     }
@@ -212,6 +216,14 @@ mod tests {
             (
                 json!({"firstObservedAt": [{"startInclusive": 1.5, "endInclusive": 2}]}),
                 Term::Date(DateField::FirstObservedAt, vec![(Some(Timestamp::from_millis(1500)), Some(Timestamp::from_millis(2000)))]),
+            ),
+            (
+                json!({"ecrImageInUseCount": [{"lowerInclusive": 1}]}),
+                Term::Number(NumberField::EcrImageInUseCount, vec![(Some(1.0), None)]),
+            ),
+            (
+                json!({"cloudImageLastInUseAt": [{"startInclusive": 1}]}),
+                Term::Date(DateField::EcrImageLastInUseAt, vec![(Some(Timestamp::from_millis(1000)), None)]),
             ),
             (json!({"resourceTags": [{"comparison": "EQUALS", "key": "env"}]}), Term::Tag(vec![("env".into(), None)])),
             (json!({"portRange": [{"beginInclusive": 22, "endInclusive": 22}]}), Term::Ports(vec![(Some(22.0), Some(22.0))])),

@@ -7,8 +7,8 @@ use super::call::Call;
 use super::failure::{Failure, unsupported};
 use super::keys::Role;
 use super::{
-    account, aggregations, cis, cloud, code, configuration, coverage, deep_inspection, exports, filters, findings, members, organization,
-    tags, usage, vulnerabilities,
+    account, aggregations, cis, cloud, clusters, code, configuration, coverage, deep_inspection, exports, filters, findings, members,
+    organization, tags, usage, vulnerabilities,
 };
 use lestrade_wire::inspector2::{self as wire, AccessDeniedException, Api, Error, InternalServerException};
 use lestrade_wire::rest_json::{self, Route};
@@ -38,7 +38,6 @@ const NO_CIS: &str = "CIS benchmarks are not run here.";
 const NO_CODE: &str = "Code repositories are not connected here; `lestrade scan repo` scans a working copy.";
 const NO_SNIPPETS: &str = "There are no code findings here, so no snippets.";
 const NO_CONNECTORS: &str = "Connectors to other clouds are not supported here.";
-const NO_CLUSTERS: &str = "Clusters are not watched here, so no image is known to run in one.";
 const NO_ON_DEMAND: &str = "Machine images are not scanned on demand here; `lestrade scan rootfs` scans a mounted disk.";
 const NO_KMS: &str = "Findings are not encrypted with customer keys here; the state folder is encrypted by whoever owns its disk.";
 const BY_KEYS: &str = "Accounts belong together as the keys say that were issued for them.";
@@ -78,7 +77,7 @@ pub(super) fn visit<V: Visitor>(operation: Api, visitor: V) -> V::Out {
         Api::EnableDelegatedAdminAccount => visitor.kept(organization::enable_delegated_admin_account, BY_KEYS),
         Api::GetCisScanReport => visitor.empty(cis::get_scan_report, NO_CIS),
         Api::GetCisScanResultDetails => visitor.empty(cis::get_scan_result_details, NO_CIS),
-        Api::GetClustersForImage => visitor.empty(cloud::get_clusters_for_image, NO_CLUSTERS),
+        Api::GetClustersForImage => visitor.real(clusters::get_clusters_for_image),
         Api::GetCodeSecurityIntegration => visitor.empty(code::get_integration, NO_CODE),
         Api::GetCodeSecurityScan => visitor.empty(code::get_scan, NO_CODE),
         Api::GetCodeSecurityScanConfiguration => visitor.empty(code::get_scan_configuration, NO_CODE),

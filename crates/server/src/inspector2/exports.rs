@@ -91,7 +91,7 @@ pub(super) fn create_sbom_export(call: &Call<'_>, input: CreateSbomExportRequest
     let folder = folder(call, &input.s3_destination)?;
     let admits = resource_filter(input.resource_filter_criteria.as_ref())?;
     let mut resources = Vec::new();
-    call.backend.resources(&call.principal.scopes(), &mut |entry| {
+    call.backend.resources(&call.principal.scopes(), &mut |entry, _| {
         if let (Some(inventory), true) = (entry.inventory, admits(entry)) {
             resources.push((entry.resource.clone(), inventory));
         }

@@ -7,6 +7,7 @@ use super::identity;
 use super::keys::{Key, KeyStore, Principal, Role};
 use super::limits::{Rates, Replays};
 use super::pages::PageKey;
+use super::scan::{self, Scans};
 use crate::WatchedScopes;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -14,6 +15,7 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use lestrade_extract::Scanner;
 use lestrade_model::Scope;
 use lestrade_wire::inspector2::{Api, Error, ThrottlingException};
 use lestrade_wire::sigv4::{Claim, Denial, Expected};
@@ -44,6 +46,7 @@ pub struct Front<B> {
     writes: Mutex<()>,
     exports: Option<PathBuf>,
     estate: WatchedScopes,
+    scans: Option<Scans>,
     rates: Rates,
     replays: Replays,
     places: Arc<Semaphore>,
@@ -59,6 +62,7 @@ impl<B: Backend> Front<B> {
             writes: Mutex::new(()),
             exports: None,
             estate: WatchedScopes::default(),
+            scans: None,
             rates: Rates::default(),
             replays: Replays::default(),
             places: Arc::new(Semaphore::new(AT_ONCE)),
@@ -69,6 +73,12 @@ impl<B: Backend> Front<B> {
     #[must_use]
     pub fn with_exports(self, folder: PathBuf) -> Self {
         Self { exports: Some(folder), ..self }
+    }
+
+    /// Bills of materials are scanned for whoever asks, read by this scanner.
+    #[must_use]
+    pub fn scanning(self, scanner: Arc<Scanner>) -> Self {
+        Self { scans: Some(Scans::new(scanner)), ..self }
     }
 
     /// The accounts that are watched are members of every holder's: their findings are seen, in the region that is asked.
@@ -128,7 +138,12 @@ impl<B: Backend> Front<B> {
     /// Verifies the request and answers it. Blocks.
     pub(super) fn answer(&self, key: &Key, request: &HttpRequest) -> HttpResponse {
         let sts = identity::is_asked(request);
-        let service = if sts { identity::SIGNING_NAME } else { Api::SIGNING_NAME };
+        let scans = scan::is_asked(request);
+        let service = match (sts, scans) {
+            (true, _) => identity::SIGNING_NAME,
+            (_, true) => scan::SIGNING_NAME,
+            _ => Api::SIGNING_NAME,
+        };
         let writing = rest_json::route::<Api>(&request.method, &request.path).is_some_and(|route| writes(route.operation));
         let principal = match self.verify(key, request, service, writing) {
             Ok(principal) => principal,
@@ -140,6 +155,9 @@ impl<B: Backend> Front<B> {
         let principal = &principal;
         if sts {
             return identity::answer(principal, request);
+        }
+        if scans {
+            return scan::answer(&*self.backend, self.scans.as_ref(), request);
         }
         let call =
             Call { backend: &*self.backend, principal, pages: &self.pages, now: self.backend.now(), exports: self.exports.as_deref() };

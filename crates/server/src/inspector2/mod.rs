@@ -1,4 +1,4 @@
-//! The `inspector2` API, as AWS's clients know it.
+//! The `inspector2` API, as AWS's clients know it; and beside it `inspector-scan`, and of `sts` who one is.
 //!
 //! A request passes the [`Front`] (limits, signature, routing), is decoded and checked against the model by `wire`, and meets
 //! a plain function from input to output in the module of its family. Those functions know no HTTP; all that they see of the
@@ -10,6 +10,7 @@ mod backend;
 mod call;
 mod cis;
 mod cloud;
+mod clusters;
 mod code;
 mod configuration;
 mod core_backend;
@@ -30,6 +31,7 @@ mod limits;
 mod members;
 mod organization;
 mod pages;
+mod scan;
 mod suppressions;
 mod tags;
 mod usage;

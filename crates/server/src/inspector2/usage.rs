@@ -26,7 +26,7 @@ pub(super) fn list_usage_totals(call: &Call<'_>, input: ListUsageTotalsRequest) 
 fn total(call: &Call<'_>, scope: &Scope) -> Result<UsageTotal, Failure> {
     let since = call.now.plus_millis(-PERIOD_MS);
     let mut images = 0_u32;
-    call.backend.resources(std::slice::from_ref(scope), &mut |entry| {
+    call.backend.resources(std::slice::from_ref(scope), &mut |entry, _| {
         let scanned: Option<Timestamp> = entry.coverage.iter().filter_map(|coverage| coverage.last_scanned).max();
         if entry.resource.key.kind == ResourceKind::Image && scanned.is_some_and(|at| at >= since) {
             images += 1;

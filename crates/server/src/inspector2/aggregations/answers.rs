@@ -1,7 +1,7 @@
 //! Groups in the shapes of the wire.
 
 use crate::inspector2::backend::AggregateRow;
-use lestrade_model::{FunctionDetails, ImageDetails, InstanceDetails, ResourceDetails, Severity};
+use lestrade_model::{FunctionDetails, ImageDetails, ImageUse, InstanceDetails, ResourceDetails, Severity};
 use lestrade_wire::EpochSeconds;
 use lestrade_wire::inspector2::{
     AccountAggregationResponse, AggregationResponse, AmiAggregationResponse, AwsEcrContainerAggregationResponse,
@@ -127,8 +127,8 @@ pub(super) fn container(row: &AggregateRow) -> AggregationResponse {
         image_tags: image.map(|image| image.tags.clone()),
         account_id: Some(account_of(row)),
         severity_counts: severities(row),
-        last_in_use_at: None,
-        in_use_count: None,
+        last_in_use_at: ImageUse::last_of(&row.uses).map(EpochSeconds::from),
+        in_use_count: ImageUse::count_of(&row.uses).map(signed),
     })
 }
 

@@ -58,7 +58,7 @@ impl Asked {
                 asked.text(TextField::EcrImageRepositoryName, a.repositories.as_ref());
                 asked.text(TextField::EcrImageArchitecture, a.architectures.as_ref());
                 asked.text(TextField::EcrImageTags, a.image_tags.as_ref());
-                asked.unknown(a.last_in_use_at.as_ref(), a.in_use_count.as_ref());
+                asked.in_use(a.last_in_use_at.as_ref(), a.in_use_count.as_ref());
                 asked.order(a.sort_by.as_ref().map(|by| by.as_str()), a.sort_order.as_ref());
             }
             AggregationRequest::Ec2InstanceAggregation(a) => {
@@ -102,10 +102,11 @@ impl Asked {
         self.terms.extend(filters.map(|filters| Term::Tag(filters.iter().map(|f| (f.key.clone(), f.value.clone())).collect())));
     }
 
-    /// Whether an image is in use is not known here: nothing meets such a test.
-    fn unknown(&mut self, dates: Option<&Vec<DateFilter>>, numbers: Option<&Vec<NumberFilter>>) {
-        self.terms.extend(dates.map(|_| Term::Date(DateField::Absent, vec![(None, None)])));
-        self.terms.extend(numbers.map(|_| Term::Number(NumberField::Absent, vec![(None, None)])));
+    fn in_use(&mut self, last: Option<&Vec<DateFilter>>, count: Option<&Vec<NumberFilter>>) {
+        let times = |filter: &DateFilter| (filter.start_inclusive.map(Into::into), filter.end_inclusive.map(Into::into));
+        let numbers = |filter: &NumberFilter| (filter.lower_inclusive, filter.upper_inclusive);
+        self.terms.extend(last.map(|filters| Term::Date(DateField::EcrImageLastInUseAt, filters.iter().map(times).collect())));
+        self.terms.extend(count.map(|filters| Term::Number(NumberField::EcrImageInUseCount, filters.iter().map(numbers).collect())));
     }
 
     fn key(&mut self, filters: Option<&Vec<StringFilter>>) {

@@ -137,6 +137,97 @@ fn coverage_says_what_is_looked_at() {
     assert_eq!(lab.ask("/coverage/statistics/list", json!({})), json!({"totalCounts": 3}));
 }
 
+/// Two clusters run an image, one of them twice; another image ran once.
+fn with_uses(lab: &Lab) -> [String; 2] {
+    let key = |repository, digest| image("111122223333", repository, digest, &[]).resource.key;
+    let usage =
+        |cluster: &str, count, seconds: i64| ImageUse { cluster: cluster.to_owned(), count, last: Timestamp::from_millis(seconds * 1000) };
+    let (web, api) = (key("web", 'a'), key("api", 'b'));
+    let ecs = "arn:aws:ecs:eu-west-1:111122223333:cluster/shop";
+    let uses = [
+        (vec![usage("prod", 2, 1_763_000_000), usage(ecs, 1, 1_763_000_100)], web.clone()),
+        (vec![usage("prod", 0, 1_762_000_000)], api.clone()),
+    ];
+    assert!(lab.core.set_uses(uses.into_iter()));
+    [web.id, api.id]
+}
+
+#[test]
+fn where_images_run_is_told_and_filtered_by() {
+    let lab = Lab::new();
+    let count = |low: Value, high: Value| json!([{"lowerInclusive": low, "upperInclusive": high}]);
+    let running = json!({"ecrImageInUseCount": [{"lowerInclusive": 1}]});
+    let since = json!({"ecrImageLastInUseAt": [{"startInclusive": 1_763_000_050}]});
+    let covered = |criteria: &Value| lab.ask("/coverage/list", json!({"filterCriteria": criteria}))["coveredResources"].clone();
+    // Of what nobody tells it is not said that it does not run.
+    assert_eq!(lab.findings(json!({"ecrImageInUseCount": count(json!(0), json!(0))})), [""; 0]);
+    let [web, _] = with_uses(&lab);
+    let ran = ["api 0001 ACTIVE", "api 0002 ACTIVE"];
+    let runs = ["web 0001 ACTIVE", "web 0002 ACTIVE"];
+    assert_eq!(lab.findings(json!({"ecrImageInUseCount": count(json!(0), json!(0))})), ran);
+    for criteria in [&running, &since, &json!({"cloudImageInUseCount": count(json!(3), json!(3))})] {
+        assert_eq!(lab.findings(criteria.clone()), runs, "{criteria}");
+    }
+    let found = lab.ask("/findings/list", json!({"filterCriteria": since, "maxResults": 1}));
+    let details = &found["findings"][0]["resources"][0]["details"]["awsEcrContainerImage"];
+    assert_eq!((&details["inUseCount"], &details["lastInUseAt"]), (&json!(3), &json!(1_763_000_100.0)), "{details}");
+    for criteria in [&running, &since] {
+        let rows = covered(criteria);
+        let metadata = json!({"tags": ["latest"], "lastInUseAt": 1_763_000_100.0, "inUseCount": 3});
+        assert_eq!((rows.as_array().unwrap().len(), &rows[0]["resourceMetadata"]["ecrImage"]), (1, &metadata), "{criteria}");
+    }
+    assert_eq!(covered(&json!({"ecrImageInUseCount": [{"upperInclusive": 2}]})).as_array().unwrap().len(), 1);
+    assert_eq!(covered(&json!({"resourceId": [equals(&web)]}))[0]["resourceMetadata"]["ecrImage"]["inUseCount"], 3);
+
+    let containers = |request: Value| {
+        let body = json!({"aggregationType": "AWS_ECR_CONTAINER", "aggregationRequest": {"awsEcrContainerAggregation": request}});
+        let answer = lab.ask("/findings/aggregation/list", body);
+        let rows = answer["responses"].as_array().unwrap().iter();
+        rows.map(|row| {
+            let row = &row["awsEcrContainerAggregation"];
+            (row["repository"].as_str().unwrap().to_owned(), row["inUseCount"].as_i64(), row["lastInUseAt"].as_f64())
+        })
+        .collect::<Vec<_>>()
+    };
+    let web = ("web".to_owned(), Some(3), Some(1_763_000_100.0));
+    let api = ("api".to_owned(), Some(0), Some(1_762_000_000.0));
+    assert_eq!(containers(json!({"inUseCount": [{"lowerInclusive": 1}]})), std::slice::from_ref(&web));
+    assert_eq!(containers(json!({"lastInUseAt": [{"endInclusive": 1_762_500_000}]})), std::slice::from_ref(&api));
+    let all = containers(json!({}));
+    assert!(all.len() == 3 && all.contains(&web) && all.contains(&api) && all.contains(&("api".to_owned(), None, None)), "{all:?}");
+}
+
+#[test]
+fn the_clusters_of_an_image_are_told_page_by_page() {
+    let lab = Lab::new();
+    let [web, api] = with_uses(&lab);
+    let ask = |id: &str, more: Value| {
+        let mut body = json!({"filter": {"resourceId": id}});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        lab.ask("/cluster/get", body)
+    };
+    let prod = |count: u32, last: f64| {
+        let metadata = json!({"awsEksMetadataDetails": {}});
+        json!({"clusterArn": "arn:aws:eks:eu-west-1:111122223333:cluster/prod",
+            "clusterDetails": [{"lastInUse": last, "runningUnitCount": count, "clusterMetadata": metadata}]})
+    };
+    let ecs = json!({"clusterArn": "arn:aws:ecs:eu-west-1:111122223333:cluster/shop"});
+    assert_eq!(ask(&web, json!({})), json!({"cluster": [ecs, prod(2, 1_763_000_000.0)]}));
+    let first = ask(&web, json!({"maxResults": 1}));
+    assert_eq!(first["cluster"], json!([ecs]));
+    let second = ask(&web, json!({"maxResults": 1, "nextToken": first["nextToken"]}));
+    assert_eq!(second, json!({"cluster": [prod(2, 1_763_000_000.0)]}));
+    assert_eq!(ask(&api, json!({})), json!({"cluster": [prod(0, 1_762_000_000.0)]}));
+    let (repository, _) = web.rsplit_once('/').unwrap();
+    assert_eq!(ask(repository, json!({}))["cluster"].as_array().unwrap().len(), 2);
+    assert_eq!(ask(&web.replace("/web/", "/we/"), json!({})), json!({"cluster": []}));
+    // What another scope runs is nobody else's business.
+    let secret = image("777788889999", "secret", 'd', &[]).resource.key;
+    let usage = ImageUse { cluster: "prod".into(), count: 1, last: lab.clock.now() };
+    assert!(lab.core.set_uses([(vec![usage], secret.clone())].into_iter()));
+    assert_eq!(ask(&secret.id, json!({})), json!({"cluster": []}));
+}
+
 /// What is unusual in the core is still what the model says: no score, no tags, no fix, a system's packages, a machine.
 #[test]
 fn sparse_and_strange_findings_conform_too() {

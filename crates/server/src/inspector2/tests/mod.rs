@@ -47,7 +47,8 @@ fn conforms(request: &HttpRequest, response: &HttpResponse) {
         // The model's list of group keys names kinds of groups, the service answers groups.
         let group = violation.path.starts_with("countsByGroup.") && violation.path.ends_with(".groupKey");
         // The model has no answer for an image that runs nowhere.
-        !group && violation.path != "cluster"
+        let nowhere = violation.path == "cluster" && body["cluster"] == json!([]);
+        !group && !nowhere
     });
     assert_eq!(violations, [], "{operation:?}: {body}");
 }

@@ -56,6 +56,13 @@ fn page() -> String {
          Each needs a role; `viewer`, `triager`, `operator` and `admin` may do what those before them may. Others get\n\
          `AccessDeniedException`.\n\n\
          | operation | request | here | role | why |\n|---|---|---|---|---|\n{rows}\n\
+         `inspector-scan` is answered too: `ScanSbom`, `POST /scan/sbom`, for whoever has a key, signed for that service\n\
+         (`AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_INSPECTOR_SCAN` says where). The document is CycloneDX in JSON, of 1.2 to 1.7 and up to\n\
+         10 MiB; the answer is CycloneDX 1.5 with `vulnerabilities` and the properties `amazon:inspector:sbom_scanner:…`, or with\n\
+         `outputFormat` `INSPECTOR` the object `vulnerability_count`, `vulnerabilities`, and `messages` about what was not judged.\n\
+         `INSPECTOR_ALT` is refused. References in the answer are of its own components, not of the document's. Nothing of the\n\
+         document is kept, suppression rules do not apply, and without intelligence in force the answer is\n\
+         `InternalServerException`, never an empty list.\n\n\
          Generated from the code by the test `the_reference_page_is_what_the_code_says`; with `LESTRADE_WRITE_DOCS=1` it writes this\n\
          page.\n",
         Api::ALL.len(),
