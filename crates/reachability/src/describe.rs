@@ -4,7 +4,7 @@
 //! never counts as closed.
 
 use crate::address::Cidr;
-use crate::references::missing_references;
+use crate::references::{missing_references, targets_over_transit};
 use crate::snapshot::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -207,6 +207,9 @@ impl<'a> Reader<'a> {
         self.public_access(&mut snapshot);
         for missing in missing_references(&snapshot) {
             self.problem(missing);
+        }
+        for target in targets_over_transit(&snapshot) {
+            self.problem(target);
         }
         if self.more > 0 {
             self.problems.push(format!("and {} more", self.more));

@@ -1,7 +1,8 @@
 //! What a snapshot refers to and does not hold. An answer that hangs on it is not complete, and must not be taken for closed.
 
 use crate::snapshot::{BalancerKind, Block, RulePeer, Snapshot, Target, TransitAttachment};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// What is missing, each once, in plain words.
 pub(crate) fn missing_references(snapshot: &Snapshot) -> BTreeSet<String> {
@@ -148,4 +149,45 @@ fn balancers(snapshot: &Snapshot, missing: &mut BTreeSet<String>) {
             }
         }
     }
+}
+
+/// Targets of load balancers in VPCs that only a transit gateway joins: they are not followed, and so are not called closed either.
+pub(crate) fn targets_over_transit(snapshot: &Snapshot) -> Vec<String> {
+    let mut joined: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for attachment in snapshot.transit_attachments.values() {
+        if let Some(vpc) = &attachment.vpc {
+            joined.entry(vpc).or_default().insert(&attachment.gateway);
+        }
+    }
+    if joined.len() < 2 {
+        return Vec::new();
+    }
+    let vpc_of = |subnet: &String| snapshot.subnets.get(subnet).map(|subnet| subnet.vpc.as_str());
+    let mut places: BTreeMap<IpAddr, BTreeSet<&str>> = BTreeMap::new();
+    for interface in snapshot.interfaces.values() {
+        let Some(vpc) = vpc_of(&interface.subnet) else { continue };
+        interface.addresses.iter().for_each(|address| places.entry(address.private).or_default().extend([vpc]));
+    }
+    let are_peers = |a: &str, b: &str| {
+        let mut peerings = snapshot.peerings.values().filter(|peering| peering.active);
+        peerings.any(|peering| [(a, b), (b, a)].contains(&(peering.vpcs.0.as_str(), peering.vpcs.1.as_str())))
+    };
+    let mut told = BTreeSet::new();
+    for (id, balancer) in &snapshot.load_balancers {
+        let nodes = balancer.interfaces.iter().filter_map(|node| snapshot.interfaces.get(node));
+        let own: BTreeSet<&str> = nodes.filter_map(|node| vpc_of(&node.subnet)).collect();
+        let groups = balancer.listeners.iter().flat_map(|listener| &listener.target_groups);
+        for target in groups.filter_map(|group| snapshot.target_groups.get(group)).flat_map(|group| &group.targets) {
+            let vpcs = target.id.parse().ok().and_then(|address: IpAddr| places.get(&address));
+            let Some(vpcs) = vpcs.filter(|vpcs| vpcs.is_disjoint(&own)) else { continue };
+            for (from, to) in own.iter().flat_map(|from| vpcs.iter().map(move |to| (*from, *to))) {
+                let gateway = joined.get(from).zip(joined.get(to)).and_then(|(from, to)| from.intersection(to).next());
+                if let Some(gateway) = gateway.filter(|_| !are_peers(from, to)) {
+                    let target = &target.id;
+                    told.insert(format!("{id}: its target {target} is in '{to}', over '{gateway}': whether it is reached is not told"));
+                }
+            }
+        }
+    }
+    told.into_iter().collect()
 }

@@ -52,6 +52,33 @@ fn network() -> Value {
     })
 }
 
+/// A load balancer's target beyond a transit gateway is not followed, and is not called closed.
+#[test]
+fn targets_over_a_transit_gateway_are_told() {
+    let mut far = network();
+    far["TransitGatewayAttachments"][1] = json!({"TransitGatewayAttachmentId": "att-2", "TransitGatewayId": "tgw-1", "ResourceType": "vpc",
+        "ResourceId": "vpc-2", "Association": {"TransitGatewayRouteTableId": "tgw-rtb-1"}});
+    far["Subnets"].as_array_mut().unwrap().push(json!({"SubnetId": "subnet-far", "VpcId": "vpc-2", "AvailabilityZone": "z"}));
+    let mut interface = far["NetworkInterfaces"][1].clone();
+    (interface["NetworkInterfaceId"], interface["SubnetId"]) = ("eni-far".into(), "subnet-far".into());
+    interface["Attachment"]["InstanceId"] = "i-far".into();
+    for address in ["/PrivateIpAddress", "/PrivateIpAddresses/0/PrivateIpAddress"] {
+        *interface.pointer_mut(address).unwrap() = "10.1.0.5".into();
+    }
+    far["NetworkInterfaces"].as_array_mut().unwrap().push(interface);
+    far["TargetGroups"][0]["TargetType"] = "ip".into();
+    far["TargetHealthDescriptions"][0]["Target"]["Id"] = "10.1.0.5".into();
+    let told = |network: &Value| {
+        let problems = read_descriptions(std::slice::from_ref(network)).unwrap().problems;
+        problems.iter().any(|problem| problem.contains("target 10.1.0.5 is in 'vpc-2', over 'tgw-1'"))
+    };
+    assert!(!told(&far), "a peering leads there, which is followed");
+    far["VpcPeeringConnections"][0]["Status"]["Code"] = "deleted".into();
+    assert!(told(&far));
+    far["TransitGatewayAttachments"][1]["TransitGatewayId"] = "tgw-2".into();
+    assert!(!told(&far), "nothing leads there");
+}
+
 /// Tables are listed without their routes, which other files bring, in whatever order; what none brings is told.
 #[test]
 fn routes_of_transit_gateways_come_in_files_of_their_own() {
