@@ -349,6 +349,7 @@ fn counted(served: &Served, connection: &mut Option<BufReader<TcpStream>>, table
             json!({"ec2InstanceAggregation": {"instanceTags": [{"comparison": "EQUALS", "key": "team", "value": "team-7"}]}}),
         ),
         ("packages", "PACKAGE", json!({"packageAggregation": {}})),
+        ("titles", "TITLE", json!({"titleAggregation": {}})),
     ] {
         table.row(&[
             &format!("aggregate: {what}"),

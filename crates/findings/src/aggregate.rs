@@ -1,10 +1,10 @@
 //! Counting findings in groups.
 
 use crate::query::{Hidden, Plan};
-use crate::view::{Pair, resource_text};
+use crate::view::{Pair, resource_text, title_of};
 use crate::world::class_of;
 use crate::{Criteria, InventorySource, Side, Term, TextField, World};
-use lestrade_matching::{CLASSES, ComponentId, ResourceId, SetId, Tally};
+use lestrade_matching::{CLASSES, ComponentId, ResourceId, SetId, Tally, VulnerabilityId};
 use lestrade_model::{FindingStatus, Scope, Severity, Timestamp};
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
@@ -84,7 +84,7 @@ pub struct Group {
     pub resource: ResourceId,
     /// How many resources it has.
     pub resources: u64,
-    /// The vulnerability of its findings, where they are grouped by title.
+    /// The vulnerability of its findings, where they are grouped by title; what is no vulnerability has none.
     pub vulnerability: Option<String>,
     /// Its counts.
     pub counts: Counts,
@@ -115,9 +115,11 @@ pub fn aggregate(
         by,
         GroupBy::Account | GroupBy::FindingType | GroupBy::Severity | GroupBy::Repository | GroupBy::Resource | GroupBy::MachineImage
     ) && criteria.of_side(Side::Pair).next().is_none();
+    let by_vulnerabilities = criteria.of_side(Side::Pair).next().is_none() && plan.hidden.is_empty();
     match by {
         _ if by_sets => of_sets(world, &plan, by),
-        GroupBy::Package if criteria.of_side(Side::Pair).next().is_none() && plan.hidden.is_empty() => of_packages(world, &plan),
+        GroupBy::Package if by_vulnerabilities => of_packages(world, &plan),
+        GroupBy::Title if by_vulnerabilities => of_titles(world, &plan),
         _ => of_pairs(world, &plan, by),
     }
 }
@@ -135,7 +137,7 @@ pub(crate) fn of_pairs(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group
             let counts = groups.at(&key, &one);
             counts.add_class(usize::from(class_of(pair.assessment)), 1, u64::from(fix));
             counts.network += u64::from(pair.assessment.opening().is_some());
-            if by == GroupBy::Title {
+            if by == GroupBy::Title && pair.assessment.condition.is_none() {
                 groups.part(&key).vulnerability = Some(pair.assessment.id.clone());
             }
         }
@@ -332,6 +334,84 @@ fn of_packages(world: &World, plan: &Plan<'_>) -> Vec<Group> {
     groups.done()
 }
 
+/// How many resources of a plan share each match set, and the smallest of them.
+struct Sharing(Vec<(u64, ResourceId)>);
+
+impl Sharing {
+    fn of(world: &World, plan: &Plan<'_>) -> Self {
+        let of = |set| {
+            let resources = world.estate.members(set).0 & &plan.resources;
+            (resources.len(), resources.min().unwrap_or(ResourceId::MAX))
+        };
+        Self((0..world.estate.set_count()).map(of).collect())
+    }
+
+    /// How many have one of some sets, and the smallest: a resource has one set, so that none is counted twice.
+    fn count(&self, sets: &RoaringBitmap) -> (u64, ResourceId) {
+        let all = sets.iter().map(|set| self.0[set as usize]);
+        all.fold((0, ResourceId::MAX), |(count, least), (more, other)| (count + more, least.min(other)))
+    }
+}
+
+/// A vulnerability has a title for each list of packages that it is in together: it is counted on the match sets that have them.
+fn of_titles(world: &World, plan: &Plan<'_>) -> Vec<Group> {
+    let mut groups = Groups::default();
+    let sharing = Sharing::of(world, plan);
+    for vulnerability in &plan.vulnerabilities {
+        let Some(assessment) = world.assessment(vulnerability) else { continue };
+        if let Some(condition) = &assessment.condition {
+            let resources = world.estate.resources_with(vulnerability) & &plan.resources;
+            if !resources.is_empty() {
+                let counts = groups.at(&condition.title, &resources);
+                counts.add_class(usize::from(class_of(assessment)), resources.len(), 0);
+                counts.network += if assessment.opening().is_some() { resources.len() } else { 0 };
+            }
+            continue;
+        }
+        let fixed = world.estate.sets_having(vulnerability).1;
+        for (names, sets) in names_together(world, vulnerability) {
+            let (found, least) = sharing.count(&sets);
+            if found == 0 {
+                continue;
+            }
+            let title = title_of(&assessment.id, &names);
+            let part = groups.part(&title);
+            part.counts.add_class(usize::from(class_of(assessment)), found, sharing.count(&(&sets & &fixed)).0);
+            part.vulnerability = Some(assessment.id.clone());
+            part.counted += found;
+            part.least = Some(part.least.map_or(least, |known| known.min(least)));
+        }
+    }
+    groups.done()
+}
+
+/// The names of the packages that a vulnerability is in, as they are found together, each list with the match sets that have it. Names
+/// stand in the order of their components.
+fn names_together(world: &World, vulnerability: VulnerabilityId) -> Vec<(Vec<&str>, RoaringBitmap)> {
+    let estate = &world.estate;
+    let mut components: Vec<ComponentId> = estate.verdicts(vulnerability).into_iter().flatten().map(|(component, _)| *component).collect();
+    components.sort_by(|a, b| estate.component(*a).cmp(estate.component(*b)));
+    let name = |component: &ComponentId| estate.component(*component).name.as_str();
+    if components.windows(2).all(|two| name(&two[0]) == name(&two[1])) {
+        // As a rule it is one package, and nothing need be told apart.
+        return components.first().map(|first| (vec![name(first)], estate.sets_of(components.iter()))).into_iter().collect();
+    }
+    let mut of_set: BTreeMap<SetId, Vec<&str>> = BTreeMap::new();
+    for component in &components {
+        for set in &estate.sets_of(std::iter::once(component)) {
+            let names = of_set.entry(set).or_default();
+            if names.last() != Some(&name(component)) {
+                names.push(name(component));
+            }
+        }
+    }
+    let mut together: BTreeMap<Vec<&str>, RoaringBitmap> = BTreeMap::new();
+    for (set, names) in of_set {
+        together.entry(names).or_default().insert(set);
+    }
+    together.into_iter().collect()
+}
+
 #[derive(Default)]
 struct Groups {
     numbers: HashMap<String, usize>,
@@ -344,6 +424,9 @@ struct Part {
     resources: RoaringBitmap,
     vulnerability: Option<String>,
     counts: Counts,
+    /// Resources that were counted and not put together, and the smallest of them.
+    counted: u64,
+    least: Option<ResourceId>,
 }
 
 impl Groups {
@@ -374,8 +457,9 @@ impl Groups {
         let mut parts = self.parts;
         let group = |(key, number): (String, usize)| {
             let part = std::mem::take(&mut parts[number]);
-            let resource = part.resources.min().unwrap_or_default();
-            Group { key, resource, resources: part.resources.len(), vulnerability: part.vulnerability, counts: part.counts }
+            let resource = part.resources.min().into_iter().chain(part.least).min().unwrap_or_default();
+            let resources = part.resources.len() + part.counted;
+            Group { key, resource, resources, vulnerability: part.vulnerability, counts: part.counts }
         };
         let mut groups: Vec<Group> = self.numbers.into_iter().map(group).collect();
         groups.sort_unstable_by(|a, b| a.key.cmp(&b.key));

@@ -352,12 +352,7 @@ impl<'w> Pair<'w> {
         let affected = self.affected();
         let mut names: Vec<&str> = affected.iter().map(|package| package.component.name.as_str()).collect();
         names.dedup();
-        match names.as_slice() {
-            [] => self.assessment.id.clone(),
-            [one] => format!("{} - {one}", self.assessment.id),
-            [one, two] => format!("{} - {one}, {two}", self.assessment.id),
-            [one, two, rest @ ..] => format!("{} - {one}, {two} and {} more", self.assessment.id, rest.len()),
-        }
+        title_of(&self.assessment.id, &names)
     }
 
     /// What listens where it is.
@@ -409,6 +404,16 @@ pub fn view_of(
     vulnerability: VulnerabilityId,
 ) -> Option<FindingView> {
     Pair::new(world, inventories, resource, vulnerability, world.log.head()).map(|pair| pair.view())
+}
+
+/// The title of a finding about packages of these names.
+pub(crate) fn title_of(id: &str, names: &[&str]) -> String {
+    match names {
+        [] => id.to_owned(),
+        [one] => format!("{id} - {one}"),
+        [one, two] => format!("{id} - {one}, {two}"),
+        [one, two, rest @ ..] => format!("{id} - {one}, {two} and {} more", rest.len()),
+    }
 }
 
 fn occurrences<'a>(inventory: &'a Inventory, component: &Component) -> impl Iterator<Item = &'a Occurrence> {

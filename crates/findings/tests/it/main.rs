@@ -276,7 +276,10 @@ proptest! {
         let active = oracle::list_all(&lab.world, &NoInventories, &scopes, &active, sort, lab.now).len() as u64;
         let counted: u64 = aggregate(&lab.world, &NoInventories, &scopes, &criteria, GroupBy::Severity, lab.now).iter().map(|g| g.counts.all).sum();
         prop_assert_eq!(counted, active);
-        for by in [GroupBy::Account, GroupBy::FindingType, GroupBy::Severity, GroupBy::Repository, GroupBy::Resource, GroupBy::Package] {
+        for by in [
+            GroupBy::Account, GroupBy::FindingType, GroupBy::Severity, GroupBy::Repository, GroupBy::Resource, GroupBy::Package, GroupBy::Title,
+            GroupBy::MachineImage,
+        ] {
             let counted = aggregate(&lab.world, &NoInventories, &scopes, &criteria, by, lab.now);
             prop_assert_eq!(counted, oracle::aggregate_all(&lab.world, &NoInventories, &scopes, &criteria, by, lab.now), "{:?}", by);
         }
