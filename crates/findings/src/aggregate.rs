@@ -306,8 +306,7 @@ fn only(tally: &Tally, severity: Severity) -> Tally {
 fn of_packages(world: &World, plan: &Plan<'_>) -> Vec<Group> {
     let mut groups = Groups::default();
     let estate = &world.estate;
-    let sharing: Vec<u64> = (0..estate.set_count()).map(|set| estate.members(set).0.intersection_len(&plan.resources)).collect();
-    let count = |sets: &RoaringBitmap| sets.iter().map(|set| sharing[set as usize]).sum::<u64>();
+    let sharing = Sharing::of(world, plan);
     let mut sets_of_name: HashMap<&str, RoaringBitmap> = HashMap::new();
     for vulnerability in &plan.vulnerabilities {
         let (Some(assessment), Some(verdicts)) = (world.assessment(vulnerability), estate.verdicts(vulnerability)) else { continue };
@@ -318,18 +317,19 @@ fn of_packages(world: &World, plan: &Plan<'_>) -> Vec<Group> {
         let fixed = estate.sets_having(vulnerability).1;
         for (name, components) in by_name {
             let sets = estate.sets_of(components.iter());
-            let found = count(&sets);
+            let found = sharing.count(&sets).0;
             if found == 0 {
                 continue;
             }
             let counts = groups.counts(name);
-            counts.add_class(usize::from(class_of(assessment)), found, count(&(&sets & &fixed)));
+            counts.add_class(usize::from(class_of(assessment)), found, sharing.count(&(&sets & &fixed)).0);
             *sets_of_name.entry(name).or_default() |= sets;
         }
     }
     for (name, sets) in sets_of_name {
-        let resources = estate.resources_of(&sets) & &plan.resources;
-        groups.at(name, &resources);
+        let (counted, least) = sharing.count(&sets);
+        let part = groups.part(name);
+        (part.counted, part.least) = (counted, Some(least));
     }
     groups.done()
 }
