@@ -26,8 +26,8 @@ struct Order {
     touched: RoaringBitmap,
 }
 
-/// Items in order, by what they are ordered by.
-pub(crate) struct Orders<F>(Mutex<BTreeMap<F, Order>>);
+/// Items in order, by what they are ordered by. Whoever asks for one order does not wait for another to be made.
+pub(crate) struct Orders<F>(Mutex<BTreeMap<F, Arc<Mutex<Option<Order>>>>>);
 
 impl<F> Default for Orders<F> {
     fn default() -> Self {
@@ -39,14 +39,17 @@ impl<F: Ord + Copy> Orders<F> {
     /// An item is new or has changed.
     pub(crate) fn touch(&mut self, item: u32) {
         for order in inner(&mut self.0).values_mut() {
-            order.touched.insert(item);
+            if let Some(order) = &mut *lock(order) {
+                order.touched.insert(item);
+            }
         }
     }
 
     /// The items in the order of their keys, which no two share; those without a key are left out. `all` is every item there is.
     pub(crate) fn get<K: Ord>(&self, by: F, all: impl Iterator<Item = u32>, key: impl Fn(u32) -> Option<K>) -> Arc<Vec<u32>> {
-        let mut orders = lock(&self.0);
-        match orders.get_mut(&by) {
+        let kept = Arc::clone(lock(&self.0).entry(by).or_default());
+        let mut kept = lock(&kept);
+        match &mut *kept {
             Some(order) if order.touched.is_empty() => Arc::clone(&order.sorted),
             Some(order) => {
                 let touched = std::mem::take(&mut order.touched);
@@ -57,7 +60,7 @@ impl<F: Ord + Copy> Orders<F> {
                 let mut keyed: Vec<(K, u32)> = all.filter_map(|item| Some((key(item)?, item))).collect();
                 keyed.sort_unstable();
                 let sorted = Arc::new(keyed.into_iter().map(|(_, item)| item).collect::<Vec<u32>>());
-                orders.insert(by, Order { sorted: Arc::clone(&sorted), touched: RoaringBitmap::new() });
+                *kept = Some(Order { sorted: Arc::clone(&sorted), touched: RoaringBitmap::new() });
                 sorted
             }
         }

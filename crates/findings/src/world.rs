@@ -65,6 +65,30 @@ pub(crate) fn class_of(assessment: &Assessment) -> Class {
 const NOTED_INVENTORIES: usize = 500_000;
 const NOTED_FACTS: usize = 16;
 
+/// Resources by their print: one for each, as good as always. Their keys are not kept a second time for it.
+#[derive(Default)]
+struct Prints {
+    first: HashMap<u64, ResourceId>,
+    /// All of a print that several have.
+    several: HashMap<u64, Vec<ResourceId>>,
+}
+
+impl Prints {
+    fn add(&mut self, print: u64, id: ResourceId) {
+        match self.first.get(&print) {
+            None => drop(self.first.insert(print, id)),
+            Some(first) => self.several.entry(print).or_insert_with(|| vec![*first]).push(id),
+        }
+    }
+
+    fn of(&self, print: u64) -> &[ResourceId] {
+        match self.several.get(&print) {
+            Some(several) => several,
+            None => self.first.get(&print).map_or(&[], std::slice::from_ref),
+        }
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub struct World {
@@ -77,9 +101,10 @@ pub struct World {
     /// Where the account is at home whose rules hold in every account, if one's do.
     pub administrator: Option<Scope>,
     resources: Vec<Option<ResourceEntry>>,
-    resource_ids: HashMap<ResourceKey, ResourceId>,
     /// By the part of an ARN that says which resource it is of.
-    resource_prints: HashMap<u64, Vec<ResourceId>>,
+    resource_prints: Prints,
+    /// Resources that have a number and of which nothing is kept yet.
+    bare: HashMap<ResourceId, ResourceKey>,
     pub(crate) resource_orders: KeptOrders,
     pub(crate) vulnerability_orders: KeptOrders,
     pub(crate) resource_terms: TermSets,
@@ -101,12 +126,13 @@ pub struct World {
 impl World {
     /// The number of a resource, and whether it is new.
     pub fn intern_resource(&mut self, key: &ResourceKey) -> (ResourceId, bool) {
-        if let Some(&id) = self.resource_ids.get(key) {
+        let print = key.print();
+        if let Some(id) = self.of_print(print, key) {
             return (id, false);
         }
         let id = u32::try_from(self.resources.len()).unwrap_or(u32::MAX);
-        self.resource_ids.insert(key.clone(), id);
-        self.resource_prints.entry(key.print()).or_default().push(id);
+        self.resource_prints.add(print, id);
+        self.bare.insert(id, key.clone());
         self.scopes.entry(key.scope.clone()).or_default().insert(id);
         self.resources.push(None);
         (id, true)
@@ -120,6 +146,7 @@ impl World {
             self.agents.insert(instance.clone(), id);
         }
         if let Some(slot) = self.resources.get_mut(id as usize) {
+            self.bare.remove(&id);
             *slot = Some(entry);
             self.resource_orders.touch(id);
             self.resource_terms.touch(id);
@@ -164,7 +191,16 @@ impl World {
     /// A resource's number.
     #[must_use]
     pub fn resource_id(&self, key: &ResourceKey) -> Option<ResourceId> {
-        self.resource_ids.get(key).copied()
+        self.of_print(key.print(), key)
+    }
+
+    /// The resource of a print that has this key.
+    fn of_print(&self, print: u64, key: &ResourceKey) -> Option<ResourceId> {
+        let is_it = |id: &ResourceId| match self.resource(*id) {
+            Some(entry) => entry.resource.key == *key,
+            None => self.bare.get(id) == Some(key),
+        };
+        self.resource_prints.of(print).iter().copied().find(is_it)
     }
 
     /// The resources of some kinds that have an id, whatever their scope.
@@ -175,7 +211,7 @@ impl World {
 
     /// The resources that a finding's ARN may be of: one, as good as always.
     pub(crate) fn resources_of_arn(&self, arn: &str) -> &[ResourceId] {
-        FindingArn::print_of_resource(arn).and_then(|print| self.resource_prints.get(&print)).map_or(&[], Vec::as_slice)
+        FindingArn::print_of_resource(arn).map_or(&[], |print| self.resource_prints.of(print))
     }
 
     /// The resources of one scope. There is no method that answers those of all: a caller whose role spans scopes asks for each.
@@ -304,5 +340,21 @@ impl World {
     pub fn derived_of(&self, resources: impl IntoIterator<Item = ResourceId>) -> std::collections::BTreeSet<(ResourceId, VulnerabilityId)> {
         let of = |resource| self.estate.vulnerabilities_of(resource).iter().map(|v| (resource, v)).collect::<Vec<_>>();
         resources.into_iter().flat_map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resources_of_one_print_are_told_apart() {
+        let mut prints = Prints::default();
+        assert!(prints.of(7).is_empty());
+        prints.add(7, 1);
+        assert_eq!(prints.of(7), [1]);
+        prints.add(7, 4);
+        prints.add(8, 5);
+        assert_eq!((prints.of(7), prints.of(8)), ([1, 4].as_slice(), [5].as_slice()));
     }
 }

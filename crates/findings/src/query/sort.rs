@@ -1,10 +1,10 @@
 //! The orders of a listing.
 
 use crate::kept::Orders;
-use crate::view::{Pair, resource_date, resource_text, vulnerability_number, vulnerability_text};
-use crate::{Assessment, DateField, NumberField, ResourceEntry, Side, TextField, World};
+use crate::view::{Pair, resource_type, vulnerability_number, vulnerability_text};
+use crate::{Assessment, NumberField, ResourceEntry, Side, TextField, World};
 use lestrade_matching::ResourceId;
-use lestrade_model::Timestamp;
+use lestrade_model::{ResourceDetails, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -101,6 +101,14 @@ pub(crate) enum SortValue {
     Text(String),
 }
 
+/// The same, borrowed: what is compared a million times is not copied.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Compared<'a> {
+    Missing,
+    Number(i64),
+    Text(&'a str),
+}
+
 impl SortValue {
     fn score(value: Option<f64>) -> Self {
         value.map_or(Self::Missing, |value| Self::Number((value * 1e9) as i64))
@@ -171,14 +179,24 @@ impl Sort {
     }
 
     pub(super) fn of_resource(self, entry: &ResourceEntry) -> SortValue {
+        match self.compared(entry) {
+            Compared::Missing => SortValue::Missing,
+            Compared::Number(number) => SortValue::Number(number),
+            Compared::Text(text) => SortValue::Text(text.to_owned()),
+        }
+    }
+
+    /// What of a resource is compared, without a copy of it.
+    fn compared(self, entry: &ResourceEntry) -> Compared<'_> {
+        let image = if let ResourceDetails::Image(image) = &entry.resource.details { Some(image) } else { None };
         match self.field {
-            SortField::AwsAccountId => SortValue::text(&resource_text(entry, TextField::AwsAccountId)),
-            SortField::ResourceType => SortValue::text(&resource_text(entry, TextField::ResourceType)),
-            SortField::EcrImageRepositoryName => SortValue::text(&resource_text(entry, TextField::EcrImageRepositoryName)),
-            SortField::EcrImageRegistry => SortValue::text(&resource_text(entry, TextField::EcrImageRegistry)),
-            SortField::EcrImagePushedAt => SortValue::date(resource_date(entry, &[], DateField::EcrImagePushedAt)),
-            SortField::LastObservedAt => SortValue::date(entry.last_scanned()),
-            _ => SortValue::Missing,
+            SortField::AwsAccountId => Compared::Text(entry.resource.key.scope.account.as_str()),
+            SortField::ResourceType => Compared::Text(resource_type(entry.resource.key.kind)),
+            SortField::EcrImageRepositoryName => image.map_or(Compared::Missing, |image| Compared::Text(&image.repository)),
+            SortField::EcrImageRegistry => image.map_or(Compared::Missing, |image| Compared::Text(&image.registry)),
+            SortField::EcrImagePushedAt => image.map_or(Compared::Missing, |image| Compared::Number(image.pushed_at.as_millis())),
+            SortField::LastObservedAt => entry.last_scanned().map_or(Compared::Missing, |at| Compared::Number(at.as_millis())),
+            _ => Compared::Missing,
         }
     }
 
@@ -224,7 +242,8 @@ impl Sort {
 
     /// The resources of a world in this order, the least first.
     pub(super) fn resources(self, world: &World) -> Arc<Vec<u32>> {
-        world.resource_orders.get(self.field, 0..world.resource_count(), |id| Some((self.of_resource(world.resource(id)?), id)))
+        let key = |id| Some((self.compared(world.resource(id)?), id));
+        world.resource_orders.get(self.field, 0..world.resource_count(), key)
     }
 }
 
