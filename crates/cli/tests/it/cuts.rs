@@ -51,6 +51,13 @@ struct Trial<'a> {
     count: usize,
 }
 
+impl Drop for Trial<'_> {
+    /// The receivers live as long as the process and hold the axe: the server ends with its trial.
+    fn drop(&mut self) {
+        self.axe.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).server = None;
+    }
+}
+
 impl<'a> Trial<'a> {
     /// A server that tells a target of findings with these statuses.
     fn new(target: &str, statuses: &str, axe: Axe, view: &'a mut dyn FnMut(&str) -> String) -> Self {
