@@ -2,13 +2,18 @@
 
 use crate::ServerError;
 use crate::core::{Core, Draft};
-use lestrade_findings::{EpisodeBody, Transition};
+use lestrade_findings::{EpisodeBody, ResourceEntry, Transition};
 use lestrade_model::{Coverage, CoverageReason, ResourceKey, ScanKind};
 use lestrade_store::Fan;
 use lestrade_sys::step;
 
 /// What a person reads beside the reason.
 const DETAIL: &str = "it is no longer there: its findings are closed";
+
+/// Whether nobody will look at a resource again: it is gone.
+pub(crate) fn is_gone(entry: &ResourceEntry) -> bool {
+    !entry.coverage.is_empty() && entry.coverage.iter().all(|coverage| coverage.reason == CoverageReason::ResourceTerminated)
+}
 
 impl Core {
     /// Takes in that a resource is gone or is no longer to be watched: one transaction closes its findings and says why in its

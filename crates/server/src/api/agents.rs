@@ -1,10 +1,9 @@
 //! Agents: tokens and a list for whoever has the API's token; enrolment and reports for the agents themselves.
 
-use super::{Answer, Api, Refusal, aside};
+use super::{Answer, Api, Refusal, arrived, aside};
 use crate::agents::{AgentAnswer, AgentError, AgentReport, Agents, Enrolled, Enrolment};
 use crate::core::lock;
 use axum::Json;
-use axum::body::to_bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use lestrade_events::{Rate, TokenBucket};
@@ -75,10 +74,7 @@ pub(super) async fn remove(State(api): State<Api>, Path(id): Path<String>) -> An
 
 /// The document that a request brings.
 async fn document<T: DeserializeOwned>(request: Request, most: usize) -> Result<T, Refusal> {
-    let refused = |status, why: &str| Refusal(status, why.to_owned());
-    let arriving = tokio::time::timeout(ARRIVAL, to_bytes(request.into_body(), most)).await;
-    let body = arriving.map_err(|_| refused(StatusCode::REQUEST_TIMEOUT, "the request takes too long to arrive"))?;
-    let body = body.map_err(|_| refused(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large or broke off"))?;
+    let body = arrived(request, most, ARRIVAL, "the request").await?;
     serde_json::from_slice(&body).map_err(|error| Refusal(StatusCode::BAD_REQUEST, format!("it is not what an agent says: {error}")))
 }
 

@@ -1,9 +1,8 @@
 //! What runs where: a cluster names the images of its containers, all of them each time.
 
-use super::{Answer, Api, Refusal, aside};
+use super::{Answer, Api, Refusal, arrived, aside};
 use crate::in_use::images_in;
 use axum::Json;
-use axum::body::to_bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use serde_json::json;
@@ -24,16 +23,13 @@ pub(super) async fn list(State(api): State<Api>) -> Answer {
 }
 
 pub(super) async fn told(State(api): State<Api>, Path(name): Path<String>, request: Request) -> Answer {
-    let refused = |status, why: String| Refusal(status, why);
     if name.trim().is_empty() || name.len() > LONGEST || name.chars().any(char::is_control) {
         let why = format!("a name has 1 to {LONGEST} characters, none of them a control character");
-        return Err(refused(StatusCode::BAD_REQUEST, why));
+        return Err(Refusal(StatusCode::BAD_REQUEST, why));
     }
-    let arriving = tokio::time::timeout(ARRIVAL, to_bytes(request.into_body(), LARGEST)).await;
-    let body = arriving.map_err(|_| refused(StatusCode::REQUEST_TIMEOUT, "the list takes too long to arrive".into()))?;
-    let body = body.map_err(|_| refused(StatusCode::PAYLOAD_TOO_LARGE, "the list is too large or broke off".into()))?;
+    let body = arrived(request, LARGEST, ARRIVAL, "the list").await?;
     let answer = aside(move || {
-        let counts = images_in(&body).map_err(|why| refused(StatusCode::BAD_REQUEST, why))?;
+        let counts = images_in(&body).map_err(|why| Refusal(StatusCode::BAD_REQUEST, why))?;
         api.hub.core().note_in_use(api.hub.home(), &name, &counts)?;
         api.ears.iter().for_each(crate::RegistryEar::wake);
         Ok(json!({"cluster": name, "images": counts.len(), "containers": counts.values().map(|count| u64::from(*count)).sum::<u64>()}))

@@ -1,12 +1,13 @@
 //! The estate: how the server stands, its resources, and how well each is looked at.
 
 use super::{Answer, Api, Asked, Refusal, aside, asked};
+use crate::forget::is_gone;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use lestrade_findings::{Criteria, GroupBy, ResourceEntry, World, aggregate};
 use lestrade_matching::ResourceId;
-use lestrade_model::{CoverageReason, Scope, Severity};
+use lestrade_model::{Scope, Severity};
 use lestrade_report::{coverage_json, exposure_word, kind_name, resource_json, resource_name, resource_ref_json};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -30,11 +31,6 @@ fn resources(world: &World, after: Option<ResourceId>) -> impl Iterator<Item = (
     let from = after.map_or(0, |after| after.saturating_add(1));
     let ids: Vec<ResourceId> = all.range(from..).collect();
     ids.into_iter().filter_map(|id| Some((id, world.resource(id)?)))
-}
-
-/// Whether nobody will look at a resource again: it is gone.
-fn is_gone(entry: &ResourceEntry) -> bool {
-    !entry.coverage.is_empty() && entry.coverage.iter().all(|coverage| coverage.reason == CoverageReason::ResourceTerminated)
 }
 
 /// How many resources are not looked at as they should be, so that findings may be missing.

@@ -1,9 +1,8 @@
 //! What registries say by themselves. They have a token of their own, which lets in nobody else and nowhere else.
 
-use super::{Answer, Api, Refusal};
+use super::{Answer, Api, Refusal, arrived};
 use crate::registry::hear;
 use axum::Json;
-use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde_json::json;
@@ -23,9 +22,7 @@ pub(super) async fn registry(State(api): State<Api>, request: Request) -> Answer
         let why = "the token of registries is needed: the one in the state folder's registry-token";
         return Err(Refusal(StatusCode::UNAUTHORIZED, why.into()));
     }
-    let arriving = tokio::time::timeout(ARRIVAL, to_bytes(request.into_body(), LARGEST)).await;
-    let body = arriving.map_err(|_| Refusal(StatusCode::REQUEST_TIMEOUT, "the message takes too long to arrive".into()))?;
-    let body = body.map_err(|_| Refusal(StatusCode::PAYLOAD_TOO_LARGE, "the message is too large or broke off".into()))?;
+    let body = arrived(request, LARGEST, ARRIVAL, "the message").await?;
     let message = serde_json::from_slice(&body).map_err(|_| Refusal(StatusCode::BAD_REQUEST, "the message is no JSON".into()))?;
     let heard = hear(&api.ears, &message).map_err(|why| Refusal(StatusCode::BAD_REQUEST, why.into()))?;
     Ok(Json(json!({"heard": heard})))

@@ -17,6 +17,7 @@ use crate::agents::Agents;
 use crate::hub::Hub;
 use crate::inspector2::Front;
 use crate::{Core, RegistryEar, ServerError};
+use axum::body::{Bytes, to_bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -28,6 +29,7 @@ use lestrade_extract::Scanner;
 use sboms::Intake;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use subtle::ConstantTimeEq;
 
 /// What the native API answers from.
@@ -156,6 +158,13 @@ pub(crate) fn asked<T>(query: Asked<T>) -> Result<T, Refusal> {
 }
 
 pub(crate) type Answer = Result<Json<Value>, Refusal>;
+
+/// The body of a request: of at most so many bytes, within a time. `what` it is, is said where it is not taken.
+pub(crate) async fn arrived(request: Request, most: usize, within: Duration, what: &str) -> Result<Bytes, Refusal> {
+    let arriving = tokio::time::timeout(within, to_bytes(request.into_body(), most)).await;
+    let body = arriving.map_err(|_| Refusal(StatusCode::REQUEST_TIMEOUT, format!("{what} takes too long to arrive")))?;
+    body.map_err(|_| Refusal(StatusCode::PAYLOAD_TOO_LARGE, format!("{what} is too large or broke off")))
+}
 
 /// Does what may wait for a disk or a network away from the threads that serve requests.
 pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {

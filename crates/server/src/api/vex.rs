@@ -1,11 +1,9 @@
 //! VEX documents: what suppliers say, as suppressions that name them.
 
-use super::{Answer, Api, Asked, Refusal, aside, asked};
+use super::{Answer, Api, Asked, arrived, aside, asked};
 use crate::inspector2::{VEX_LARGEST, VexDocument};
 use axum::Json;
-use axum::body::to_bytes;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
@@ -26,9 +24,7 @@ pub(super) async fn list(State(api): State<Api>) -> Answer {
 
 pub(super) async fn take(State(api): State<Api>, named: Asked<Named>, request: Request) -> Answer {
     let Named { name } = asked(named)?;
-    let arriving = tokio::time::timeout(ARRIVAL, to_bytes(request.into_body(), VEX_LARGEST)).await;
-    let body = arriving.map_err(|_| Refusal(StatusCode::REQUEST_TIMEOUT, "the document takes too long to arrive".into()))?;
-    let body = body.map_err(|_| Refusal(StatusCode::PAYLOAD_TOO_LARGE, "it is larger than 16 MiB, or broke off".into()))?;
+    let body = arrived(request, VEX_LARGEST, ARRIVAL, "the document").await?;
     let taken = aside(move || Ok(api.front.take_vex(api.hub.home(), &name, &body)?)).await?;
     Ok(Json(json!(taken)))
 }

@@ -11,6 +11,7 @@ pub use hints::RegistryEar;
 pub(crate) use hints::hear;
 pub use selection::RegistrySelection;
 
+use crate::forget::is_gone;
 use crate::look::{is_read, package_coverage, reason_of, verdict};
 use crate::reconcile::{Outcome, Reconciler};
 use crate::retention::{Retention, is_let_go};
@@ -255,7 +256,7 @@ impl WatchRegistry {
             }
             _ => None,
         });
-        images.filter(|(_, entry)| !is_terminated(entry)).collect()
+        images.filter(|(_, entry)| !is_gone(entry)).collect()
     }
 
     /// Gives every image of this registry the tags that point at it now. Only where a look saw everything are tags taken away; an
@@ -407,10 +408,6 @@ impl WatchRegistry {
         }
         Ok(())
     }
-}
-
-fn is_terminated(entry: &ResourceEntry) -> bool {
-    !entry.coverage.is_empty() && entry.coverage.iter().all(|coverage| coverage.reason == CoverageReason::ResourceTerminated)
 }
 
 impl Reconciler for WatchRegistry {
