@@ -43,7 +43,7 @@ pub fn own_event(head: Head<'_>, detail_type: &str, resources: &[&str], detail: 
 }
 
 fn envelope(head: Head<'_>, source: Source, detail_type: &str, resources: &[&str], detail: Value) -> Value {
-    json!({
+    let mut out = json!({
         "version": "0",
         "id": head.id,
         "detail-type": detail_type,
@@ -52,8 +52,10 @@ fn envelope(head: Head<'_>, source: Source, detail_type: &str, resources: &[&str
         "time": head.at.whole_second().to_string(),
         "region": head.region,
         "resources": resources,
-        "detail": detail,
-    })
+    });
+    // Moved: `json!` would copy it, and it is most of the event.
+    out["detail"] = detail;
+    out
 }
 
 /// An `Inspector2 Finding` event. `id` is the event's identity: the same state change always has the same one.

@@ -5,7 +5,7 @@
 
 use lestrade_findings::{AffectedPackage, FindingView, FixAvailable, PathStep, resource_type};
 use lestrade_model::{
-    Component, FindingKey, FindingStatus, FunctionDetails, ImageUse, InstanceDetails, Manager, Resource, ResourceDetails, Timestamp,
+    Component, FindingKey, FindingStatus, FunctionDetails, ImageUse, InstanceDetails, Manager, Resource, ResourceDetails, Score, Timestamp,
 };
 use serde_json::{Map, Value, json};
 
@@ -55,13 +55,15 @@ pub fn finding(view: &FindingView, times: Times) -> Value {
         "firstObservedAt": times.write(view.first_observed),
         "lastObservedAt": times.write(view.last_observed),
         "remediation": {"recommendation": {"text": remediation(view)}},
-        "resources": [in_use(resource(&view.resource, times), &view.uses, times)],
+        // Its place among the members; what it holds is moved in below, where `json!` would copy it.
+        "resources": [],
         "severity": view.severity.as_str(),
         "status": view.status.as_str(),
         "title": view.title,
         "type": view.key.finding_type().as_str(),
         "updatedAt": times.write(view.updated),
     });
+    out["resources"] = Value::Array(vec![in_use(resource(&view.resource, times), &view.uses, times)]);
     if let Some(condition) = &assessment.condition {
         if let FindingKey::Network { protocol, ports: (first, last), .. } = &condition.key {
             out["networkReachabilityDetails"] = json!({
@@ -127,18 +129,14 @@ fn remediation(view: &FindingView) -> &str {
 fn details(view: &FindingView, times: Times) -> Value {
     let assessment = &view.assessment;
     let mut out = json!({
-        "cvss": assessment.scores.iter().map(|score| json!({
-            "baseScore": score.cvss.score,
-            "scoringVector": score.cvss.vector,
-            "source": score.source.0,
-            "version": score.cvss.version.as_str(),
-        })).collect::<Vec<_>>(),
+        "cvss": [],
         "referenceUrls": assessment.references.iter().take(10).collect::<Vec<_>>(),
         "relatedVulnerabilities": assessment.related.iter().take(100).collect::<Vec<_>>(),
         "source": assessment.source,
         "vulnerabilityId": assessment.id,
-        "vulnerablePackages": view.packages.iter().take(MAX_PACKAGES).map(package).collect::<Vec<_>>(),
     });
+    out["cvss"] = assessment.scores.iter().map(score).collect();
+    out["vulnerablePackages"] = view.packages.iter().take(MAX_PACKAGES).map(package).collect();
     let mut optional = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
             out[name] = value;
@@ -149,6 +147,15 @@ fn details(view: &FindingView, times: Times) -> Value {
     optional("vendorCreatedAt", assessment.published.map(|at| times.write(at)));
     optional("vendorUpdatedAt", assessment.modified.map(|at| times.write(at)));
     out
+}
+
+fn score(score: &Score) -> Value {
+    json!({
+        "baseScore": score.cvss.score,
+        "scoringVector": score.cvss.vector,
+        "source": score.source.0,
+        "version": score.cvss.version.as_str(),
+    })
 }
 
 fn package(package: &AffectedPackage) -> Value {

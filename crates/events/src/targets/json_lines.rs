@@ -59,8 +59,11 @@ impl Target for JsonLines {
     fn deliver(&mut self, messages: &[Message]) -> Vec<Sent> {
         let mut lines = String::new();
         for message in messages {
-            // Words of a rule may hold line breaks; a line is one message.
-            lines.extend(message.payload().chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c }));
+            match &message.words {
+                // A rule's words may hold line breaks; a line is one message.
+                Some(words) => lines.extend(words.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c })),
+                None => lines.push_str(&message.payload()),
+            }
             lines.push('\n');
         }
         step("lines: rendered");
