@@ -390,7 +390,7 @@ impl EpisodeLog {
     }
 
     /// The match set that a resource had right before `position`.
-    fn set_before(&self, resource: ResourceId, position: LogPosition) -> Option<SetId> {
+    pub(crate) fn set_before(&self, resource: ResourceId, position: LogPosition) -> Option<SetId> {
         let events = self.by_resource.get(&resource)?;
         events[..events.partition_point(|e| e.position < position)].last()?.set
     }

@@ -290,47 +290,35 @@ impl<'w> Pair<'w> {
 
     fn present_packages(&self) -> Vec<AffectedPackage> {
         let inventory = self.entry.inventory.and_then(|id| self.inventories.inventory(&id));
-        let mut packages = Vec::new();
-        for (component, verdict) in self.world.estate.verdicts_in(self.resource, self.vulnerability) {
-            let component = self.world.estate.component(component);
-            let affected = AffectedPackage::of(component, verdict);
-            let before = packages.len();
-            if let Some(inventory) = &inventory {
-                packages.extend(occurrences(inventory, component).map(|occurrence| affected.at(occurrence)));
-            }
-            if packages.len() == before {
-                packages.push(affected);
-            }
-        }
-        packages
+        self.present_affected().into_iter().flat_map(|affected| placed(affected, inventory.as_deref())).collect()
     }
 
     fn past_packages(&self) -> Vec<AffectedPackage> {
         let previous = self.history().last().and_then(|event| event.previous).or(self.entry.inventory);
-        let Some(inventory) = previous.and_then(|id| self.inventories.inventory(&id)) else { return Vec::new() };
-        let named = self.world.past_verdicts(self.vulnerability);
-        inventory
-            .components
-            .iter()
-            .filter_map(|component| {
-                let (_, verdict) = named.iter().find(|(c, _)| c == component)?;
-                Some((component, verdict))
-            })
-            .flat_map(|(component, verdict)| {
-                let affected = AffectedPackage::of(component, verdict);
-                occurrences(&inventory, component).map(move |occurrence| affected.at(occurrence)).collect::<Vec<_>>()
-            })
-            .collect()
+        let inventory = previous.and_then(|id| self.inventories.inventory(&id));
+        self.past_affected().into_iter().flat_map(|affected| placed(affected, inventory.as_deref())).collect()
     }
 
-    /// What is affected, wherever it lies: of an open finding the verdicts say that, and no inventory is read for it.
-    fn affected(&self) -> Cow<'_, [AffectedPackage]> {
-        if self.packages.get().is_some() || !self.open() {
-            return Cow::Borrowed(self.packages());
-        }
+    /// What was affected when it closed: the match set of that time says it, and no inventory is read for it.
+    fn past_affected(&self) -> Vec<AffectedPackage> {
+        let set = self.history().last().and_then(|event| self.world.log.set_before(self.resource, event.position));
+        let estate = &self.world.estate;
+        let verdicts = set.into_iter().flat_map(|set| self.world.past_verdicts_in(self.vulnerability, set));
+        verdicts.map(|(component, verdict)| AffectedPackage::of(estate.component(component), verdict)).collect()
+    }
+
+    fn present_affected(&self) -> Vec<AffectedPackage> {
         let estate = &self.world.estate;
         let verdicts = estate.verdicts_in(self.resource, self.vulnerability).into_iter();
-        let mut affected: Vec<AffectedPackage> = verdicts.map(|(id, verdict)| AffectedPackage::of(estate.component(id), verdict)).collect();
+        verdicts.map(|(component, verdict)| AffectedPackage::of(estate.component(component), verdict)).collect()
+    }
+
+    /// What is affected, wherever it lies: the verdicts say that, and no inventory is read for it.
+    fn affected(&self) -> Cow<'_, [AffectedPackage]> {
+        if let Some(packages) = self.packages.get() {
+            return Cow::Borrowed(packages);
+        }
+        let mut affected = if self.open() { self.present_affected() } else { self.past_affected() };
         affected.sort_by(|a, b| a.component.cmp(&b.component));
         Cow::Owned(affected)
     }
@@ -414,6 +402,13 @@ pub(crate) fn title_of(id: &str, names: &[&str]) -> String {
         [one, two] => format!("{id} - {one}, {two}"),
         [one, two, rest @ ..] => format!("{id} - {one}, {two} and {} more", rest.len()),
     }
+}
+
+/// A package wherever an inventory has it; once and nowhere, where none says.
+fn placed(affected: AffectedPackage, inventory: Option<&Inventory>) -> Vec<AffectedPackage> {
+    let places = inventory.into_iter().flat_map(|inventory| occurrences(inventory, &affected.component));
+    let placed: Vec<_> = places.map(|occurrence| affected.at(occurrence)).collect();
+    if placed.is_empty() { vec![affected] } else { placed }
 }
 
 fn occurrences<'a>(inventory: &'a Inventory, component: &Component) -> impl Iterator<Item = &'a Occurrence> {

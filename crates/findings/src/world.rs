@@ -3,10 +3,10 @@
 use crate::kept::TermSets;
 use crate::query::KeptOrders;
 use crate::{Assessment, Criteria, Door, EpisodeLog};
-use lestrade_matching::{Class, Estate, ResourceId, SetId, Verdict, VulnerabilityId};
+use lestrade_matching::{Class, ComponentId, Estate, ResourceId, SetId, Verdict, VulnerabilityId};
 use lestrade_model::{
-    Component, Coverage, CoverageReason, Exposure, FindingArn, Hash, ImageUse, ListeningSocket, Resource, ResourceDetails, ResourceFacts,
-    ResourceKey, ResourceKind, Scope, Timestamp,
+    Coverage, CoverageReason, Exposure, FindingArn, Hash, ImageUse, ListeningSocket, Resource, ResourceDetails, ResourceFacts, ResourceKey,
+    ResourceKind, Scope, Timestamp,
 };
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
@@ -120,7 +120,7 @@ pub struct World {
     /// Hosts whose agents say that they run on an instance, by the instance's id.
     agents: HashMap<String, ResourceId>,
     /// Verdicts that held once and hold no longer, kept while a closed finding may be shown.
-    past_verdicts: HashMap<VulnerabilityId, Vec<(Component, Verdict)>>,
+    past_verdicts: HashMap<VulnerabilityId, BTreeMap<ComponentId, Verdict>>,
 }
 
 impl World {
@@ -313,15 +313,19 @@ impl World {
     }
 
     /// Keeps verdicts that are about to go, so that the findings which close with them still show what was affected.
-    pub fn remember_verdicts(&mut self, id: VulnerabilityId, verdicts: Vec<(Component, Verdict)>) {
+    pub fn remember_verdicts(&mut self, id: VulnerabilityId, verdicts: BTreeMap<ComponentId, Verdict>) {
         self.past_verdicts.insert(id, verdicts);
     }
 
-    /// What a vulnerability was in: the verdicts that hold, and the last ones that held.
-    #[must_use]
-    pub fn past_verdicts(&self, id: VulnerabilityId) -> Vec<(Component, Verdict)> {
-        let present = self.estate.verdicts(id).into_iter().flatten().map(|(c, v)| (self.estate.component(*c).clone(), v.clone()));
-        present.chain(self.past_verdicts.get(&id).into_iter().flatten().cloned()).collect()
+    /// What a vulnerability was in, of the components of a match set: by the verdicts that hold, and where none does by the last that
+    /// held.
+    pub fn past_verdicts_in(&self, id: VulnerabilityId, set: SetId) -> impl Iterator<Item = (ComponentId, &Verdict)> + '_ {
+        let components = self.estate.set(set);
+        let present = self.estate.verdicts(id);
+        let past = self.past_verdicts.get(&id).into_iter().flatten();
+        let past = past.filter(move |(component, _)| present.is_none_or(|present| !present.contains_key(component)));
+        let all = present.into_iter().flatten().chain(past);
+        all.filter(|(component, _)| components.binary_search(component).is_ok()).map(|(component, verdict)| (*component, verdict))
     }
 
     /// How many resources have numbers; their numbers are below.

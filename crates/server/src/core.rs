@@ -329,8 +329,7 @@ pub(crate) fn assess_as<B: AsRef<[u8]>>(
     world.set_assessment(id, known.assessment);
     if world.estate.verdicts(id).is_none() {
         let past = judge_vulnerability(index, &world.estate, name, true)?;
-        let past = past.into_iter().map(|(component, verdict)| (world.estate.component(component).clone(), verdict)).collect();
-        world.remember_verdicts(id, past);
+        world.remember_verdicts(id, past.into_iter().collect());
     }
     Ok(())
 }
