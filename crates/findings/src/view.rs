@@ -279,38 +279,28 @@ impl<'w> Pair<'w> {
         self.history().last().map(|event| event.at).unwrap_or_default()
     }
 
-    /// What is affected. Of a closed finding: what the inventory that it was last found in has of the packages concerned.
+    /// What is affected, wherever the inventory has it; of a closed finding, the inventory that it was last found in.
     pub(crate) fn packages(&self) -> &[AffectedPackage] {
         self.packages.get_or_init(|| {
-            let mut packages = if self.open() { self.present_packages() } else { self.past_packages() };
+            let before = if self.open() { None } else { self.history().last().and_then(|event| event.previous) };
+            let inventory = before.or(self.entry.inventory).and_then(|id| self.inventories.inventory(&id));
+            let affected = self.judged().into_iter();
+            let mut packages: Vec<_> = affected.flat_map(|affected| placed(affected, inventory.as_deref())).collect();
             packages.sort_by(|a, b| (&a.component, &a.path).cmp(&(&b.component, &b.path)));
             packages
         })
     }
 
-    fn present_packages(&self) -> Vec<AffectedPackage> {
-        let inventory = self.entry.inventory.and_then(|id| self.inventories.inventory(&id));
-        self.present_affected().into_iter().flat_map(|affected| placed(affected, inventory.as_deref())).collect()
-    }
-
-    fn past_packages(&self) -> Vec<AffectedPackage> {
-        let previous = self.history().last().and_then(|event| event.previous).or(self.entry.inventory);
-        let inventory = previous.and_then(|id| self.inventories.inventory(&id));
-        self.past_affected().into_iter().flat_map(|affected| placed(affected, inventory.as_deref())).collect()
-    }
-
-    /// What was affected when it closed: the match set of that time says it, and no inventory is read for it.
-    fn past_affected(&self) -> Vec<AffectedPackage> {
-        let set = self.history().last().and_then(|event| self.world.log.set_before(self.resource, event.position));
+    /// What the verdicts say is affected, wherever it lies; of a closed finding, what they said of the match set that it closed in.
+    fn judged(&self) -> Vec<AffectedPackage> {
         let estate = &self.world.estate;
-        let verdicts = set.into_iter().flat_map(|set| self.world.past_verdicts_in(self.vulnerability, set));
-        verdicts.map(|(component, verdict)| AffectedPackage::of(estate.component(component), verdict)).collect()
-    }
-
-    fn present_affected(&self) -> Vec<AffectedPackage> {
-        let estate = &self.world.estate;
-        let verdicts = estate.verdicts_in(self.resource, self.vulnerability).into_iter();
-        verdicts.map(|(component, verdict)| AffectedPackage::of(estate.component(component), verdict)).collect()
+        let verdicts = if self.open() {
+            estate.verdicts_in(self.resource, self.vulnerability)
+        } else {
+            let set = self.history().last().and_then(|event| self.world.log.set_before(self.resource, event.position));
+            set.into_iter().flat_map(|set| self.world.past_verdicts_in(self.vulnerability, set)).collect()
+        };
+        verdicts.into_iter().map(|(component, verdict)| AffectedPackage::of(estate.component(component), verdict)).collect()
     }
 
     /// What is affected, wherever it lies: the verdicts say that, and no inventory is read for it.
@@ -318,7 +308,7 @@ impl<'w> Pair<'w> {
         if let Some(packages) = self.packages.get() {
             return Cow::Borrowed(packages);
         }
-        let mut affected = if self.open() { self.present_affected() } else { self.past_affected() };
+        let mut affected = self.judged();
         affected.sort_by(|a, b| a.component.cmp(&b.component));
         Cow::Owned(affected)
     }

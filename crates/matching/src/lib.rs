@@ -10,7 +10,7 @@
 mod affects;
 mod applies;
 mod estate;
-mod frame;
+pub mod frame;
 mod index;
 mod judge;
 mod mode;
@@ -19,7 +19,6 @@ mod statements;
 pub use affects::{Verdict, affects, comparable};
 pub use applies::{Applicability, applies_to};
 pub use estate::{CLASSES, Class, ComponentId, Estate, ResourceDelta, ResourceId, SetId, Tally, VerdictDelta, VulnerabilityId};
-pub use frame::{pack, unpack};
 pub use index::{
     AdvisoryIndex, Entry, FeedState, IndexChanges, IndexDiff, IndexError, Manifest, build_index, build_index_over, build_index_with,
     encode_advisory,

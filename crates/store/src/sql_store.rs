@@ -3,7 +3,7 @@
 use crate::engine::{Engine, Row, Statement, Value};
 use crate::{Change, Cursor, Delivery, Document, Lane, Letter, LetterState, LoadSink, OutboxGroup, Store, StoreError, schema};
 use lestrade_findings::LogPosition;
-use lestrade_matching::{pack, unpack};
+use lestrade_matching::frame;
 use lestrade_model::{Hash, Inventory, Scope, Timestamp};
 use lestrade_sys::step;
 use serde::Serialize;
@@ -135,8 +135,8 @@ impl<E: Engine> Store for SqlStore<E> {
             step("commit: vulnerabilities written");
             for (id, inventory) in &change.inventories {
                 let Value::Blob(plain) = encode(inventory)? else { continue };
-                let packed =
-                    pack(&plain).map_err(|error| StoreError::Engine { action: "compressing an inventory", reason: error.to_string() })?;
+                let packed = frame::pack(&plain)
+                    .map_err(|error| StoreError::Engine { action: "compressing an inventory", reason: error.to_string() })?;
                 let row = [Value::Blob(id.as_bytes().to_vec()), Value::Blob(packed)];
                 run(("INSERT INTO inventories (id, body) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING", &row))?;
             }
@@ -169,7 +169,7 @@ impl<E: Engine> Store for SqlStore<E> {
         self.engine.query(("SELECT body FROM inventories WHERE id = $1", &[Value::Blob(id.as_bytes().to_vec())]), &mut |row| {
             let damaged = || StoreError::Damaged { table: "inventories" };
             let packed = row.blob(0, "inventories")?;
-            let plain = unpack(packed, MAX_ROW).ok_or_else(damaged)?;
+            let plain = frame::unpack(packed, MAX_ROW).ok_or_else(damaged)?;
             found = Some(decode(&plain, "inventories")?);
             Ok(())
         })?;

@@ -3,6 +3,7 @@
 use super::entry::{self, Draft, Numbers};
 use super::format::{Section, Sections, Table, TableWriter, name_key, slice};
 use super::{AdvisoryIndex, IndexError, Manifest};
+use crate::frame;
 use lestrade_model::{Advisory, Exploitation};
 use std::collections::{BTreeMap, HashMap};
 
@@ -54,7 +55,6 @@ pub fn build_index_over<B: AsRef<[u8]>>(
     let mut hashes = Vec::with_capacity(advisories.len() * 32);
     let mut numbers = Numbers::default();
     let mut groups: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
-    let mut compressor = zstd::bulk::Compressor::new(3).map_err(|_| IndexError::TooLarge("compressor"))?;
     let mut kept = older.map(Kept::of).transpose()?;
     for (ordinal, (key, advisory)) in (0_u32..).zip(&advisories) {
         let body = encode_advisory(advisory);
@@ -68,7 +68,7 @@ pub fn build_index_over<B: AsRef<[u8]>>(
                 hashes.extend_from_slice(hash);
             }
             None => {
-                let compressed = compressor.compress(&body).map_err(|_| IndexError::TooLarge("advisory"))?;
+                let compressed = frame::pack(&body).map_err(|_| IndexError::TooLarge("advisory"))?;
                 bodies.push(&name, &compressed)?;
                 hashes.extend_from_slice(advisory.content_hash(encode_advisory).as_bytes());
             }

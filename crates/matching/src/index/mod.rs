@@ -18,7 +18,7 @@ pub use changes::IndexChanges;
 pub use diff::IndexDiff;
 pub use entry::Entry;
 
-use crate::{ReportMode, unpack};
+use crate::{ReportMode, frame};
 use format::{Section, Sections, Table};
 use lestrade_model::{Advisory, Ecosystem, Exploitation, Lifecycle, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -233,7 +233,7 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
     pub fn advisory(&self, ordinal: u32) -> Result<Advisory, IndexError> {
         let row = self.table(Section::AdvisoryKeys, Section::Advisories)?.row(ordinal)?;
         let compressed = format::slice(self.section(Section::Bodies)?, row.offset, row.length)?;
-        let body = unpack(compressed, format::MAX_BODY).ok_or(IndexError::Corrupt("body"))?;
+        let body = frame::unpack(compressed, format::MAX_BODY).ok_or(IndexError::Corrupt("body"))?;
         postcard::from_bytes(&body).map_err(|_| IndexError::Corrupt("body"))
     }
 
