@@ -14,6 +14,7 @@ use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::watch;
 
 /// From how many resources of one scope on a vulnerability's movement has a summary.
 const SUMMARY_FROM: u64 = 10;
@@ -33,7 +34,8 @@ pub struct Core {
     pub(crate) store: Mutex<Box<dyn Store>>,
     pub(crate) library: Library,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) last_group: Mutex<LogPosition>,
+    /// The last group that was put into the outbox; those who tell of it are woken by it.
+    pub(crate) told: watch::Sender<LogPosition>,
     pub(crate) audited: Mutex<AuditState>,
     pub(crate) meters: Meters,
     pub(crate) intake: Intake,
@@ -66,7 +68,7 @@ impl Core {
             store: Mutex::new(store),
             library,
             clock,
-            last_group: Mutex::new(0),
+            told: watch::Sender::new(0),
             audited: Mutex::default(),
             meters: Meters::default(),
             intake: Intake::default(),
@@ -90,6 +92,11 @@ impl Core {
 
     pub(crate) fn world_mut(&self) -> RwLockWriteGuard<'_, World> {
         self.world.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The last group that was put into the outbox.
+    pub(crate) fn last_group(&self) -> LogPosition {
+        *self.told.borrow()
     }
 
     /// The store, for documents. Never taken before the world's lock by a holder that then waits for that lock.
@@ -206,7 +213,7 @@ impl<'a> Draft<'a> {
         core.writable()?;
         // A clock that jumps back must not write history out of order.
         let at = core.now().max(world.log.last_at());
-        Ok(Self { world, change: Change::default(), last_group: *lock(&core.last_group), at })
+        Ok(Self { world, change: Change::default(), last_group: core.last_group(), at })
     }
 
     /// When what is drafted happens.
@@ -284,7 +291,7 @@ impl<'a> Draft<'a> {
     /// Commits.
     pub(crate) fn commit(self, core: &Core) -> Result<(), ServerError> {
         core.commit(self.world, &self.change)?;
-        *lock(&core.last_group) = self.last_group;
+        core.told.send_replace(self.last_group);
         Ok(())
     }
 }

@@ -8,8 +8,13 @@ use axum::routing::get;
 use axum::serve::Listener;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
 
-/// Serves until `stop` is done, then finishes what is under way.
+/// How long those who are being served when the server is asked to stop have for taking their answers.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serves until `stop` is done, then finishes what is under way; who does not take an answer in ten seconds goes without.
 ///
 /// # Errors
 /// When the listener fails.
@@ -23,9 +28,25 @@ where
     L: Listener,
     L::Addr: std::fmt::Debug,
 {
+    let (stopping, stopped) = watch::channel(false);
     let app = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .merge(api.map(api::router).unwrap_or_default())
+        .merge(api.map(|api| api::router(api.stopping(stopped.clone()))).unwrap_or_default())
         .fallback_service(router(front));
-    axum::serve(listener, app).with_graceful_shutdown(stop).await
+    let stop = async move {
+        stop.await;
+        stopping.send_replace(true);
+    };
+    let grace = async move {
+        let mut stopped = stopped;
+        if stopped.wait_for(|stopped| *stopped).await.is_ok() {
+            tokio::time::sleep(GRACE).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        served = async { axum::serve(listener, app).with_graceful_shutdown(stop).await } => served,
+        () = grace => Ok(()),
+    }
 }

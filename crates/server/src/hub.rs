@@ -2,20 +2,26 @@
 
 use crate::ServerError;
 use crate::core::{Core, lock};
-use crate::deliver::{Plan, replay};
+use crate::deliver::{Plan, Renderer, replay};
 use crate::notes::StoredNotes;
 use lestrade_events::{
     DeliveryError, EgressPolicy, Event, ForgetfulNotes, Kinds, Message, Notes, Proposal, Rules, Secrets, Surroundings, Target, TargetRecord,
 };
+use lestrade_findings::LogPosition;
 use lestrade_model::{Scope, Timestamp};
 use lestrade_report::events::{Head, own_event};
 use lestrade_store::{Item, Lane, Letter, LetterState};
 use serde_json::{Value, json};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 /// The most events that are rendered for one answer.
 const MAX_EVENTS: usize = 500;
+/// The most events, groups, and things that are told of, that are read from the outbox at a time.
+const READ: usize = 64;
+const GROUPS: u32 = 64;
+const LOOKED_AT: u64 = 10_000;
 /// The most letters that are shown at a time.
 const MAX_LETTERS: u32 = 500;
 
@@ -211,11 +217,21 @@ impl Hub {
     /// # Errors
     /// When the store fails.
     pub fn events(&self, after: Option<u64>, limit: usize) -> Result<(Vec<Value>, u64), ServerError> {
+        self.events_of(after, limit, |_| true)
+    }
+
+    /// The same, of the scopes that are seen.
+    pub(crate) fn events_of(
+        &self,
+        after: Option<u64>,
+        limit: usize,
+        sees: impl Fn(&Scope) -> bool,
+    ) -> Result<(Vec<Value>, u64), ServerError> {
         let limit = limit.clamp(1, MAX_EVENTS);
-        let last = *lock(&self.core.last_group);
+        let last = self.core.last_group();
         let start = after.unwrap_or_else(|| last.saturating_sub(limit as u64));
         let groups = lock(&self.core.store).history(start, u32::try_from(limit).unwrap_or(u32::MAX))?;
-        let mut renderer = crate::deliver::Renderer::new(self.settings.home.clone());
+        let mut renderer = Renderer::new(self.settings.home.clone());
         let (mut events, mut place) = (Vec::new(), start.min(last));
         for group in &groups {
             // A group that does not fit in whole is left for the next page, unless it would never fit.
@@ -223,11 +239,93 @@ impl Hub {
                 break;
             }
             let items: Vec<Item> = group.fan.items_from(0).take(MAX_EVENTS).collect();
-            events.extend(items.into_iter().filter_map(|item| Some(renderer.event(&self.core, group, item)?.event.body)));
+            let seen = items.into_iter().filter(|item| renderer.scope_of(&self.core, group, *item).is_some_and(|scope| sees(&scope)));
+            let seen: Vec<Item> = seen.collect();
+            events.extend(seen.into_iter().filter_map(|item| Some(renderer.event(&self.core, group, item)?.event.body)));
             place = group.id;
         }
         Ok((events, place))
     }
+
+    /// Reads on from a place in the outbox: a handful of events of the scopes that are seen, each with the place behind it. Ends early
+    /// where much is not seen, so that a reader can be asked whether it still listens.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) fn read_on(&self, renderer: &mut Renderer, from: Place, sees: &dyn Fn(&Scope) -> bool) -> Result<Reading, ServerError> {
+        let last = self.core.last_group();
+        if from.done > last {
+            // The store is an older one than the reader's, put back from a backup.
+            let place = Place::behind(last);
+            return Ok(Reading { gap: Some((from, place)), events: Vec::new(), place });
+        }
+        let groups = lock(&self.core.store).history(from.done, GROUPS)?;
+        let mut reading = Reading { gap: None, events: Vec::new(), place: from };
+        let first = groups.first().map_or(last + 1, |group| group.id);
+        if first > from.done + 1 {
+            reading.place = Place::behind(first - 1);
+            reading.gap = Some((from, reading.place));
+        }
+        let mut looked_at = 0;
+        for group in &groups {
+            for item in group.fan.items_from(reading.place.further) {
+                reading.place.further += 1;
+                looked_at += 1;
+                if renderer.scope_of(&self.core, group, item).is_some_and(|scope| sees(&scope))
+                    && let Some(rendered) = renderer.event(&self.core, group, item)
+                {
+                    let place = if reading.place.further >= group.fan.len() { Place::behind(group.id) } else { reading.place };
+                    reading.events.push((place, rendered.event.body));
+                }
+                if reading.events.len() >= READ || looked_at >= LOOKED_AT {
+                    if reading.place.further >= group.fan.len() {
+                        reading.place = Place::behind(group.id);
+                    }
+                    return Ok(reading);
+                }
+            }
+            reading.place = Place::behind(group.id);
+        }
+        Ok(reading)
+    }
+}
+
+/// A place in the outbox: behind a group, and so many things further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    done: LogPosition,
+    further: u64,
+}
+
+impl Place {
+    pub(crate) const fn behind(done: LogPosition) -> Self {
+        Self { done, further: 0 }
+    }
+
+    /// The place that is written so, if any.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let (done, further) = text.split_once('.').unwrap_or((text, "0"));
+        Some(Self { done: done.parse().ok()?, further: further.parse().ok()? })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.further {
+            0 => write!(f, "{}", self.done),
+            further => write!(f, "{}.{further}", self.done),
+        }
+    }
+}
+
+/// What was read from a place on.
+pub(crate) struct Reading {
+    /// What is not there any more: from where to where.
+    pub(crate) gap: Option<(Place, Place)>,
+    /// Events, each with the place behind it.
+    pub(crate) events: Vec<(Place, Value)>,
+    /// The place behind all that was looked at.
+    pub(crate) place: Place,
 }
 
 fn test_event(home: &Scope, now: Timestamp) -> Event {

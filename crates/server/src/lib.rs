@@ -38,7 +38,7 @@ mod tls;
 mod warm;
 
 pub use agents::{AgentAnswer, AgentError, AgentReport, AgentStatus, Agents, Enrolled, Enrolment, WatchAgents};
-pub use api::Api;
+pub use api::{Api, ApiLimits, openapi};
 pub use audit::{Audit, AuditState};
 pub use aws::{AwsSettings, StopAws, WatchAws, WatchedScopes};
 pub use core::Core;

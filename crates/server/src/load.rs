@@ -169,7 +169,7 @@ impl Core {
         if let Some(table) = loading.out_of_order {
             return Err(StoreError::Damaged { table }.into());
         }
-        *lock(&self.last_group) = loading.last_group;
+        self.told.send_replace(loading.last_group);
         let applied = store.cursor(INTELLIGENCE)?.and_then(|bytes| String::from_utf8(bytes).ok());
         drop(store);
         let mut world = loading.world;

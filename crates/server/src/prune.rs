@@ -45,7 +45,7 @@ impl Prune {
     fn needed_after(&self) -> Result<LogPosition, ServerError> {
         let hub = &self.0;
         let records = hub.records(&lock(&hub.rules));
-        let mut had = *lock(&hub.core().last_group);
+        let mut had = hub.core().last_group();
         let mut store = lock(&hub.core().store);
         for record in records.iter().filter(|record| record.enabled) {
             let mut delivery = store.delivery(&record.name)?.unwrap_or_default();

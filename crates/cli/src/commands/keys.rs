@@ -1,4 +1,4 @@
-//! `lestrade keys`: who may ask the server in AWS's words.
+//! `lestrade keys`: who may ask the server, in AWS's words or the native API's.
 
 use super::serve::scope;
 use crate::args::KeysWhat;
@@ -30,6 +30,8 @@ pub(crate) fn run(settings: &Settings, what: &KeysWhat) -> Result<Exit, Failure>
             let (id, secret) = keys.create(name, role, scope, SystemClock.now()).map_err(unusable)?;
             // Writing to a string does not fail.
             let _ = write!(out, "export AWS_ACCESS_KEY_ID={id}\nexport AWS_SECRET_ACCESS_KEY={secret}\n");
+            // The same key as a bearer token of the native API.
+            let _ = writeln!(out, "export LESTRADE_API_TOKEN={id}.{secret}");
         }
         KeysWhat::List => {
             for key in keys.list().map_err(unusable)? {

@@ -147,7 +147,7 @@ fn read_file(path: &Path, required: bool, values: &mut BTreeMap<&'static str, (S
 
 fn read_environment(values: &mut BTreeMap<&'static str, (String, Origin)>) -> Result<(), Failure> {
     /// Read by tests and by the build, not by the program.
-    const FOREIGN: [&str; 3] = ["LESTRADE_EVALS", "LESTRADE_FEEDS", "LESTRADE_REQUIRE_SERVERS"];
+    const FOREIGN: [&str; 4] = ["LESTRADE_API_TOKEN", "LESTRADE_EVALS", "LESTRADE_FEEDS", "LESTRADE_REQUIRE_SERVERS"];
     for (name, value) in std::env::vars_os() {
         let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
         let Some(rest) = name.strip_prefix("LESTRADE_").filter(|rest| *rest != "LOG" && !FOREIGN.contains(&name)) else { continue };

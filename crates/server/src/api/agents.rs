@@ -1,10 +1,13 @@
 //! Agents: tokens and a list for whoever has the API's token; enrolment and reports for the agents themselves.
 
+use super::route::{Asking, Kind, Route, TEXT};
+use super::schema::{flag, format, instant, list as list_of, object, removed, text};
 use super::{Answer, Api, Refusal, arrived, aside};
 use crate::agents::{AgentAnswer, AgentError, AgentReport, Agents, Enrolled, Enrolment};
 use crate::core::lock;
+use crate::inspector2::Role;
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use lestrade_events::{Rate, TokenBucket};
 use serde::de::DeserializeOwned;
@@ -52,18 +55,49 @@ fn agents(api: &Api) -> Result<Arc<Agents>, Refusal> {
     api.agents.clone().ok_or_else(|| Refusal(StatusCode::NOT_IMPLEMENTED, "no agents are served here".into()))
 }
 
+pub(super) fn routes() -> Vec<Route> {
+    let agent = object(&[
+        ("id", text()),
+        ("name", text()),
+        ("resource", text()),
+        ("version", text()),
+        ("enrolled", instant()),
+        ("seen", instant()),
+        ("stale", flag()),
+    ]);
+    vec![
+        Route::get("/agents", list)
+            .says("Agents, and when each was last heard of.")
+            .of_the_server()
+            .fails(StatusCode::NOT_IMPLEMENTED)
+            .answers(object(&[("schema", format("lestrade.agents/1")), ("agents", list_of(agent))])),
+        Route::post("/agents/tokens", Role::Operator, token)
+            .says("Makes a token for one enrolment, which is said this once.")
+            .of_the_server()
+            .fails(StatusCode::NOT_IMPLEMENTED)
+            .answers(object(&[("token", text()), ("expires", instant())])),
+        Route::delete("/agents/{id}", Role::Operator, remove)
+            .says("Puts an agent out.")
+            .of_the_server()
+            .path("id", Kind::Text(TEXT), "Its id.")
+            .fails(StatusCode::NOT_IMPLEMENTED)
+            .answers(removed()),
+    ]
+}
+
 /// Makes a token for one enrolment.
-pub(super) async fn token(State(api): State<Api>) -> Answer {
+async fn token(Asking { api, .. }: Asking) -> Answer {
     let agents = agents(&api)?;
     let (token, expires) = aside(move || Ok(agents.make_token()?)).await?;
     Ok(Json(json!({"token": token, "expires": expires.to_string()})))
 }
 
-pub(super) async fn list(State(api): State<Api>) -> Answer {
+async fn list(Asking { api, .. }: Asking) -> Answer {
     Ok(Json(json!({"schema": "lestrade.agents/1", "agents": agents(&api)?.list()})))
 }
 
-pub(super) async fn remove(State(api): State<Api>, Path(id): Path<String>) -> Answer {
+async fn remove(Asking { api, words, .. }: Asking) -> Answer {
+    let id = words.needed("id").to_owned();
     let agents = agents(&api)?;
     let named = id.clone();
     if aside(move || Ok(agents.remove(&named)?)).await? {

@@ -1,15 +1,16 @@
 //! The estate: how the server stands, its resources, and how well each is looked at.
 
-use super::{Answer, Api, Asked, Refusal, aside, asked};
+use super::caller::Caller;
+use super::route::{Asking, Kind, Route, TEXT};
+use super::schema::{self, count, format, instant, list as list_of, map, named, object, or_null, text};
+use super::{Answer, Refusal, aside};
 use crate::forget::is_gone;
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use lestrade_findings::{Criteria, GroupBy, ResourceEntry, World, aggregate};
 use lestrade_matching::ResourceId;
-use lestrade_model::{Scope, Severity};
+use lestrade_model::Severity;
 use lestrade_report::{coverage_json, exposure_word, kind_name, resource_json, resource_name, resource_ref_json};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -20,23 +21,19 @@ const MOST: usize = 200;
 pub(super) const SEVERITIES: [Severity; 6] =
     [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Informational, Severity::Untriaged];
 
-/// Every scope that has resources: whoever holds the token sees the whole server.
-pub(super) fn scopes(world: &World) -> Vec<Scope> {
-    world.scopes().cloned().collect()
-}
-
-/// The resources of all scopes in the order of their numbers, which never change, so that pages do not shift.
-fn resources(world: &World, after: Option<ResourceId>) -> impl Iterator<Item = (ResourceId, &ResourceEntry)> {
-    let all = world.scopes().fold(roaring::RoaringBitmap::new(), |all, scope| all | world.resources_in(scope));
+/// The resources that somebody sees in the order of their numbers, which never change, so that pages do not shift.
+fn resources<'w>(world: &'w World, caller: &Caller, after: Option<ResourceId>) -> impl Iterator<Item = (ResourceId, &'w ResourceEntry)> {
+    let all =
+        world.scopes().filter(|scope| caller.sees(scope)).fold(roaring::RoaringBitmap::new(), |all, scope| all | world.resources_in(scope));
     let from = after.map_or(0, |after| after.saturating_add(1));
     let ids: Vec<ResourceId> = all.range(from..).collect();
     ids.into_iter().filter_map(|id| Some((id, world.resource(id)?)))
 }
 
 /// How many resources are not looked at as they should be, so that findings may be missing.
-pub(super) fn not_covered(world: &World) -> usize {
+pub(super) fn not_covered(world: &World, caller: &Caller) -> usize {
     let is_missed = |entry: &ResourceEntry| !is_gone(entry) && entry.coverage.iter().any(|coverage| !coverage.reason.is_active());
-    resources(world, None).filter(|(_, entry)| is_missed(entry)).count()
+    resources(world, caller, None).filter(|(_, entry)| is_missed(entry)).count()
 }
 
 /// Whether a resource is what somebody calls so: by its id, its name, or its repository and a tag.
@@ -52,6 +49,52 @@ pub(super) fn is_called(entry: &ResourceEntry, text: &str) -> bool {
     is_repository && tag.is_none_or(|tag| image.tags.iter().any(|known| known == tag))
 }
 
+pub(super) fn routes() -> Vec<Route> {
+    let of_resources = |route: Route| {
+        route
+            .query("kind", Kind::Word(&schema::KINDS), "Resources of one kind.")
+            .query("resource", Kind::Text(TEXT), "What is called so: by its id, its name, or its repository and a tag.")
+            .query("gone", Kind::Flag, "Also those that are gone.")
+            .pages(PAGE, MOST)
+            .fails(StatusCode::NOT_FOUND)
+    };
+    vec![
+        Route::get("/status", status).says("How the server and the estate stand.").answers(status_schema()),
+        of_resources(Route::get("/resources", list)).says("Resources, with how many findings each has open.").answers(object(&[
+            ("schema", format("lestrade.estate/1")),
+            ("resources", list_of(named("Resource"))),
+            ("next", or_null(text())),
+        ])),
+        of_resources(Route::get("/coverage", coverage))
+            .query("status", Kind::Word(&["active", "inactive"]), "Looks that are as they should be, or those that are not.")
+            .says("How well each resource is looked at. Reasons are Inspector's.")
+            .answers(object(&[
+                ("schema", format("lestrade.estate/1")),
+                ("coverage", list_of(json!({"allOf": [named("Coverage"), object(&[("resource", named("ResourceRef"))])]}))),
+                ("next", or_null(text())),
+            ])),
+    ]
+}
+
+fn status_schema() -> Value {
+    let feed = object(&[("feed", text()), ("records", count()), ("imported", instant()), ("ageSeconds", count())]);
+    let intelligence = object(&[("generation", count()), ("built", instant()), ("ageSeconds", count()), ("feeds", list_of(feed))]);
+    let poll = object(&[("feed", text()), ("at", instant()), ("failures", count()), ("failure", or_null(text()))]);
+    let kind = object(&[("kind", text()), ("total", count()), ("active", count()), ("inactive", map(count())), ("gone", count())]);
+    object(&[
+        ("schema", format("lestrade.status/1")),
+        ("version", text()),
+        ("at", instant()),
+        ("intelligence", or_null(intelligence)),
+        ("stalled", or_null(instant())),
+        ("polls", list_of(poll)),
+        ("resources", list_of(kind)),
+        ("findings", schema::also(schema::by_severity(), &[("active", count())])),
+        ("targets", list_of(super::targets::target_schema())),
+        ("audit", object(&[("at", or_null(instant())), ("resources", count()), ("differences", count())])),
+    ])
+}
+
 #[derive(Default)]
 struct OfKind {
     total: u64,
@@ -60,7 +103,7 @@ struct OfKind {
     inactive: BTreeMap<&'static str, u64>,
 }
 
-pub(super) async fn status(State(api): State<Api>) -> Answer {
+async fn status(Asking { api, caller, .. }: Asking) -> Answer {
     let body = aside(move || {
         let core = api.hub.core();
         let now = core.now();
@@ -83,7 +126,7 @@ pub(super) async fn status(State(api): State<Api>) -> Answer {
             .map(|(feed, poll)| json!({"feed": feed, "at": poll.at.to_string(), "failures": poll.failures, "failure": poll.failure()}));
         let mut kinds: BTreeMap<&'static str, OfKind> = BTreeMap::new();
         let world = core.world();
-        for (_, entry) in resources(&world, None) {
+        for (_, entry) in resources(&world, &caller, None) {
             let kind = kinds.entry(kind_name(entry.resource.key.kind)).or_default();
             if is_gone(entry) {
                 kind.gone += 1;
@@ -96,7 +139,7 @@ pub(super) async fn status(State(api): State<Api>) -> Answer {
                 Some(coverage) => *kind.inactive.entry(coverage.reason.as_str()).or_default() += 1,
             }
         }
-        let groups = aggregate(&world, core.as_ref(), &scopes(&world), &Criteria::default(), GroupBy::Severity, now);
+        let groups = aggregate(&world, core.as_ref(), &caller.scopes(&world), &Criteria::default(), GroupBy::Severity, now);
         drop(world);
         let mut findings = Map::new();
         findings.insert("active".into(), groups.iter().map(|group| group.counts.all).sum::<u64>().into());
@@ -117,55 +160,33 @@ pub(super) async fn status(State(api): State<Api>) -> Answer {
             "polls": polls.collect::<Vec<_>>(),
             "resources": kinds.collect::<Vec<_>>(),
             "findings": findings,
-            "targets": api.hub.targets()?,
+            // Targets are sent what is of every account.
+            "targets": if caller.whole { api.hub.targets()? } else { Vec::new() },
             "audit": {"at": audit.at.map(|at| at.to_string()), "resources": audit.resources, "differences": audit.differences},
         }))
     });
     Ok(Json(body.await?))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Rows {
-    kind: Option<String>,
-    resource: Option<String>,
-    /// Of coverage: `active` or `inactive`.
-    status: Option<String>,
-    /// Also those that are gone.
-    #[serde(default)]
-    gone: bool,
-    limit: Option<usize>,
-    page: Option<String>,
-}
+/// The resources whose rows are asked for.
+struct Rows(Asking);
 
 impl Rows {
     /// A page of rows of the resources that are asked for.
-    fn page(
-        &self,
-        api: &Api,
-        row: impl Fn(&World, ResourceId, &ResourceEntry) -> Vec<Value>,
-    ) -> Result<(Vec<Value>, Option<String>), Refusal> {
-        let refuse = |why: String| Refusal(StatusCode::BAD_REQUEST, why);
-        let after = self
-            .page
-            .as_deref()
-            .map(|page| page.parse::<ResourceId>().map_err(|_| refuse("the page is none of ours".into())))
-            .transpose()?;
-        if let Some(kind) = self.kind.as_deref().filter(|kind| !["instance", "image", "function", "host", "path"].contains(kind)) {
-            return Err(refuse(format!(
-                "'{}' is no kind: instance, image, function, host, path",
-                kind.chars().take(64).collect::<String>()
-            )));
-        }
-        let limit = self.limit.unwrap_or(PAGE).clamp(1, MOST);
+    fn page(&self, row: impl Fn(&World, ResourceId, &ResourceEntry) -> Vec<Value>) -> Result<(Vec<Value>, Option<String>), Refusal> {
+        let Asking { api, caller, words, .. } = &self.0;
+        let none_of_ours = || Refusal(StatusCode::BAD_REQUEST, "the page is none of ours".into());
+        let after = words.text("page").map(|page| page.parse::<ResourceId>().map_err(|_| none_of_ours())).transpose()?;
+        let (kind, resource, gone) = (words.text("kind"), words.text("resource"), words.flag("gone"));
+        let limit = words.count("limit").unwrap_or(PAGE);
         let world = api.hub.core().world();
         let wanted = |entry: &ResourceEntry| {
-            self.kind.as_deref().is_none_or(|kind| kind == kind_name(entry.resource.key.kind))
-                && self.resource.as_deref().is_none_or(|name| is_called(entry, name))
-                && (self.gone || self.resource.is_some() || !is_gone(entry))
+            kind.is_none_or(|kind| kind == kind_name(entry.resource.key.kind))
+                && resource.is_none_or(|name| is_called(entry, name))
+                && (gone || resource.is_some() || !is_gone(entry))
         };
         let (mut rows, mut last, mut more) = (Vec::new(), None, false);
-        for (id, entry) in resources(&world, after).filter(|(_, entry)| wanted(entry)) {
+        for (id, entry) in resources(&world, caller, after).filter(|(_, entry)| wanted(entry)) {
             let of = row(&world, id, entry);
             if of.is_empty() {
                 continue;
@@ -179,7 +200,7 @@ impl Rows {
         }
         if rows.is_empty()
             && after.is_none()
-            && let Some(name) = &self.resource
+            && let Some(name) = resource
         {
             return Err(no_resource(name));
         }
@@ -192,10 +213,10 @@ pub(super) fn no_resource(name: &str) -> Refusal {
     Refusal(StatusCode::NOT_FOUND, format!("there is no resource '{}'", name.chars().take(128).collect::<String>()))
 }
 
-pub(super) async fn list(State(api): State<Api>, rows: Asked<Rows>) -> Answer {
-    let rows = asked(rows)?;
+async fn list(asking: Asking) -> Answer {
+    let rows = Rows(asking);
     let (resources, next) = aside(move || {
-        rows.page(&api, |world, id, entry| {
+        rows.page(|world, id, entry| {
             let mut row = resource_json(entry);
             row["exposure"] = exposure_word(world.exposure(id)).into();
             let mut open = Map::new();
@@ -220,17 +241,11 @@ pub(super) async fn list(State(api): State<Api>, rows: Asked<Rows>) -> Answer {
     Ok(Json(json!({"schema": "lestrade.estate/1", "resources": resources, "next": next})))
 }
 
-pub(super) async fn coverage(State(api): State<Api>, rows: Asked<Rows>) -> Answer {
-    let rows = asked(rows)?;
-    if let Some(status) = rows.status.as_deref().filter(|status| !["active", "inactive"].contains(status)) {
-        return Err(Refusal(
-            StatusCode::BAD_REQUEST,
-            format!("'{}' is neither active nor inactive", status.chars().take(64).collect::<String>()),
-        ));
-    }
-    let status = rows.status.clone();
+async fn coverage(asking: Asking) -> Answer {
+    let status = asking.words.text("status").map(str::to_owned);
+    let rows = Rows(asking);
     let (coverage, next) = aside(move || {
-        rows.page(&api, |_, _, entry| {
+        rows.page(|_, _, entry| {
             let of = entry.coverage.iter().map(|coverage| {
                 let mut row = coverage_json(coverage);
                 row["resource"] = resource_ref_json(&entry.resource);

@@ -1,36 +1,49 @@
 //! The native API, `/api/v1`: what Inspector's has not. JSON; a bearer token.
 
 mod agents;
+mod caller;
 mod clusters;
 mod estate;
 mod events;
 mod findings;
+mod gate;
 mod health;
 mod hooks;
+mod openapi;
+mod route;
 mod sboms;
+mod schema;
+mod stream;
 mod suppressions;
 mod targets;
 mod vex;
 
 use self::agents::Room;
+use self::caller::Caller;
+pub use self::gate::ApiLimits;
+use self::gate::Gate;
+pub use self::openapi::openapi;
+use self::route::Route;
+use self::stream::Streams;
 use crate::agents::Agents;
 use crate::hub::Hub;
 use crate::inspector2::Front;
 use crate::{Core, RegistryEar, ServerError};
 use axum::body::{Bytes, to_bytes};
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use lestrade_extract::Scanner;
 use sboms::Intake;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use subtle::ConstantTimeEq;
+use tokio::sync::watch;
+
+/// In how many seconds who was not served may ask again.
+const AGAIN: &str = "1";
 
 /// What the native API answers from.
 #[derive(Clone)]
@@ -40,12 +53,16 @@ pub struct Api {
     intake: Option<Arc<Intake>>,
     agents: Option<Arc<Agents>>,
     room: Arc<Room>,
+    gate: Arc<Gate>,
+    streams: Arc<Streams>,
     token: Arc<[u8]>,
     /// Who hears what registries say, and the token by which they are known.
     ears: Arc<[RegistryEar]>,
     hook: Option<Arc<[u8]>>,
     /// Whether others than this machine may ask: then measurements want the token too.
     public: bool,
+    /// Whether the server is asked to stop.
+    stopping: watch::Receiver<bool>,
 }
 
 impl Api {
@@ -53,13 +70,38 @@ impl Api {
     #[must_use]
     pub fn new(hub: Arc<Hub>, front: Arc<Front<Core>>, token: &str) -> Self {
         let (token, ears) = (token.as_bytes().into(), Arc::default());
-        Self { hub, front, intake: None, agents: None, room: Arc::default(), token, ears, hook: None, public: false }
+        let (room, gate, streams) = (Arc::default(), Arc::default(), Arc::default());
+        Self {
+            hub,
+            front,
+            intake: None,
+            agents: None,
+            room,
+            gate,
+            streams,
+            token,
+            ears,
+            hook: None,
+            public: false,
+            stopping: watch::channel(false).1,
+        }
     }
 
     /// The same, where others than this machine may ask, if only through a proxy.
     #[must_use]
     pub fn public(self, public: bool) -> Self {
         Self { public, ..self }
+    }
+
+    /// The same, taking on so much.
+    #[must_use]
+    pub fn limited(self, limits: ApiLimits) -> Self {
+        Self { gate: Arc::new(Gate::new(limits)), ..self }
+    }
+
+    /// The same, of a server that says when it is asked to stop.
+    pub(crate) fn stopping(self, stopping: watch::Receiver<bool>) -> Self {
+        Self { stopping, ..self }
     }
 
     /// The same, taking in bills of materials that this scanner reads.
@@ -80,41 +122,36 @@ impl Api {
         Self { ears: ears.into(), hook: Some(token.as_bytes().into()), ..self }
     }
 
+    /// Whether whoever shows these headers has a token that is good.
     fn admits(&self, headers: &HeaderMap) -> bool {
-        let given = headers.get("authorization").map(|value| value.as_bytes());
-        let token = given.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
-        bool::from(token.ct_eq(&self.token))
+        Caller::of(self, headers).is_some()
     }
+}
+
+/// What the native API has: the one table that is served, checked and documented.
+fn routes() -> Vec<Route> {
+    let parts: [fn() -> Vec<Route>; 11] = [
+        openapi::routes,
+        estate::routes,
+        findings::routes,
+        suppressions::routes,
+        vex::routes,
+        sboms::routes,
+        clusters::routes,
+        agents::routes,
+        events::routes,
+        stream::routes,
+        targets::routes,
+    ];
+    parts.into_iter().flat_map(|routes| routes()).collect()
 }
 
 /// The routes below `/api/v1`, those of agents, and those by which the server itself is watched.
 pub(crate) fn router(api: Api) -> Router {
+    let native = |State(api): State<Api>, request: Request| gate::pass(api, request);
     Router::new()
-        .route("/api/v1/status", get(estate::status))
-        .route("/api/v1/resources", get(estate::list))
-        .route("/api/v1/coverage", get(estate::coverage))
-        .route("/api/v1/findings", get(findings::list))
-        .route("/api/v1/findings/{*id}", get(findings::one))
-        .route("/api/v1/suppressions", get(suppressions::list).post(suppressions::create))
-        .route("/api/v1/suppressions/{*name}", delete(suppressions::remove))
-        .route("/api/v1/vex", get(vex::list).post(vex::take).delete(vex::remove))
-        .route("/api/v1/sboms", post(sboms::push).delete(sboms::remove))
-        .route("/api/v1/clusters", get(clusters::list))
-        .route("/api/v1/clusters/{name}", post(clusters::told).delete(clusters::remove))
-        .route("/api/v1/agents", get(agents::list))
-        .route("/api/v1/agents/tokens", post(agents::token))
-        .route("/api/v1/agents/{id}", delete(agents::remove))
-        .route("/api/v1/events", get(events::list))
-        .route("/api/v1/rules", get(events::rules))
-        .route("/api/v1/targets", get(targets::list))
-        .route("/api/v1/targets/{name}/test", post(targets::test))
-        .route("/api/v1/targets/{name}/letters", get(targets::letters))
-        .route("/api/v1/targets/{name}/redrive", post(targets::redrive))
-        .route("/api/v1/targets/{name}/replay", post(targets::replay))
-        .route("/api/v1/targets/{name}/undo", post(targets::undo))
-        .route("/api/v1/targets/{name}/proposals", get(targets::proposals))
-        .route("/api/v1/targets/{name}/approve", post(targets::approve))
-        .layer(from_fn_with_state(api.clone(), authorise))
+        .route("/api/v1", any(native))
+        .route("/api/v1/{*path}", any(native))
         .route("/agent/v1/enroll", post(agents::enroll))
         .route("/agent/v1/report", post(agents::report))
         .route("/hooks/registry", post(hooks::registry))
@@ -123,12 +160,8 @@ pub(crate) fn router(api: Api) -> Router {
         .with_state(api)
 }
 
-async fn authorise(State(api): State<Api>, request: Request, next: Next) -> Response {
-    if api.admits(request.headers()) { next.run(request).await } else { unauthorised().into_response() }
-}
-
 fn unauthorised() -> Refusal {
-    Refusal(StatusCode::UNAUTHORIZED, "a bearer token is needed: the one in the state folder's api-token".into())
+    Refusal(StatusCode::UNAUTHORIZED, "a bearer token is needed: of `lestrade keys create`, or the state folder's api-token".into())
 }
 
 /// Why nothing is answered.
@@ -136,7 +169,14 @@ pub(crate) struct Refusal(pub(crate) StatusCode, pub(crate) String);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.0, Json(json!({"error": self.1}))).into_response()
+        let mut answer = (self.0, Json(json!({"error": self.1}))).into_response();
+        if self.0 == StatusCode::UNAUTHORIZED {
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.0 == StatusCode::TOO_MANY_REQUESTS || self.0 == StatusCode::SERVICE_UNAVAILABLE {
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(AGAIN));
+        }
+        answer
     }
 }
 
@@ -148,13 +188,6 @@ impl From<ServerError> for Refusal {
         tracing::error!(%error, "a request could not be answered");
         Self(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
-}
-
-/// What the query of a URL asks for. A word in it that is not known is refused: a filter that is not heeded answers too much.
-pub(crate) type Asked<T> = Result<Query<T>, QueryRejection>;
-
-pub(crate) fn asked<T>(query: Asked<T>) -> Result<T, Refusal> {
-    query.map(|Query(asked)| asked).map_err(|error| Refusal(StatusCode::BAD_REQUEST, error.body_text()))
 }
 
 pub(crate) type Answer = Result<Json<Value>, Refusal>;

@@ -1,36 +1,31 @@
 //! Bills of materials that somebody sends: each name is a resource, the last document under it its inventory.
 
-use super::{Answer, Api, Asked, Refusal, aside, asked};
-use crate::inspector2::BackendError;
+use super::route::{Asking, Kind, Route};
+use super::schema::{any, by_severity, count, format, named, object, or_null, removed};
+use super::{Answer, Refusal, aside};
+use crate::inspector2::{BackendError, Role};
 use crate::look::verdict;
 use crate::{Core, Observation};
 use axum::Json;
 use axum::body::{Body, HttpBody};
-use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use lestrade_extract::Scanner;
 use lestrade_model::{
     Coverage, CoverageReason, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind, ScanKind, Scope, Severity,
 };
 use lestrade_report::{coverage_json, resource_ref_json};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 use tempfile::NamedTempFile;
 use tokio::sync::Semaphore;
 
 /// The largest document.
 const LARGEST: u64 = 128 << 20;
-/// How long one may take to arrive.
-const ARRIVAL: Duration = Duration::from_secs(120);
 /// How many are taken in at once: each is held on disk and read by a worker.
 const AT_ONCE: usize = 4;
-/// The longest name.
-const LONGEST: usize = 200;
 
 /// Takes documents in.
 pub(crate) struct Intake {
@@ -44,22 +39,38 @@ impl Intake {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Named {
-    name: String,
+pub(super) fn routes() -> Vec<Route> {
+    let taken = object(&[
+        ("schema", format("lestrade.sbom/1")),
+        ("resource", named("ResourceRef")),
+        ("components", count()),
+        ("open", by_severity()),
+        ("coverage", named("Coverage")),
+        ("intelligence", or_null(count())),
+    ]);
+    vec![
+        Route::post("/sboms", Role::Operator, push)
+            .says("Takes a bill of materials in as the inventory of what is called so: CycloneDX or SPDX.")
+            .needs("name", Kind::Name, "What the document describes.")
+            .takes(LARGEST, "application/json", any())
+            .fails(StatusCode::TOO_MANY_REQUESTS)
+            .fails(StatusCode::NOT_IMPLEMENTED)
+            .fails(StatusCode::INSUFFICIENT_STORAGE)
+            .answers(taken),
+        Route::delete("/sboms", Role::Operator, remove)
+            .says("Says that what a document described is gone.")
+            .needs("name", Kind::Name, "What the document described.")
+            .fails(StatusCode::NOT_FOUND)
+            .answers(removed()),
+    ]
 }
 
 fn refuse(status: StatusCode, why: impl Into<String>) -> Refusal {
     Refusal(status, why.into())
 }
 
-fn key(scope: &Scope, name: &str) -> Result<ResourceKey, Refusal> {
-    let is_name = !name.trim().is_empty() && name.len() <= LONGEST && !name.chars().any(char::is_control);
-    if !is_name {
-        return Err(refuse(StatusCode::BAD_REQUEST, format!("a name has 1 to {LONGEST} characters, none of them a control character")));
-    }
-    Ok(ResourceKey { scope: scope.clone(), kind: ResourceKind::Path, id: format!("sbom/{name}") })
+fn key(scope: &Scope, name: &str) -> ResourceKey {
+    ResourceKey { scope: scope.clone(), kind: ResourceKind::Path, id: format!("sbom/{name}") }
 }
 
 /// Writes a body to a file, as it comes.
@@ -82,14 +93,14 @@ async fn receive(mut body: Body) -> Result<NamedTempFile, Refusal> {
     Ok(file)
 }
 
-pub(super) async fn push(State(api): State<Api>, named: Asked<Named>, request: Request) -> Answer {
-    let Named { name } = asked(named)?;
-    let key = key(api.hub.home(), &name)?;
+async fn push(Asking { api, caller, words, request }: Asking) -> Answer {
+    let name = words.needed("name").to_owned();
+    let key = key(&caller.scope, &name);
     let Some(intake) = api.intake.clone() else { return Err(refuse(StatusCode::NOT_IMPLEMENTED, "no documents are taken in here")) };
     let Ok(_place) = intake.places.try_acquire() else {
         return Err(refuse(StatusCode::TOO_MANY_REQUESTS, "as many documents as can be are being taken in; try again"));
     };
-    let arriving = tokio::time::timeout(ARRIVAL, receive(request.into_body())).await;
+    let arriving = tokio::time::timeout(api.gate.limits.arrival, receive(request.into_body())).await;
     let file = arriving.map_err(|_| refuse(StatusCode::REQUEST_TIMEOUT, "the document takes too long to arrive"))??;
     let scanner = Arc::clone(&intake.scanner);
     Ok(Json(aside(move || take_in(api.hub.core(), &scanner, key, &name, file.path())).await?))
@@ -139,9 +150,9 @@ fn open(core: &Core, key: &ResourceKey) -> Value {
 }
 
 /// Takes in that what a document described is gone.
-pub(super) async fn remove(State(api): State<Api>, named: Asked<Named>) -> Answer {
-    let Named { name } = asked(named)?;
-    let key = key(api.hub.home(), &name)?;
+async fn remove(Asking { api, caller, words, .. }: Asking) -> Answer {
+    let name = words.needed("name").to_owned();
+    let key = key(&caller.scope, &name);
     let removed = aside(move || {
         let core = api.hub.core();
         let known = core.resource(&key).is_some();

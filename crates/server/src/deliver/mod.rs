@@ -107,7 +107,7 @@ impl Deliver {
         {
             let mut store = lock(&core.store);
             if store.delivery(target.name())?.is_none() {
-                let now = Cursor { done: *lock(&core.last_group), ..Cursor::default() };
+                let now = Cursor { done: core.last_group(), ..Cursor::default() };
                 store.settle(target.name(), &Delivery { ordinary: now, urgent: now, digests: Vec::new() }, &[], &[])?;
             }
         }

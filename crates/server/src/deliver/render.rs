@@ -40,6 +40,17 @@ impl Renderer {
         Self { home, open: HashMap::new(), open_at: 0 }
     }
 
+    /// Whose affair one thing is that a group tells of; none when what it is about is not known any more.
+    pub(crate) fn scope_of(&self, core: &Core, group: &OutboxGroup, item: Item) -> Option<Scope> {
+        let of = |resource: ResourceId| Some(core.world().resource(resource)?.resource.key.scope.clone());
+        match (item, &group.fan) {
+            (Item::Finding(resource, _), _) => of(resource),
+            (Item::Whole, Fan::Scan { resource, .. } | Fan::Coverage { resource, .. }) => of(*resource),
+            (Item::Whole, Fan::Summary { scope, .. }) => Some(scope.clone()),
+            (Item::Whole, _) => Some(self.home.clone()),
+        }
+    }
+
     /// The event of one thing that a group tells of; none when nothing is left to tell.
     pub(crate) fn event(&mut self, core: &Core, group: &OutboxGroup, item: Item) -> Option<Rendered> {
         match (item, &group.fan) {

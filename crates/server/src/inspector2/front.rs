@@ -29,9 +29,9 @@ use uuid::Uuid;
 /// The largest body.
 const BODY: usize = 10 << 20;
 /// The most that all headers together may have.
-const HEADERS: usize = 32 << 10;
+pub(crate) const HEADERS: usize = 32 << 10;
 /// The longest path and query together.
-const TARGET: usize = 8 << 10;
+pub(crate) const TARGET: usize = 8 << 10;
 /// How many requests are worked on at once.
 const AT_ONCE: usize = 64;
 /// How long a body may take to arrive.
@@ -110,6 +110,18 @@ impl<B: Backend> Front<B> {
     /// Whether the key that the headers name may ask now.
     fn admits(&self, request: &HttpRequest) -> bool {
         Claim::read(request).is_ok_and(|claim| self.rates.admit(claim.access_key(), self.backend.now()))
+    }
+
+    /// Whether the holder of a key that was given out, or of a token that is none, may ask now.
+    pub(crate) fn admits_holder(&self, key: &str) -> bool {
+        self.rates.admit(key, self.backend.now())
+    }
+
+    /// The key that a bearer token is, `ID.SECRET`, and its holder; none where it is no key that was given out.
+    pub(crate) fn bearer(&self, token: &str) -> Option<(String, Principal)> {
+        let (id, secret) = token.split_once('.')?;
+        let key = self.keys.find(id).filter(|key| key.secret.is(secret))?;
+        Some((id.to_owned(), key.principal))
     }
 
     /// Who the request comes from, verified.

@@ -42,6 +42,7 @@ pub use backend::{AggregateRow, Backend, BackendError};
 pub use criteria::criteria;
 pub use filters::suppressions;
 pub use front::{Front, router};
+pub(crate) use front::{HEADERS, TARGET};
 pub use key_file::{IssuedKey, KeyFile, KeyFileError};
 pub use keys::{Key, KeyStore, Principal, Role};
 pub use suppressions::{EndSuppressions, NewSuppression, SuppressionError, SuppressionRule};

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 mod adversity;
 mod agents;
+mod api;
 mod delivery;
 mod dispatch;
 mod exposure;

@@ -3,6 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use subtle::ConstantTimeEq;
 
 /// A secret access key. It never prints itself.
 #[derive(Clone)]
@@ -13,6 +14,12 @@ impl SecretKey {
     #[must_use]
     pub const fn new(secret: String) -> Self {
         Self(secret)
+    }
+
+    /// Whether it is this. How long that takes says nothing of it but its length.
+    #[must_use]
+    pub fn is(&self, given: &str) -> bool {
+        self.0.as_bytes().ct_eq(given.as_bytes()).into()
     }
 
     /// The signature of `text` under the key derived for a day, region and service.
