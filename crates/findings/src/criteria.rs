@@ -6,7 +6,7 @@
 
 use crate::view::Pair;
 use lestrade_matching::PackagePattern;
-use lestrade_model::Timestamp;
+use lestrade_model::{FixState, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -143,6 +143,8 @@ pub enum Term {
     /// On an open network path: its ports lie within any of these ranges, ends included. A path that is open beyond a range is
     /// not in it: a rule that hides one port must not hide all of them.
     Ports(Vec<(Option<f64>, Option<f64>)>),
+    /// On affected packages: where the fix of one of them stands is any of these.
+    State(Vec<FixState>),
 }
 
 /// Terms that must all hold.
@@ -198,7 +200,7 @@ impl Term {
             Self::Number(NumberField::EcrImageInUseCount, _)
             | Self::Date(DateField::EcrImagePushedAt | DateField::EcrImageLastInUseAt | DateField::LambdaFunctionLastModifiedAt, _)
             | Self::Tag(_) => Side::Resource,
-            Self::Number(..) | Self::Date(..) | Self::Package(_) | Self::Covered(_) => Side::Pair,
+            Self::Number(..) | Self::Date(..) | Self::Package(_) | Self::Covered(_) | Self::State(_) => Side::Pair,
         }
     }
 
@@ -218,6 +220,7 @@ impl Term {
             }
             Self::Package(tests) => facts.any_package(tests),
             Self::Covered(patterns) => facts.all_packages(patterns),
+            Self::State(states) => facts.any_state(states),
             Self::Ports(ranges) => facts.ports().is_some_and(|(first, last)| {
                 let within = |(low, high): &(Option<f64>, Option<f64>)| {
                     low.is_none_or(|low| f64::from(first) >= low) && high.is_none_or(|high| f64::from(last) <= high)
@@ -242,6 +245,9 @@ pub(crate) trait Attributes {
     fn tags(&self) -> &[(String, String)];
     fn any_package(&self, tests: &[PackageTest]) -> bool;
     fn all_packages(&self, _: &[PackagePattern]) -> bool {
+        false
+    }
+    fn any_state(&self, _: &[FixState]) -> bool {
         false
     }
     fn ports(&self) -> Option<(u16, u16)> {

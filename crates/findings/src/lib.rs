@@ -17,6 +17,7 @@ mod risk;
 mod scan;
 mod suppressed;
 mod token;
+mod upgrades;
 mod view;
 mod world;
 
@@ -33,5 +34,6 @@ pub use risk::{RiskFactors, RiskScore, risk};
 pub use scan::{Excepted, ScanFinding, ScanResult, end_of_life, scan};
 pub use suppressed::shown_otherwise;
 pub use token::{TokenError, TokenKey};
+pub use upgrades::{Upgrade, upgrades};
 pub use view::{AffectedPackage, FindingView, FixAvailable, InventorySource, NoInventories, WEIGHT_TAG, resource_type, view_of};
 pub use world::{INSTANCE_TAG, ResourceEntry, Suppression, World};

@@ -45,24 +45,37 @@ pub struct RiskScore {
 /// Scores.
 #[must_use]
 pub fn risk(factors: &RiskFactors) -> RiskScore {
-    let impact = factors.cvss.map_or(0.5, |cvss| (cvss / 10.0).clamp(0.0, 1.0));
-    let floor = match factors.maturity {
+    let (impact, likelihood) = (impact(factors.cvss), likelihood(factors.maturity, factors.epss));
+    let (exposure, weight) = (reach(factors.exposure), factors.weight.clamp(0.5, 1.0));
+    RiskScore { value: (1000.0 * impact * likelihood * exposure * weight).round() / 10.0, impact, likelihood, exposure, weight }
+}
+
+/// How bad what has this score is.
+pub(crate) fn impact(cvss: Option<f64>) -> f64 {
+    cvss.map_or(0.5, |cvss| (cvss / 10.0).clamp(0.0, 1.0))
+}
+
+/// How likely what is attacked so is.
+pub(crate) fn likelihood(maturity: ExploitMaturity, epss: Option<f64>) -> f64 {
+    let floor = match maturity {
         ExploitMaturity::Unreported => 0.3,
         ExploitMaturity::ProofOfConcept => 0.4,
         ExploitMaturity::Functional => 0.6,
         ExploitMaturity::Attacked => 1.0,
     };
-    let likelihood = floor + (1.0 - floor) * factors.epss.unwrap_or(0.0).clamp(0.0, 1.0);
-    let exposure = match factors.exposure {
+    floor + (1.0 - floor) * epss.unwrap_or(0.0).clamp(0.0, 1.0)
+}
+
+/// How reachable what is exposed so is.
+pub(crate) const fn reach(exposure: Exposure) -> f64 {
+    match exposure {
         Exposure::None => 0.4,
         Exposure::Unknown => 0.55,
         Exposure::Private => 0.6,
         Exposure::LoadBalancer => 0.8,
         Exposure::Internet => 0.9,
         Exposure::InternetListening => 1.0,
-    };
-    let weight = factors.weight.clamp(0.5, 1.0);
-    RiskScore { value: (1000.0 * impact * likelihood * exposure * weight).round() / 10.0, impact, likelihood, exposure, weight }
+    }
 }
 
 #[cfg(test)]

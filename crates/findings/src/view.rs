@@ -154,7 +154,7 @@ impl FindingView {
 pub const WEIGHT_TAG: &str = "lestrade:weight";
 
 /// How much a resource matters, by its tags: all of them alike, where nobody says or what is said is no number.
-fn weight(tags: &[(String, String)]) -> f64 {
+pub(crate) fn weight(tags: &[(String, String)]) -> f64 {
     let said = tags.iter().find(|(key, _)| key == WEIGHT_TAG).and_then(|(_, value)| value.trim().parse::<f64>().ok());
     said.filter(|weight| weight.is_finite()).map_or(1.0, |weight| weight.clamp(0.5, 1.0))
 }
@@ -533,6 +533,10 @@ impl Attributes for Pair<'_> {
     fn all_packages(&self, patterns: &[PackagePattern]) -> bool {
         let packages = self.packages();
         !packages.is_empty() && packages.iter().all(|package| patterns.iter().any(|pattern| pattern.covers(&package.component)))
+    }
+
+    fn any_state(&self, states: &[FixState]) -> bool {
+        self.affected().iter().any(|package| states.contains(&package.state))
     }
 
     fn ports(&self) -> Option<(u16, u16)> {

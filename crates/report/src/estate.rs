@@ -1,9 +1,11 @@
 //! A watched estate as JSON, one object for each resource and finding: `lestrade.estate/1`. Fields are only ever added.
 
 use crate::json::{exploits_json, ssvc_json};
-use lestrade_findings::{AffectedPackage, FindingView, Listening, ResourceEntry};
+use lestrade_findings::{AffectedPackage, Assessment, Door, FindingView, Listening, ResourceEntry, World};
+use lestrade_matching::ResourceId;
 use lestrade_model::{Coverage, Exposure, ListeningSocket, Resource, ResourceDetails, ResourceKind, ScanKind};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The most packages of a finding in a list; all of them are in the finding by itself.
 const PACKAGES: usize = 20;
@@ -104,6 +106,38 @@ pub const fn exposure_word(exposure: Exposure) -> &'static str {
         Exposure::Internet => "internet",
         Exposure::InternetListening => "internet-listening",
     }
+}
+
+/// From how far a resource is reached, and over what: the doors that its network leaves open, what listens, and what of the network
+/// is not known.
+#[must_use]
+pub fn resource_exposure_json(world: &World, id: ResourceId, entry: &ResourceEntry) -> Value {
+    let door = |door: &Door| {
+        json!({
+            "from": exposure_word(door.exposure), "over": door.edge, "interface": door.interface, "address": door.address,
+            "protocol": door.protocol.as_str().to_lowercase(), "firstPort": door.ports.0, "lastPort": door.ports.1,
+        })
+    };
+    let path = |assessment: &Arc<Assessment>| {
+        let condition = assessment.condition.as_ref().filter(|condition| condition.is_of_network())?;
+        let steps: Vec<Value> = condition.steps.iter().map(|step| json!({"id": step.id, "type": step.kind})).collect();
+        Some(json!({
+            "title": condition.title, "severity": condition.severity.as_str().to_lowercase(), "description": condition.description,
+            "path": steps, "remediation": condition.remediation,
+        }))
+    };
+    let conditions = world.estate.conditions_of(id);
+    let paths = conditions.into_iter().flatten().filter_map(|condition| world.assessment(condition)).filter_map(path);
+    let looks = entry.coverage.iter().filter(|coverage| coverage.kind == ScanKind::Network);
+    json!({
+        "schema": "lestrade.resource-exposure/1",
+        "resource": resource_ref_json(&entry.resource),
+        "exposure": exposure_word(world.exposure(id)),
+        "doors": world.doors(id).iter().map(door).collect::<Vec<_>>(),
+        "paths": paths.collect::<Vec<_>>(),
+        "listening": world.sockets(id).map(|sockets| sockets.iter().map(socket).collect::<Vec<_>>()),
+        "coverage": looks.map(coverage_json).collect::<Vec<_>>(),
+    })
 }
 
 /// A finding in a list.

@@ -1,9 +1,11 @@
 //! Why a vulnerability matches, why it scores as it does, and how to be rid of it: every step of a verdict, in words.
 
-use crate::{ScanReport, TableStyle, fixes, printable};
-use lestrade_findings::Assessment;
+use crate::fixes::command;
+use crate::{ScanReport, TableStyle, exposure_word, fixes, printable, resource_ref_json};
+use lestrade_findings::{AffectedPackage, Assessment, FindingView, WEIGHT_TAG};
 use lestrade_matching::affects;
-use lestrade_model::{Advisory, Affected, Component, Event, FixState, Range};
+use lestrade_model::{Advisory, Affected, Component, Event, FixState, Range, Score};
+use serde_json::{Value, json};
 use std::fmt::Write;
 
 const BOLD: &str = "1";
@@ -120,10 +122,8 @@ fn matches(assessment: &Assessment, advisories: &[Advisory], report: &ScanReport
             {
                 let _ = writeln!(out, "    judged by its source package {} {}", printable(&source.name), printable(&source.version));
             }
-            for advisory in advisories.iter().filter(|advisory| !advisory.is_withdrawn()) {
-                for affected in advisory.affected.iter().filter(|affected| affects(affected, component).is_some()) {
-                    let _ = writeln!(out, "    {} of {}: {}", printable(&advisory.key.id), printable(&advisory.key.feed), entry(affected));
-                }
+            for (advisory, affected) in sayings(advisories, component) {
+                let _ = writeln!(out, "    {} of {}: {}", printable(&advisory.key.id), printable(&advisory.key.feed), entry(affected));
             }
         }
         previous = Some(component);
@@ -148,6 +148,101 @@ fn matches(assessment: &Assessment, advisories: &[Advisory], report: &ScanReport
         let how = fix.command.clone().unwrap_or_else(|| format!("upgrade {}", fix.package));
         let _ = writeln!(out, "  fix: {}  → {}", printable(&how), printable(&fix.to));
     }
+}
+
+/// What advisories say that affects a component.
+fn sayings<'a>(advisories: &'a [Advisory], component: &'a Component) -> impl Iterator<Item = (&'a Advisory, &'a Affected)> {
+    let standing = advisories.iter().filter(|advisory| !advisory.is_withdrawn());
+    let all = standing.flat_map(|advisory| advisory.affected.iter().map(move |affected| (advisory, affected)));
+    all.filter(|(_, affected)| affects(affected, component).is_some())
+}
+
+/// Explains a finding of a watched estate: why it matches, why it is as severe and as risky as it is, and how to be rid of it.
+#[must_use]
+pub fn explain_json(view: &FindingView, advisories: &[Advisory]) -> Value {
+    let assessment = &view.assessment;
+    let mut matches: Vec<Value> = Vec::new();
+    let mut fixes: Vec<Value> = Vec::new();
+    let mut previous: Option<&Component> = None;
+    for package in &view.packages {
+        let component = &package.component;
+        if previous == Some(component) {
+            // At another place.
+            if let Some(places) = matches.last_mut().and_then(|last| last["places"].as_array_mut()).filter(|places| places.len() < MOST) {
+                places.push(place(package));
+            }
+            continue;
+        }
+        previous = Some(component);
+        let judged_by = component.source.as_ref().filter(|_| component.ecosystem.family.judges_source());
+        let said = |(advisory, affected): (&Advisory, &Affected)| json!({"advisory": advisory.key.id, "feed": advisory.key.feed, "says": entry(affected)});
+        matches.push(json!({
+            "ecosystem": component.ecosystem.to_string(),
+            "name": component.name,
+            "version": component.version,
+            "judgedBy": judged_by.map(|source| json!({"name": source.name, "version": source.version})),
+            "because": sayings(advisories, component).take(MOST).map(said).collect::<Vec<_>>(),
+            "places": [place(package)],
+        }));
+        fixes.push(json!({
+            "package": component.name,
+            "installed": component.version,
+            "state": package.state.as_str(),
+            "to": package.fixed_in,
+            "command": package.fixed_in.as_ref().and_then(|to| command(&component.ecosystem.family, std::slice::from_ref(&component.name), to)),
+        }));
+    }
+    let score = |score: &Score| {
+        json!({"source": score.source.0, "version": score.cvss.version.as_str(), "vector": score.cvss.vector, "score": score.cvss.score,
+            "decides": assessment.decided_by.as_ref() == Some(score)})
+    };
+    json!({
+        "schema": "lestrade.explanation/1",
+        "finding": view.arn.as_str(),
+        "vulnerability": assessment.condition.is_none().then_some(&assessment.id),
+        "resource": resource_ref_json(&view.resource),
+        "status": view.status.as_str().to_lowercase(),
+        "suppressedBy": view.suppressed_by.as_deref(),
+        "severity": {
+            "is": view.severity.as_str().to_lowercase(),
+            "why": assessment.why,
+            "scores": assessment.scores.iter().map(score).collect::<Vec<_>>(),
+            "vendor": assessment.vendor_severity,
+        },
+        "risk": {"value": view.risk().value, "waterfall": waterfall(view)},
+        "matches": matches,
+        "fixes": fixes,
+        "remediation": assessment.condition.as_ref().map(|condition| &condition.remediation),
+    })
+}
+
+fn place(package: &AffectedPackage) -> Value {
+    json!({"path": package.path, "layer": package.layer})
+}
+
+/// How a risk comes about: from 100 down, each factor with what it is and what it leaves.
+fn waterfall(view: &FindingView) -> Vec<Value> {
+    let (assessment, risk) = (&view.assessment, view.risk());
+    let impact = assessment.decided_by.as_ref().map_or_else(
+        || "nobody has scored it".to_owned(),
+        |score| format!("CVSS {} {:.1} of {}", score.cvss.version.as_str(), score.cvss.score, score.source.0),
+    );
+    let epss = assessment.epss.map_or_else(|| "EPSS not known".to_owned(), |epss| format!("EPSS {epss:.5}"));
+    let likelihood = format!("exploits: {}, {epss}", assessment.maturity.as_str());
+    let exposure = format!("reached from: {}", exposure_word(view.exposure));
+    let weight = format!("the resource's tag {WEIGHT_TAG}, or 1");
+    let mut left = 100.0;
+    let steps = [
+        ("impact", risk.impact, impact),
+        ("likelihood", risk.likelihood, likelihood),
+        ("exposure", risk.exposure, exposure),
+        ("weight", risk.weight, weight),
+    ];
+    let step = |(factor, times, because): (&str, f64, String)| {
+        left *= times;
+        json!({"factor": factor, "times": (times * 1e4).round() / 1e4, "leaves": (left * 10.0).round() / 10.0, "because": because})
+    };
+    steps.into_iter().map(step).collect()
 }
 
 /// Why it is not in there: packages that bear the name and are not affected.

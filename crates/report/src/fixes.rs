@@ -1,8 +1,10 @@
 //! Which change removes how much: findings grouped by the upgrade that closes them.
 
 use crate::ScanReport;
+use lestrade_findings::Upgrade;
 use lestrade_model::{Ecosystem, Family};
 use lestrade_versions::Scheme;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An upgrade.
@@ -44,7 +46,7 @@ pub fn fixes(report: &ScanReport) -> Vec<Fix> {
             });
             draft.installed.insert(component.name.clone());
             draft.closes.insert(finding.assessment.id.clone(), ScanReport::risk_of(finding));
-            if Scheme::of(&component.ecosystem.family).is_some_and(|scheme| scheme.compare(&draft.to, fixed).is_lt()) {
+            if is_later(&component.ecosystem.family, fixed, &draft.to) {
                 draft.to.clone_from(fixed);
             }
         }
@@ -62,8 +64,43 @@ pub fn fixes(report: &ScanReport) -> Vec<Fix> {
     fixes
 }
 
+/// Whether one version is later than another, in the order of their ecosystem.
+fn is_later(family: &Family, one: &str, other: &str) -> bool {
+    Scheme::of(family).is_some_and(|scheme| scheme.compare(other, one).is_lt())
+}
+
+/// How many installed versions, and vulnerabilities, are named of an upgrade of an estate.
+const NAMED: usize = 50;
+
+/// An upgrade of an estate: from which versions to which, in how many resources, and what it closes.
+#[must_use]
+pub fn upgrade_json(upgrade: &Upgrade) -> Value {
+    let family = &upgrade.ecosystem.family;
+    let mut to: Option<&String> = None;
+    for version in &upgrade.fixed_in {
+        if to.is_none_or(|known| is_later(family, version, known)) {
+            to = Some(version);
+        }
+    }
+    let mut names: Vec<String> = upgrade.installed.iter().map(|(name, _)| name.clone()).collect();
+    names.dedup();
+    json!({
+        "ecosystem": upgrade.ecosystem.to_string(),
+        "package": upgrade.package,
+        "installed": upgrade.installed.iter().take(NAMED).map(|(name, version)| json!({"name": name, "version": version})).collect::<Vec<_>>(),
+        "installedCount": upgrade.installed.len(),
+        "to": to,
+        "resources": upgrade.resources,
+        "findings": upgrade.findings,
+        "closes": upgrade.closes.iter().take(NAMED).collect::<Vec<_>>(),
+        "closesCount": upgrade.closes.len(),
+        "risk": (upgrade.risk * 10.0).round() / 10.0,
+        "command": to.and_then(|to| command(family, &names, to)),
+    })
+}
+
 /// A command that a person may copy: only names and versions that a shell reads as plain words go into it.
-fn command(family: &Family, installed: &[String], to: &str) -> Option<String> {
+pub(crate) fn command(family: &Family, installed: &[String], to: &str) -> Option<String> {
     let plain = |text: &str| {
         !text.is_empty() && !text.starts_with('-') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"@/._+:~-".contains(&b))
     };

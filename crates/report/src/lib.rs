@@ -30,14 +30,15 @@ pub use cyclonedx::{CycloneDxVersion, cyclonedx, cyclonedx_vdr};
 pub use diff::{Diff, DiffEntry, diff, diff_json, diff_table};
 pub use escape::printable;
 pub use estate::{
-    coverage_json, exposure_word, finding_detail_json, finding_json, kind_name, resource_json, resource_name, resource_ref_json,
+    coverage_json, exposure_word, finding_detail_json, finding_json, kind_name, resource_exposure_json, resource_json, resource_name,
+    resource_ref_json,
 };
-pub use explain::{advisory_text, explain, exploits_text};
+pub use explain::{advisory_text, explain, explain_json, exploits_text};
 pub use exposure::{
     exposure_difference_json, exposure_difference_table, exposure_is_partial, exposure_json, exposure_svg, exposure_table, exposure_verdict,
 };
 pub use findings_csv::{findings_csv_heading, findings_csv_line};
-pub use fixes::{Fix, fixes};
+pub use fixes::{Fix, fixes, upgrade_json};
 pub use gitlab::gitlab;
 pub use json::scan_json;
 pub use junit::junit;

@@ -6,7 +6,7 @@ use crate::{
     Assessment, Criteria, DateField, InventorySource, LogPosition, NumberField, ResourceEntry, Side, Term, TextField, TextTest, World,
 };
 use lestrade_matching::{ComponentId, ResourceId, VulnerabilityId};
-use lestrade_model::{FindingStatus, ImageUse, ResourceKind, Scope, Timestamp};
+use lestrade_model::{FindingStatus, FixState, ImageUse, ResourceKind, Scope, Timestamp};
 use roaring::{MultiOps, RoaringBitmap};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -122,6 +122,7 @@ impl<'a> Plan<'a> {
         for term in self.criteria.of_side(Side::Pair) {
             let holds = match term {
                 Term::Text(TextField::FixAvailable, tests) => fixed(self.world, tests),
+                Term::State(states) => Some(standing(self.world, states)),
                 Term::Package(tests) => self.called(tests).map(|components| self.world.estate.vulnerabilities_in(components.iter())),
                 _ => None,
             };
@@ -298,6 +299,15 @@ fn fixed(world: &World, tests: &[TextTest]) -> Option<RoaringBitmap> {
     };
     // A finding whose packages are not known any more counts as one without a fix.
     Some(all_equal(tests)?.fold(RoaringBitmap::new(), |all, value| all | of(value)))
+}
+
+/// The vulnerabilities of which some component is in one of some states.
+fn standing(world: &World, states: &[FixState]) -> RoaringBitmap {
+    let stands = |id: &VulnerabilityId| {
+        let verdicts = world.estate.verdicts(*id);
+        verdicts.is_some_and(|verdicts| verdicts.values().any(|verdict| states.contains(&verdict.state)))
+    };
+    every_vulnerability(world).filter(stands).collect()
 }
 
 /// The suppression rules that concern findings of these scopes, compiled.

@@ -200,6 +200,8 @@ fn criteria() -> impl Strategy<Value = Criteria> {
         Just(text(TextField::VulnerabilityId, vec![TextTest::Prefix("CVE-2024-000".into()), TextTest::NotEquals("CVE-2024-0003".into())])),
         Just(text(TextField::EcrImageRepositoryName, vec![equals("repo-1")])),
         Just(text(TextField::FixAvailable, vec![equals("YES")])),
+        Just(Term::State(vec![FixState::Fixed])),
+        Just(Term::State(vec![FixState::Open, FixState::Deferred])),
         (0_u32..6).prop_map(|most| Term::Number(NumberField::EcrImageInUseCount, vec![(None, Some(most.into()))])),
         (0i64..60).prop_map(|from| Term::Date(DateField::EcrImageLastInUseAt, vec![(Some(Timestamp::from_millis(from * DAY)), None)])),
         Just(text(TextField::Title, vec![TextTest::Prefix("CVE-2024-0002".into())])),

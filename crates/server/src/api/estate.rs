@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use lestrade_findings::{Criteria, GroupBy, ResourceEntry, World, aggregate};
 use lestrade_matching::ResourceId;
 use lestrade_model::Severity;
-use lestrade_report::{coverage_json, exposure_word, kind_name, resource_json, resource_name, resource_ref_json};
+use lestrade_report::{coverage_json, exposure_word, kind_name, resource_exposure_json, resource_json, resource_name, resource_ref_json};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -65,6 +65,11 @@ pub(super) fn routes() -> Vec<Route> {
             ("resources", list_of(named("Resource"))),
             ("next", or_null(text())),
         ])),
+        Route::get("/resources/{id}/exposure", exposure)
+            .says("From how far a resource is reached, over what, and what listens there.")
+            .path("id", Kind::Text(TEXT), "What it is called: its id, its name, or its repository and a tag.")
+            .fails(StatusCode::CONFLICT)
+            .answers(exposure_schema()),
         of_resources(Route::get("/coverage", coverage))
             .query("status", Kind::Word(&["active", "inactive"]), "Looks that are as they should be, or those that are not.")
             .says("How well each resource is looked at. Reasons are Inspector's.")
@@ -93,6 +98,49 @@ fn status_schema() -> Value {
         ("targets", list_of(super::targets::target_schema())),
         ("audit", object(&[("at", or_null(instant())), ("resources", count()), ("differences", count())])),
     ])
+}
+
+fn exposure_schema() -> Value {
+    let step = object(&[("id", text()), ("type", text())]);
+    let door = object(&[
+        ("from", schema::word(&schema::EXPOSURES)),
+        ("over", text()),
+        ("interface", text()),
+        ("address", text()),
+        ("protocol", text()),
+        ("firstPort", count()),
+        ("lastPort", count()),
+    ]);
+    let path = object(&[
+        ("title", text()),
+        ("severity", schema::word(&schema::SEVERITY)),
+        ("description", text()),
+        ("path", list_of(step)),
+        ("remediation", text()),
+    ]);
+    object(&[
+        ("schema", format("lestrade.resource-exposure/1")),
+        ("resource", named("ResourceRef")),
+        ("exposure", schema::word(&schema::EXPOSURES)),
+        ("doors", list_of(door)),
+        ("paths", list_of(path)),
+        ("listening", or_null(list_of(named("Socket")))),
+        ("coverage", list_of(named("Coverage"))),
+    ])
+}
+
+async fn exposure(Asking { api, caller, words, .. }: Asking) -> Answer {
+    let answer = aside(move || {
+        let name = words.needed("id");
+        let world = api.hub.core().world();
+        let mut called = resources(&world, &caller, None).filter(|(_, entry)| is_called(entry, name));
+        let (id, entry) = called.next().ok_or_else(|| no_resource(name))?;
+        if called.next().is_some() {
+            return Err(Refusal(StatusCode::CONFLICT, "several resources are called so: name one by its id".into()));
+        }
+        Ok(resource_exposure_json(&world, id, entry))
+    });
+    Ok(Json(answer.await?))
 }
 
 #[derive(Default)]

@@ -4,13 +4,15 @@ use super::estate::{is_called, no_resource, not_covered};
 use super::route::{Asking, Kind, Route, TEXT};
 use super::schema::{self, count, format, list as list_of, named, object, or_null, text};
 use super::{Answer, Api, Refusal, aside};
+use crate::ServerError;
 use axum::Json;
 use axum::http::StatusCode;
 use lestrade_findings::{
     Criteria, Effort, FindingView, Page, PageRequest, Sort, SortField, Term, TextField, TextTest, list as list_findings,
 };
-use lestrade_model::Scope;
-use lestrade_report::{finding_detail_json, finding_json};
+use lestrade_matching::IndexError;
+use lestrade_model::{Advisory, FixState, Scope};
+use lestrade_report::{explain_json, finding_detail_json, finding_json};
 use serde_json::json;
 
 /// How many findings are on a page when nobody says, and at most.
@@ -26,6 +28,7 @@ pub(super) fn routes() -> Vec<Route> {
             .query("severity", Kind::Words(&schema::SEVERITY), "Of these severities.")
             .query("resource", Kind::Text(TEXT), "In what is called so: by its id, its name, or its repository and a tag.")
             .query("vulnerability", Kind::Text(TEXT), "Of this vulnerability.")
+            .query("unfixed", Kind::Words(&schema::UNFIXED), "With a package that has no fix, and of which this is why.")
             .query("status", Kind::Words(&schema::STATUSES), "Of these statuses; active ones when nothing is said.")
             .pages(PAGE, MOST)
             .fails(StatusCode::NOT_FOUND)
@@ -40,6 +43,10 @@ pub(super) fn routes() -> Vec<Route> {
             .says("One finding with all that is known of it, and what its risk is made of.")
             .path("id", Kind::Text(TEXT), "Its ARN, the last part of that, or the beginning of it from eight characters on.")
             .answers(named("FindingDetail")),
+        Route::get("/findings/{id}/explain", explained)
+            .says("Why a finding matches, why it is as severe and as risky as it is, and how to be rid of it.")
+            .path("id", Kind::Text(TEXT), "Its ARN, the last part of that, or the beginning of it from eight characters on.")
+            .answers(named("Explanation")),
     ]
 }
 
@@ -61,6 +68,10 @@ fn criteria(Asking { api, caller, words, .. }: &Asking) -> Result<(Criteria, Vec
     }
     let statuses = words.list("status");
     terms.push(Term::Text(TextField::FindingStatus, any_of(if statuses.is_empty() { vec!["active"] } else { statuses })));
+    let unfixed: Vec<FixState> = words.list("unfixed").into_iter().filter_map(unfixed_state).collect();
+    if !unfixed.is_empty() {
+        terms.push(Term::State(unfixed));
+    }
     if let Some(id) = words.text("vulnerability") {
         terms.push(Term::Text(TextField::VulnerabilityId, vec![TextTest::Equals(id.to_owned())]));
     }
@@ -79,6 +90,12 @@ fn criteria(Asking { api, caller, words, .. }: &Asking) -> Result<(Criteria, Vec
         terms.push(Term::Text(TextField::ResourceId, called));
     }
     Ok((Criteria { terms }, scopes))
+}
+
+/// The state that a word is.
+fn unfixed_state(word: &str) -> Option<FixState> {
+    use FixState::{Deferred, EndOfLife, Open, UnderInvestigation, WillNotFix};
+    [Open, Deferred, WillNotFix, EndOfLife, UnderInvestigation].into_iter().find(|state| state.as_str() == word)
 }
 
 fn page(api: &Api, criteria: &Criteria, scopes: &[Scope], limit: usize, token: Option<&str>) -> Result<Page, Refusal> {
@@ -114,6 +131,20 @@ const SHORTEST: usize = 8;
 async fn one(asking: Asking) -> Answer {
     let view = aside(move || found(&asking)).await?;
     Ok(Json(finding_detail_json(&view)))
+}
+
+async fn explained(asking: Asking) -> Answer {
+    let explained = aside(move || {
+        let view = found(&asking)?;
+        let index = asking.api.hub.core().index();
+        // What is no vulnerability has no advisories.
+        let about = |index: &lestrade_advisories::OpenIndex| -> Result<Vec<Advisory>, IndexError> {
+            index.advisories_of(&view.assessment.id)?.into_iter().map(|ordinal| index.advisory(ordinal)).collect()
+        };
+        let advisories = index.filter(|_| view.assessment.condition.is_none()).map(|index| about(&index)).transpose();
+        Ok(explain_json(&view, &advisories.map_err(ServerError::from)?.unwrap_or_default()))
+    });
+    Ok(Json(explained.await?))
 }
 
 /// The finding that a path names.

@@ -6,6 +6,7 @@ mod clusters;
 mod estate;
 mod events;
 mod findings;
+mod fixes;
 mod gate;
 mod health;
 mod hooks;
@@ -130,10 +131,11 @@ impl Api {
 
 /// What the native API has: the one table that is served, checked and documented.
 fn routes() -> Vec<Route> {
-    let parts: [fn() -> Vec<Route>; 11] = [
+    let parts: [fn() -> Vec<Route>; 12] = [
         openapi::routes,
         estate::routes,
         findings::routes,
+        fixes::routes,
         suppressions::routes,
         vex::routes,
         sboms::routes,

@@ -106,8 +106,10 @@ impl Kind {
                 (!is_number || !fits).then(|| format!("is a number from {least} to {most}"))
             }
             Self::Flag if value != "true" && value != "false" => Some("is true or false".to_owned()),
-            Self::Word(words) if !words.contains(&value) => Some(format!("is one of: {}; not '{}'", words.join(", "), shown())),
-            Self::Words(words) if value.split(',').any(|word| !words.contains(&word.trim())) => {
+            Self::Word(words) if !words.contains(&plain(value).as_str()) => {
+                Some(format!("is one of: {}; not '{}'", words.join(", "), shown()))
+            }
+            Self::Words(words) if value.split(',').any(|word| !words.contains(&plain(word).as_str())) => {
                 Some(format!("is a list of: {}; '{}' is not", words.join(", "), shown()))
             }
             _ => None,
@@ -128,6 +130,11 @@ impl Kind {
             }
         }
     }
+}
+
+/// A word as it is compared: people write them in both cases.
+fn plain(word: &str) -> String {
+    word.trim().to_ascii_lowercase()
 }
 
 /// A parameter of a route.
@@ -159,6 +166,7 @@ impl Parameter {
         match given {
             Some(value) => match self.kind.refusal(&value) {
                 Some(why) => Err(refuse(format!("'{}' {why}", self.name))),
+                None if matches!(self.kind, Kind::Word(_) | Kind::Words(_)) => Ok(Some((self.name, plain(&value)))),
                 None => Ok(Some((self.name, value))),
             },
             None if self.required => Err(refuse(format!("'{}' is needed", self.name))),
@@ -417,7 +425,7 @@ mod tests {
             let request = Request::builder().uri(format!("/api/v1/x?{query}")).body(axum::body::Body::empty()).unwrap();
             route.words(&[], &request).map_err(|Refusal(status, why)| format!("{status} {why}"))
         };
-        let good = words("name=a+b%2Bc&status=active,closed&limit=10&gone=true").unwrap();
+        let good = words("name=a+b%2Bc&status=ACTIVE,closed&limit=10&gone=true").unwrap();
         assert_eq!(
             (good.needed("name"), good.list("status"), good.count("limit"), good.flag("gone")),
             ("a b+c", vec!["active", "closed"], Some(10), true)

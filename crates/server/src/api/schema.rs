@@ -25,6 +25,10 @@ pub(crate) fn number(least: f64, most: f64) -> Value {
     json!({"type": "number", "minimum": least, "maximum": most})
 }
 
+pub(crate) fn number_from(least: f64) -> Value {
+    json!({"type": "number", "minimum": least})
+}
+
 pub(crate) fn flag() -> Value {
     json!({"type": "boolean"})
 }
@@ -197,6 +201,44 @@ fn finding_detail() -> Value {
     )
 }
 
+fn explanation() -> Value {
+    let score = object(&[("source", text()), ("version", text()), ("vector", text()), ("score", number(0.0, 10.0)), ("decides", flag())]);
+    let step = object(&[
+        ("factor", word(&["impact", "likelihood", "exposure", "weight"])),
+        ("times", number(0.0, 1.0)),
+        ("leaves", number(0.0, 100.0)),
+        ("because", text()),
+    ]);
+    let matching = object(&[
+        ("ecosystem", text()),
+        ("name", text()),
+        ("version", text()),
+        ("judgedBy", or_null(object(&[("name", text()), ("version", text())]))),
+        ("because", list(object(&[("advisory", text()), ("feed", text()), ("says", text())]))),
+        ("places", list(object(&[("path", or_null(text())), ("layer", or_null(text()))]))),
+    ]);
+    let fix = object(&[
+        ("package", text()),
+        ("installed", text()),
+        ("state", word(&[UNFIXED.as_slice(), &["fixed"]].concat())),
+        ("to", or_null(text())),
+        ("command", or_null(text())),
+    ]);
+    object(&[
+        ("schema", format("lestrade.explanation/1")),
+        ("finding", text()),
+        ("vulnerability", or_null(text())),
+        ("resource", named("ResourceRef")),
+        ("status", word(&STATUSES)),
+        ("suppressedBy", or_null(text())),
+        ("severity", object(&[("is", word(&SEVERITY)), ("why", text()), ("scores", list(score)), ("vendor", or_null(text()))])),
+        ("risk", object(&[("value", number(0.0, 100.0)), ("waterfall", list(step))])),
+        ("matches", list(matching)),
+        ("fixes", list(fix)),
+        ("remediation", or_null(text())),
+    ])
+}
+
 fn resource() -> Value {
     let image =
         object(&[("registry", text()), ("repository", text()), ("digest", text()), ("tags", list(text())), ("architecture", text())]);
@@ -241,6 +283,7 @@ pub(crate) fn all() -> Map<String, Value> {
         ("Finding", finding()),
         ("FindingDetail", finding_detail()),
         ("RiskFactors", risk_factors()),
+        ("Explanation", explanation()),
         ("Event", event()),
     ]
     .into_iter()

@@ -474,3 +474,109 @@ fn the_document_tells_of_the_routes_that_are_served() {
     ids.dedup();
     assert!(ids.len() == count && count > 25, "{ids:?}");
 }
+
+/// An estate with two vulnerable packages, one of which has a fix, in three images.
+fn estate() -> (Lab, Arc<Core>) {
+    let mut lab = Lab::new();
+    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
+    lab.publish(record("CVE-2024-2", "left-pad", "2.10.0"));
+    let mut unfixed = record("CVE-2024-3", "is-odd", "0");
+    unfixed["affected"][0]["ranges"][0]["events"] = json!([{"introduced": "0"}]);
+    lab.publish(unfixed);
+    let core = lab.open();
+    for (image, version) in [("image-a", "1.0.0"), ("image-b", "1.0.0"), ("image-c", "2.9.0")] {
+        core.observe(observation(image, &[("left-pad", version), ("is-odd", "1.0.0")])).unwrap();
+    }
+    (lab, core)
+}
+
+#[test]
+fn fixes_are_told_by_the_risk_that_they_remove() {
+    let (_lab, core) = estate();
+    let served = Served::new(&core);
+    let fixes = |query: &str, token: &str| served.get(&format!("/fixes{query}"), token).json();
+    let risk = |status: &str| -> f64 {
+        let all = served.get(&format!("/findings?status={status}&limit=100"), OWNER).json();
+        let of = all["findings"].as_array().unwrap().iter().filter(|finding| finding["vulnerability"] != "CVE-2024-3");
+        of.map(|finding| finding["risk"].as_f64().unwrap()).sum()
+    };
+    let all = fixes("", OWNER);
+    assert_eq!(all["total"], 1, "what has no fix is no upgrade");
+    let fix = &all["fixes"][0];
+    let versions = json!([{"name": "left-pad", "version": "1.0.0"}, {"name": "left-pad", "version": "2.9.0"}]);
+    assert_eq!(
+        (&fix["package"], &fix["installed"], &fix["to"]),
+        (&json!("left-pad"), &versions, &json!("2.10.0")),
+        "the later, not the longer"
+    );
+    assert_eq!((&fix["resources"], &fix["findings"], &fix["closes"]), (&json!(3), &json!(5), &json!(["CVE-2024-1", "CVE-2024-2"])));
+    assert_eq!(fix["command"], "npm install left-pad@2.10.0");
+    assert!((fix["risk"].as_f64().unwrap() - risk("active")).abs() < 0.5, "{} and {}", fix["risk"], risk("active"));
+    assert_eq!(fixes("?vulnerability=CVE-2024-1", OWNER)["fixes"][0]["findings"], 2);
+    assert_eq!(fixes("?severity=low", OWNER)["total"], 0);
+    assert_eq!(fixes("", "MEMBER.secret")["total"], 0, "of no other account");
+
+    // What is suppressed is not counted.
+    let rule = json!({"name": "r", "reason": "because", "owner": "ann", "expires": "2999-01-01T00:00:00Z",
+        "criteria": {"vulnerabilityId": [{"comparison": "EQUALS", "value": "CVE-2024-2"}],
+            "resourceId": [{"comparison": "EQUALS", "value": "image-c"}]}});
+    assert_eq!(served.ask("POST", "/api/v1/suppressions", OWNER, "", rule.to_string().as_bytes()).status, 200);
+    let fix = &fixes("", OWNER)["fixes"][0];
+    assert_eq!((&fix["resources"], &fix["findings"]), (&json!(2), &json!(4)));
+    assert_eq!(fix["installed"], json!([{"name": "left-pad", "version": "1.0.0"}]));
+    assert!((fix["risk"].as_f64().unwrap() - risk("active")).abs() < 0.5);
+}
+
+#[test]
+fn a_finding_is_explained() {
+    let (_lab, core) = estate();
+    let served = Served::new(&core);
+    let finding = served.get("/findings?resource=image-c&vulnerability=CVE-2024-2", OWNER).json()["findings"][0].clone();
+    for id in [finding["id"].as_str().unwrap(), finding["arn"].as_str().unwrap()] {
+        let explained = served.get(&format!("/findings/{id}/explain"), OWNER).json();
+        assert_eq!(explained["severity"]["is"], "critical");
+        assert_eq!(explained["severity"]["scores"][0]["decides"], true);
+        let said = &explained["matches"][0]["because"][0];
+        assert!(said["advisory"] == "CVE-2024-2" && said["says"].as_str().unwrap().contains("before 2.10.0"), "{said}");
+        assert_eq!(explained["matches"][0]["places"][0]["path"], "app/left-pad");
+        assert_eq!(explained["fixes"][0]["command"], "npm install left-pad@2.10.0");
+        let steps = explained["risk"]["waterfall"].as_array().unwrap();
+        let factors: Vec<&str> = steps.iter().map(|step| step["factor"].as_str().unwrap()).collect();
+        assert_eq!(factors, ["impact", "likelihood", "exposure", "weight"]);
+        assert_eq!(steps[3]["leaves"], explained["risk"]["value"], "what is left is the risk");
+        assert_eq!(explained["risk"]["value"], finding["risk"]);
+    }
+    assert_eq!(served.get("/findings/arn:aws:inspector2:eu-west-1:1:finding/0/explain", OWNER).status, 404);
+}
+
+#[test]
+fn findings_are_asked_for_by_why_they_have_no_fix() {
+    let (_lab, core) = estate();
+    let served = Served::new(&core);
+    let count = |query: &str| served.get(&format!("/findings?{query}"), OWNER).json()["findings"].as_array().unwrap().len();
+    assert_eq!(count("unfixed=open"), 3);
+    assert_eq!(count("unfixed=open,will-not-fix&resource=image-a"), 1);
+    assert_eq!(count("unfixed=deferred,will-not-fix,end-of-life,under-investigation"), 0);
+    assert_eq!(served.get("/findings?unfixed=fixed", OWNER).status, 400);
+}
+
+#[test]
+fn a_resource_tells_how_it_is_reached() {
+    let lab = Lab::new();
+    let core = lab.open();
+    core.observe(super::exposure::instance()).unwrap();
+    core.describe_network(&scope(), &super::exposure::network(&[(22, 22)]), &[]).unwrap();
+    core.observe(observation("image-a", &[])).unwrap();
+    let served = Served::new(&core);
+    let reached = served.get("/resources/i-1/exposure", "VIEWER.secret").json();
+    assert_eq!(reached["exposure"], "internet");
+    let door = &reached["doors"][0];
+    assert_eq!((&door["from"], &door["over"], &door["firstPort"]), (&json!("internet"), &json!("igw-1"), &json!(22)));
+    let path = &reached["paths"][0];
+    assert!(path["title"].as_str().unwrap().contains("22") && path["path"].as_array().unwrap().len() > 2, "{path}");
+    assert_eq!(reached["listening"], Value::Null, "nobody tells");
+    assert_eq!(reached["coverage"][0]["scan"], "network");
+    assert_eq!(served.get("/resources/image-a/exposure", OWNER).json()["exposure"], "unknown");
+    assert_eq!(served.get("/resources/nothing/exposure", OWNER).status, 404);
+    assert_eq!(served.get("/resources/i-1/exposure", "MEMBER.secret").status, 404);
+}

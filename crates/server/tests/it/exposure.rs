@@ -9,7 +9,7 @@ use std::sync::Arc;
 const INSTANCE: &str = "i-1";
 
 /// A VPC with an instance that a gateway leads to, and a group that lets some ports in.
-fn network(ports: &[(u16, u16)]) -> Value {
+pub(crate) fn network(ports: &[(u16, u16)]) -> Value {
     let permission = |(from, to): &(u16, u16)| {
         json!({"IpProtocol": "tcp", "FromPort": from, "ToPort": to, "IpRanges": [{"CidrIp": "0.0.0.0/0"}], "Ipv6Ranges": [],
             "PrefixListIds": [], "UserIdGroupPairs": []})
@@ -34,7 +34,7 @@ fn network(ports: &[(u16, u16)]) -> Value {
 }
 
 /// An instance with a package that nothing is known of yet.
-fn instance() -> Observation {
+pub(crate) fn instance() -> Observation {
     let mut seen = observation(INSTANCE, &[("lodash", "4.17.20")]);
     seen.resource.key.kind = ResourceKind::Instance;
     seen.resource.details = ResourceDetails::Instance(InstanceDetails { vpc: "vpc-1".into(), running: true, ..InstanceDetails::default() });
