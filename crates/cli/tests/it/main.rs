@@ -1,6 +1,7 @@
 //! The program as a user runs it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+mod api_reference;
 mod aws;
 mod bundles;
 mod crash;
@@ -20,6 +21,7 @@ mod matching;
 mod registry;
 mod rules;
 mod scan;
+mod schemathesis;
 mod spine;
 mod targets;
 mod vex;

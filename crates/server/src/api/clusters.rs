@@ -43,6 +43,10 @@ async fn list(Asking { api, caller, .. }: Asking) -> Answer {
 async fn told(Asking { api, caller, words, request }: Asking) -> Answer {
     let name = words.needed("name").to_owned();
     let body = arrived(request, LARGEST as usize, api.gate.limits.arrival, "the list").await?;
+    if body.is_empty() {
+        // Nobody says by saying nothing that nothing runs.
+        return Err(Refusal(StatusCode::BAD_REQUEST, "there is no list".into()));
+    }
     let answer = aside(move || {
         let counts = images_in(&body).map_err(|why| Refusal(StatusCode::BAD_REQUEST, why))?;
         api.hub.core().note_in_use(&caller.scope, &name, &counts)?;

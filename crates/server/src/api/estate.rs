@@ -75,7 +75,7 @@ pub(super) fn routes() -> Vec<Route> {
             .says("How well each resource is looked at. Reasons are Inspector's.")
             .answers(object(&[
                 ("schema", format("lestrade.estate/1")),
-                ("coverage", list_of(json!({"allOf": [named("Coverage"), object(&[("resource", named("ResourceRef"))])]}))),
+                ("coverage", list_of(schema::also(schema::coverage(), &[("resource", named("ResourceRef"))]))),
                 ("next", or_null(text())),
             ])),
     ]

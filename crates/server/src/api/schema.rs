@@ -120,7 +120,7 @@ fn socket() -> Value {
     ])
 }
 
-fn coverage() -> Value {
+pub(crate) fn coverage() -> Value {
     object(&[
         ("scan", word(&["package", "network", "code"])),
         ("status", word(&["active", "inactive"])),
