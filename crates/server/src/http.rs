@@ -6,18 +6,26 @@ use crate::inspector2::{Front, router};
 use axum::Router;
 use axum::routing::get;
 use axum::serve::Listener;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, mpsc, watch};
 
+/// How long the head of a request may take to arrive, after the connection is made or the answer before was sent.
+const HEAD: Duration = Duration::from_secs(30);
+/// How many connections there are at a time; who comes then waits until one of them ends.
+const CONNECTIONS: usize = 4096;
 /// How long those who are being served when the server is asked to stop have for taking their answers.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until `stop` is done, then finishes what is under way; who does not take an answer in ten seconds goes without.
 ///
 /// # Errors
-/// When the listener fails.
+/// None: a connection that fails is its client's affair.
 pub async fn serve_http<L>(
     listener: L,
     front: Arc<Front<Core>>,
@@ -26,27 +34,92 @@ pub async fn serve_http<L>(
 ) -> std::io::Result<()>
 where
     L: Listener,
-    L::Addr: std::fmt::Debug,
 {
     let (stopping, stopped) = watch::channel(false);
     let app = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .merge(api.map(|api| api::router(api.stopping(stopped.clone()))).unwrap_or_default())
         .fallback_service(router(front));
-    let stop = async move {
+    let until_stopped = async move {
         stop.await;
         stopping.send_replace(true);
+        stopping
     };
-    let grace = async move {
-        let mut stopped = stopped;
-        if stopped.wait_for(|stopped| *stopped).await.is_ok() {
-            tokio::time::sleep(GRACE).await;
-        } else {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        served = async { axum::serve(listener, app).with_graceful_shutdown(stop).await } => served,
-        () = grace => Ok(()),
+    // The sender lives until all is served: who waits for it would take its end for the server's.
+    let ((), _stopping) = tokio::join!(serve(listener, app, stopped, HEAD), until_stopped);
+    Ok(())
+}
+
+/// Waits until the server is asked to stop.
+async fn until(stopping: &mut watch::Receiver<bool>) {
+    drop(stopping.wait_for(|stopped| *stopped).await);
+}
+
+/// Serves connections until it is said to stop, and what is under way then, for a while.
+async fn serve<L: Listener>(mut listener: L, app: Router, stopped: watch::Receiver<bool>, head: Duration) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let (alive, mut all_gone) = mpsc::channel::<()>(1);
+    let mut stopping = stopped.clone();
+    loop {
+        let accepted = tokio::select! {
+            accepted = async {
+                let place = Arc::clone(&places).acquire_owned().await;
+                (place, listener.accept().await.0)
+            } => accepted,
+            () = until(&mut stopping) => break,
+        };
+        let (place, io) = accepted;
+        let service = TowerToHyperService::new(app.clone());
+        let connection =
+            http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(head).serve_connection(TokioIo::new(io), service);
+        let (alive, mut stopping) = (alive.clone(), stopped.clone());
+        tokio::spawn(async move {
+            let _held = (place, alive);
+            let mut connection = pin!(connection);
+            let done = tokio::select! {
+                done = connection.as_mut() => done,
+                () = until(&mut stopping) => {
+                    connection.as_mut().graceful_shutdown();
+                    match tokio::time::timeout(GRACE, connection).await {
+                        Ok(done) => done,
+                        Err(_) => return,
+                    }
+                }
+            };
+            if let Err(error) = done {
+                tracing::debug!(%error, "a connection broke off");
+            }
+        });
+    }
+    drop((listener, alive));
+    all_gone.recv().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn who_does_not_say_what_he_wants_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let app = Router::new().route("/", get(|| async { "ok" }));
+        let serving = tokio::spawn(serve(listener, app, stopped, Duration::from_millis(100)));
+        let answer = |sent: &'static str| async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(sent.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            let _ = stream.read_to_string(&mut answer).await;
+            answer
+        };
+        assert!(!answer("GET / HTTP/1.1\r\nhost: x\r\n").await.contains("200"), "half a head");
+        assert_eq!(answer("").await, "", "nothing at all");
+        assert!(answer("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.contains("200"), "a whole one, and its connection ends too");
+        stop.send_replace(true);
+        serving.await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
     }
 }

@@ -2,7 +2,7 @@
 //! which route it is of, whether he may, and what its parameters are.
 
 use super::caller::Caller;
-use super::route::{Asking, Route};
+use super::route::{Asking, InPath, Route};
 use super::{Api, Refusal};
 use crate::inspector2::{HEADERS, TARGET};
 use axum::extract::Request;
@@ -49,24 +49,39 @@ impl Gate {
         Self { routes: super::routes(), places: Arc::new(Semaphore::new(limits.at_once)), limits }
     }
 
-    /// The route of a path below `/api/v1` and a method, with what the path has where it has parameters; where there is none, why.
-    fn route<'p>(&self, method: &Method, path: &'p str) -> Result<(&Route, Vec<(&'static str, &'p str)>), Response> {
+    /// The route of a path below `/api/v1` and a method, with what the path has where it has parameters.
+    fn route<'p>(&self, method: &Method, path: &'p str) -> Result<(&Route, InPath<'p>), NoRoute> {
         let met = || self.routes.iter().filter_map(|route| Some((route, route.meets(path)?)));
         // Of paths with and without a parameter in one place, the plainer is meant.
         let plainest = |route: &Route| (route.path.matches('{').count(), usize::MAX - route.path.len());
-        let Some(of_path) = met().map(|(route, _)| route).min_by_key(|route| plainest(route)).map(|route| route.path) else {
-            return Err(Refusal(StatusCode::NOT_FOUND, "there is no such path: see /api/v1/openapi.json".into()).into_response());
-        };
+        let of_path = met().map(|(route, _)| route).min_by_key(|route| plainest(route)).map(|route| route.path).ok_or(NoRoute::Path)?;
         if let Some(found) = met().find(|(route, _)| route.path == of_path && route.method == method) {
             return Ok(found);
         }
         let mut known: Vec<&str> = self.routes.iter().filter(|route| route.path == of_path).map(|route| route.method.as_str()).collect();
         known.sort_unstable();
-        let mut answer = Refusal(StatusCode::METHOD_NOT_ALLOWED, format!("this path takes {}", known.join(", "))).into_response();
-        if let Ok(known) = HeaderValue::from_str(&known.join(", ")) {
+        Err(NoRoute::Method(known.join(", ")))
+    }
+}
+
+/// Why a request is of no route.
+enum NoRoute {
+    /// There is no such path.
+    Path,
+    /// The path takes other methods: these.
+    Method(String),
+}
+
+impl IntoResponse for NoRoute {
+    fn into_response(self) -> Response {
+        let Self::Method(known) = self else {
+            return Refusal(StatusCode::NOT_FOUND, "there is no such path: see /api/v1/openapi.json".into()).into_response();
+        };
+        let mut answer = Refusal(StatusCode::METHOD_NOT_ALLOWED, format!("this path takes {known}")).into_response();
+        if let Ok(known) = HeaderValue::from_str(&known) {
             answer.headers_mut().insert(header::ALLOW, known);
         }
-        Err(answer)
+        answer
     }
 }
 
@@ -104,7 +119,7 @@ async fn admit(api: Api, request: Request) -> Response {
     let path = request.uri().path().strip_prefix("/api/v1").unwrap_or_default().to_owned();
     let (route, found) = match gate.route(request.method(), &path) {
         Ok(found) => found,
-        Err(answer) => return answer,
+        Err(none) => return none.into_response(),
     };
     if caller.role < route.role {
         return Refusal(StatusCode::FORBIDDEN, format!("this wants the role {}", route.role.as_str())).into_response();

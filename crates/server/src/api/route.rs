@@ -21,6 +21,9 @@ pub(crate) const PAGE_TOKEN: usize = 4096;
 /// What a handler answers with.
 type Answering = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send>>;
 
+/// What a path has where its route has parameters, as it stands there.
+pub(crate) type InPath<'p> = Vec<(&'static str, &'p str)>;
+
 /// A request whose sender may ask it, and whose words are what they should be.
 pub(crate) struct Asking {
     pub(crate) api: Api,
@@ -321,7 +324,7 @@ impl Route {
     }
 
     /// Its answer is of another media type than JSON.
-    pub(crate) fn as_media(self, media: &'static str) -> Self {
+    pub(crate) fn answers_with(self, media: &'static str) -> Self {
         Self { media, ..self }
     }
 
@@ -339,7 +342,7 @@ impl Route {
 
     /// What a path below `/api/v1` has where this route has parameters; none when it is another's. What is given stands between
     /// slashes; the last of a path may hold some, as ARNs do.
-    pub(crate) fn meets<'p>(&self, path: &'p str) -> Option<Vec<(&'static str, &'p str)>> {
+    pub(crate) fn meets<'p>(&self, path: &'p str) -> Option<InPath<'p>> {
         let mut found = Vec::new();
         let (mut pattern, mut rest): (&'static str, &'p str) = (self.path, path);
         loop {

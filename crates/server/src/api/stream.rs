@@ -75,7 +75,7 @@ pub(super) fn routes() -> Vec<Route> {
             )
             .header("Last-Event-ID", Kind::Text(ID), "The id that was seen last, as EventSource sends it.")
             .query("after", Kind::Number(0, LAST_PLACE), "A place in the outbox; without one, from now on.")
-            .as_media("text/event-stream")
+            .answers_with("text/event-stream")
             .answers(super::schema::text()),
     ]
 }

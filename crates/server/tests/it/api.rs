@@ -72,7 +72,9 @@ impl Served {
     /// Asks it to stop, and waits until it has.
     fn stop(&mut self) {
         drop(self.stop.take());
-        self.thread.take().map(|thread| thread.join().unwrap());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
     }
 
     fn send(&self, head: &str, body: &[u8]) -> TcpStream {
