@@ -115,6 +115,7 @@ impl Kind {
             Self::Words(words) if value.split(',').any(|word| !words.contains(&plain(word).as_str())) => {
                 Some(format!("is a list of: {}; '{}' is not", words.join(", "), shown()))
             }
+            Self::Words(words) if value.split(',').count() > words.len() => Some(format!("is a list of at most {} words", words.len())),
             _ => None,
         }
     }
@@ -445,6 +446,7 @@ mod tests {
             ("name=a&limit=%2B1", "from 1 to 10"),
             ("name=a&status=", "list of"),
             ("name=a&status=active,grave", "list of"),
+            ("name=a&status=active,active,active", "at most 2"),
             ("name=a&gone=yes", "true or false"),
             ("name=a&nmae=b", "'nmae' is not known here"),
         ] {
