@@ -111,7 +111,10 @@ impl StateFolder {
 
     /// Notes where the server listens, for the commands that ask it.
     pub(crate) fn note_address(&self, bound: SocketAddr) -> std::io::Result<()> {
-        std::fs::write(self.join(ADDRESS), format!("http://{bound}\n"))
+        // Whoever asks meanwhile reads the one or the other.
+        let unfinished = self.join(&format!("{ADDRESS}.part"));
+        std::fs::write(&unfinished, format!("http://{bound}\n"))?;
+        std::fs::rename(unfinished, self.join(ADDRESS))
     }
 }
 
