@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// The variables that name a service's address, by the first label of the service's hosts. The SDKs spell them after the
 /// services' names.
-const NAMES: [(&str, &str); 11] = [
+const NAMES: [(&str, &str); 12] = [
     ("api.ecr", "ECR"),
     ("cloudformation", "CLOUDFORMATION"),
     ("ebs", "EBS"),
@@ -15,6 +15,7 @@ const NAMES: [(&str, &str); 11] = [
     ("elasticloadbalancing", "ELASTIC_LOAD_BALANCING"),
     ("lambda", "LAMBDA"),
     ("organizations", "ORGANIZATIONS"),
+    ("s3", "S3"),
     ("sqs", "SQS"),
     ("ssm", "SSM"),
     ("sts", "STS"),
@@ -57,8 +58,13 @@ impl Endpoints {
 
     /// Where a service is reached from a region.
     pub(crate) fn of<S: Service>(&self, region: &str) -> Endpoint {
-        let stated = self.single.get(S::ENDPOINT).or(self.all.as_ref());
-        stated.cloned().unwrap_or_else(|| Endpoint::of_aws(S::ENDPOINT, region))
+        self.named(S::ENDPOINT, region)
+    }
+
+    /// The same, of a service by the first label of its hosts.
+    pub(crate) fn named(&self, label: &str, region: &str) -> Endpoint {
+        let stated = self.single.get(label).or(self.all.as_ref());
+        stated.cloned().unwrap_or_else(|| Endpoint::of_aws(label, region))
     }
 }
 

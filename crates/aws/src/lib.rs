@@ -6,6 +6,7 @@
 //! resource is gone, and only a complete view may say that.
 
 mod apply;
+mod bucket;
 mod changes;
 mod code;
 mod discover;
@@ -27,6 +28,7 @@ pub mod targets;
 mod told;
 
 pub use apply::apply;
+pub use bucket::{BucketSettings, Buckets, ObjectWriter};
 pub use changes::{Change, ChangeQueue, NetworkObject, read_change};
 pub use code::{download, layer_location};
 pub use discover::{

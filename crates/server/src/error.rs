@@ -24,6 +24,9 @@ pub enum ServerError {
     /// Of the rules.
     #[error(transparent)]
     Rules(#[from] lestrade_events::RuleError),
+    /// Of the reports that clients of AWS ask for.
+    #[error("reports cannot be written: {0}")]
+    Reports(String),
     /// A thread cannot be started.
     #[error("no thread can be started: {0}")]
     Thread(std::io::Error),

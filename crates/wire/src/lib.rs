@@ -18,6 +18,7 @@ mod json;
 mod operation;
 mod query;
 pub mod rest_json;
+pub mod s3;
 mod scalar;
 mod shape;
 pub mod sigv4;

@@ -10,12 +10,12 @@ use crate::failure::Failure;
 use crate::state::{CREDENTIALS, StateFolder, TOKEN};
 use crate::{docker_auth, input, output};
 use lestrade_artifact::RegistryClient;
-use lestrade_aws::EstateSettings;
 use lestrade_aws::targets::{self, AwsSecrets};
+use lestrade_aws::{BucketSettings, EstateSettings};
 use lestrade_events::{EgressPolicy, Kinds, LocalSecrets, TargetRecord};
 use lestrade_extract::{DirectoryCache, HostRoot};
 use lestrade_model::Scope;
-use lestrade_server::inspector2::{EndSuppressions, Front};
+use lestrade_server::inspector2::{BucketPlace, EndSuppressions, ExportPlace, Front, WriteReports};
 use lestrade_server::{
     Agents, Api, Audit, AwsSettings, Core, Dispatch, FollowMirror, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, RegistryEar,
     RegistrySelection, Retention, ServerError, Signal, StopAws, TlsConfig, TlsListener, UpdateFeeds, WatchAgents, WatchAws, WatchFolder,
@@ -39,6 +39,8 @@ const FEEDS_INTERVAL: Duration = Duration::from_secs(60);
 const AGENTS_INTERVAL: Duration = Duration::from_secs(5);
 /// How often suppression rules are asked whether their end has come.
 const SUPPRESSIONS_INTERVAL: Duration = Duration::from_secs(5);
+/// How often it is looked whether a report waits to be written; whoever asks for one says so.
+const REPORTS_INTERVAL: Duration = Duration::from_secs(60);
 /// How often it is looked whether the estate moved, so that systems are judged.
 const LIFECYCLES_INTERVAL: Duration = Duration::from_secs(2);
 /// How often a part of the estate is audited.
@@ -54,6 +56,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     let state = StateFolder::open(settings)?;
     let io = |error: std::io::Error| state.failure(&error);
 
+    let place = exports(settings, &state, &scope)?;
     let location = settings.text("store").unwrap_or_default().to_owned();
     let store = lestrade_store::open(&location).map_err(|error| store_failure(&error))?;
     let token_key = state.secret_bytes("token.key").map_err(io)?;
@@ -112,12 +115,15 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     let documents = Arc::new(scanner(None)?);
     let front = Arc::new(
         Front::new(Arc::clone(&core), keys, token_key)
-            .with_exports(state.join("exports"))
+            .with_exports(place, scope.clone())
             .with_estate(watched)
             .scanning(Arc::clone(&documents)),
     );
     let end = EndSuppressions { front: Arc::clone(&front), scope: scope.clone() };
     reconcilers.run(end, SUPPRESSIONS_INTERVAL, vec![]).map_err(io)?;
+    let reports = WriteReports { front: Arc::clone(&front) };
+    front.wakes(reconcilers.run(reports, REPORTS_INTERVAL, vec![]).map_err(io)?);
+    let reports = Arc::clone(&front);
     reconcilers.run(Audit::new(Arc::clone(&core)), AUDIT_INTERVAL, vec![]).map_err(io)?;
     let api = Api::new(hub, Arc::clone(&front), &token).public(arguments.behind_proxy || !address.ip().is_loopback());
     let api = api.hearing(ears, &state.token("registry-token").map_err(io)?);
@@ -159,8 +165,25 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     if let Some(aws) = aws {
         aws.stop();
     }
+    reports.leave_reports();
     drop(reconcilers);
     Ok(Exit::Ok)
+}
+
+/// Where reports go that clients of AWS ask for.
+fn exports(settings: &Settings, state: &StateFolder, scope: &Scope) -> Result<ExportPlace, Failure> {
+    if settings.text("exports") != Some("s3") {
+        return Ok(ExportPlace::Folder(state.join("exports")));
+    }
+    let text = |name: &str| settings.text(name).map(str::to_owned);
+    let buckets = BucketSettings { profile: text("exports-profile"), endpoint: text("exports-endpoint"), region: scope.region.clone() };
+    let place = BucketPlace::new(buckets, settings.list("exports-buckets"), settings.flag("exports-kms"), Arc::new(SystemClock));
+    let wrong = |error| {
+        Failure::new("E0230", Exit::Usage, "reports cannot be written to buckets")
+            .cause(error)
+            .try_("--set exports-endpoint=https://minio.example:9000")
+    };
+    Ok(ExportPlace::Buckets(Box::new(place.map_err(wrong)?)))
 }
 
 /// Whether the server fetches feeds by itself.

@@ -127,6 +127,16 @@ pub(crate) const KEYS: &[Key] = &[
         "Where Exploit-DB's list is. `db update` fetches it; a scan by itself does not.",
     ),
     key(
+        "exports",
+        Kind::Choice(&["folder", "s3"]),
+        "folder",
+        "Where reports of AWS's clients are written: the folder `exports` of the state folder, or buckets of `s3`.",
+    ),
+    key("exports-buckets", Kind::List, "", "The buckets that reports may be written to, separated by commas; by default all that let us."),
+    key("exports-endpoint", Kind::Text, "", "The address of what speaks like S3; by default that of the profile, or AWS's own."),
+    key("exports-kms", Kind::Flag, "true", "Whether reports in buckets are encrypted with the KMS key that the client names."),
+    key("exports-profile", Kind::Text, "", "The profile whose credentials write to buckets; by default what AWS's SDK finds."),
+    key(
         "feed-interval",
         Kind::Number(0, 604_800),
         "0",

@@ -9,6 +9,7 @@ mod cuts;
 mod decisions;
 mod disks;
 mod docs;
+mod exports;
 mod exposure;
 mod feeds;
 mod formats;

@@ -1,13 +1,13 @@
 //! One request, as the operations see it.
 
 use super::backend::Backend;
+use super::exports::Exports;
 use super::failure::Failure;
 use super::keys::Principal;
 use super::pages::PageKey;
 use lestrade_model::{Hash, Scope, Timestamp};
 use lestrade_store::Document;
 use serde::{Serialize, de::DeserializeOwned};
-use std::path::Path;
 
 /// The key of a document of which a scope has one.
 const ONLY: &str = "only";
@@ -19,7 +19,7 @@ pub(super) struct Call<'a> {
     pub(super) pages: &'a PageKey,
     pub(super) now: Timestamp,
     /// Where reports are written; none when they are not.
-    pub(super) exports: Option<&'a Path>,
+    pub(super) exports: Option<&'a Exports>,
 }
 
 /// How a listing is to be cut.

@@ -3,7 +3,7 @@
 use super::backend::BackendError;
 use lestrade_wire::inspector2::{
     AccessDeniedException, BadRequestException, ConflictException, Error, ResourceNotFoundException, ServiceQuotaExceededException,
-    ValidationException, ValidationExceptionField, ValidationExceptionReason,
+    ThrottlingException, ValidationException, ValidationExceptionField, ValidationExceptionReason,
 };
 use lestrade_wire::rest_json::Invalid;
 
@@ -71,6 +71,11 @@ pub(super) fn bad_request(message: impl Into<String>) -> Failure {
 /// There are as many as there may be.
 pub(super) fn quota(message: impl Into<String>, resource_id: impl Into<String>) -> Failure {
     Failure::Service(ServiceQuotaExceededException { message: message.into(), resource_id: resource_id.into() }.into())
+}
+
+/// It is too much at a time.
+pub(super) fn throttled(message: impl Into<String>) -> Failure {
+    Failure::Service(ThrottlingException { message: message.into(), retry_after_seconds: Some(30) }.into())
 }
 
 /// The caller may not.

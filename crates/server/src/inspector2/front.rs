@@ -3,12 +3,14 @@
 use super::backend::Backend;
 use super::call::Call;
 use super::dispatch::{dispatch, writes};
+use super::exports::{ExportPlace, Exports};
 use super::identity;
 use super::keys::{Key, KeyStore, Principal, Role};
 use super::limits::{Rates, Replays};
 use super::pages::PageKey;
 use super::scan::{self, Scans};
 use crate::WatchedScopes;
+use crate::reconcile::Signal;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -20,8 +22,7 @@ use lestrade_model::Scope;
 use lestrade_wire::inspector2::{Api, Error, ThrottlingException};
 use lestrade_wire::sigv4::{Claim, Denial, Expected};
 use lestrade_wire::{HttpRequest, HttpResponse, Service, rest_json};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -44,7 +45,7 @@ pub struct Front<B> {
     pages: PageKey,
     /// Held by operations that change something: each reads, decides and writes as one.
     writes: Mutex<()>,
-    exports: Option<PathBuf>,
+    exports: Option<Exports>,
     estate: WatchedScopes,
     scans: Option<Scans>,
     rates: Rates,
@@ -69,10 +70,38 @@ impl<B: Backend> Front<B> {
         }
     }
 
-    /// Reports and bills of materials are written to this folder, in which each bucket is a folder.
+    /// Reports and bills of materials are written there by [`WriteReports`](super::WriteReports); those that wait are kept under the
+    /// scope `home`.
     #[must_use]
-    pub fn with_exports(self, folder: PathBuf) -> Self {
-        Self { exports: Some(folder), ..self }
+    pub fn with_exports(self, place: ExportPlace, home: Scope) -> Self {
+        Self { exports: Some(Exports::new(place, home)), ..self }
+    }
+
+    /// Wakes this when there is a report to write.
+    pub fn wakes(&self, signal: Signal) {
+        if let Some(exports) = &self.exports {
+            exports.waking(signal);
+        }
+    }
+
+    /// Leaves reports that are being written to the next server.
+    pub fn leave_reports(&self) {
+        if let Some(exports) = &self.exports {
+            exports.stop();
+        }
+    }
+
+    pub(super) const fn exports(&self) -> Option<&Exports> {
+        self.exports.as_ref()
+    }
+
+    pub(super) fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// The turn of somebody who reads, decides and writes as one.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bills of materials are scanned for whoever asks, read by this scanner.
@@ -143,7 +172,7 @@ impl<B: Backend> Front<B> {
         let principal = Principal { name: "owner".to_owned(), scope: scope.clone(), members: vec![], role: Role::Administrator };
         let now = self.backend.now();
         let call = Call { backend: &*self.backend, principal: &principal, pages: &self.pages, now, exports: None };
-        let _turn = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn();
         work(&call)
     }
 
@@ -171,9 +200,8 @@ impl<B: Backend> Front<B> {
         if scans {
             return scan::answer(&*self.backend, self.scans.as_ref(), request);
         }
-        let call =
-            Call { backend: &*self.backend, principal, pages: &self.pages, now: self.backend.now(), exports: self.exports.as_deref() };
-        let _turn = writing.then(|| self.writes.lock().unwrap_or_else(PoisonError::into_inner));
+        let call = Call { backend: &*self.backend, principal, pages: &self.pages, now: self.backend.now(), exports: self.exports.as_ref() };
+        let _turn = writing.then(|| self.turn());
         dispatch(&call, request)
     }
 }

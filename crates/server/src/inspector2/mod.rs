@@ -40,6 +40,7 @@ mod vulnerabilities;
 
 pub use backend::{AggregateRow, Backend, BackendError};
 pub use criteria::criteria;
+pub use exports::{BucketPlace, ExportPlace, WriteReports};
 pub use filters::suppressions;
 pub use front::{Front, router};
 pub(crate) use front::{HEADERS, TARGET};

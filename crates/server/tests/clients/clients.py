@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -141,11 +142,21 @@ assert admin.list_usage_totals()["totals"][0]["usage"][0]["total"] == 1.0
 admin.batch_get_free_trial_info(accountIds=["111122223333", "999999999999"])
 
 # Reports and bills of materials.
+
+
+def ended(status):
+    """How a report ended: it is written after the call that asks for it."""
+    patience = time.monotonic() + 60
+    while (told := status()["status"]) == "IN_PROGRESS":
+        assert time.monotonic() < patience, "the report does not end"
+    return told
+
+
 bucket = {"bucketName": "reports", "kmsKeyArn": "arn:aws:kms:eu-west-1:111122223333:key/00000000-0000-4000-8000-000000000000"}
 report = admin.create_findings_report(reportFormat="CSV", s3Destination=bucket)["reportId"]
-assert admin.get_findings_report_status(reportId=report)["status"] == "SUCCEEDED"
+assert ended(lambda: admin.get_findings_report_status(reportId=report)) == "SUCCEEDED"
 export = admin.create_sbom_export(reportFormat="CYCLONEDX_1_4", s3Destination=bucket)["reportId"]
-assert admin.get_sbom_export(reportId=export)["status"] == "SUCCEEDED"
+assert ended(lambda: admin.get_sbom_export(reportId=export)) == "SUCCEEDED"
 
 # Errors, as the clients name them.
 error = refused("ValidationException", 400, client("AKIDADMIN", parameter_validation=False).list_findings, maxResults=101)

@@ -3,8 +3,8 @@
 
 use lestrade_advisories::{Importer, Library};
 use lestrade_model::*;
-use lestrade_server::inspector2::{Front, Key, Principal, Role, router};
-use lestrade_server::{Core, Observation};
+use lestrade_server::inspector2::{ExportPlace, Front, Key, Principal, Role, WriteReports, router};
+use lestrade_server::{Core, Observation, Reconcilers};
 use lestrade_testkit::SystemClock;
 use lestrade_wire::sigv4::SecretKey;
 use serde_json::json;
@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 fn scope() -> Scope {
     Scope::new("aws", "111122223333", "eu-west-1").unwrap()
@@ -79,7 +80,11 @@ async fn boto3_and_the_aws_cli_work_with_an_endpoint_and_keys_alone() {
     }
     let folder = tempfile::tempdir().unwrap();
     let keys = HashMap::from([key("AKIDADMIN", Role::Administrator), key("AKIDREADER", Role::Viewer)]);
-    let front = Arc::new(Front::new(Arc::new(core(folder.path())), keys, [9; 32]).with_exports(folder.path().join("exports")));
+    let place = ExportPlace::Folder(folder.path().join("exports"));
+    let front = Arc::new(Front::new(Arc::new(core(folder.path())), keys, [9; 32]).with_exports(place, scope()));
+    let mut reconcilers = Reconcilers::default();
+    let reports = WriteReports { front: Arc::clone(&front) };
+    front.wakes(reconcilers.run(reports, Duration::from_secs(60), vec![]).unwrap());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move { axum::serve(listener, router(front)).await });

@@ -9,6 +9,7 @@ mod sign;
 
 pub use claim::{Claim, Denial, Expected};
 pub use key::SecretKey;
+pub(crate) use key::sha256;
 pub use sign::{Credentials, sign};
 
 use lestrade_model::Timestamp;

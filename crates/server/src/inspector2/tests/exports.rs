@@ -13,6 +13,8 @@ fn report(lab: &Lab, format: &str, criteria: Value) -> (Value, std::path::PathBu
     let asked = json!({"reportFormat": format, "filterCriteria": criteria, "s3Destination": destination("a/b")});
     let id = lab.ask("/reporting/create", asked)["reportId"].clone();
     let file = format!("{}.{}", id.as_str().unwrap(), format.to_lowercase());
+    assert_eq!(lab.ask("/reporting/status/get", json!({"reportId": id}))["status"], "IN_PROGRESS");
+    lab.front.write_reports().unwrap();
     (lab.ask("/reporting/status/get", json!({"reportId": id})), lab.folder.path().join("exports/reports/a/b").join(file))
 }
 
@@ -51,6 +53,7 @@ fn a_bill_of_materials_for_each_resource_that_is_chosen() {
         let criteria = json!({"ecrRepositoryName": [equals("web")]});
         let asked = json!({"reportFormat": format, "resourceFilterCriteria": criteria, "s3Destination": destination("")});
         let id = lab.ask("/sbomexport/create", asked)["reportId"].as_str().unwrap().to_owned();
+        lab.front.write_reports().unwrap();
         assert_eq!(lab.ask("/sbomexport/get", json!({"reportId": id}))["status"], "SUCCEEDED");
         let folder = format!("exports/reports/{format}_outputs_{id}/account=111122223333/resource=AWS_ECR_CONTAINER_IMAGE");
         let files: Vec<_> = std::fs::read_dir(lab.folder.path().join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -60,6 +63,56 @@ fn a_bill_of_materials_for_each_resource_that_is_chosen() {
         assert!(document.to_string().contains("left-pad"));
         assert_eq!(lab.refused("/sbomexport/cancel", json!({"reportId": id})).0, "ValidationException");
     }
+}
+
+/// A report of nothing would look like a clean one.
+#[test]
+fn a_report_without_findings_says_so_and_is_no_file() {
+    let lab = Lab::new();
+    let (status, path) = report(&lab, "CSV", json!({"severity": [equals("LOW")]}));
+    assert_eq!((&status["status"], &status["errorCode"]), (&json!("FAILED"), &json!("NO_FINDINGS_FOUND")));
+    assert!(!path.exists());
+}
+
+#[test]
+fn reports_are_written_in_turn_and_one_that_is_cancelled_is_not() {
+    let lab = Lab::new();
+    let ask = |format: &str| {
+        lab.clock.0.fetch_add(1000, Ordering::Relaxed);
+        let id = lab.ask("/reporting/create", json!({"reportFormat": format, "s3Destination": destination("")}))["reportId"].clone();
+        (
+            id.as_str().unwrap().to_owned(),
+            lab.folder.path().join(format!("exports/reports/{}.{}", id.as_str().unwrap(), format.to_lowercase())),
+        )
+    };
+    let (first, second, third) = (ask("CSV"), ask("JSON"), ask("CSV"));
+    assert_eq!(lab.ask("/reporting/cancel", json!({"reportId": second.0})), json!({"reportId": second.0}));
+    assert_eq!(lab.refused("/reporting/cancel", json!({"reportId": second.0})).0, "ValidationException", "it is cancelled");
+    assert_eq!(lab.refused("/sbomexport/cancel", json!({"reportId": third.0})).0, "ResourceNotFoundException", "it is another kind's");
+    // Another server on the same store writes what waits.
+    let place = ExportPlace::Folder(lab.folder.path().join("exports"));
+    let home = Scope::new("aws", "111122223333", "eu-west-1").unwrap();
+    let next = Front::new(lab.core.clone(), HashMap::new(), [9; 32]).with_exports(place, home);
+    next.leave_reports();
+    next.write_reports().unwrap();
+    assert!(!first.1.exists(), "a server that stops leaves it to the next");
+    lab.front.write_reports().unwrap();
+    let status = |id: &str| lab.ask("/reporting/status/get", json!({"reportId": id}))["status"].clone();
+    assert_eq!([status(&first.0), status(&second.0), status(&third.0)], ["SUCCEEDED", "CANCELLED", "SUCCEEDED"]);
+    assert_eq!([&first, &second, &third].map(|(_, path)| path.exists()), [true, false, true]);
+    assert_eq!(lab.ask("/reporting/status/get", json!({}))["reportId"], third.0.as_str(), "the latest");
+}
+
+#[test]
+fn no_more_reports_wait_than_somebody_would_wait_for() {
+    let lab = Lab::new();
+    let asked = json!({"reportFormat": "CSV", "s3Destination": destination("")});
+    for _ in 0..50 {
+        lab.ask("/reporting/create", asked.clone());
+    }
+    assert_eq!(lab.refused("/reporting/create", asked.clone()).0, "ThrottlingException");
+    lab.front.write_reports().unwrap();
+    lab.ask("/reporting/create", asked);
 }
 
 /// A member that the filter of coverage has not would be passed over.

@@ -130,7 +130,8 @@ impl Lab {
         core.observe(image("444455556666", "api", 'c', &[("is-odd", "1.0.0")])).unwrap();
         core.observe(image("777788889999", "secret", 'd', &both)).unwrap();
         let keys = HashMap::from(Role::ALL.map(|role| key(role.as_str(), role)));
-        let front = Arc::new(Front::new(core.clone(), keys, [9; 32]).with_exports(folder.path().join("exports")));
+        let (place, home) = (ExportPlace::Folder(folder.path().join("exports")), Scope::new("aws", "111122223333", "eu-west-1").unwrap());
+        let front = Arc::new(Front::new(core.clone(), keys, [9; 32]).with_exports(place, home));
         Self { front, core, clock, folder }
     }
 
