@@ -489,6 +489,9 @@ pub(crate) enum KeysWhat {
         /// The account that the key is for; without it the configured one.
         #[arg(long, value_name = "ACCOUNT")]
         account: Option<String>,
+        /// Another account that the holder sees. May be given several times. With keys of the server's own account all are seen.
+        #[arg(long = "member", value_name = "ACCOUNT")]
+        members: Vec<String>,
     },
     /// The keys that were given out, without their secrets.
     List,

@@ -116,7 +116,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
     let front = Arc::new(
         Front::new(Arc::clone(&core), keys, token_key)
             .with_exports(place, scope.clone())
-            .with_estate(watched)
+            .with_estate(watched, scope.clone())
             .scanning(Arc::clone(&documents)),
     );
     let end = EndSuppressions { front: Arc::clone(&front), scope: scope.clone() };

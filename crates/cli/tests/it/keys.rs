@@ -37,6 +37,7 @@ fn the_page_on_the_aws_cli_works_line_by_line() {
     assert!(lab.run(&["db", "import", fixture("lodash.json").to_str().unwrap()]).status.success());
     lab.write("bom.json", sbom("4.17.20"));
     let serving = until("the server starts", PATIENCE, || Serving::start(&lab, &[]).ok()).unwrap();
+    assert_eq!(serving.http("POST", "/api/v1/sboms?name=app", Some(&lab.token()), sbom("4.17.20").as_bytes()).unwrap().0, 200);
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/how-to/use-it-with-the-aws-cli.md");
     let page = std::fs::read_to_string(page).unwrap();
     let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("$ ")).collect();

@@ -21,6 +21,8 @@ pub(crate) struct Caller {
     pub(crate) scope: Scope,
     /// Whether he sees all accounts: he is of the server's own, which watches the others.
     pub(crate) whole: bool,
+    /// Other accounts that he sees.
+    pub(crate) members: Arc<[Scope]>,
 }
 
 impl Caller {
@@ -29,17 +31,18 @@ impl Caller {
         let token = headers.get("authorization")?.to_str().ok()?.strip_prefix("Bearer ")?;
         let home = api.hub.home();
         if bool::from(token.as_bytes().ct_eq(&api.token)) {
-            return Some(Self { key: OWNER.into(), role: Role::Administrator, scope: home.clone(), whole: true });
+            return Some(Self { key: OWNER.into(), role: Role::Administrator, scope: home.clone(), whole: true, members: Arc::default() });
         }
         let (id, principal) = api.front.bearer(token)?;
         let whole = principal.scope.partition == home.partition && principal.scope.account == home.account;
         let scope = if whole { home.clone() } else { principal.scope };
-        Some(Self { key: id.into(), role: principal.role, scope, whole })
+        Some(Self { key: id.into(), role: principal.role, scope, whole, members: principal.members.into() })
     }
 
-    /// Whether he sees what is of a scope: all, or what is of his account in whatever region.
+    /// Whether he sees what is of a scope: all, or what is of his accounts in whatever region.
     pub(crate) fn sees(&self, scope: &Scope) -> bool {
-        self.whole || (scope.partition == self.scope.partition && scope.account == self.scope.account)
+        let is_of = |own: &Scope| scope.partition == own.partition && scope.account == own.account;
+        self.whole || is_of(&self.scope) || self.members.iter().any(is_of)
     }
 
     /// The scopes with resources that he sees.

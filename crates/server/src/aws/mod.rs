@@ -68,7 +68,7 @@ impl WatchedScopes {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, scopes: Vec<Scope>) {
+    pub(crate) fn set(&self, scopes: Vec<Scope>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = scopes;
     }
 }

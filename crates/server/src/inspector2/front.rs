@@ -47,6 +47,7 @@ pub struct Front<B> {
     writes: Mutex<()>,
     exports: Option<Exports>,
     estate: WatchedScopes,
+    home: Option<Scope>,
     scans: Option<Scans>,
     rates: Rates,
     replays: Replays,
@@ -63,6 +64,7 @@ impl<B: Backend> Front<B> {
             writes: Mutex::new(()),
             exports: None,
             estate: WatchedScopes::default(),
+            home: None,
             scans: None,
             rates: Rates::default(),
             replays: Replays::default(),
@@ -110,18 +112,27 @@ impl<B: Backend> Front<B> {
         Self { scans: Some(Scans::new(scanner)), ..self }
     }
 
-    /// The accounts that are watched are members of every holder's: their findings are seen, in the region that is asked.
+    /// The accounts that are watched are members of the account of `home`: their findings are seen with its keys, in the region that
+    /// is asked. With the keys of another account are seen those of that account, and of those that the key names.
     #[must_use]
-    pub fn with_estate(self, estate: WatchedScopes) -> Self {
-        Self { estate, ..self }
+    pub fn with_estate(self, estate: WatchedScopes, home: Scope) -> Self {
+        Self { estate, home: Some(home), ..self }
     }
 
-    /// The holder of a key, as who asks in one region: their own account there, and the watched accounts.
-    fn in_region(&self, principal: &Principal, region: &str) -> Principal {
-        let watched: Vec<Scope> = self.estate.all().into_iter().filter(|scope| scope.region == region).collect();
+    /// The holder of a key, as who asks in one region.
+    pub(super) fn in_region(&self, principal: &Principal, region: &str) -> Principal {
+        let is_home = |home: &Scope| home.partition == principal.scope.partition && home.account == principal.scope.account;
+        let whole = self.home.as_ref().is_some_and(is_home);
+        let watched = self.estate.all().into_iter().filter(|scope| scope.region == region && (whole || principal.sees(scope)));
+        let watched: Vec<Scope> = watched.collect();
         let mut principal = principal.clone();
         if !watched.is_empty() {
             region.clone_into(&mut principal.scope.region);
+        }
+        for member in &mut principal.members {
+            if watched.iter().any(|scope| scope.account == member.account) {
+                region.clone_into(&mut member.region);
+            }
         }
         for scope in watched {
             if scope != principal.scope && !principal.members.contains(&scope) {

@@ -49,6 +49,9 @@ pub struct IssuedKey {
     pub role: String,
     /// Whose keys these are.
     pub scope: Scope,
+    /// Other accounts that the holder sees.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
     /// When it was given out.
     pub created: Timestamp,
 }
@@ -86,12 +89,19 @@ impl KeyFile {
     ///
     /// # Errors
     /// When the file cannot be read or written.
-    pub fn create(&self, name: &str, role: Role, scope: Scope, now: Timestamp) -> Result<(String, String), KeyFileError> {
+    pub fn create(&self, holder: &Principal, now: Timestamp) -> Result<(String, String), KeyFileError> {
         let id = format!("AKIA{}", &Uuid::new_v4().simple().to_string().to_uppercase()[..16]);
         let mut random = [0; 30];
         aws_lc_rs::rand::fill(&mut random)?;
         let secret = STANDARD.encode(random);
-        let issued = IssuedKey { id: id.clone(), name: name.to_owned(), role: role.as_str().to_owned(), scope, created: now };
+        let issued = IssuedKey {
+            id: id.clone(),
+            name: holder.name.clone(),
+            role: holder.role.as_str().to_owned(),
+            scope: holder.scope.clone(),
+            members: holder.members.iter().map(|member| member.account.clone()).collect(),
+            created: now,
+        };
         let mut sealed = secret.clone().into_bytes();
         let nonce = self.sealer()?.seal_in_place_append_tag(Aad::from(serde_json::to_vec(&issued)?), &mut sealed)?;
         let mut entries = self.entries()?;
@@ -153,7 +163,9 @@ impl KeyFile {
             let secret = sealer.open_in_place(nonce, Aad::from(serde_json::to_vec(&issued)?), &mut sealed)?;
             let secret = String::from_utf8(secret.to_vec()).map_err(|_| KeyFileError::Sealed)?;
             let role = Role::named(&issued.role).ok_or(KeyFileError::Sealed)?;
-            let principal = Principal { name: issued.name, scope: issued.scope, members: Vec::new(), role };
+            let member = |account: &String| Scope::new(&issued.scope.partition, account, &issued.scope.region);
+            let members = issued.members.iter().map(member).collect::<Result<_, _>>().map_err(|_| KeyFileError::Sealed)?;
+            let principal = Principal { name: issued.name, scope: issued.scope, members, role };
             Ok((issued.id, Key { secret: SecretKey::new(secret), principal }))
         };
         self.entries()?.into_iter().map(open).collect()
@@ -197,14 +209,19 @@ mod tests {
         Scope::new("aws", "111122223333", "eu-west-1").unwrap()
     }
 
+    fn ann(role: Role) -> Principal {
+        let member = Scope::new("aws", "444455556666", "eu-west-1").unwrap();
+        Principal { name: "ann".into(), scope: scope(), members: vec![member], role }
+    }
+
     #[test]
     fn keys_are_in_force_from_their_creation_to_their_revocation() {
         let folder = tempfile::tempdir().unwrap();
         let (server, command) = (file(folder.path()), file(folder.path()));
         assert!(server.find("AKIA").is_none());
-        let (id, secret) = command.create("ann", Role::Triager, scope(), Timestamp::default()).unwrap();
+        let (id, secret) = command.create(&ann(Role::Triager), Timestamp::default()).unwrap();
         let key = server.find(&id).unwrap();
-        assert_eq!((key.principal.name.as_str(), key.principal.role, key.principal.scope), ("ann", Role::Triager, scope()));
+        assert_eq!(key.principal, ann(Role::Triager));
         let text = std::fs::read_to_string(folder.path().join("keys.json")).unwrap();
         assert!(!text.contains(&secret), "{text}");
         assert_eq!(std::fs::metadata(folder.path().join("keys.json")).unwrap().permissions().mode() & 0o777, 0o600);
@@ -216,7 +233,7 @@ mod tests {
     #[test]
     fn a_file_that_was_changed_lets_nobody_in() {
         let folder = tempfile::tempdir().unwrap();
-        let (id, _) = file(folder.path()).create("ann", Role::Viewer, scope(), Timestamp::default()).unwrap();
+        let (id, _) = file(folder.path()).create(&ann(Role::Viewer), Timestamp::default()).unwrap();
         assert!(KeyFile::new(folder.path().join("keys.json"), [8; 32]).find(&id).is_none(), "another secret");
         let path = folder.path().join("keys.json");
         let text = std::fs::read_to_string(&path).unwrap();

@@ -40,7 +40,7 @@ impl Role {
 }
 
 /// The holder of a key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// A name, for messages.
     pub name: String,
@@ -63,6 +63,12 @@ impl Principal {
     #[must_use]
     pub fn scope_of(&self, account: &str) -> Option<&Scope> {
         std::iter::once(&self.scope).chain(&self.members).find(|scope| scope.account == account)
+    }
+
+    /// Whether the holder sees an account, in whatever region.
+    #[must_use]
+    pub fn sees(&self, scope: &Scope) -> bool {
+        self.scope.partition == scope.partition && self.scope_of(&scope.account).is_some()
     }
 
     /// The ARN of the holder.

@@ -1,6 +1,7 @@
 //! What holds for every operation.
 
 use super::*;
+use crate::WatchedScopes;
 use crate::inspector2::dispatch::{needs, writes};
 use crate::inspector2::front::receive;
 
@@ -87,4 +88,26 @@ async fn a_target_that_is_too_long_is_refused() {
     let lab = Lab::new();
     let request = lab.signed("viewer", "GET", &format!("/tags/{}", "x".repeat(9000)), "");
     assert_eq!(over_http(&lab, request).await.status, 414);
+}
+
+#[test]
+fn a_key_sees_the_watched_accounts_that_it_is_for() {
+    let scope = |account: &str, region: &str| Scope::new("aws", account, region).unwrap();
+    let watched = WatchedScopes::default();
+    let accounts = ["111122223333", "444455556666", "777788889999"];
+    watched.set(["eu-west-1", "us-east-1"].into_iter().flat_map(|region| accounts.map(|account| scope(account, region))).collect());
+    let home = scope("000000000000", "eu-west-1");
+    let lab = Lab::new();
+    let front = Front::new(lab.core.clone(), HashMap::new(), [9; 32]).with_estate(watched, home.clone());
+    let seen = |own: &Scope, members: &[&str], region: &str| {
+        let members = members.iter().map(|account| scope(account, "eu-west-1")).collect();
+        let principal = Principal { name: "ann".into(), scope: own.clone(), members, role: Role::Viewer };
+        let scopes = front.in_region(&principal, region).scopes();
+        scopes.iter().map(|scope| format!("{} {}", &scope.account[..4], scope.region)).collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&home, &[], "us-east-1"), ["0000 us-east-1", "1111 us-east-1", "4444 us-east-1", "7777 us-east-1"]);
+    let own = scope("444455556666", "eu-west-1");
+    assert_eq!(seen(&own, &[], "eu-west-1"), ["4444 eu-west-1"], "not the others, which the server watches too");
+    assert_eq!(seen(&own, &["111122223333"], "us-east-1"), ["4444 us-east-1", "1111 us-east-1"]);
+    assert_eq!(seen(&scope("999999999999", "eu-west-1"), &[], "us-east-1"), ["9999 eu-west-1"], "nothing of it is watched there");
 }
