@@ -225,10 +225,13 @@ pub struct EpisodeLog {
     shared: Shared,
     /// The resources that once had a match set and then got another.
     former: HashMap<SetId, RoaringBitmap>,
-    /// Pairs that closed and have not reopened, both ways round.
+    /// Pairs that closed and have not reopened.
     closed_by_vulnerability: HashMap<VulnerabilityId, RoaringBitmap>,
-    closed_by_resource: HashMap<ResourceId, RoaringBitmap>,
     closed: RoaringBitmap,
+    /// The same the other way round, with more: what closed in a resource by what happened to it alone, and what closed in a match
+    /// set, of whose resources some may have come later. An advisory closes in a million resources, which have few sets.
+    maybe_closed_in: HashMap<ResourceId, RoaringBitmap>,
+    maybe_closed_in_set: HashMap<SetId, RoaringBitmap>,
 }
 
 impl EpisodeLog {
@@ -253,13 +256,19 @@ impl EpisodeLog {
         match body {
             EpisodeBody::Advisory { vulnerability, opened, closed } => {
                 // As a rule it closed nowhere, and then nobody needs to know who has it.
-                if let Some(closed) = self.closed_by_vulnerability.get(&vulnerability).filter(|closed| !closed.is_empty()) {
-                    for resource in &(resources_of(&opened) & closed) {
-                        self.forget_closed(resource, vulnerability);
+                if let Some(known) = self.closed_by_vulnerability.get_mut(&vulnerability).filter(|known| !known.is_empty()) {
+                    *known -= resources_of(&opened);
+                    if known.is_empty() {
+                        self.closed.remove(vulnerability);
                     }
                 }
-                for resource in &resources_of(&closed) {
-                    self.remember_closed(resource, vulnerability);
+                let left = resources_of(&closed);
+                if !left.is_empty() {
+                    *self.closed_by_vulnerability.entry(vulnerability).or_default() |= left;
+                    self.closed.insert(vulnerability);
+                    for set in &closed {
+                        self.maybe_closed_in_set.entry(set).or_default().insert(vulnerability);
+                    }
                 }
                 let events = self.by_vulnerability.entry(vulnerability).or_default();
                 self.line.push((at, Subject::Vulnerability(vulnerability, number(events.len()))));
@@ -279,18 +288,22 @@ impl EpisodeLog {
     }
 
     fn remember(&mut self, resource: ResourceId, event: ResourceEvent) {
-        if self.closed_by_resource.contains_key(&resource) {
-            for vulnerability in event.opened.iter() {
-                self.forget_closed(resource, vulnerability);
-            }
+        for vulnerability in &(&*event.opened & &self.closed) {
+            self.forget_closed(resource, vulnerability);
         }
         for vulnerability in event.closed.iter() {
             self.remember_closed(resource, vulnerability);
         }
-        let events = self.by_resource.entry(resource).or_default();
-        if let Some(before) = events.last().and_then(|before| before.set).filter(|before| event.set != Some(*before)) {
+        let before = self.by_resource.get(&resource).and_then(|events| events.last()).and_then(|before| before.set);
+        if let Some(before) = before.filter(|before| event.set != Some(*before)) {
             self.former.entry(before).or_default().insert(resource);
+            // It leaves its set, and keeps what closed while it was in it.
+            let kept = self.maybe_closed_in_set.get(&before).map(|closed| self.of_those_closed(resource, closed));
+            if let Some(kept) = kept.filter(|kept| !kept.is_empty()) {
+                *self.maybe_closed_in.entry(resource).or_default() |= kept;
+            }
         }
+        let events = self.by_resource.entry(resource).or_default();
         self.line.push((event.at, Subject::Resource(resource, number(events.len()))));
         events.push(event);
     }
@@ -298,7 +311,7 @@ impl EpisodeLog {
     fn remember_closed(&mut self, resource: ResourceId, vulnerability: VulnerabilityId) {
         self.closed.insert(vulnerability);
         self.closed_by_vulnerability.entry(vulnerability).or_default().insert(resource);
-        self.closed_by_resource.entry(resource).or_default().insert(vulnerability);
+        self.maybe_closed_in.entry(resource).or_default().insert(vulnerability);
     }
 
     fn forget_closed(&mut self, resource: ResourceId, vulnerability: VulnerabilityId) {
@@ -308,9 +321,14 @@ impl EpisodeLog {
                 self.closed.remove(vulnerability);
             }
         }
-        if let Some(vulnerabilities) = self.closed_by_resource.get_mut(&resource) {
+        if let Some(vulnerabilities) = self.maybe_closed_in.get_mut(&resource) {
             vulnerabilities.remove(vulnerability);
         }
+    }
+
+    fn of_those_closed(&self, resource: ResourceId, some: &RoaringBitmap) -> RoaringBitmap {
+        let is_closed = |id: &VulnerabilityId| self.closed_by_vulnerability.get(id).is_some_and(|closed| closed.contains(resource));
+        some.iter().filter(is_closed).collect()
     }
 
     /// The resources in which a vulnerability closed and is closed still.
@@ -319,10 +337,13 @@ impl EpisodeLog {
         self.closed_by_vulnerability.get(&vulnerability)
     }
 
-    /// The vulnerabilities that closed in a resource and are closed still.
+    /// Those of some vulnerabilities that closed in a resource and are closed still.
     #[must_use]
-    pub fn closed_vulnerabilities(&self, resource: ResourceId) -> Option<&RoaringBitmap> {
-        self.closed_by_resource.get(&resource)
+    pub fn closed_vulnerabilities(&self, resource: ResourceId, among: &RoaringBitmap) -> RoaringBitmap {
+        let set = self.by_resource.get(&resource).and_then(|events| events.last()).and_then(|event| event.set);
+        let of_set = set.and_then(|set| self.maybe_closed_in_set.get(&set));
+        let maybe = [self.maybe_closed_in.get(&resource), of_set].into_iter().flatten().map(|maybe| maybe & among);
+        self.of_those_closed(resource, &maybe.fold(RoaringBitmap::new(), |all, some| all | some))
     }
 
     /// Every vulnerability that is closed somewhere.
@@ -513,6 +534,30 @@ mod tests {
         let late = log(vec![inventory(1, 0, 1, &[], &[]), advisory(2, 0, &[1], &[]), advisory(3, 1, &[], &[1]), advisory(4, 9, &[1], &[])]);
         assert_eq!(late.history(0, 5).generation(), 1);
         assert_eq!(late.closed_resources(5).unwrap().len(), 0, "it is open again");
+    }
+
+    /// What closed in a set is closed in those that were in it then, wherever they went, and not in those that came later.
+    #[test]
+    fn what_closed_in_a_resource_is_found_from_the_resource() {
+        let mut log = EpisodeLog::default();
+        let of = |resource: u32, position: u64, set: u32, opened: &[u32]| Episode {
+            position,
+            at: Timestamp::from_millis(position as i64),
+            body: EpisodeBody::Inventory { resource, set: Some(set), previous: None, opened: bits(opened), closed: bits(&[]) },
+        };
+        log.append(of(0, 1, 1, &[5]), |_| bits(&[]));
+        log.append(of(1, 2, 1, &[5]), |_| bits(&[]));
+        log.append(advisory(3, 0, &[], &[1]), |sets| if sets.is_empty() { bits(&[]) } else { bits(&[0, 1]) });
+        log.append(of(0, 4, 2, &[]), |_| bits(&[]));
+        log.append(of(2, 5, 1, &[]), |_| bits(&[]));
+        let closed = |log: &EpisodeLog| [0, 1, 2].map(|resource| log.closed_vulnerabilities(resource, &bits(&[4, 5])).contains(5));
+        assert_eq!(closed(&log), [true, true, false]);
+        assert!(log.closed_vulnerabilities(0, &bits(&[4])).is_empty());
+        log.append(advisory(6, 0, &[1], &[]), |sets| if sets.is_empty() { bits(&[]) } else { bits(&[1, 2]) });
+        assert_eq!(closed(&log), [true, false, false], "it is open again where the set still is");
+        log.append(of(0, 7, 3, &[5]), |_| bits(&[]));
+        assert_eq!(closed(&log), [false; 3]);
+        assert!(log.vulnerabilities_closed_somewhere().is_empty());
     }
 
     #[test]

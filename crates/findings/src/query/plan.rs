@@ -194,10 +194,11 @@ impl<'a> Plan<'a> {
         if self.open {
             found |= self.world.estate.vulnerabilities_of(resource).as_ref();
         }
-        if let (true, Some(closed)) = (self.closed, self.world.log.closed_vulnerabilities(resource)) {
-            found |= closed;
+        found &= &self.vulnerabilities;
+        if self.closed {
+            found |= self.world.log.closed_vulnerabilities(resource, &self.vulnerabilities);
         }
-        found & &self.vulnerabilities
+        found
     }
 
     /// Calls `each` with every finding that meets the criteria, in no order.
