@@ -4,6 +4,7 @@ use crate::ServerError;
 use crate::audit::AuditState;
 use crate::feeds::Poll;
 use crate::intake::Intake;
+use crate::inventories::ReadInventories;
 use crate::meters::Meters;
 use lestrade_advisories::{Library, OpenIndex};
 use lestrade_findings::{Assessment, Episode, EpisodeBody, InventorySource, LogPosition, TokenKey, Transition, World, assess};
@@ -18,8 +19,6 @@ use tokio::sync::watch;
 
 /// From how many resources of one scope on a vulnerability's movement has a summary.
 const SUMMARY_FROM: u64 = 10;
-/// How many inventories are kept decoded.
-const CACHED_INVENTORIES: usize = 256;
 
 /// What the store is tried with after it took no change.
 const TRIAL: &str = "trial";
@@ -48,7 +47,7 @@ pub struct Core {
     /// How often the world was rebuilt from the store because a change could not be committed.
     pub(crate) rebuilds: AtomicU64,
     index: RwLock<Option<Arc<OpenIndex>>>,
-    inventories: Mutex<HashMap<Hash, Arc<Inventory>>>,
+    inventories: ReadInventories,
     token_key: TokenKey,
 }
 
@@ -77,7 +76,7 @@ impl Core {
             stalled: Mutex::default(),
             rebuilds: AtomicU64::default(),
             index: RwLock::new(None),
-            inventories: Mutex::default(),
+            inventories: ReadInventories::default(),
             token_key: TokenKey::new(token_key),
         };
         core.reload()?;
@@ -179,22 +178,10 @@ impl Core {
 
 impl InventorySource for Core {
     fn inventory(&self, id: &Hash) -> Option<Arc<Inventory>> {
-        if let Some(inventory) = lock(&self.inventories).get(id) {
-            return Some(Arc::clone(inventory));
-        }
-        let inventory = match lock(&self.store).inventory(id) {
-            Ok(inventory) => Arc::new(inventory?),
-            Err(error) => {
-                tracing::error!(%error, "an inventory cannot be read");
-                return None;
-            }
-        };
-        let mut cache = lock(&self.inventories);
-        if cache.len() >= CACHED_INVENTORIES {
-            cache.clear();
-        }
-        cache.insert(*id, Arc::clone(&inventory));
-        Some(inventory)
+        self.inventories.find(&self.store, id).unwrap_or_else(|error| {
+            tracing::error!(%error, "an inventory cannot be read");
+            None
+        })
     }
 }
 

@@ -1,17 +1,18 @@
 //! A new generation of intelligence becomes exactly the right changes: each changed vulnerability is judged backwards, on the
 //! distinct installed versions of the packages that it names.
 
-use crate::core::{Core, Draft, assess_from};
+use crate::core::{Core, Draft, KnownOf, assess_as, assess_from, known_of};
 use crate::load::{INTELLIGENCE, cursor_of};
 use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core as Server, ServerError};
 use lestrade_advisories::{GenerationId, OpenIndex};
-use lestrade_findings::{EpisodeBody, Transition};
-use lestrade_matching::{judge_component, judge_vulnerability};
+use lestrade_findings::{EpisodeBody, Transition, World};
+use lestrade_matching::{ComponentId, Verdict, VulnerabilityId, judge_component, judge_vulnerability};
 use lestrade_store::Fan;
 use lestrade_sys::step;
 use roaring::RoaringBitmap;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,29 +57,58 @@ impl Core {
     }
 
     fn apply(&self, id: &GenerationId, new: Arc<OpenIndex>, judged_before: bool) -> Result<(), ServerError> {
+        // Most of the work needs the world for moments only: others go on meanwhile.
+        let news = self.comparable(&new).map(|old| News::between(old, &new, || self.world())).transpose()?;
+        step("refresh: compared");
+        self.bring_into_force(id, new, news, judged_before)
+    }
+
+    /// The index in force, if the difference to another one says all: what another mode left out is in no difference of generations.
+    fn comparable(&self, new: &OpenIndex) -> Option<Arc<OpenIndex>> {
+        self.index().filter(|old| old.mode() == new.mode())
+    }
+
+    fn bring_into_force(&self, id: &GenerationId, new: Arc<OpenIndex>, news: Option<News>, judged_before: bool) -> Result<(), ServerError> {
         let mut guard = self.world_mut();
-        // What another mode left out is in no difference of generations.
-        let old = self.index().filter(|old| old.mode() == new.mode());
+        let old = self.comparable(&new);
+        let news = match (old, news) {
+            // Somebody else brought another generation into force meanwhile.
+            (Some(old), news) if news.as_ref().is_none_or(|news| !Arc::ptr_eq(&news.old, &old)) => {
+                Some(News::between(old, &new, || &*guard)?)
+            }
+            (_, news) => news,
+        };
         let mut draft = Draft::new(self, &mut guard)?;
         let mut told = (0, 0);
-        match &old {
-            Some(old) => {
-                // What is not installed anywhere has no number here, and nobody asks for its score.
-                let estate = &draft.world.estate;
-                let diff = new.diff_for(old.as_ref(), |name| estate.vulnerability_id(name).is_some())?;
-                told = (diff.vulnerabilities.len() as u64, diff.rescored_in_all);
+        match news {
+            Some(news) => {
+                told = (news.revisions.len() as u64, news.rescored_in_all);
                 tracing::info!(generation = %id, changed = told.0, rescored = told.1, "applying intelligence");
-                diff.vulnerabilities.iter().try_for_each(|name| revise(&mut draft, &new, name))?;
-                for name in diff.rescored {
+                let (components, _, vulnerabilities) = draft.world.estate.sizes();
+                let is_same = components == news.components;
+                for Revision { name, verdicts, known } in news.revisions {
+                    // What was installed meanwhile was not judged.
+                    let verdicts = if is_same { verdicts } else { judge_vulnerability(&new, &draft.world.estate, &name, false)? };
+                    revise(&mut draft, &new, &name, verdicts, known)?;
+                }
+                for (name, known) in news.rescored {
                     if let Some(vulnerability) = draft.world.estate.vulnerability_id(&name) {
-                        assess_from(draft.world, &new, vulnerability, &name)?;
+                        assess_as(draft.world, &new, vulnerability, &name, known)?;
                     }
+                }
+                // What became known meanwhile was assessed by the generation before.
+                for vulnerability in number(news.vulnerabilities)..number(vulnerabilities) {
+                    let name = draft.world.estate.vulnerability(vulnerability).unwrap_or_default().to_owned();
+                    assess_from(draft.world, &new, vulnerability, &name)?;
                 }
             }
             None if !judged_before => {
                 let names = everything(&draft, &new)?;
                 told.0 = names.len() as u64;
-                names.iter().try_for_each(|name| revise(&mut draft, &new, name))?;
+                for name in &names {
+                    let verdicts = judge_vulnerability(&new, &draft.world.estate, name, false)?;
+                    revise(&mut draft, &new, name, verdicts, known_of(&new, name)?)?;
+                }
             }
             None => {
                 tracing::warn!(generation = %id, "what was applied is gone, or was reported otherwise; everything is judged anew");
@@ -132,15 +162,68 @@ fn everything(draft: &Draft<'_>, index: &OpenIndex) -> Result<BTreeSet<String>, 
     Ok(names)
 }
 
-/// Judges one vulnerability anew and logs what opened, closed and changed.
-fn revise(draft: &mut Draft<'_>, index: &OpenIndex, name: &str) -> Result<(), ServerError> {
-    let verdicts = judge_vulnerability(index, &draft.world.estate, name, false)?;
+/// What a generation knows otherwise than the one before, judged by an estate that may have moved since.
+struct News {
+    old: Arc<OpenIndex>,
+    revisions: Vec<Revision>,
+    rescored: Vec<(String, KnownOf)>,
+    rescored_in_all: u64,
+    /// How many components and vulnerabilities the estate had before.
+    components: usize,
+    vulnerabilities: usize,
+}
+
+/// A vulnerability about which a record changed.
+struct Revision {
+    name: String,
+    verdicts: BTreeMap<ComponentId, Verdict>,
+    known: KnownOf,
+}
+
+impl News {
+    fn between<W: Deref<Target = World>>(old: Arc<OpenIndex>, new: &OpenIndex, world: impl Fn() -> W) -> Result<Self, ServerError> {
+        let (names, components, vulnerabilities) = {
+            let estate = &world().estate;
+            let (components, _, vulnerabilities) = estate.sizes();
+            let names = (0..number(vulnerabilities)).filter_map(|id| estate.vulnerability(id)).map(str::to_owned);
+            (names.collect::<HashSet<String>>(), components, vulnerabilities)
+        };
+        // What is not installed anywhere has no number here, and nobody asks for its score.
+        let diff = new.diff_for(old.as_ref(), |name| names.contains(name))?;
+        let revision = |name: String| {
+            let verdicts = judge_vulnerability(new, &world().estate, &name, false)?;
+            Ok(Revision { verdicts, known: known_of(new, &name)?, name })
+        };
+        let rescored = |name: String| Ok((known_of(new, &name)?, name)).map(|(known, name)| (name, known));
+        Ok(Self {
+            old,
+            revisions: diff.vulnerabilities.into_iter().map(revision).collect::<Result<_, ServerError>>()?,
+            rescored: diff.rescored.into_iter().map(rescored).collect::<Result<_, ServerError>>()?,
+            rescored_in_all: diff.rescored_in_all,
+            components,
+            vulnerabilities,
+        })
+    }
+}
+
+fn number(index: usize) -> VulnerabilityId {
+    VulnerabilityId::try_from(index).unwrap_or(VulnerabilityId::MAX)
+}
+
+/// Takes in how one vulnerability is judged now, and logs what opened, closed and changed.
+fn revise(
+    draft: &mut Draft<'_>,
+    index: &OpenIndex,
+    name: &str,
+    verdicts: BTreeMap<ComponentId, Verdict>,
+    known: KnownOf,
+) -> Result<(), ServerError> {
     if verdicts.is_empty() && draft.world.estate.vulnerability_id(name).is_none() {
         return Ok(());
     }
     let id = draft.vulnerability(name);
     let delta = draft.world.estate.revise(id, verdicts);
-    assess_from(draft.world, index, id, name)?;
+    assess_as(draft.world, index, id, name, known)?;
     if delta.is_empty() {
         return Ok(());
     }
@@ -153,4 +236,89 @@ fn revise(draft: &mut Draft<'_>, index: &OpenIndex, name: &str) -> Result<(), Se
         draft.tell(transition, Fan::Vulnerability { vulnerability: id, resources });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Observation;
+    use lestrade_advisories::{Importer, Library};
+    use lestrade_model::{
+        Clock, Component, Ecosystem, Family, ImageDetails, Inventory, Manager, Occurrence, Resource, ResourceDetails, ResourceFacts,
+        ResourceKey, ResourceKind, Scope, Severity, Timestamp,
+    };
+    use serde_json::json;
+    use std::path::Path;
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(1_790_000_000_000)
+        }
+    }
+
+    /// A generation in which lodash before some version is vulnerable so gravely.
+    fn publish(library: &Library, folder: &Path, fixed: &str, impact: &str) -> GenerationId {
+        let record = json!({"id": "CVE-2026-0001", "modified": "2026-01-01T00:00:00Z", "summary": "A flaw.",
+            "severity": [{"type": "CVSS_V3", "score": format!("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:{impact}/I:{impact}/A:{impact}")}],
+            "affected": [{"package": {"ecosystem": "npm", "name": "lodash"},
+                "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": fixed}]}]}]});
+        std::fs::write(folder.join("record.json"), record.to_string()).unwrap();
+        let mut importer = Importer::new(Still.now());
+        importer.import(&folder.join("record.json")).unwrap();
+        library.publish(&importer.finish().unwrap().0).unwrap();
+        library.current().unwrap().unwrap()
+    }
+
+    fn with_lodash(version: &str) -> Observation {
+        let scope = Scope::new("aws", "111122223333", "eu-west-1").unwrap();
+        let digest = format!("sha256:{}", version.replace('.', "0").repeat(16));
+        let details = ImageDetails {
+            registry: "111122223333".into(),
+            repository: "web".into(),
+            digest: digest.clone(),
+            tags: vec![],
+            architecture: "amd64".into(),
+            pushed_at: Still.now(),
+        };
+        let place = Occurrence { component: 0, path: "node_modules/lodash".into(), layer: None, arch: None, manager: Manager::NodePackage };
+        let found = vec![(Component::new(Ecosystem::of(Family::Npm), "lodash", version), place)];
+        Observation {
+            resource: Resource {
+                key: ResourceKey { id: scope.arn("ecr", &format!("repository/web/{digest}")), scope, kind: ResourceKind::Image },
+                details: ResourceDetails::Image(details),
+                facts: ResourceFacts::default(),
+                tags: vec![],
+            },
+            inventory: Some(Inventory::assemble(None, found, vec![])),
+            coverage: vec![],
+        }
+    }
+
+    /// What is installed, or becomes known, between the comparing and the change is judged as if it had been there before.
+    #[test]
+    fn what_comes_while_generations_are_compared_is_judged_by_the_newer() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = || Library::new(folder.path().join("db"));
+        publish(&library(), folder.path(), "4.17.20", "L");
+        let store = lestrade_store::open(folder.path().join("state.db").to_str().unwrap()).unwrap();
+        let core = Core::open(store, library(), Arc::new(Still), [7; 32]).unwrap();
+
+        let id = publish(&library(), folder.path(), "4.17.21", "H");
+        let new = Arc::new(library().open(&id).unwrap());
+        let news = News::between(core.index().unwrap(), &new, || core.world()).unwrap();
+        // Vulnerable by both, and by the newer alone.
+        core.observe(with_lodash("4.17.19")).unwrap();
+        core.observe(with_lodash("4.17.20")).unwrap();
+        assert_eq!(core.world().derived().len(), 1);
+        core.bring_into_force(&id, new, Some(news), true).unwrap();
+
+        let world = core.world();
+        assert_eq!(world.derived().len(), 2);
+        let vulnerability = world.estate.vulnerability_id("CVE-2026-0001").unwrap();
+        assert_eq!(world.assessment(vulnerability).unwrap().severity, Severity::Critical);
+        drop(world);
+        assert!(core.audit().is_empty());
+    }
 }

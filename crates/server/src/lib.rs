@@ -23,6 +23,7 @@ mod in_use;
 pub mod inspector2;
 mod intake;
 mod intelligence;
+mod inventories;
 mod inventory;
 mod lifecycle;
 mod load;

@@ -51,6 +51,11 @@ pub(crate) trait Engine: Send {
     /// Begins a transaction that only reads, and sees one moment; `COMMIT` ends it.
     const SNAPSHOT: &'static str;
 
+    /// Another one that reads from the same state, whoever writes to it meanwhile.
+    fn reader(&self) -> Result<Self, StoreError>
+    where
+        Self: Sized;
+
     /// Keeps what is there, of this schema, before it is changed to a later one.
     fn keep_before(&mut self, version: i64) -> Result<(), StoreError>;
 

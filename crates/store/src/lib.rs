@@ -24,11 +24,20 @@ use lestrade_findings::LogPosition;
 use lestrade_model::{Hash, Inventory, Scope, Timestamp};
 use std::path::Path;
 
+/// Who has inventories.
+pub trait Inventories: Send {
+    /// An inventory by its identity.
+    ///
+    /// # Errors
+    /// When the engine fails or the row cannot be decoded.
+    fn inventory(&mut self, id: &Hash) -> Result<Option<Inventory>, StoreError>;
+}
+
 /// What a state is kept in.
 ///
 /// Methods that read what belongs to somebody take a [`Scope`]; [`Store::load`] alone reads all, for the one writer that holds
 /// the whole estate.
-pub trait Store: Send {
+pub trait Store: Inventories {
     /// Reads everything that the estate index is rebuilt from, dictionaries first, episodes in order last.
     ///
     /// # Errors
@@ -41,11 +50,11 @@ pub trait Store: Send {
     /// When the engine fails; then nothing of the change is kept.
     fn commit(&mut self, change: &Change) -> Result<(), StoreError>;
 
-    /// An inventory by its identity.
+    /// Somebody who reads inventories beside whoever writes: neither waits for the other.
     ///
     /// # Errors
-    /// When the engine fails or the row cannot be decoded.
-    fn inventory(&mut self, id: &Hash) -> Result<Option<Inventory>, StoreError>;
+    /// When the engine fails.
+    fn reader(&self) -> Result<Box<dyn Inventories>, StoreError>;
 
     /// Groups of a lane after `after`, in order, at most `limit`.
     ///

@@ -104,6 +104,11 @@ impl Engine for PostgresEngine {
     const SNAPSHOT: &'static str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
     /// A database has its own backups, and a migration is one transaction; a copy of all tables may not fit beside them.
+    fn reader(&self) -> Result<Self, StoreError> {
+        let client = self.config.connect(NoTls).map_err(failed("connecting"))?;
+        Ok(Self { config: self.config.clone(), client, is_writer: false, statements: HashMap::new() })
+    }
+
     fn keep_before(&mut self, _: i64) -> Result<(), StoreError> {
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The store over any engine.
 
 use crate::engine::{Engine, Row, Statement, Value};
-use crate::{Change, Cursor, Delivery, Document, Lane, Letter, LetterState, LoadSink, OutboxGroup, Store, StoreError, schema};
+use crate::{Change, Cursor, Delivery, Document, Inventories, Lane, Letter, LetterState, LoadSink, OutboxGroup, Store, StoreError, schema};
 use lestrade_findings::LogPosition;
 use lestrade_matching::frame;
 use lestrade_model::{Hash, Inventory, Scope, Timestamp};
@@ -90,7 +90,21 @@ impl<E: Engine> SqlStore<E> {
     }
 }
 
-impl<E: Engine> Store for SqlStore<E> {
+impl<E: Engine> Inventories for SqlStore<E> {
+    fn inventory(&mut self, id: &Hash) -> Result<Option<Inventory>, StoreError> {
+        let mut found = None;
+        self.engine.query(("SELECT body FROM inventories WHERE id = $1", &[Value::Blob(id.as_bytes().to_vec())]), &mut |row| {
+            let damaged = || StoreError::Damaged { table: "inventories" };
+            let packed = row.blob(0, "inventories")?;
+            let plain = frame::unpack(packed, MAX_ROW).ok_or_else(damaged)?;
+            found = Some(decode(&plain, "inventories")?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+}
+
+impl<E: Engine + 'static> Store for SqlStore<E> {
     fn load(&mut self, sink: &mut dyn LoadSink) -> Result<(), StoreError> {
         self.engine.query(("SELECT id, body FROM components ORDER BY id", &[]), &mut |row| {
             sink.component(number(&row, "components")?, decode(row.blob(1, "components")?, "components")?);
@@ -164,16 +178,8 @@ impl<E: Engine> Store for SqlStore<E> {
         })
     }
 
-    fn inventory(&mut self, id: &Hash) -> Result<Option<Inventory>, StoreError> {
-        let mut found = None;
-        self.engine.query(("SELECT body FROM inventories WHERE id = $1", &[Value::Blob(id.as_bytes().to_vec())]), &mut |row| {
-            let damaged = || StoreError::Damaged { table: "inventories" };
-            let packed = row.blob(0, "inventories")?;
-            let plain = frame::unpack(packed, MAX_ROW).ok_or_else(damaged)?;
-            found = Some(decode(&plain, "inventories")?);
-            Ok(())
-        })?;
-        Ok(found)
+    fn reader(&self) -> Result<Box<dyn Inventories>, StoreError> {
+        Ok(Box::new(SqlStore { engine: self.engine.reader()? }))
     }
 
     fn groups_after(&mut self, of: Lane, after: LogPosition, limit: u32) -> Result<Vec<OutboxGroup>, StoreError> {

@@ -80,6 +80,11 @@ impl Engine for SqliteEngine {
     const TYPES: [(&'static str, &'static str); 2] = [("$INT", "INTEGER"), ("$BLOB", "BLOB")];
     const SNAPSHOT: &'static str = "BEGIN";
 
+    fn reader(&self) -> Result<Self, StoreError> {
+        let nowhere = || StoreError::Engine { action: "opening the state", reason: "it is no file".into() };
+        Self::read(Path::new(self.connection.path().ok_or_else(nowhere)?))
+    }
+
     fn keep_before(&mut self, version: i64) -> Result<(), StoreError> {
         self.copy(&format!("before-schema-{}", version + 1))
     }

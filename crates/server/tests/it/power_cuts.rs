@@ -34,16 +34,23 @@ impl Cut {
     }
 }
 
+impl Inventories for Cut {
+    fn inventory(&mut self, id: &Hash) -> Result<Option<Inventory>, StoreError> {
+        self.store.inventory(id)
+    }
+}
+
 impl Store for Cut {
+    fn reader(&self) -> Result<Box<dyn Inventories>, StoreError> {
+        self.store.reader()
+    }
+
     fn load(&mut self, sink: &mut dyn LoadSink) -> Result<(), StoreError> {
         self.store.load(sink)
     }
     fn commit(&mut self, change: &Change) -> Result<(), StoreError> {
         self.on()?;
         self.store.commit(change)
-    }
-    fn inventory(&mut self, id: &Hash) -> Result<Option<Inventory>, StoreError> {
-        self.store.inventory(id)
     }
     fn groups_after(&mut self, lane: Lane, after: LogPosition, limit: u32) -> Result<Vec<OutboxGroup>, StoreError> {
         self.store.groups_after(lane, after, limit)

@@ -122,6 +122,11 @@ fn what_is_committed_is_loaded(open: &dyn Fn() -> Box<dyn Store>) {
     assert_eq!(loaded.last_group, 1);
     assert_eq!(store.inventory(&Hash::of(b"x")).unwrap(), Some(inventory()));
     assert_eq!(store.inventory(&Hash::of(b"y")).unwrap(), None);
+    // Beside the writer, what is committed later too.
+    let mut reader = store.reader().unwrap();
+    assert_eq!(reader.inventory(&Hash::of(b"x")).unwrap(), Some(inventory()));
+    store.commit(&Change { inventories: vec![(Hash::of(b"z"), inventory())], ..Change::default() }).unwrap();
+    assert_eq!(reader.inventory(&Hash::of(b"z")).unwrap(), Some(inventory()));
     assert_eq!(store.cursor("intelligence").unwrap().as_deref(), Some(b"g1".as_slice()));
     assert_eq!(store.cursor("other").unwrap(), None);
 }
