@@ -198,7 +198,7 @@ impl Moment<'_> {
         let mut sets: BTreeMap<VulnerabilityId, RoaringBitmap> = BTreeMap::new();
         for (_, subject) in self.line {
             if let Subject::Vulnerability(id, number) = subject
-                && let Some(event) = self.log.by_vulnerability.get(id).and_then(|events| events.get(*number as usize))
+                && let Some(event) = self.log.by_vulnerability.of(*id).get(*number as usize)
             {
                 let sets = sets.entry(*id).or_default();
                 *sets |= &event.opened;
@@ -213,20 +213,64 @@ fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
+/// Something for each of the numbers that are given out one after the other.
+struct Numbered<T>(Vec<T>);
+
+impl<T> Default for Numbered<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Default> Numbered<T> {
+    fn at(&mut self, number: u32) -> &mut T {
+        let index = number as usize;
+        if index >= self.0.len() {
+            self.0.resize_with(index + 1, T::default);
+        }
+        &mut self.0[index]
+    }
+
+    fn get(&self, number: u32) -> Option<&T> {
+        self.0.get(number as usize)
+    }
+}
+
+impl<E> Numbered<Vec<E>> {
+    /// The events of a number.
+    fn of(&self, number: u32) -> &[E] {
+        self.0.get(number as usize).map_or(&[], Vec::as_slice)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u32, &Vec<E>)> {
+        (0..).zip(&self.0)
+    }
+}
+
+/// The match set after events of a resource that came before a position.
+fn set_after(events: &[ResourceEvent], position: LogPosition) -> Option<SetId> {
+    // Most resources have few, and are asked about the last.
+    let before = match events.last() {
+        Some(last) if last.position < position => events.len(),
+        _ => events.partition_point(|event| event.position < position),
+    };
+    events[..before].last()?.set
+}
+
 /// The log in memory, indexed by vulnerability and by resource.
 #[derive(Default)]
 pub struct EpisodeLog {
     head: LogPosition,
     last_at: Timestamp,
-    by_vulnerability: HashMap<VulnerabilityId, Vec<SetEvent>>,
-    by_resource: HashMap<ResourceId, Vec<ResourceEvent>>,
+    by_vulnerability: Numbered<Vec<SetEvent>>,
+    by_resource: Numbered<Vec<ResourceEvent>>,
     /// Every episode in the order of time: the one at position 1 first.
     line: Vec<(Timestamp, Subject)>,
     shared: Shared,
     /// The resources that once had a match set and then got another.
     former: HashMap<SetId, RoaringBitmap>,
     /// Pairs that closed and have not reopened.
-    closed_by_vulnerability: HashMap<VulnerabilityId, RoaringBitmap>,
+    closed_by_vulnerability: Numbered<RoaringBitmap>,
     closed: RoaringBitmap,
     /// The same the other way round, with more: what closed in a resource by what happened to it alone, and what closed in a match
     /// set, of whose resources some may have come later. An advisory closes in a million resources, which have few sets.
@@ -256,7 +300,8 @@ impl EpisodeLog {
         match body {
             EpisodeBody::Advisory { vulnerability, opened, closed } => {
                 // As a rule it closed nowhere, and then nobody needs to know who has it.
-                if let Some(known) = self.closed_by_vulnerability.get_mut(&vulnerability).filter(|known| !known.is_empty()) {
+                let known = self.closed_by_vulnerability.at(vulnerability);
+                if !known.is_empty() {
                     *known -= resources_of(&opened);
                     if known.is_empty() {
                         self.closed.remove(vulnerability);
@@ -264,13 +309,13 @@ impl EpisodeLog {
                 }
                 let left = resources_of(&closed);
                 if !left.is_empty() {
-                    *self.closed_by_vulnerability.entry(vulnerability).or_default() |= left;
+                    *self.closed_by_vulnerability.at(vulnerability) |= left;
                     self.closed.insert(vulnerability);
                     for set in &closed {
                         self.maybe_closed_in_set.entry(set).or_default().insert(vulnerability);
                     }
                 }
-                let events = self.by_vulnerability.entry(vulnerability).or_default();
+                let events = self.by_vulnerability.at(vulnerability);
                 self.line.push((at, Subject::Vulnerability(vulnerability, number(events.len()))));
                 events.push(SetEvent { position, at, opened, closed });
             }
@@ -294,7 +339,7 @@ impl EpisodeLog {
         for vulnerability in event.closed.iter() {
             self.remember_closed(resource, vulnerability);
         }
-        let before = self.by_resource.get(&resource).and_then(|events| events.last()).and_then(|before| before.set);
+        let before = self.by_resource.of(resource).last().and_then(|before| before.set);
         if let Some(before) = before.filter(|before| event.set != Some(*before)) {
             self.former.entry(before).or_default().insert(resource);
             // It leaves its set, and keeps what closed while it was in it.
@@ -303,23 +348,22 @@ impl EpisodeLog {
                 *self.maybe_closed_in.entry(resource).or_default() |= kept;
             }
         }
-        let events = self.by_resource.entry(resource).or_default();
+        let events = self.by_resource.at(resource);
         self.line.push((event.at, Subject::Resource(resource, number(events.len()))));
         events.push(event);
     }
 
     fn remember_closed(&mut self, resource: ResourceId, vulnerability: VulnerabilityId) {
         self.closed.insert(vulnerability);
-        self.closed_by_vulnerability.entry(vulnerability).or_default().insert(resource);
+        self.closed_by_vulnerability.at(vulnerability).insert(resource);
         self.maybe_closed_in.entry(resource).or_default().insert(vulnerability);
     }
 
     fn forget_closed(&mut self, resource: ResourceId, vulnerability: VulnerabilityId) {
-        if let Some(resources) = self.closed_by_vulnerability.get_mut(&vulnerability) {
-            resources.remove(resource);
-            if resources.is_empty() {
-                self.closed.remove(vulnerability);
-            }
+        let resources = self.closed_by_vulnerability.at(vulnerability);
+        resources.remove(resource);
+        if resources.is_empty() {
+            self.closed.remove(vulnerability);
         }
         if let Some(vulnerabilities) = self.maybe_closed_in.get_mut(&resource) {
             vulnerabilities.remove(vulnerability);
@@ -327,23 +371,26 @@ impl EpisodeLog {
     }
 
     fn of_those_closed(&self, resource: ResourceId, some: &RoaringBitmap) -> RoaringBitmap {
-        let is_closed = |id: &VulnerabilityId| self.closed_by_vulnerability.get(id).is_some_and(|closed| closed.contains(resource));
+        let is_closed = |id: &VulnerabilityId| self.closed_by_vulnerability.get(*id).is_some_and(|closed| closed.contains(resource));
         some.iter().filter(is_closed).collect()
     }
 
     /// The resources in which a vulnerability closed and is closed still.
     #[must_use]
     pub fn closed_resources(&self, vulnerability: VulnerabilityId) -> Option<&RoaringBitmap> {
-        self.closed_by_vulnerability.get(&vulnerability)
+        self.closed_by_vulnerability.get(vulnerability)
     }
 
     /// Those of some vulnerabilities that closed in a resource and are closed still.
     #[must_use]
     pub fn closed_vulnerabilities(&self, resource: ResourceId, among: &RoaringBitmap) -> RoaringBitmap {
-        let set = self.by_resource.get(&resource).and_then(|events| events.last()).and_then(|event| event.set);
+        let set = self.by_resource.of(resource).last().and_then(|event| event.set);
         let of_set = set.and_then(|set| self.maybe_closed_in_set.get(&set));
-        let maybe = [self.maybe_closed_in.get(&resource), of_set].into_iter().flatten().map(|maybe| maybe & among);
-        self.of_those_closed(resource, &maybe.fold(RoaringBitmap::new(), |all, some| all | some))
+        let mut closed = RoaringBitmap::new();
+        for maybe in [self.maybe_closed_in.get(&resource), of_set].into_iter().flatten() {
+            closed |= self.of_those_closed(resource, &(maybe & among));
+        }
+        closed
     }
 
     /// Every vulnerability that is closed somewhere.
@@ -363,7 +410,7 @@ impl EpisodeLog {
                     all.insert(*id);
                 }
                 Subject::Resource(id, event) => {
-                    if let Some(event) = self.by_resource.get(id).and_then(|events| events.get(*event as usize)) {
+                    if let Some(event) = self.by_resource.of(*id).get(*event as usize) {
                         all |= &*event.opened;
                         all |= &*event.closed;
                     }
@@ -412,15 +459,15 @@ impl EpisodeLog {
 
     /// The match set that a resource had right before `position`.
     pub(crate) fn set_before(&self, resource: ResourceId, position: LogPosition) -> Option<SetId> {
-        let events = self.by_resource.get(&resource)?;
-        events[..events.partition_point(|e| e.position < position)].last()?.set
+        set_after(self.by_resource.of(resource), position)
     }
 
     /// The life of one (resource, vulnerability).
     #[must_use]
     pub fn history(&self, resource: ResourceId, vulnerability: VulnerabilityId) -> PairHistory {
         let mut events = Vec::new();
-        for event in self.by_resource.get(&resource).map_or(&[][..], Vec::as_slice) {
+        let own = self.by_resource.of(resource);
+        for event in own {
             let transition = match (event.opened.contains(vulnerability), event.closed.contains(vulnerability)) {
                 (true, _) => Transition::Opened,
                 (_, true) => Transition::Closed,
@@ -428,8 +475,8 @@ impl EpisodeLog {
             };
             events.push(PairEvent { position: event.position, at: event.at, transition, previous: event.previous });
         }
-        for event in self.by_vulnerability.get(&vulnerability).map_or(&[][..], Vec::as_slice) {
-            let Some(set) = self.set_before(resource, event.position) else { continue };
+        for event in self.by_vulnerability.of(vulnerability) {
+            let Some(set) = set_after(own, event.position) else { continue };
             let transition = match (event.opened.contains(set), event.closed.contains(set)) {
                 (true, _) => Transition::Opened,
                 (_, true) => Transition::Closed,
@@ -459,11 +506,11 @@ impl EpisodeLog {
             ToResource(ResourceId, &'a ResourceEvent),
         }
         let mut all: BTreeMap<LogPosition, Happened<'_>> = BTreeMap::new();
-        for (id, events) in &self.by_vulnerability {
-            all.extend(events.iter().map(|e| (e.position, Happened::ToSets(*id, e))));
+        for (id, events) in self.by_vulnerability.iter() {
+            all.extend(events.iter().map(|e| (e.position, Happened::ToSets(id, e))));
         }
-        for (id, events) in self.by_resource.iter().filter(|(id, _)| wanted(**id)) {
-            all.extend(events.iter().map(|e| (e.position, Happened::ToResource(*id, e))));
+        for (id, events) in self.by_resource.iter().filter(|(id, _)| wanted(*id)) {
+            all.extend(events.iter().map(|e| (e.position, Happened::ToResource(id, e))));
         }
         let mut sets: BTreeMap<ResourceId, SetId> = BTreeMap::new();
         let mut open = BTreeSet::new();

@@ -169,6 +169,7 @@ pub(crate) struct Pair<'w> {
     pub(crate) assessment: &'w Arc<Assessment>,
     position: LogPosition,
     history: OnceCell<PairHistory>,
+    open: OnceCell<bool>,
     packages: OnceCell<Vec<AffectedPackage>>,
     /// Suppression rules are themselves criteria; while one is being asked, the finding counts as active.
     unsuppressed: bool,
@@ -193,6 +194,7 @@ impl<'w> Pair<'w> {
             assessment: world.assessment(vulnerability)?,
             position,
             history: OnceCell::new(),
+            open: OnceCell::new(),
             packages: OnceCell::new(),
             unsuppressed: false,
             hidden: None,
@@ -210,7 +212,7 @@ impl<'w> Pair<'w> {
 
     /// Whether it was open at the position; none if it was not there at all or closed too long ago to be shown.
     pub(crate) fn is_open(&self, now: Timestamp) -> Option<bool> {
-        if self.position >= self.world.log.head() && self.world.estate.has(self.resource, self.vulnerability) {
+        if self.is_open_now() {
             return Some(true);
         }
         let last = self.history().last()?;
@@ -220,8 +222,14 @@ impl<'w> Pair<'w> {
         }
     }
 
+    /// Whether nothing is asked of the past and it is there now: then its history need not be read.
+    fn is_open_now(&self) -> bool {
+        self.position >= self.world.log.head() && self.world.estate.has(self.resource, self.vulnerability)
+    }
+
     fn open(&self) -> bool {
-        self.history().last().is_none_or(|event| event.transition == Transition::Opened)
+        let by_history = || self.history().last().is_none_or(|event| event.transition == Transition::Opened);
+        *self.open.get_or_init(|| self.is_open_now() || by_history())
     }
 
     pub(crate) fn status(&self) -> FindingStatus {
@@ -256,7 +264,14 @@ impl<'w> Pair<'w> {
 
     /// The same, as if no rule suppressed it: what rules are asked about.
     pub(crate) fn unsuppressed(&self) -> Self {
-        Self { history: OnceCell::new(), packages: OnceCell::new(), unsuppressed: true, hidden: self.hidden.clone(), ..*self }
+        Self {
+            history: OnceCell::new(),
+            open: self.open.clone(),
+            packages: OnceCell::new(),
+            unsuppressed: true,
+            hidden: self.hidden.clone(),
+            ..*self
+        }
     }
 
     fn key(&self) -> FindingKey {
