@@ -1,12 +1,13 @@
-"""Signs requests with botocore and prints each as a line of JSON, for tests/botocore.rs to verify."""
+"""Signs requests with botocore and prints each as a line of JSON, for tests/botocore.rs to verify: some that were chosen, and as many
+that were generated from a seed as the first argument says."""
 
 import base64
 import datetime
 import json
+import random
 import sys
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-import botocore
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -25,20 +26,44 @@ CASES = [
     ("GET", "/", b"", {"User-Agent": "unsigned/1.0", "X-Amzn-Trace-Id": "unsigned"}),
 ]
 
-for method, path, body, headers in CASES:
+CHANCE = random.Random(20261129)
+# What is signed awkwardly: what must be escaped, what need not be, what is more than a byte, what orders differently when escaped.
+LETTERS = "abcXYZ019-_.~ +&=/?#%:;,@!$'()*[]{}<>\\^`|\"\u00e9\u00df\u4e2d\U0001f600"
+
+
+def text(most):
+    return "".join(CHANCE.choice(LETTERS) for _ in range(CHANCE.randint(0, most)))
+
+
+def generated():
+    method = CHANCE.choice(["GET", "POST", "PUT", "DELETE"])
+    path = "/" + "/".join(quote(text(12), safe="~") for _ in range(CHANCE.randint(1, 5)))
+    query = "&".join(f"{quote(text(6) or 'k', safe='~')}={quote(text(9), safe='~')}" for _ in range(CHANCE.randint(0, 5)))
+    body = CHANCE.randbytes(CHANCE.choice([0, 1, 64, 1000])) if CHANCE.random() < 0.5 else json.dumps({"title": text(30)}).encode()
+    headers = {"Content-Type": "application/json"} if CHANCE.random() < 0.5 else {}
+    for n in range(CHANCE.randint(0, 3)):
+        words = (CHANCE.choice(["one", "two", "\"quoted  text\"", "a,b", "=;"]) for _ in range(CHANCE.randint(1, 4)))
+        headers[CHANCE.choice(["X-Amz-Meta-", "X-Custom-", "x-amz-"]) + str(n)] = CHANCE.choice([" ", "  ", "   "]).join(words) + " " * CHANCE.randint(0, 2)
+    return method, path + (f"?{query}" if query else ""), body, headers
+
+
+def signed(method, path, body, headers, token):
+    request = AWSRequest(method=method, url=ORIGIN + path, data=body, headers=headers)
+    request.headers["Host"] = "127.0.0.1:8080"
+    SigV4Auth(Credentials("AKIDEXAMPLE", "secret/+key", token), "inspector2", "eu-west-1").add_auth(request)
+    url = urlsplit(request.url)
+    told = {
+        "method": method,
+        "path": url.path,
+        "query": url.query,
+        "headers": list(request.headers.items()),
+        "body": base64.b64encode(body).decode(),
+    }
+    print(json.dumps(told))
+
+
+for case in CASES:
     for token in (None, "session/token=="):
-        request = AWSRequest(method=method, url=ORIGIN + path, data=body, headers=headers)
-        request.headers["Host"] = "127.0.0.1:8080"
-        SigV4Auth(Credentials("AKIDEXAMPLE", "secret/+key", token), "inspector2", "eu-west-1").add_auth(request)
-        url = urlsplit(request.url)
-        json.dump(
-            {
-                "method": method,
-                "path": url.path,
-                "query": url.query,
-                "headers": list(request.headers.items()),
-                "body": base64.b64encode(body).decode(),
-            },
-            sys.stdout,
-        )
-        print()
+        signed(*case, token)
+for _ in range(int(sys.argv[1])):
+    signed(*generated(), CHANCE.choice([None, "session/token=="]))
