@@ -12,6 +12,8 @@ use lestrade_wire::inspector2::{
 use serde::{Deserialize, Serialize};
 
 const KIND: &str = "inspector2-account";
+/// How many permissions are on a page when nobody says.
+const PERMISSIONS: usize = 100;
 
 /// Which kinds of resources are scanned. What we can scan without being asked twice is on from the start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,7 +28,7 @@ struct Enabled {
 
 impl Default for Enabled {
     fn default() -> Self {
-        Self { ec2: true, ecr: true, lambda: false, lambda_code: false, code_repository: false }
+        Self { ec2: true, ecr: true, lambda: true, lambda_code: false, code_repository: false }
     }
 }
 
@@ -117,15 +119,19 @@ pub(super) fn batch_get_account_status(
 }
 
 pub(super) fn list_account_permissions(
-    _: &Call<'_>,
+    call: &Call<'_>,
     input: ListAccountPermissionsRequest,
 ) -> Result<ListAccountPermissionsResponse, Failure> {
+    let cut = call.cut(&("ListAccountPermissions", &input.service), input.next_token.as_ref(), input.max_results, PERMISSIONS)?;
+    let mut window = call.pages.window::<usize, Permission>(&cut, call.now)?;
     let services = [Service::Ec2, Service::Ecr, Service::Lambda].into_iter();
     let services = services.filter(|service| input.service.as_ref().is_none_or(|wanted| wanted == service));
     let permissions = services.flat_map(|service| {
         [Operation::EnableScanning, Operation::DisableScanning].map(|operation| Permission { service: service.clone(), operation })
     });
-    Ok(ListAccountPermissionsResponse { permissions: permissions.collect(), next_token: None })
+    permissions.enumerate().for_each(|(place, permission)| window.offer(place, || permission));
+    let (permissions, next_token) = call.pages.close(window, &cut, call.now)?;
+    Ok(ListAccountPermissionsResponse { permissions, next_token })
 }
 
 /// The model asks for an error code and message even where there is no error.

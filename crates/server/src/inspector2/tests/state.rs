@@ -42,14 +42,28 @@ fn filters_are_tagged_by_their_arn_in_the_path() {
     assert_eq!(lab.refused("/tags/arn%3Aaws%3Ax", json!({"tags": {"a": "1"}})).0, "ResourceNotFoundException");
 }
 
+/// The permissions of every page size are those of one page.
+#[test]
+fn permissions_come_in_pages() {
+    let lab = Lab::new();
+    let page = |token: &Value| lab.ask("/accountpermissions/list", json!({"maxResults": 4, "nextToken": token}));
+    let first = page(&json!(""));
+    let second = page(&first["nextToken"]);
+    let rows = |answer: &Value| answer["permissions"].as_array().unwrap().clone();
+    assert_eq!((rows(&first).len(), rows(&second).len(), second.get("nextToken")), (4, 2, None));
+    assert_eq!([rows(&first), rows(&second)].concat(), rows(&lab.ask("/accountpermissions/list", json!({}))));
+}
+
 #[test]
 fn accounts_are_switched_on_and_off() {
     let lab = Lab::new();
     let status = |accounts: Value| lab.ask("/status/batch/get", json!({"accountIds": accounts}));
-    assert_eq!(status(json!([]))["accounts"][0]["resourceState"]["lambda"]["status"], "DISABLED");
-    let answer = lab.ask("/enable", json!({"resourceTypes": ["LAMBDA"]}));
-    assert_eq!(answer["accounts"][0]["resourceStatus"]["lambda"], "ENABLING");
-    assert_eq!(status(json!([]))["accounts"][0]["resourceState"]["lambda"]["status"], "ENABLED");
+    let state = |kind: &str| status(json!([]))["accounts"][0]["resourceState"][kind]["status"].clone();
+    // What is looked at without being asked for is on, and code of functions is not looked at.
+    assert_eq!(["ec2", "ecr", "lambda", "lambdaCode"].map(state), ["ENABLED", "ENABLED", "ENABLED", "DISABLED"]);
+    let answer = lab.ask("/enable", json!({"resourceTypes": ["LAMBDA_CODE"]}));
+    assert_eq!(answer["accounts"][0]["resourceStatus"]["lambdaCode"], "ENABLING");
+    assert_eq!(state("lambdaCode"), "ENABLED");
     lab.ask("/disable", json!({}));
     assert_eq!(status(json!([]))["accounts"][0]["state"]["status"], "DISABLED");
     let both = status(json!(["444455556666", "777788889999"]));
