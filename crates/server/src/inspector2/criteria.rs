@@ -47,7 +47,13 @@ fn term(member: &Member, tests: Value) -> Result<Term, Failure> {
         return Err(invalid_field(&path(member), "this attribute cannot be filtered by"));
     };
     Ok(match item.name {
-        "StringFilter" => Term::Text(text_field(name), list::<StringFilter>(tests)?.into_iter().map(text_test).collect()),
+        "StringFilter" => {
+            let mut tests = list::<StringFilter>(tests)?;
+            if text_field(name) == TextField::LambdaFunctionRuntime {
+                tests.iter_mut().for_each(|test| test.value = runtime(&test.value));
+            }
+            Term::Text(text_field(name), tests.into_iter().map(text_test).collect())
+        }
         "NumberFilter" => {
             Term::Number(number_field(name), list::<NumberFilter>(tests)?.iter().map(|f| (f.lower_inclusive, f.upper_inclusive)).collect())
         }
@@ -73,6 +79,15 @@ fn path(member: &Member) -> String {
 
 fn list<T: DeserializeOwned>(tests: Value) -> Result<Vec<T>, Failure> {
     Ok(serde_json::from_value(tests)?)
+}
+
+/// Findings show a runtime in Inspector's word, `NODEJS_22_X`, and are asked for by it; it is known by that of Lambda, `nodejs22.x`,
+/// which may be asked for too. The beginning of the one is the beginning of the other.
+fn runtime(asked: &str) -> String {
+    if asked.contains(|c: char| c.is_ascii_lowercase() || c == '.') {
+        return asked.to_owned();
+    }
+    asked.to_ascii_lowercase().replacen('_', "", 1).replace('_', ".")
 }
 
 /// A test of a text.
@@ -233,6 +248,20 @@ mod tests {
             ),
         ] {
             assert_eq!(terms_of(filter.clone()), [term], "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_runtime_is_asked_for_by_either_word() {
+        for (inspectors, lambdas) in [
+            ("NODEJS_22_X", "nodejs22.x"),
+            ("JAVA_8_AL2", "java8.al2"),
+            ("DOTNETCORE_3_1", "dotnetcore3.1"),
+            ("GO_1_X", "go1.x"),
+            ("PYTHON_3_", "python3."),
+            ("PYTHON_", "python"),
+        ] {
+            assert_eq!((runtime(inspectors).as_str(), runtime(lambdas).as_str()), (lambdas, lambdas));
         }
     }
 
