@@ -38,10 +38,10 @@ fn zip(folder: &Path, name: &str, version: &str) -> Vec<u8> {
     std::fs::read(file).unwrap()
 }
 
-/// What there is.
-struct World {
-    lab: Lab,
-    moto: Moto,
+/// What there is of AWS.
+pub(crate) struct World {
+    pub(crate) lab: Lab,
+    pub(crate) moto: Moto,
     aws: AwsStandIn,
     registry: Registry,
     group: String,
@@ -49,12 +49,12 @@ struct World {
     instances: [String; 3],
     queue: String,
     /// The digest of the image that is there from the beginning.
-    image: String,
+    pub(crate) image: String,
 }
 
 impl World {
     /// None where something that it is built of is not installed, which is told.
-    fn build() -> Option<Self> {
+    pub(crate) fn build() -> Option<Self> {
         let Some(registry) = Registry::start().unwrap() else {
             missing("docker-registry");
             return None;
@@ -158,7 +158,7 @@ impl World {
         self.moto.call("sqs", "send_message", message).unwrap();
     }
 
-    fn serve(&self, settings: &[&str]) -> Serving {
+    pub(crate) fn serve(&self, settings: &[&str]) -> Serving {
         let mut all = vec!["aws=on".to_owned(), format!("aws-accounts={MEMBER}")];
         all.extend(settings.iter().map(|setting| (*setting).to_owned()));
         Serving::start_in(&self.lab, &all, &[], &self.environment()).unwrap()

@@ -4,6 +4,7 @@
 mod api_reference;
 mod aws;
 mod bundles;
+mod clients;
 mod crash;
 mod cuts;
 mod decisions;

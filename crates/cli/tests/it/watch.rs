@@ -6,7 +6,7 @@ use lestrade_testkit::{Layer, TestImage, missing, until};
 use serde_json::json;
 
 /// A Debian machine, as a folder.
-fn machine(lab: &Lab) -> Vec<String> {
+pub(crate) fn machine(lab: &Lab) -> Vec<String> {
     let status = "Package: coreutils\nStatus: install ok installed\nVersion: 9.1-1\nArchitecture: amd64\n\n";
     for (path, text) in [
         ("host/etc/os-release", "ID=debian\nVERSION_ID=12\n"),
