@@ -37,6 +37,9 @@ pub(crate) const TARGET: usize = 8 << 10;
 const AT_ONCE: usize = 64;
 /// How long a body may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(30);
+/// As much of the body of a request that is refused unread is taken off its connection, and waited for so long.
+const REST: usize = 16 << 10;
+const REST_ARRIVAL: Duration = Duration::from_secs(1);
 
 /// What answers `inspector2` requests.
 pub struct Front<B> {
@@ -233,29 +236,44 @@ async fn handle<B: Backend>(State(front): State<Arc<Front<B>>>, request: Request
 pub(super) async fn receive<B: Backend>(front: Arc<Front<B>>, parts: Parts, body: Body) -> HttpResponse {
     let mut request = match head(&parts) {
         Ok(request) => request,
-        Err(refusal) => return refusal,
+        Err(refusal) => return unread(body, refusal).await,
     };
     let key = match front.holder(&request) {
         Ok(key) => key,
-        Err(denial) => return denied(&request, &denial),
+        Err(denial) => return unread(body, denied(&request, &denial)).await,
     };
     let place = Arc::clone(&front.places).try_acquire_owned();
-    let (Ok(_place), true) = (place, front.admits(&request)) else { return throttled(&request) };
+    let (Ok(_place), true) = (place, front.admits(&request)) else { return unread(body, throttled(&request)).await };
     let too_large = || rest_json::refusal(413, "RequestEntityTooLargeException", "The request is larger than 10 MiB.");
     let announced = request.header("content-length").and_then(|length| length.parse::<u64>().ok());
     if announced.is_some_and(|length| length > BODY as u64) {
-        return too_large();
+        return unread(body, too_large()).await;
     }
     request.body = match tokio::time::timeout(ARRIVAL, to_bytes(body, BODY)).await {
         Ok(Ok(bytes)) => bytes.to_vec(),
-        Ok(Err(_)) => return too_large(),
-        Err(_) => return rest_json::refusal(408, "RequestTimeoutException", "The request took too long to arrive."),
+        Ok(Err(_)) => return closing(too_large()),
+        Err(_) => return closing(rest_json::refusal(408, "RequestTimeoutException", "The request took too long to arrive.")),
     };
     let answered = tokio::task::spawn_blocking(move || front.answer(&key, &request)).await;
     answered.unwrap_or_else(|error| {
         tracing::error!(%error, "an operation panicked");
         rest_json::refusal(500, "InternalServerException", "Internal server error.")
     })
+}
+
+/// A refusal that comes before the body was read. What is left of it would end the connection without a word, and the client's next
+/// request with it: a short one is taken off, and after a long one the end is announced.
+async fn unread(body: Body, refusal: HttpResponse) -> HttpResponse {
+    match tokio::time::timeout(REST_ARRIVAL, to_bytes(body, REST)).await {
+        Ok(Ok(_)) => refusal,
+        _ => closing(refusal),
+    }
+}
+
+/// An answer after which the connection ends.
+fn closing(mut answer: HttpResponse) -> HttpResponse {
+    answer.headers.push(("connection".to_owned(), "close".to_owned()));
+    answer
 }
 
 /// The request without its body.

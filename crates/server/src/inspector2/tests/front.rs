@@ -83,6 +83,18 @@ async fn a_key_that_asks_too_much_is_told_to_wait() {
     assert_eq!(ask("viewer").await.status, 200);
 }
 
+/// What is left of a body would end the connection without a word, and the next request of it would be lost.
+#[tokio::test]
+async fn a_connection_goes_on_after_a_refusal_or_its_end_is_announced() {
+    let lab = Lab::new();
+    for (length, announced) in [(0, None), (16 << 10, None), ((16 << 10) + 1, Some("close")), (11 << 20, Some("close"))] {
+        let refused = over_http(&lab, lab.signed("nobody", "POST", "/filters/list", &" ".repeat(length))).await;
+        assert_eq!((refused.status, refused.header("connection")), (403, announced), "{length}");
+    }
+    let large = over_http(&lab, lab.signed("viewer", "POST", "/filters/list", &" ".repeat(11 << 20))).await;
+    assert_eq!((large.status, large.header("connection")), (413, Some("close")));
+}
+
 #[tokio::test]
 async fn a_target_that_is_too_long_is_refused() {
     let lab = Lab::new();
