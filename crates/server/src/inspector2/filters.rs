@@ -3,7 +3,7 @@
 use super::backend::Backend;
 use super::call::Call;
 use super::criteria::criteria;
-use super::failure::{Failure, bad_request, not_found, quota};
+use super::failure::{Failure, bad_request, invalid_field, not_found, quota};
 use super::suppressions::has_expired;
 use super::vex::stated;
 use lestrade_findings::Suppression;
@@ -20,6 +20,7 @@ const KIND: &str = "inspector2-filter";
 /// As many as Inspector allows in an account.
 const MOST: usize = 500;
 const PAGE: usize = 100;
+const IN_USE: &str = "A filter with the same name already exists.";
 
 pub(super) fn create_filter(call: &Call<'_>, input: CreateFilterRequest) -> Result<CreateFilterResponse, Failure> {
     criteria(&input.filter_criteria)?;
@@ -27,7 +28,9 @@ pub(super) fn create_filter(call: &Call<'_>, input: CreateFilterRequest) -> Resu
     if existing.len() >= MOST {
         return Err(quota(format!("An account has at most {MOST} filters."), call.scope().account.as_str()));
     }
-    refuse_name_in_use(&existing, &input.name, "")?;
+    if is_in_use(&existing, &input.name, "") {
+        return Err(bad_request(IN_USE));
+    }
     let id = &Uuid::new_v4().simple().to_string()[..16];
     let account = &call.scope().account;
     let filter = Filter {
@@ -50,7 +53,10 @@ pub(super) fn create_filter(call: &Call<'_>, input: CreateFilterRequest) -> Resu
 pub(super) fn update_filter(call: &Call<'_>, input: UpdateFilterRequest) -> Result<UpdateFilterResponse, Failure> {
     let mut filter = one(call, &input.filter_arn)?;
     if let Some(name) = input.name {
-        refuse_name_in_use(&all(call.backend, call.scope())?, &name, &filter.arn)?;
+        // An update has no other error for it than that the name is not valid.
+        if is_in_use(&all(call.backend, call.scope())?, &name, &filter.arn) {
+            return Err(invalid_field("name", IN_USE));
+        }
         filter.name = name;
     }
     if let Some(wanted) = input.filter_criteria {
@@ -134,11 +140,8 @@ pub(super) fn all(backend: &dyn Backend, scope: &Scope) -> Result<Vec<Filter>, F
     documents.iter().map(|document| Ok(serde_json::from_str(&document.body)?)).collect()
 }
 
-fn refuse_name_in_use(existing: &[Filter], name: &str, except: &str) -> Result<(), Failure> {
-    match existing.iter().any(|filter| filter.name == name && filter.arn != except) {
-        true => Err(bad_request("A filter with the same name already exists.")),
-        false => Ok(()),
-    }
+fn is_in_use(existing: &[Filter], name: &str, except: &str) -> bool {
+    existing.iter().any(|filter| filter.name == name && filter.arn != except)
 }
 
 fn absent(arn: &str) -> Failure {

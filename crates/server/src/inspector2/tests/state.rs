@@ -20,7 +20,10 @@ fn a_suppression_rule_hides_shows_again_and_survives_a_restart() {
     assert_eq!((listed[0]["name"].as_str(), listed[0]["tags"]["team"].as_str()), (Some("odd"), Some("web")));
     assert_eq!(lab.ask("/filters/list", json!({"arns": ["arn:other"]})), json!({"filters": []}));
 
-    lab.ask("/filters/update", json!({"filterArn": arn, "action": "NONE", "description": "kept"}));
+    let other = lab.ask("/filters/create", json!({"name": "other", "action": "NONE", "filterCriteria": {}}));
+    let taken = lab.refused("/filters/update", json!({"filterArn": other["arn"], "name": "odd"}));
+    assert_eq!((taken.0.as_str(), &taken.1["fields"][0]["name"]), ("ValidationException", &json!("name")));
+    lab.ask("/filters/update", json!({"filterArn": arn, "name": "odd", "action": "NONE", "description": "kept"}));
     assert_eq!(lab.findings(json!({"findingStatus": [equals("SUPPRESSED")]})), [""; 0]);
     lab.ask("/filters/delete", json!({"arn": arn}));
     assert_eq!(lab.refused("/filters/delete", json!({"arn": arn})).0, "ResourceNotFoundException");
