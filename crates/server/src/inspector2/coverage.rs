@@ -49,7 +49,8 @@ pub(super) fn list_coverage_statistics(
     })?;
     // The model calls the group's value a "group key" and lists only the names of keys; the service answers values.
     let counts = groups.into_iter().map(|(group, count)| Counts { count: Some(count), group_key: Some(GroupKey::from(group.as_str())) });
-    let counts_by_group = input.group_by.is_some().then(|| counts.collect());
+    // By the model they are absent or some, and never an empty list.
+    let counts_by_group = Some(counts.collect()).filter(|counts: &Vec<Counts>| !counts.is_empty());
     Ok(ListCoverageStatisticsResponse { counts_by_group, total_counts: total, next_token: None })
 }
 
@@ -161,15 +162,11 @@ impl Row<'_> {
         let ResourceDetails::Function(function) = &self.resource.details else {
             return LambdaFunctionMetadata { function_tags, layers: None, function_name: None, runtime: None };
         };
-        let runtime = match Runtime::from(inspector::runtime(&function.runtime).as_str()) {
-            Runtime::Unlisted(_) => Runtime::Unsupported,
-            listed => listed,
-        };
         LambdaFunctionMetadata {
             function_tags,
             layers: Some(function.layers.iter().take(5).cloned().collect()),
             function_name: Some(function.name.clone()),
-            runtime: Some(runtime),
+            runtime: Some(runtime(&function.runtime)),
         }
     }
 
@@ -264,6 +261,11 @@ impl Filter {
 
     fn admits(&self, row: &Row<'_>) -> bool {
         self.0.iter().all(|(name, tests)| match tests {
+            Tests::Texts(tests) if matches!(*name, "lambdaFunctionRuntime" | "cloudServerlessFunctionRuntime") => {
+                let ResourceDetails::Function(function) = &row.resource.details else { return texts_hold(tests, &[]) };
+                // By the word that is shown, or by that of Lambda.
+                texts_hold(tests, &[runtime(&function.runtime).as_str(), &function.runtime])
+            }
             Tests::Texts(tests) => texts_hold(tests, &row.texts(name)),
             Tests::Dates(ranges) => row.date(name).is_some_and(|at| {
                 let at = EpochSeconds::from(at);
@@ -280,6 +282,14 @@ impl Filter {
             }
             Tests::Nothing => false,
         })
+    }
+}
+
+/// The word for a runtime; there is one even for those that the model does not know.
+fn runtime(name: &str) -> Runtime {
+    match Runtime::from(inspector::runtime(name).as_str()) {
+        Runtime::Unlisted(_) => Runtime::Unsupported,
+        listed => listed,
     }
 }
 

@@ -47,13 +47,7 @@ fn term(member: &Member, tests: Value) -> Result<Term, Failure> {
         return Err(invalid_field(&path(member), "this attribute cannot be filtered by"));
     };
     Ok(match item.name {
-        "StringFilter" => {
-            let mut tests = list::<StringFilter>(tests)?;
-            if text_field(name) == TextField::LambdaFunctionRuntime {
-                tests.iter_mut().for_each(|test| test.value = runtime(&test.value));
-            }
-            Term::Text(text_field(name), tests.into_iter().map(text_test).collect())
-        }
+        "StringFilter" => text_term(text_field(name), list(tests)?),
         "NumberFilter" => {
             Term::Number(number_field(name), list::<NumberFilter>(tests)?.iter().map(|f| (f.lower_inclusive, f.upper_inclusive)).collect())
         }
@@ -88,6 +82,14 @@ fn runtime(asked: &str) -> String {
         return asked.to_owned();
     }
     asked.to_ascii_lowercase().replacen('_', "", 1).replace('_', ".")
+}
+
+/// Tests of an attribute that is a text.
+pub(super) fn text_term(field: TextField, mut filters: Vec<StringFilter>) -> Term {
+    if field == TextField::LambdaFunctionRuntime {
+        filters.iter_mut().for_each(|filter| filter.value = runtime(&filter.value));
+    }
+    Term::Text(field, filters.into_iter().map(text_test).collect())
 }
 
 /// A test of a text.

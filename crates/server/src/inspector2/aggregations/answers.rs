@@ -2,6 +2,7 @@
 
 use crate::inspector2::backend::AggregateRow;
 use lestrade_model::{FunctionDetails, ImageDetails, ImageUse, InstanceDetails, ResourceDetails, Severity};
+use lestrade_report::inspector;
 use lestrade_wire::EpochSeconds;
 use lestrade_wire::inspector2::{
     AccountAggregationResponse, AggregationResponse, AmiAggregationResponse, AwsEcrContainerAggregationResponse,
@@ -164,7 +165,7 @@ pub(super) fn function(row: &AggregateRow) -> AggregationResponse {
     AggregationResponse::LambdaFunctionAggregation(LambdaFunctionAggregationResponse {
         resource_id: row.key.clone(),
         function_name: function.map(|function| function.name.clone()),
-        runtime: function.map(|function| function.runtime.clone()).filter(|runtime| !runtime.is_empty()),
+        runtime: function.map(|function| inspector::runtime(&function.runtime)).filter(|runtime| !runtime.is_empty()),
         lambda_tags: Some(row.resource.resource.tags.iter().cloned().collect()),
         account_id: Some(account_of(row)),
         severity_counts: severities(row),

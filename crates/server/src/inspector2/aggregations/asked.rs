@@ -1,7 +1,7 @@
 //! What a request for counts asks for.
 
 use super::answers::signed;
-use crate::inspector2::criteria::text_test;
+use crate::inspector2::criteria::{text_term, text_test};
 use lestrade_findings::{Counts, DateField, NumberField, Term, TextField, TextTest};
 use lestrade_model::Severity;
 use lestrade_wire::inspector2::{AggregationRequest, DateFilter, MapFilter, NumberFilter, SortOrder, StringFilter};
@@ -91,7 +91,7 @@ impl Asked {
     }
 
     pub(super) fn text(&mut self, field: TextField, filters: Option<&Vec<StringFilter>>) {
-        self.terms.extend(filters.map(|filters| Term::Text(field, filters.iter().cloned().map(text_test).collect())));
+        self.terms.extend(filters.map(|filters| text_term(field, filters.clone())));
     }
 
     fn word(&mut self, field: TextField, word: Option<&str>) {
