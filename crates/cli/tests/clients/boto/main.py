@@ -10,6 +10,8 @@ from pathlib import Path
 # The table of requests, which other clients have too.
 sys.path.append(str(Path(__file__).parents[1]))
 
+import anything
+import coverage
 import errors
 import findings
 import operations
@@ -17,7 +19,7 @@ import pages
 import reports
 import terraform
 
-SUBJECTS = {module.__name__: module for module in (operations, pages, findings, reports, terraform, errors)}
+SUBJECTS = {module.__name__: module for module in (operations, pages, findings, coverage, reports, terraform, errors, anything)}
 
 for name in sys.argv[1:] or SUBJECTS:
     start = time.monotonic()

@@ -1,6 +1,7 @@
 """Answers held against the shapes of the service's model: what botocore drops or lets pass silently is looked at before it does."""
 
 import base64
+import functools
 import re
 
 # Where an answer may be something else than the model says: the path, what of the shape does not hold, and for which values alone.
@@ -17,9 +18,14 @@ TOLERATED = [
 ]
 
 
+# Classes of characters of the model's language that Python has under other names, as they stand in a class.
+CLASSES = [(r"[^\p{C}]", r"[^\x00-\x1f\x7f]"), (r"\p{L}\p{Z}\p{N}", r"\w\s"), (r"\p{L}\p{N}", r"\w"), (r"\p{L}", r"\w")]
+
+
+@functools.cache
 def pattern(text):
-    text = text.replace(r"[\p{L}\p{Z}\p{N}_.:/=\-@]", r"[\w\s.:/=\-@]").replace(r"[\p{L}\p{N}_-]", r"[\w-]")
-    text = text.replace(r"[^\p{C}]", r"[^\x00-\x1f\x7f]")
+    for theirs, ours in CLASSES:
+        text = text.replace(theirs, ours)
     assert r"\p" not in text, f"a class of characters that is not known here: {text}"
     return re.compile(text)
 
