@@ -9,6 +9,8 @@ use subtle::ConstantTimeEq;
 
 const TAG: usize = 16;
 const MAX_TOKEN: usize = 64 << 10;
+/// What every token begins with: the alphabet of the rest has a `-`, and command lines take what begins with it for an option.
+const BEGINS: char = 'p';
 
 /// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,13 +51,16 @@ impl TokenKey {
     pub(crate) fn seal<K: Serialize>(&self, token: &PageToken<K>) -> Result<String, TokenError> {
         let body = postcard::to_stdvec(token).map_err(|_| TokenError::Invalid)?;
         let tag = blake3::keyed_hash(&self.0, &body);
-        Ok(URL_SAFE_NO_PAD.encode([&tag.as_bytes()[..TAG], &body].concat()))
+        let mut text = String::from(BEGINS);
+        URL_SAFE_NO_PAD.encode_string([&tag.as_bytes()[..TAG], &body].concat(), &mut text);
+        Ok(text)
     }
 
     pub(crate) fn open<K: for<'a> Deserialize<'a>>(&self, text: &str, query: &Hash, now: Timestamp) -> Result<PageToken<K>, TokenError> {
         if text.len() > MAX_TOKEN {
             return Err(TokenError::Invalid);
         }
+        let text = text.strip_prefix(BEGINS).ok_or(TokenError::Invalid)?;
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenError::Invalid)?;
         let (tag, body) = bytes.split_at_checked(TAG).ok_or(TokenError::Invalid)?;
         let expected = blake3::keyed_hash(&self.0, body);
@@ -76,6 +81,13 @@ impl TokenKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_token_looks_like_an_option_of_a_command_line() {
+        let (query, expires) = (Hash::of(b"q"), Timestamp::from_millis(100));
+        let tokens = (0..1000_u32).map(|last| TokenKey::new([7; 32]).seal(&PageToken { position: 3, last, query, expires }).unwrap());
+        assert!(tokens.into_iter().all(|token| token.starts_with(|c: char| c.is_ascii_alphanumeric())));
+    }
 
     #[test]
     fn tokens_are_bound_to_key_query_and_time() {
