@@ -133,7 +133,7 @@ impl Seeded {
 /// What a client said, when it ended well and said what it tried; each line is shown where the test's output is.
 fn said(output: &Output) -> String {
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{text}");
+    assert!(output.status.success(), "{}: {text}", output.status);
     text
 }
 

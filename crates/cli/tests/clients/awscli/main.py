@@ -26,7 +26,10 @@ def aws(*arguments):
     # Some of its formatters write bytes.
     out.buffer = io.BytesIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
-        code = DRIVER.main(["inspector2", *arguments])
+        try:
+            code = DRIVER.main(["inspector2", *arguments])
+        except SystemExit as left:
+            code = left.code
     return code, out.getvalue() + out.buffer.getvalue().decode(), errors.getvalue()
 
 

@@ -30,7 +30,7 @@ NOT_FROM_OUTSIDE = [
     ("ResourceNotFoundException", "what is not found is told one by one", {
         "BatchAssociateCodeSecurityScanConfiguration", "BatchDisassociateCodeSecurityScanConfiguration",
     }),
-    ("ResourceNotFoundException", "a bucket is a folder that is made when it is needed", {"CreateFindingsReport", "CreateSbomExport"}),
+    ("ResourceNotFoundException", "reports are written later: their status tells that there is no such bucket", {"CreateFindingsReport", "CreateSbomExport"}),
     ("ResourceNotFoundException", "there is always one", {"GetEc2DeepInspectionConfiguration"}),
     ("ResourceNotFoundException", "that there is none is an answer", {"ListCodeSecurityScanConfigurations", "ResetEncryptionKey"}),
     ("ResourceNotFoundException", "it is refused whatever it names", {"GetOnDemandScanStatus", "StartCodeSecurityScan", "UpdateEncryptionKey"}),
@@ -228,14 +228,18 @@ def damage(path, kinds):
     store = sqlite3.connect(path, timeout=30)
     marks = ", ".join("?" * len(kinds))
     whole = store.execute(f"SELECT body, scope, kind, key FROM documents WHERE kind IN ({marks})", kinds).fetchall()
-    assert {row[2] for row in whole} == set(kinds), f"there are only {[row[1:3] for row in whole]}"
+    scopes = {scope for _, scope, kind, _ in whole if kind == "inspector2-filter"}
+    # Of what there is none now there is one that is damaged.
+    added = [("{", scope, kind, "damaged") for scope in scopes for kind in set(kinds) - {row[2] for row in whole}]
     with store:
         store.execute(f"UPDATE documents SET body = '{{' WHERE kind IN ({marks})", kinds)
+        store.executemany("INSERT INTO documents (body, scope, kind, key) VALUES (?, ?, ?, ?)", added)
     try:
         yield
     finally:
         with store:
             store.executemany("UPDATE documents SET body = ? WHERE scope = ? AND kind = ? AND key = ?", whole)
+            store.executemany("DELETE FROM documents WHERE body = ? AND scope = ? AND kind = ? AND key = ?", added)
         store.close()
 
 
@@ -273,13 +277,11 @@ def damaged(service):
             ("BatchUpdateMemberEc2DeepInspectionStatus", {"accountIds": [{"accountId": facts["account"], "activateDeepInspection": True}]}),
         ],
         "inspector2-configuration": [("GetConfiguration", {}), ("UpdateConfiguration", {"ec2Configuration": {"scanMode": "EC2_HYBRID"}})],
-        "inspector2-findings-report": [
+        "inspector2-report-waiting": [
+            ("CreateSbomExport", {"reportFormat": "SPDX_2_3", "s3Destination": destination}),
             ("CreateFindingsReport", {"reportFormat": "JSON", "s3Destination": destination}),
             ("GetFindingsReportStatus", {}),
             ("CancelFindingsReport", {"reportId": U}),
-        ],
-        "inspector2-sbom-export": [
-            ("CreateSbomExport", {"reportFormat": "SPDX_2_3", "s3Destination": destination}),
             ("GetSbomExport", {"reportId": U}),
             ("CancelSbomExport", {"reportId": U}),
         ],

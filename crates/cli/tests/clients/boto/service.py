@@ -69,6 +69,8 @@ class Service:
             self.seen[name]["ok"] += 1
             found = violations(operation_model.output_shape, body, name) if operation_model.output_shape else []
             assert not found, f"{name}: {found}"
+            # Command lines take what begins so for an option.
+            assert not (body.get("nextToken") or "").startswith("-"), f"{name}: {body['nextToken']}"
             return
         code = headers["x-amzn-errortype"]
         self.seen[name][code] += 1
