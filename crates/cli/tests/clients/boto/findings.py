@@ -3,6 +3,7 @@
 import functools
 
 from service import Service, equals
+from shapes import violations
 
 
 def nested(*path):
@@ -100,12 +101,38 @@ def run():
     assert {finding["status"] for finding in findings} == {"ACTIVE", "SUPPRESSED", "CLOSED"}
     assert {"AWS_EC2_INSTANCE", "AWS_ECR_CONTAINER_IMAGE", "AWS_LAMBDA_FUNCTION"} <= {f["resources"][0]["type"] for f in findings}
     assert {finding["type"] for finding in findings} == {"PACKAGE_VULNERABILITY", "NETWORK_REACHABILITY"}
+    what_is_wrong_is_seen(service)
     asked = criteria(service, findings)
     orders = sorts(service, findings)
     kinds = aggregations(service, findings)
     details(service, findings)
     vulnerabilities(service, findings)
     return f"{asked} criteria, {orders} orders, {kinds} aggregations of {len(findings)} findings"
+
+
+def what_is_wrong_is_seen(service):
+    """An answer that is damaged in any one way is not let pass: the tests of all others rest on it."""
+    shape = service.model.operation_model("ListFindings").output_shape
+
+    def seen(change):
+        _, body = service.raw("ListFindings", b"{}")
+        change(body["findings"][0])
+        return {what for _, what, _ in violations(shape, body, "ListFindings")}
+
+    assert seen(lambda finding: None) == set()
+    for what, change in [
+        ("required", lambda finding: finding.pop("severity")),
+        ("unknown", lambda finding: finding.update(color="red")),
+        ("enum", lambda finding: finding.update(severity="GRAVE")),
+        ("type", lambda finding: finding.update(title=1)),
+        ("type", lambda finding: finding.update(inspectorScore="9.8")),
+        ("min", lambda finding: finding.update(resources=[])),
+        ("max", lambda finding: finding.update(description="x" * 1025)),
+        ("pattern", lambda finding: finding.update(findingArn="arn:aws:inspector2:x")),
+        ("timestamp", lambda finding: finding.update(updatedAt=finding["updatedAt"] * 1000)),
+        ("timestamp", lambda finding: finding.update(updatedAt="2026-01-01T00:00:00Z")),
+    ]:
+        assert seen(change) == {what}, f"{what}: {seen(change)}"
 
 
 def criteria(service, findings):
@@ -220,7 +247,62 @@ def aggregations(service, findings):
     assert counted("AWS_EC2_INSTANCE", "ec2InstanceAggregation", "instanceId") == expected(of_instances)
     needed = {"FINDING_TYPE", "AMI", "AWS_ECR_CONTAINER", "IMAGE_LAYER", "AWS_LAMBDA_FUNCTION"}
     assert needed <= filled, f"nothing is counted by {needed - filled}"
+    asked = sum(narrowed(service, kind) for kind in kinds)
+    assert asked > 40, asked
     return len(kinds)
+
+
+# Where in a group the values of a criterion for groups are, where it is not under the name in the singular.
+SHOWN_AS = {
+    "amis": "ami",
+    "imageShas": "imageSha",
+    "imageTags": "imageTags",
+    "repositories": "repository",
+    "architectures": "architecture",
+    "layerHashes": "layerHash",
+    "runtimes": "runtime",
+    "vulnerabilityIds": "vulnerabilityId",
+}
+COUNTED_BY = {"NETWORK_FINDINGS": "networkFindings", "AFFECTED_INSTANCES": "affectedInstances", "AFFECTED_IMAGES": "affectedImages"}
+
+
+def narrowed(service, kind):
+    """One kind of groups by each order and by each criterion that it has; how many were asked."""
+    members = service.model.shape_for("AggregationRequest").members
+    whole = [next(iter(row.items())) for row in service.call("ListFindingAggregations", aggregationType=kind)["responses"]]
+    # A kind that has no groups here does not say which member of the request is its own.
+    if not whole:
+        return 0
+    name = whole[0][0]
+    groups = [group for _, group in whole]
+
+    def asked(**request):
+        rows = service.call("ListFindingAggregations", aggregationType=kind, aggregationRequest={name: request})["responses"]
+        return [row[name] for row in rows]
+
+    same = lambda some, others: sorted(map(str, some)) == sorted(map(str, others))
+    shape, times = members[name], 0
+    for by in shape.members["sortBy"].enum:
+        for order in ("ASC", "DESC"):
+            rows = asked(sortBy=by, sortOrder=order)
+            counts = [row[COUNTED_BY[by]] if by in COUNTED_BY else row["severityCounts"][by.lower()] for row in rows]
+            assert same(rows, groups) and counts == sorted(counts, reverse=order == "DESC"), f"{kind} by {by} {order}: {counts}"
+            times += 1
+    if "scanSources" in shape.members:
+        assert same(asked(scanSources=["INSTANCE_SCAN"]), groups) and asked(scanSources=["MACHINE_IMAGE_SCAN"]) == []
+        times += 2
+    for criterion, member in shape.members.items():
+        shown = SHOWN_AS.get(criterion, criterion.removesuffix("s"))
+        if member.type_name != "list" or member.member.name != "StringFilter":
+            continue
+        values_of = nested(shown)
+        for value in sorted({value for group in groups for value in values_of(group)})[:2] + ["nothing has this"]:
+            having = [group for group in groups if value in values_of(group)]
+            assert same(asked(**{criterion: equals(value)}), having), f"{kind}: {criterion} = {value}"
+            others = [group for group in groups if value not in values_of(group)]
+            assert same(asked(**{criterion: [{"comparison": "NOT_EQUALS", "value": value}]}), others), f"{kind}: {criterion} != {value}"
+            times += 1
+    return times
 
 
 def details(service, findings):

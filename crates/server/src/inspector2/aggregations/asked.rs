@@ -4,7 +4,7 @@ use super::answers::signed;
 use crate::inspector2::criteria::{text_term, text_test};
 use lestrade_findings::{Counts, DateField, NumberField, Term, TextField, TextTest};
 use lestrade_model::Severity;
-use lestrade_wire::inspector2::{AggregationRequest, DateFilter, MapFilter, NumberFilter, SortOrder, StringFilter};
+use lestrade_wire::inspector2::{AggregationRequest, DateFilter, MapFilter, NumberFilter, ScanSource, SortOrder, StringFilter};
 
 /// What a request asks for, whatever its type.
 #[derive(Default)]
@@ -50,6 +50,11 @@ impl Asked {
                 asked.text(TextField::EcrImageRepositoryName, a.repositories.as_ref());
                 asked.text(TextField::ResourceId, a.resource_ids.as_ref());
                 asked.key(a.layer_hashes.as_ref());
+                asked.text(TextField::AwsAccountId, a.cloud_account_ids.as_ref());
+                // Of clouds nothing else is told.
+                for unknown in [&a.cloud_providers, &a.cloud_org_ids, &a.cloud_regions, &a.cloud_partitions] {
+                    asked.text(TextField::Absent, unknown.as_ref());
+                }
                 asked.order(a.sort_by.as_ref().map(|by| by.as_str()), a.sort_order.as_ref());
             }
             AggregationRequest::AwsEcrContainerAggregation(a) => {
@@ -70,6 +75,10 @@ impl Asked {
             }
             AggregationRequest::AmiAggregation(a) => {
                 asked.text(TextField::Ec2InstanceImageId, a.amis.as_ref());
+                // Images themselves are not scanned, but instances of them.
+                if a.scan_sources.as_ref().is_some_and(|sources| !sources.contains(&ScanSource::InstanceScan)) {
+                    asked.word(TextField::Absent, Some(ScanSource::MachineImageScan.as_str()));
+                }
                 asked.order(a.sort_by.as_ref().map(|by| by.as_str()), a.sort_order.as_ref());
             }
             AggregationRequest::LambdaFunctionAggregation(a) => {
