@@ -112,6 +112,14 @@ fn findings_are_counted_in_groups() {
     let one = json!({"aggregationType": "AWS_ECR_CONTAINER", "accountIds": [equals("444455556666")]});
     assert_eq!(groups(one, "awsEcrContainerAggregation", "repository"), [(own("api"), 1, 0)]);
     assert_eq!(groups(json!({"aggregationType": "AWS_EC2_INSTANCE"}), "ec2InstanceAggregation", "instanceId"), []);
+    let layers = |criteria: Value| {
+        let asked = json!({"aggregationType": "IMAGE_LAYER", "aggregationRequest": {"imageLayerAggregation": criteria}});
+        groups(asked, "imageLayerAggregation", "layerHash").len()
+    };
+    // A criterion that no finding meets is not passed over.
+    let met = [json!({}), json!({"cloudAccountIds": [equals("444455556666")]})];
+    let unmet = [json!({"cloudAccountIds": [equals("999999999999")]}), json!({"cloudProviders": [equals("AZURE")]})];
+    assert_eq!((met.map(layers), unmet.map(layers)), ([1, 1], [0, 0]));
     assert_eq!(groups(json!({"aggregationType": "LAMBDA_LAYER"}), "lambdaLayerAggregation", "layerArn"), []);
     let wrong = json!({"aggregationType": "TITLE", "aggregationRequest": {"packageAggregation": {}}});
     assert_eq!(lab.refused("/findings/aggregation/list", wrong).0, "ValidationException");
@@ -129,6 +137,8 @@ fn coverage_says_what_is_looked_at() {
     assert_eq!(covered(json!({"ec2InstanceTags": [{"comparison": "EQUALS", "key": "env"}]})), 0);
     assert_eq!(covered(json!({"lastScannedAt": [{"startInclusive": 1_763_000_000}]})), 3);
     assert_eq!(covered(json!({"ecrImageInUseCount": [{"lowerInclusive": 0}]})), 0);
+    let none = json!({"groupBy": "ACCOUNT_ID", "filterCriteria": {"scanStatusCode": [equals("INACTIVE")]}});
+    assert_eq!(lab.ask("/coverage/statistics/list", none), json!({"totalCounts": 0}));
     let counts = lab.ask("/coverage/statistics/list", json!({"groupBy": "ACCOUNT_ID"}));
     assert_eq!(
         counts,
