@@ -46,7 +46,8 @@ impl Seeded {
         let mut settings = machine(lab);
         settings.push("region=eu-west-1".to_owned());
         settings.push("aws-agentless=false".to_owned());
-        settings.push("folder-interval=1".to_owned());
+        // All is there from the start; while pages are compared, nobody looks again.
+        settings.extend(["folder-interval=3600", "host-interval=3600"].map(str::to_owned));
         settings.push(format!("folders={}", lab.path("drop").display()));
         let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
         let serving = world.serve(&settings);
