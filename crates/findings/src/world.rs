@@ -321,11 +321,15 @@ impl World {
     /// held.
     pub fn past_verdicts_in(&self, id: VulnerabilityId, set: SetId) -> impl Iterator<Item = (ComponentId, &Verdict)> + '_ {
         let components = self.estate.set(set);
+        self.verdicts_ever(id).filter(|(component, _)| components.binary_search(component).is_ok())
+    }
+
+    /// What a vulnerability is in, or was by the last verdicts that held.
+    pub fn verdicts_ever(&self, id: VulnerabilityId) -> impl Iterator<Item = (ComponentId, &Verdict)> + '_ {
         let present = self.estate.verdicts(id);
         let past = self.past_verdicts.get(&id).into_iter().flatten();
         let past = past.filter(move |(component, _)| present.is_none_or(|present| !present.contains_key(component)));
-        let all = present.into_iter().flatten().chain(past);
-        all.filter(|(component, _)| components.binary_search(component).is_ok()).map(|(component, verdict)| (*component, verdict))
+        present.into_iter().flatten().chain(past).map(|(component, verdict)| (*component, verdict))
     }
 
     /// How many resources have numbers; their numbers are below.

@@ -5,7 +5,7 @@ use crate::view::{Pair, resource_date, resource_number, resource_text, vulnerabi
 use crate::{
     Assessment, Criteria, DateField, InventorySource, LogPosition, NumberField, ResourceEntry, Side, Term, TextField, TextTest, World,
 };
-use lestrade_matching::{ComponentId, ResourceId, VulnerabilityId};
+use lestrade_matching::{ComponentId, ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{FindingStatus, FixState, ImageUse, ResourceKind, Scope, Timestamp};
 use roaring::{MultiOps, RoaringBitmap};
 use std::borrow::Cow;
@@ -113,17 +113,34 @@ impl<'a> Plan<'a> {
                 self.vulnerabilities &= log.vulnerabilities_since(log.position_at(from));
             }
         }
-        // What follows is said by the verdicts that hold now: of what has moved since the position, and of what is closed, they say
-        // nothing.
+        // What follows is said by verdicts: of what has moved since the position they say nothing.
         if rewound && log.head().saturating_sub(self.position) > MUCH_HAPPENED {
             return;
         }
         let mut now = None;
+        let closed = if self.closed { log.vulnerabilities_closed_somewhere() & &self.vulnerabilities } else { RoaringBitmap::new() };
+        let mut closed: Vec<VulnerabilityId> = closed.iter().collect();
         for term in self.criteria.of_side(Side::Pair) {
+            // Of what is closed the last verdicts speak, on whatever it closed in.
+            let mut was = |in_it: &dyn Fn(ComponentId, &Verdict) -> bool| {
+                closed.retain(|id| self.world.verdicts_ever(*id).any(|(component, verdict)| in_it(component, verdict)));
+            };
             let holds = match term {
-                Term::Text(TextField::FixAvailable, tests) => fixed(self.world, tests),
-                Term::State(states) => Some(standing(self.world, states)),
-                Term::Package(tests) => self.called(tests).map(|components| self.world.estate.vulnerabilities_in(components.iter())),
+                Term::Text(TextField::FixAvailable, tests) => {
+                    if all_equal(tests).is_some_and(|mut values| values.all(|value| value != "NO")) {
+                        was(&|_, verdict| verdict.fixed_in.is_some());
+                    }
+                    fixed(self.world, tests)
+                }
+                Term::State(states) => {
+                    was(&|_, verdict| states.contains(&verdict.state));
+                    Some(standing(self.world, states))
+                }
+                Term::Package(tests) => self.called(tests).map(|components| {
+                    let called: RoaringBitmap = components.iter().copied().collect();
+                    was(&|component, _| called.contains(component));
+                    self.world.estate.vulnerabilities_in(components.iter())
+                }),
                 _ => None,
             };
             if let Some(holds) = holds {
@@ -132,9 +149,7 @@ impl<'a> Plan<'a> {
         }
         if let Some(mut now) = now {
             now |= log.vulnerabilities_since(self.position);
-            if self.closed {
-                now |= log.vulnerabilities_closed_somewhere();
-            }
+            now.extend(closed);
             self.vulnerabilities &= now;
         }
     }
@@ -164,7 +179,7 @@ impl<'a> Plan<'a> {
 
     /// Leaves out resources that have none of the vulnerabilities, where that is quickly found out.
     pub(super) fn narrow_resources(&mut self) {
-        if self.closed || self.vulnerabilities.len() > 256 {
+        if self.vulnerabilities.len() > 256 {
             return;
         }
         let estate = &self.world.estate;
@@ -176,6 +191,10 @@ impl<'a> Plan<'a> {
             }
             if sets.len() > FEW_SETS {
                 return;
+            }
+            // What was there at whatever position, and is not now, is closed.
+            if let (true, Some(closed)) = (self.closed, self.world.log.closed_resources(vulnerability)) {
+                all |= closed;
             }
         }
         all |= estate.resources_of(&sets);
