@@ -5,14 +5,16 @@ use crate::api::{self, Api};
 use crate::inspector2::{Front, router};
 use axum::Router;
 use axum::routing::get;
-use axum::serve::Listener;
+use axum::serve::{Listener, ListenerExt};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 /// How long the head of a request may take to arrive, after the connection is made or the answer before was sent.
@@ -21,6 +23,19 @@ const HEAD: Duration = Duration::from_secs(30);
 const CONNECTIONS: usize = 4096;
 /// How long those who are being served when the server is asked to stop have for taking their answers.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Accepts connections without TLS, on which the end of an answer does not wait until its beginning is acknowledged.
+#[must_use]
+pub fn plain(listener: TcpListener) -> impl Listener<Io = TcpStream, Addr = SocketAddr> {
+    listener.tap_io(|connection| no_delay(connection))
+}
+
+/// Small pieces are sent as they come: a client acknowledges nothing while it waits for the rest.
+pub(crate) fn no_delay(connection: &TcpStream) {
+    if let Err(error) = connection.set_nodelay(true) {
+        tracing::debug!(%error, "a connection stays slow");
+    }
+}
 
 /// Serves until `stop` is done, then finishes what is under way; who does not take an answer in ten seconds goes without.
 ///
@@ -99,7 +114,6 @@ async fn serve<L: Listener>(mut listener: L, app: Router, stopped: watch::Receiv
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpStream};
 
     #[tokio::test]
     async fn who_does_not_say_what_he_wants_is_not_waited_for() {

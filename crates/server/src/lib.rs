@@ -49,7 +49,7 @@ pub use error::ServerError;
 pub use feeds::{FollowMirror, Poll, UpdateFeeds};
 pub use folder::{ReadFile, WatchFolder};
 pub use host::{ReadHost, WatchHost};
-pub use http::serve_http;
+pub use http::{plain, serve_http};
 pub use hub::{Hub, HubSettings, TargetStatus};
 pub use in_use::ClusterStatus;
 pub use intelligence::RefreshIntelligence;

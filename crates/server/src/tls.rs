@@ -1,5 +1,6 @@
 //! TLS, by rustls with a given certificate. Whoever shakes hands slowly, or not at all, keeps nobody waiting.
 
+use crate::http::no_delay;
 use axum::serve::Listener;
 use std::io;
 use std::net::SocketAddr;
@@ -78,6 +79,7 @@ async fn shake_hands(listener: TcpListener, acceptor: TlsAcceptor, ready: mpsc::
             },
             () = ready.closed() => return,
         };
+        no_delay(&stream);
         let (acceptor, ready) = (acceptor.clone(), ready.clone());
         tokio::spawn(async move {
             match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {

@@ -19,7 +19,7 @@ use lestrade_server::inspector2::{BucketPlace, EndSuppressions, ExportPlace, Fro
 use lestrade_server::{
     Agents, Api, Audit, AwsSettings, Core, Dispatch, FollowMirror, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, RegistryEar,
     RegistrySelection, Retention, ServerError, Signal, StopAws, TlsConfig, TlsListener, UpdateFeeds, WatchAgents, WatchAws, WatchFolder,
-    WatchHost, WatchLifecycles, WatchRegistry, WatchedScopes, serve_http, tls_config,
+    WatchHost, WatchLifecycles, WatchRegistry, WatchedScopes, plain, serve_http, tls_config,
 };
 use lestrade_store::StoreError;
 use std::io::IsTerminal;
@@ -152,14 +152,14 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
         );
         let Some(tls) = tls else {
             state.note_address(bound).map_err(io)?;
-            return serve_http(listener, front, Some(api), stopped()).await.map_err(io);
+            return serve_http(plain(listener), front, Some(api), stopped()).await.map_err(io);
         };
         // The commands on this machine need no certificate to ask.
         let local = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(io)?;
         state.note_address(local.local_addr().map_err(io)?).map_err(io)?;
         let outside = TlsListener::new(listener, tls).map_err(io)?;
         let outside = serve_http(outside, Arc::clone(&front), Some(api.clone()), stopped());
-        let inside = serve_http(local, front, Some(api), stopped());
+        let inside = serve_http(plain(local), front, Some(api), stopped());
         tokio::try_join!(outside, inside).map(drop).map_err(io)
     })?;
     if let Some(aws) = aws {
