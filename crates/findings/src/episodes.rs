@@ -187,14 +187,18 @@ impl Moment<'_> {
         self.at
     }
 
-    /// The resources that gained or lost something by what happened to them alone.
-    pub(crate) fn resources(&self) -> RoaringBitmap {
-        let of = |(_, subject): &(Timestamp, Subject)| if let Subject::Resource(id, _) = subject { Some(*id) } else { None };
+    /// The resources that gained something by what happened to them alone, or lost it where that is asked for.
+    pub(crate) fn resources(&self, losses: bool) -> RoaringBitmap {
+        let of = |(_, subject): &(Timestamp, Subject)| {
+            let Subject::Resource(id, number) = subject else { return None };
+            let event = self.log.by_resource.of(*id).get(*number as usize)?;
+            (!event.opened.is_empty() || (losses && !event.closed.is_empty())).then_some(*id)
+        };
         self.line.iter().filter_map(of).collect()
     }
 
-    /// The vulnerabilities that match sets gained or lost, with the sets.
-    pub(crate) fn advisories(&self) -> BTreeMap<VulnerabilityId, RoaringBitmap> {
+    /// The vulnerabilities that match sets gained, with the sets, or lost where that is asked for.
+    pub(crate) fn advisories(&self, losses: bool) -> BTreeMap<VulnerabilityId, RoaringBitmap> {
         let mut sets: BTreeMap<VulnerabilityId, RoaringBitmap> = BTreeMap::new();
         for (_, subject) in self.line {
             if let Subject::Vulnerability(id, number) = subject
@@ -202,9 +206,12 @@ impl Moment<'_> {
             {
                 let sets = sets.entry(*id).or_default();
                 *sets |= &event.opened;
-                *sets |= &event.closed;
+                if losses {
+                    *sets |= &event.closed;
+                }
             }
         }
+        sets.retain(|_, sets| !sets.is_empty());
         sets
     }
 }
@@ -426,12 +433,13 @@ impl EpisodeLog {
         self.line.partition_point(|(other, _)| *other < at) as LogPosition
     }
 
-    /// The instants at which something happened, from one on or from the first, or back from one or from the last.
-    pub(crate) fn moments(&self, from: Option<Timestamp>, backwards: bool) -> impl Iterator<Item = Moment<'_>> {
+    /// The instants at which something happened up to a position, from one on or from the first, or back from one or from the last.
+    pub(crate) fn moments(&self, upto: LogPosition, from: Option<Timestamp>, backwards: bool) -> impl Iterator<Item = Moment<'_>> {
+        let line = &self.line[..usize::try_from(upto).unwrap_or(usize::MAX).min(self.line.len())];
         let mut left = match from {
-            None => &self.line[..],
-            Some(from) if backwards => &self.line[..self.line.partition_point(|(at, _)| *at <= from)],
-            Some(from) => &self.line[self.line.partition_point(|(at, _)| *at < from)..],
+            None => line,
+            Some(from) if backwards => &line[..line.partition_point(|(at, _)| *at <= from)],
+            Some(from) => &line[line.partition_point(|(at, _)| *at < from)..],
         };
         std::iter::from_fn(move || {
             let at = if backwards { left.last()?.0 } else { left.first()?.0 };

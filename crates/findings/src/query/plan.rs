@@ -51,11 +51,30 @@ pub(crate) struct Plan<'a> {
     pub(super) open: bool,
     pub(super) closed: bool,
     pub(super) position: LogPosition,
+    moved: Moved,
     pub(super) now: Timestamp,
     /// Up to how many resources are few.
     pub(super) few: u64,
     /// The suppression rules that may concern them.
     pub(crate) hidden: Arc<Vec<Hidden>>,
+}
+
+/// The vulnerabilities that moved somewhere since the position of a plan.
+enum Moved {
+    None,
+    These(RoaringBitmap),
+    /// Too many to find out.
+    Much,
+}
+
+impl Moved {
+    fn since(position: LogPosition, world: &World) -> Self {
+        match world.log.head().saturating_sub(position) {
+            0 => Self::None,
+            1..=MUCH_HAPPENED => Self::These(world.log.vulnerabilities_since(position)),
+            _ => Self::Much,
+        }
+    }
 }
 
 impl<'a> Plan<'a> {
@@ -79,17 +98,18 @@ impl<'a> Plan<'a> {
             open: rewound || criteria.admit_status("ACTIVE") || criteria.admit_status("SUPPRESSED"),
             closed: rewound || criteria.admit_status(FindingStatus::Closed.as_str()),
             position,
+            moved: Moved::since(position, world),
             now,
             few: FEW_RESOURCES,
             hidden: Arc::default(),
         };
-        plan.narrow(rewound);
+        plan.narrow();
         plan.hidden = Arc::new(hidden(world, scopes));
         plan
     }
 
     /// Leaves out what terms about pairs cannot hold of.
-    fn narrow(&mut self, rewound: bool) {
+    fn narrow(&mut self) {
         for term in self.criteria.of_side(Side::Pair) {
             match term {
                 Term::Text(TextField::FindingArn, tests) => {
@@ -114,7 +134,7 @@ impl<'a> Plan<'a> {
             }
         }
         // What follows is said by verdicts: of what has moved since the position they say nothing.
-        if rewound && log.head().saturating_sub(self.position) > MUCH_HAPPENED {
+        if matches!(self.moved, Moved::Much) {
             return;
         }
         let mut now = None;
@@ -148,7 +168,9 @@ impl<'a> Plan<'a> {
             }
         }
         if let Some(mut now) = now {
-            now |= log.vulnerabilities_since(self.position);
+            if let Moved::These(moved) = &self.moved {
+                now |= moved;
+            }
             now.extend(closed);
             self.vulnerabilities &= now;
         }
@@ -203,7 +225,12 @@ impl<'a> Plan<'a> {
 
     /// The pair as it was at the position, if it meets the residual.
     pub(super) fn admit(&self, resource: ResourceId, vulnerability: VulnerabilityId) -> Option<Pair<'a>> {
-        let pair = Pair::new(self.world, self.inventories, resource, vulnerability, self.position)?.hidden_by(&self.hidden);
+        // What has not moved since stands as it does now, and that is known without its history.
+        let position = match &self.moved {
+            Moved::These(moved) if !moved.contains(vulnerability) => self.world.log.head(),
+            _ => self.position,
+        };
+        let pair = Pair::new(self.world, self.inventories, resource, vulnerability, position)?.hidden_by(&self.hidden);
         pair.is_open(self.now)?;
         self.criteria.of_side(Side::Pair).all(|term| term.holds(&pair)).then_some(pair)
     }

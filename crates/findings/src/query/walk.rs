@@ -273,7 +273,7 @@ impl<'a> Plan<'a> {
         let start = after.map(|place| &place.value);
         let instant =
             |value: &SortValue| if let SortValue::Number(at) = value { Timestamp::from_millis(*at) } else { Timestamp::default() };
-        let mut moments = self.world.log.moments(start.map(instant), sort.descending).peekable();
+        let mut moments = self.world.log.moments(self.position, start.map(instant), sort.descending).peekable();
         let scanned = if sort.field == SortField::LastObservedAt { sort.resources(self.world) } else { Arc::default() };
         let value = |id| self.world.resource(id).map_or(SortValue::Missing, |entry| sort.of_resource(entry));
         let from = match start {
@@ -313,8 +313,10 @@ impl<'a> Plan<'a> {
         after: Option<&Place>,
         page: &mut Page<'a>,
     ) -> Walk {
-        let resources = (moment.map(Moment::resources).unwrap_or_default() | looked) & &self.resources;
-        let advisories = moment.map(Moment::advisories).unwrap_or_default();
+        // What was lost then was not first observed then.
+        let losses = sort.field != SortField::FirstObservedAt;
+        let resources = (moment.map(|moment| moment.resources(losses)).unwrap_or_default() | looked) & &self.resources;
+        let advisories = moment.map(|moment| moment.advisories(losses)).unwrap_or_default();
         if resources.is_empty() && advisories.is_empty() {
             return Walk::Continue(());
         }
