@@ -14,12 +14,16 @@ use lestrade_store::{Change, Fan, Lane, OutboxGroup, Store};
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// From how many resources of one scope on a vulnerability's movement has a summary.
 const SUMMARY_FROM: u64 = 10;
 
+/// How long a writer looks for a moment in which nobody reads, and how often.
+const PATIENCE: Duration = Duration::from_millis(100);
+const GAP: Duration = Duration::from_micros(200);
 /// What the store is tried with after it took no change.
 const TRIAL: &str = "trial";
 const TRIAL_BYTES: usize = 1 << 16;
@@ -89,7 +93,19 @@ impl Core {
         self.world.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// The world, for changing.
+    ///
+    /// Whoever waits in line for it holds up all who come to read after: while a long question is answered, that would be everybody. So
+    /// a writer looks for a gap first, for a while.
     pub(crate) fn world_mut(&self) -> RwLockWriteGuard<'_, World> {
+        let patient = Instant::now() + PATIENCE;
+        while Instant::now() < patient {
+            match self.world.try_write() {
+                Ok(world) => return world,
+                Err(TryLockError::Poisoned(held)) => return held.into_inner(),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(GAP),
+            }
+        }
         self.world.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 

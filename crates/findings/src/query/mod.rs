@@ -19,7 +19,7 @@ use sort::Place;
 
 /// Up to this many pairs are sorted by what only a pair has, rather than found by walking the log.
 pub const FEW_PAIRS: u64 = 20_000;
-/// How many pairs, vulnerabilities and resources are looked at for one page.
+/// How many vulnerabilities and resources are looked at for one page; a pair counts for several.
 pub const WORK: u64 = 400_000;
 
 /// How long a page token is good for: one day.

@@ -14,6 +14,8 @@ use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+/// The work of a pair whose history, verdicts and rules may have to be asked: as much as of so many that are passed over.
+const PAIR: u64 = 8;
 /// Up to how many match sets' resources are put together rather than each resource asked.
 const FEW_SETS: u64 = 4_096;
 
@@ -44,9 +46,9 @@ impl<'a> Page<'a> {
         if self.pairs.len() > self.limit { Walk::Break(()) } else { Walk::Continue(()) }
     }
 
-    /// Counts a step of work; when that is enough, the walk is left here. A step is always taken first, so every page goes on.
-    fn spend(&mut self, here: impl FnOnce() -> Place) -> Walk {
-        self.work = self.work.saturating_sub(1);
+    /// Counts work; when that is enough, the walk is left here. A step is always taken first, so every page goes on.
+    fn spend(&mut self, work: u64, here: impl FnOnce() -> Place) -> Walk {
+        self.work = self.work.saturating_sub(work);
         if self.work > 0 {
             return Walk::Continue(());
         }
@@ -174,7 +176,7 @@ impl<'a> Plan<'a> {
             if may_have_it && let Some(pair) = self.admit(resource, vulnerability).filter(&wanted) {
                 page.take(pair)?;
             }
-            page.spend(|| here(resource))
+            page.spend(if may_have_it { PAIR } else { 1 }, || here(resource))
         };
         match self.having(vulnerability) {
             Having::These(resources) => resources.range(from..).try_for_each(|resource| look(resource, true))?,
@@ -182,7 +184,7 @@ impl<'a> Plan<'a> {
                 self.resources.range(from..).try_for_each(|resource| look(resource, self.may_have(resource, vulnerability)))?;
             }
         }
-        page.spend(|| here(ResourceId::MAX))
+        page.spend(1, || here(ResourceId::MAX))
     }
 
     /// Whether a resource has, or had, a vulnerability, as far as that is asked for.
@@ -232,9 +234,9 @@ impl<'a> Plan<'a> {
                 if let Some(pair) = self.admit(*id, vulnerability) {
                     page.take(pair)?;
                 }
-                page.spend(|| Place { value: value(*id), vulnerability: name.to_owned(), resource: *id })?;
+                page.spend(PAIR, || Place { value: value(*id), vulnerability: name.to_owned(), resource: *id })?;
             }
-            page.spend(|| Place::behind_resource(value(*id), *id))?;
+            page.spend(1, || Place::behind_resource(value(*id), *id))?;
         }
         Walk::Continue(())
     }
@@ -299,7 +301,7 @@ impl<'a> Plan<'a> {
                 continue;
             }
             self.walk_moment(sort, at, moment.as_ref(), looked.unwrap_or_default(), after, page)?;
-            page.spend(|| Place::behind(value))?;
+            page.spend(1, || Place::behind(value))?;
         }
     }
 
@@ -347,13 +349,13 @@ impl<'a> Plan<'a> {
                 if may_have_it && let Some(pair) = self.admit(resource, *id).filter(is_then) {
                     page.take(pair)?;
                 }
-                page.spend(|| here(resource))
+                page.spend(if may_have_it { PAIR } else { 1 }, || here(resource))
             };
             match if concerned.len() > self.few { self.having(*id) } else { Having::Ask } {
                 Having::These(these) => (these & concerned).range(from..).try_for_each(|resource| look(resource, true))?,
                 Having::Ask => concerned.range(from..).try_for_each(|resource| look(resource, self.may_have(resource, *id)))?,
             }
-            page.spend(|| here(ResourceId::MAX))?;
+            page.spend(1, || here(ResourceId::MAX))?;
         }
         Walk::Continue(())
     }
