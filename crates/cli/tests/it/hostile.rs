@@ -99,7 +99,11 @@ fn a_scan_that_is_stopped_ends_at_once_and_leaves_nothing() {
         assert!(Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success());
         let status = child.wait().unwrap();
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(signal), "a shell calls it {}", 128 + signal);
-        let gone = || found.iter().all(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists());
+        // Its number may be another's by now.
+        let works = |pid: &u32| {
+            std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.split(|b| *b == 0).any(|word| word == b"worker"))
+        };
+        let gone = || !found.iter().any(works);
         until("the worker's end", PATIENCE, || gone().then_some(())).unwrap();
         assert_eq!(std::fs::read_dir(lab.path("tmp")).unwrap().count(), 0);
     }
