@@ -3,7 +3,7 @@
 //! An advisory delta is one episode (vulnerability, bitmaps of match sets opened and closed), however many resources it hits;
 //! an inventory change is one episode (resource, bitmaps of vulnerabilities opened and closed).
 
-use lestrade_matching::{ResourceId, SetId, VulnerabilityId};
+use lestrade_matching::{ComponentId, ResourceId, SetId, Verdict, VulnerabilityId};
 use lestrade_model::{Hash, Timestamp};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,14 @@ pub enum EpisodeBody {
         opened: RoaringBitmap,
         /// Conditions that it has no longer.
         closed: RoaringBitmap,
+    },
+    /// A vulnerability is said to be in some components no longer. It moves nothing by itself: it is what the findings that close
+    /// with it, or closed before, were about.
+    Cleared {
+        /// Which.
+        vulnerability: VulnerabilityId,
+        /// The components, and what the last verdict on each said.
+        verdicts: Vec<(ComponentId, Verdict)>,
     },
 }
 
@@ -155,6 +163,8 @@ struct ResourceEvent {
 enum Subject {
     Vulnerability(VulnerabilityId, u32),
     Resource(ResourceId, u32),
+    /// Nobody's: nothing moved.
+    Nobody,
 }
 
 /// Bitmaps that many events share: resources that are alike gain and lose alike.
@@ -336,6 +346,7 @@ impl EpisodeLog {
                 let (opened, closed) = (self.shared.of(opened), self.shared.of(closed));
                 self.remember(resource, ResourceEvent { position, at, set, previous: None, opened, closed });
             }
+            EpisodeBody::Cleared { .. } => self.line.push((at, Subject::Nobody)),
         }
     }
 
@@ -422,6 +433,7 @@ impl EpisodeLog {
                         all |= &*event.closed;
                     }
                 }
+                Subject::Nobody => {}
             }
         }
         all

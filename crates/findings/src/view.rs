@@ -312,8 +312,9 @@ impl<'w> Pair<'w> {
         let verdicts = if self.open() {
             estate.verdicts_in(self.resource, self.vulnerability)
         } else {
-            let set = self.history().last().and_then(|event| self.world.log.set_before(self.resource, event.position));
-            set.into_iter().flat_map(|set| self.world.past_verdicts_in(self.vulnerability, set)).collect()
+            let closing = self.history().last().map_or(0, |event| event.position);
+            let set = self.world.log.set_before(self.resource, closing);
+            set.into_iter().flat_map(|set| self.world.past_verdicts_in(self.vulnerability, set, closing)).collect()
         };
         verdicts.into_iter().map(|(component, verdict)| AffectedPackage::of(estate.component(component), verdict)).collect()
     }

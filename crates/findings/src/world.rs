@@ -2,7 +2,7 @@
 
 use crate::kept::TermSets;
 use crate::query::KeptOrders;
-use crate::{Assessment, Criteria, Door, EpisodeLog};
+use crate::{Assessment, Criteria, Door, EpisodeLog, LogPosition};
 use lestrade_matching::{Class, ComponentId, Estate, ResourceId, SetId, Verdict, VulnerabilityId};
 use lestrade_model::{
     Coverage, CoverageReason, Exposure, FindingArn, Hash, ImageUse, ListeningSocket, Resource, ResourceDetails, ResourceFacts, ResourceKey,
@@ -120,7 +120,13 @@ pub struct World {
     /// Hosts whose agents say that they run on an instance, by the instance's id.
     agents: HashMap<String, ResourceId>,
     /// Verdicts that held once and hold no longer, kept while a closed finding may be shown.
-    past_verdicts: HashMap<VulnerabilityId, BTreeMap<ComponentId, Verdict>>,
+    past_verdicts: HashMap<VulnerabilityId, BTreeMap<ComponentId, Cleared>>,
+}
+
+/// A verdict that held until a position.
+struct Cleared {
+    position: LogPosition,
+    verdict: Verdict,
 }
 
 impl World {
@@ -312,24 +318,50 @@ impl World {
         self.exposures.get(&id).copied().unwrap_or_default()
     }
 
-    /// Keeps verdicts that are about to go, so that the findings which close with them still show what was affected.
-    pub fn remember_verdicts(&mut self, id: VulnerabilityId, verdicts: BTreeMap<ComponentId, Verdict>) {
-        self.past_verdicts.insert(id, verdicts);
+    /// Keeps verdicts that hold no longer from a position on, so that the findings which closed with them or before still show what was
+    /// affected: of each component the last.
+    pub fn keep_cleared(&mut self, id: VulnerabilityId, position: LogPosition, verdicts: impl IntoIterator<Item = (ComponentId, Verdict)>) {
+        let cleared = verdicts.into_iter().map(|(component, verdict)| (component, Cleared { position, verdict }));
+        self.past_verdicts.entry(id).or_default().extend(cleared);
     }
 
-    /// What a vulnerability was in, of the components of a match set: by the verdicts that hold, and where none does by the last that
-    /// held.
-    pub fn past_verdicts_in(&self, id: VulnerabilityId, set: SetId) -> impl Iterator<Item = (ComponentId, &Verdict)> + '_ {
+    /// Keeps what records that were withdrawn say of components of which nothing is kept.
+    pub fn keep_withdrawn(&mut self, id: VulnerabilityId, verdicts: BTreeMap<ComponentId, Verdict>) {
+        if verdicts.is_empty() {
+            return;
+        }
+        let past = self.past_verdicts.entry(id).or_default();
+        verdicts.into_iter().for_each(|(component, verdict)| {
+            past.entry(component).or_insert(Cleared { position: LogPosition::MAX, verdict });
+        });
+    }
+
+    /// What a vulnerability was in at a position, of the components of a match set: by the verdicts that hold, and where none does by
+    /// the last that held, unless it was cleared before.
+    pub fn past_verdicts_in(
+        &self,
+        id: VulnerabilityId,
+        set: SetId,
+        position: LogPosition,
+    ) -> impl Iterator<Item = (ComponentId, &Verdict)> + '_ {
         let components = self.estate.set(set);
-        self.verdicts_ever(id).filter(|(component, _)| components.binary_search(component).is_ok())
+        let held = self.verdicts_since(id, position);
+        held.filter(|(component, _)| components.binary_search(component).is_ok())
     }
 
     /// What a vulnerability is in, or was by the last verdicts that held.
     pub fn verdicts_ever(&self, id: VulnerabilityId) -> impl Iterator<Item = (ComponentId, &Verdict)> + '_ {
+        self.verdicts_since(id, 0)
+    }
+
+    fn verdicts_since(&self, id: VulnerabilityId, position: LogPosition) -> impl Iterator<Item = (ComponentId, &Verdict)> + '_ {
         let present = self.estate.verdicts(id);
         let past = self.past_verdicts.get(&id).into_iter().flatten();
-        let past = past.filter(move |(component, _)| present.is_none_or(|present| !present.contains_key(component)));
-        present.into_iter().flatten().chain(past).map(|(component, verdict)| (*component, verdict))
+        let past = past.filter(move |(component, cleared)| {
+            cleared.position > position && present.is_none_or(|present| !present.contains_key(component))
+        });
+        let past = past.map(|(component, cleared)| (*component, &cleared.verdict));
+        present.into_iter().flatten().map(|(component, verdict)| (*component, verdict)).chain(past)
     }
 
     /// How many resources have numbers; their numbers are below.

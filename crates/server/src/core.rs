@@ -339,7 +339,7 @@ pub(crate) fn assess_as<B: AsRef<[u8]>>(
     world.set_assessment(id, known.assessment);
     if world.estate.verdicts(id).is_none() {
         let past = judge_vulnerability(index, &world.estate, name, true)?;
-        world.remember_verdicts(id, past.into_iter().collect());
+        world.keep_withdrawn(id, past.into_iter().collect());
     }
     Ok(())
 }

@@ -222,15 +222,21 @@ fn revise(
         return Ok(());
     }
     let id = draft.vulnerability(name);
+    let before = draft.world.estate.verdicts(id).into_iter().flatten();
+    let cleared: Vec<_> =
+        before.filter(|(component, _)| !verdicts.contains_key(component)).map(|(id, verdict)| (*id, verdict.clone())).collect();
     let delta = draft.world.estate.revise(id, verdicts);
     assess_as(draft.world, index, id, name, known)?;
-    if delta.is_empty() {
-        return Ok(());
-    }
     let resources = |sets| draft.world.estate.resources_of(sets);
     let (opened, closed, changed) = (resources(&delta.opened), resources(&delta.closed), resources(&delta.changed));
     if !delta.opened.is_empty() || !delta.closed.is_empty() {
         draft.episode(EpisodeBody::Advisory { vulnerability: id, opened: delta.opened, closed: delta.closed });
+    }
+    // What closed earlier, by what happened to its resource, was about them too.
+    let is_told = draft.world.log.closed_resources(id).is_some_and(|closed| !closed.is_empty());
+    if is_told && !cleared.is_empty() {
+        draft.world.keep_cleared(id, draft.world.log.head() + 1, cleared.iter().cloned());
+        draft.episode(EpisodeBody::Cleared { vulnerability: id, verdicts: cleared });
     }
     for (transition, resources) in [(Some(Transition::Opened), opened), (Some(Transition::Closed), closed), (None, changed)] {
         draft.tell(transition, Fan::Vulnerability { vulnerability: id, resources });

@@ -122,6 +122,9 @@ impl Loading {
         let right = episode.position == self.world.log.head() + 1;
         self.expect("episodes", right);
         match &episode.body {
+            EpisodeBody::Cleared { vulnerability, verdicts } => {
+                self.world.keep_cleared(*vulnerability, episode.position, verdicts.iter().cloned());
+            }
             EpisodeBody::Inventory { resource, set, .. } => {
                 self.world.estate.assign(*resource, *set);
             }

@@ -144,16 +144,18 @@ impl Lab {
                     .filter_map(|n| self.world.estate.component_id(&Self::component(*n)))
                     .map(|c| (c, verdict.clone()))
                     .collect();
-                let past = self.world.estate.verdicts(id).cloned();
+                let mut cleared = self.world.estate.verdicts(id).cloned().unwrap_or_default();
+                cleared.retain(|component, _| !verdicts.contains_key(component));
                 let delta = self.world.estate.revise(id, verdicts);
-                if let (None, Some(past)) = (self.world.estate.verdicts(id), past) {
-                    self.world.remember_verdicts(id, past);
-                }
                 let mut assessment = assess(&name, &[], None);
                 assessment.severity = Severity::ALL[usize::from(*vulnerability) % 6];
                 assessment.inspector_score = (*vulnerability > 1).then(|| f64::from(*vulnerability));
                 self.world.set_assessment(id, assessment);
                 self.log(EpisodeBody::Advisory { vulnerability: id, opened: delta.opened, closed: delta.closed });
+                if !cleared.is_empty() {
+                    self.world.keep_cleared(id, self.world.log.head() + 1, cleared.clone());
+                    self.log(EpisodeBody::Cleared { vulnerability: id, verdicts: cleared.into_iter().collect() });
+                }
             }
         }
     }

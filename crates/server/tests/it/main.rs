@@ -160,6 +160,32 @@ fn an_advisory_opens_and_its_withdrawal_closes_without_touching_the_image() {
     assert_eq!(summary(&lab.open()), expected, "and a restart knows it");
 }
 
+/// A correction leaves no withdrawn record behind that would say it: what was affected is kept with the closing.
+#[test]
+fn an_advisory_that_is_corrected_closes_and_still_shows_what_was_affected() {
+    let mut lab = Lab::new();
+    lab.publish(record("CVE-2024-1", "left-pad", "2.0.0"));
+    let core = lab.open();
+    core.observe(observation("image-a", &[("left-pad", "1.0.0"), ("is-odd", "1.0.0")])).unwrap();
+    core.observe(observation("image-b", &[("left-pad", "1.5.0")])).unwrap();
+    core.observe(observation("image-b", &[("left-pad", "2.0.0")])).unwrap();
+
+    lab.later(HOUR);
+    lab.publish(record("CVE-2024-1", "is-odd", "2.0.0"));
+    core.refresh_intelligence().unwrap();
+    let moved = ["CVE-2024-1 image-a ACTIVE is-odd@1.0.0", "CVE-2024-1 image-b CLOSED left-pad@1.5.0"];
+    assert_eq!(summary(&core), moved, "what an upgrade had closed before is known still");
+
+    lab.later(HOUR);
+    lab.publish(record("CVE-2024-1", "is-odd", "1.0.0"));
+    core.refresh_intelligence().unwrap();
+    let expected = ["CVE-2024-1 image-a CLOSED is-odd@1.0.0", "CVE-2024-1 image-b CLOSED left-pad@1.5.0"];
+    assert_eq!(summary(&core), expected, "of left-pad it was cleared before");
+
+    drop(core);
+    assert_eq!(summary(&lab.open()), expected, "and a restart knows it");
+}
+
 #[test]
 fn an_upgrade_closes_and_still_shows_what_was_affected() {
     let mut lab = Lab::new();
