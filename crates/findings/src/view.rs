@@ -3,8 +3,10 @@
 use crate::criteria::{Attributes, DateField, NumberField, PackageTest, TextField};
 use crate::listening::{self, Listening};
 use crate::query::Hidden;
-use crate::{Assessment, CLOSED_RETENTION_MS, LogPosition, PairHistory, ResourceEntry, RiskFactors, RiskScore, Transition, World, risk};
-use lestrade_matching::{PackagePattern, ResourceId, Verdict, VulnerabilityId};
+use crate::{
+    Assessment, CLOSED_RETENTION_MS, LogPosition, PairHistory, ResourceEntry, RiskFactors, RiskScore, TextTest, Transition, World, risk,
+};
+use lestrade_matching::{ComponentId, PackagePattern, ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{
     Component, Exposure, FindingArn, FindingKey, FindingStatus, FixState, Hash, ImageUse, Inventory, Manager, Occurrence, Resource,
     ResourceDetails, ResourceKind, Severity, Timestamp,
@@ -306,17 +308,20 @@ impl<'w> Pair<'w> {
         })
     }
 
-    /// What the verdicts say is affected, wherever it lies; of a closed finding, what they said of the match set that it closed in.
+    /// The verdicts that it rests on; of a closed finding, those on the match set that it closed in.
+    fn verdicts(&self) -> Vec<(ComponentId, &'w Verdict)> {
+        if self.open() {
+            return self.world.estate.verdicts_in(self.resource, self.vulnerability);
+        }
+        let closing = self.history().last().map_or(0, |event| event.position);
+        let set = self.world.log.set_before(self.resource, closing);
+        set.into_iter().flat_map(|set| self.world.past_verdicts_in(self.vulnerability, set, closing)).collect()
+    }
+
+    /// What the verdicts say is affected, wherever it lies.
     fn judged(&self) -> Vec<AffectedPackage> {
-        let estate = &self.world.estate;
-        let verdicts = if self.open() {
-            estate.verdicts_in(self.resource, self.vulnerability)
-        } else {
-            let closing = self.history().last().map_or(0, |event| event.position);
-            let set = self.world.log.set_before(self.resource, closing);
-            set.into_iter().flat_map(|set| self.world.past_verdicts_in(self.vulnerability, set, closing)).collect()
-        };
-        verdicts.into_iter().map(|(component, verdict)| AffectedPackage::of(estate.component(component), verdict)).collect()
+        let of = |(component, verdict): (ComponentId, &Verdict)| AffectedPackage::of(self.world.estate.component(component), verdict);
+        self.verdicts().into_iter().map(of).collect()
     }
 
     /// What is affected, wherever it lies: the verdicts say that, and no inventory is read for it.
@@ -330,10 +335,10 @@ impl<'w> Pair<'w> {
     }
 
     fn fix_available(&self) -> FixAvailable {
-        let affected = self.affected();
-        match affected.iter().filter(|package| package.fixed_in.is_some()).count() {
+        let verdicts = self.verdicts();
+        match verdicts.iter().filter(|(_, verdict)| verdict.fixed_in.is_some()).count() {
             0 => FixAvailable::No,
-            all if all == affected.len() => FixAvailable::Yes,
+            all if all == verdicts.len() => FixAvailable::Yes,
             _ => FixAvailable::Partial,
         }
     }
@@ -552,7 +557,7 @@ impl Attributes for Pair<'_> {
     }
 
     fn any_state(&self, states: &[FixState]) -> bool {
-        self.affected().iter().any(|package| states.contains(&package.state))
+        self.verdicts().iter().any(|(_, verdict)| states.contains(&verdict.state))
     }
 
     fn ports(&self) -> Option<(u16, u16)> {
@@ -561,26 +566,33 @@ impl Attributes for Pair<'_> {
 
     fn any_package(&self, tests: &[PackageTest]) -> bool {
         let of_place = |test: &PackageTest| test.architecture.is_some() || test.file_path.is_some() || test.source_layer_hash.is_some();
-        let packages = if tests.iter().any(of_place) { Cow::Borrowed(self.packages()) } else { self.affected() };
-        packages.iter().any(|package| {
-            tests.iter().any(|test| {
-                let holds = |test: &Option<crate::TextTest>, value: Option<&str>| match test {
-                    None => true,
-                    Some(test) => value.map_or(matches!(test, crate::TextTest::NotEquals(_)), |value| test.holds(value)),
-                };
-                // Tests are about what a finding shows: versions taken apart, architectures in capitals.
-                let (epoch, version, release) = package.component.version_parts();
-                let arch = package.arch.as_ref().map(|arch| arch.to_uppercase());
-                holds(&test.name, Some(&package.component.name))
-                    && holds(&test.version, Some(version))
-                    && holds(&test.release, release)
-                    && test.epoch.is_none_or(|(low, high)| low.is_none_or(|low| epoch >= low) && high.is_none_or(|high| epoch <= high))
-                    && holds(&test.architecture, arch.as_deref())
-                    && holds(&test.file_path, package.path.as_deref())
-                    && holds(&test.source_layer_hash, package.layer.as_deref())
-            })
-        })
+        if tests.iter().any(of_place) {
+            return self.packages().iter().any(|package| tests.iter().any(|test| is_about(test, &package.component, Some(package))));
+        }
+        let is_called = |(component, _): &(ComponentId, &Verdict)| {
+            let component = self.world.estate.component(*component);
+            tests.iter().any(|test| is_about(test, component, None))
+        };
+        self.verdicts().iter().any(is_called)
     }
+}
+
+/// Whether a test is about a component, at a place where it asks for one. Tests are about what a finding shows: versions taken apart,
+/// architectures in capitals.
+fn is_about(test: &PackageTest, component: &Component, placed: Option<&AffectedPackage>) -> bool {
+    let holds = |test: &Option<TextTest>, value: Option<&str>| match test {
+        None => true,
+        Some(test) => value.map_or(matches!(test, TextTest::NotEquals(_)), |value| test.holds(value)),
+    };
+    let (epoch, version, release) = component.version_parts();
+    let arch = || placed.and_then(|package| package.arch.as_ref()).map(|arch| arch.to_uppercase());
+    holds(&test.name, Some(&component.name))
+        && holds(&test.version, Some(version))
+        && holds(&test.release, release)
+        && test.epoch.is_none_or(|(low, high)| low.is_none_or(|low| epoch >= low) && high.is_none_or(|high| epoch <= high))
+        && (test.architecture.is_none() || holds(&test.architecture, arch().as_deref()))
+        && holds(&test.file_path, placed.and_then(|package| package.path.as_deref()))
+        && holds(&test.source_layer_hash, placed.and_then(|package| package.layer.as_deref()))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::view::{Pair, resource_type, vulnerability_number, vulnerability_text}
 use crate::{Assessment, NumberField, ResourceEntry, Side, TextField, World};
 use lestrade_matching::ResourceId;
 use lestrade_model::{ResourceDetails, Timestamp};
+use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -103,13 +104,31 @@ pub(crate) enum SortValue {
 
 /// The same, borrowed: what is compared a million times is not copied.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Compared<'a> {
+pub(super) enum Compared<'a> {
     Missing,
     Number(i64),
     Text(&'a str),
 }
 
+impl Compared<'_> {
+    pub(super) fn owned(self) -> SortValue {
+        match self {
+            Self::Missing => SortValue::Missing,
+            Self::Number(number) => SortValue::Number(number),
+            Self::Text(text) => SortValue::Text(text.to_owned()),
+        }
+    }
+}
+
 impl SortValue {
+    pub(super) fn compared(&self) -> Compared<'_> {
+        match self {
+            Self::Missing => Compared::Missing,
+            Self::Number(number) => Compared::Number(*number),
+            Self::Text(text) => Compared::Text(text),
+        }
+    }
+
     fn score(value: Option<f64>) -> Self {
         value.map_or(Self::Missing, |value| Self::Number((value * 1e9) as i64))
     }
@@ -178,16 +197,8 @@ impl Sort {
         self.order_key(place.value.clone(), &place.vulnerability, place.resource)
     }
 
-    pub(super) fn of_resource(self, entry: &ResourceEntry) -> SortValue {
-        match self.compared(entry) {
-            Compared::Missing => SortValue::Missing,
-            Compared::Number(number) => SortValue::Number(number),
-            Compared::Text(text) => SortValue::Text(text.to_owned()),
-        }
-    }
-
     /// What of a resource is compared, without a copy of it.
-    fn compared(self, entry: &ResourceEntry) -> Compared<'_> {
+    pub(super) fn of_resource(self, entry: &ResourceEntry) -> Compared<'_> {
         let image = if let ResourceDetails::Image(image) = &entry.resource.details { Some(image) } else { None };
         match self.field {
             SortField::AwsAccountId => Compared::Text(entry.resource.key.scope.account.as_str()),
@@ -217,7 +228,7 @@ impl Sort {
 
     pub(crate) fn value(self, pair: &Pair<'_>, world: &World) -> SortValue {
         match self.field.side() {
-            Side::Resource => world.resource(pair.resource).map_or(SortValue::Missing, |entry| self.of_resource(entry)),
+            Side::Resource => world.resource(pair.resource).map_or(SortValue::Missing, |entry| self.of_resource(entry).owned()),
             Side::Vulnerability => self.of_vulnerability(pair.assessment),
             Side::Pair => match self.field {
                 SortField::FirstObservedAt => SortValue::date(Some(pair.first_observed())),
@@ -242,8 +253,15 @@ impl Sort {
 
     /// The resources of a world in this order, the least first.
     pub(super) fn resources(self, world: &World) -> Arc<Vec<u32>> {
-        let key = |id| Some((self.compared(world.resource(id)?), id));
+        let key = |id| Some((self.of_resource(world.resource(id)?), id));
         world.resource_orders.get(self.field, 0..world.resource_count(), key)
+    }
+
+    /// Some resources in this order.
+    pub(super) fn resources_among(self, some: &RoaringBitmap, world: &World) -> Arc<Vec<u32>> {
+        let mut order: Vec<u32> = some.iter().filter(|id| world.resource(*id).is_some()).collect();
+        order.sort_by_cached_key(|id| world.resource(*id).map(|entry| self.of_resource(entry)));
+        Arc::new(order)
     }
 }
 
@@ -253,11 +271,11 @@ pub(crate) type KeptOrders = Orders<SortField>;
 /// The runs of an order from a place on: of items that are alike upwards, while the runs themselves go up or down.
 ///
 /// `value` is what an item is sorted by, `behind` says of an item whose value is that of the place whether it comes after it.
-pub(super) fn runs<'o>(
+pub(super) fn runs<'o, V: Ord + 'o>(
     order: &'o [u32],
     descending: bool,
-    value: impl Fn(u32) -> SortValue + 'o,
-    from: Option<&SortValue>,
+    value: impl Fn(u32) -> V + 'o,
+    from: Option<&V>,
     behind: impl Fn(u32) -> bool,
 ) -> Box<dyn Iterator<Item = &'o [u32]> + 'o> {
     let (first, rest) = match from {
@@ -277,10 +295,10 @@ pub(super) fn runs<'o>(
 }
 
 /// The runs of items of an order that are alike, going up or down.
-pub(super) fn groups<'o>(
+pub(super) fn groups<'o, V: Ord + 'o>(
     order: &'o [u32],
     descending: bool,
-    value: impl Fn(u32) -> SortValue + 'o,
+    value: impl Fn(u32) -> V + 'o,
 ) -> impl Iterator<Item = &'o [u32]> + 'o {
     let mut left = order;
     std::iter::from_fn(move || {

@@ -2,7 +2,7 @@
 
 use super::Effort;
 use super::plan::Plan;
-use super::sort::{OrderKey, Place, Sort, SortField, SortValue, groups, runs};
+use super::sort::{Compared, OrderKey, Place, Sort, SortField, SortValue, groups, runs};
 use crate::Side;
 use crate::episodes::Moment;
 use crate::view::Pair;
@@ -18,6 +18,9 @@ use std::sync::Arc;
 const PAIR: u64 = 8;
 /// Up to how many match sets' resources are put together rather than each resource asked.
 const FEW_SETS: u64 = 4_096;
+
+/// Of how many resources one is wanted, that those are put in order by themselves.
+const FEW_OF_ALL: u64 = 32;
 
 /// What a walk brought.
 pub(super) struct Walked<'a> {
@@ -112,6 +115,16 @@ impl<'a> Plan<'a> {
         });
         page.pairs = heap.into_sorted_vec().into_iter().map(|ranked| ranked.pair).collect();
         Walk::Continue(())
+    }
+
+    /// The resources in the order of a sort: of a few the own order is sooner made than they are picked out of that of all.
+    fn in_order(&self, sort: Sort) -> Arc<Vec<ResourceId>> {
+        let all = u64::from(self.world.resource_count());
+        if self.resources.len() <= self.few.max(all / FEW_OF_ALL) {
+            sort.resources_among(&self.resources, self.world)
+        } else {
+            sort.resources(self.world)
+        }
     }
 
     fn name(&self, vulnerability: VulnerabilityId) -> &'a str {
@@ -218,14 +231,16 @@ impl<'a> Plan<'a> {
 
     /// Walks the resources in their order, and below each its vulnerabilities by name.
     fn walk_resources(&self, sort: Sort, after: Option<&Place>, page: &mut Page<'a>) -> Walk {
-        let order = sort.resources(self.world);
-        let value = |id| self.world.resource(id).map_or(SortValue::Missing, |entry| sort.of_resource(entry));
+        let order = self.in_order(sort);
+        let compared = |id| self.world.resource(id).map_or(Compared::Missing, |entry| sort.of_resource(entry));
+        let value = |id| compared(id).owned();
         let behind = |id| after.is_none_or(|place| id > place.resource || (id == place.resource && !place.is_behind()));
-        for id in runs(&order, sort.descending, value, after.map(|place| &place.value), behind).flatten() {
+        let from = after.map(|place| place.value.compared());
+        for id in runs(&order, sort.descending, compared, from.as_ref(), behind).flatten() {
             if !self.resources.contains(*id) {
                 continue;
             }
-            let after = after.filter(|place| place.resource == *id && place.value == value(*id));
+            let after = after.filter(|place| place.resource == *id && place.value.compared() == compared(*id));
             for vulnerability in self.by_name(&self.candidates_of_resource(*id)) {
                 let name = self.name(vulnerability);
                 if after.is_some_and(|place| *name <= *place.vulnerability) {
@@ -274,18 +289,21 @@ impl<'a> Plan<'a> {
     fn walk_time(&self, sort: Sort, after: Option<&Place>, page: &mut Page<'a>) -> Walk {
         let start = after.map(|place| &place.value);
         let instant =
-            |value: &SortValue| if let SortValue::Number(at) = value { Timestamp::from_millis(*at) } else { Timestamp::default() };
-        let mut moments = self.world.log.moments(self.position, start.map(instant), sort.descending).peekable();
-        let scanned = if sort.field == SortField::LastObservedAt { sort.resources(self.world) } else { Arc::default() };
-        let value = |id| self.world.resource(id).map_or(SortValue::Missing, |entry| sort.of_resource(entry));
-        let from = match start {
+            |value: Compared<'_>| if let Compared::Number(at) = value { Timestamp::from_millis(at) } else { Timestamp::default() };
+        let from = start.map(|start| instant(start.compared()));
+        let mut moments = self.world.log.moments(self.position, from, sort.descending).peekable();
+        let is_of_looks = sort.field == SortField::LastObservedAt;
+        let scanned = if is_of_looks { self.in_order(sort) } else { Arc::default() };
+        let value = |id| self.world.resource(id).map_or(Compared::Missing, |entry| sort.of_resource(entry));
+        let from = match start.map(SortValue::compared) {
             None => &scanned[..],
-            Some(start) if sort.descending => &scanned[..scanned.partition_point(|id| value(*id) <= *start)],
-            Some(start) => &scanned[scanned.partition_point(|id| value(*id) < *start)..],
+            Some(start) if sort.descending => &scanned[..scanned.partition_point(|id| value(*id) <= start)],
+            Some(start) => &scanned[scanned.partition_point(|id| value(*id) < start)..],
         };
         // What was never looked at was last observed when the log says so.
         let looks = groups(from, sort.descending, value).map(|group| (value(group[0]), group));
-        let mut looks = looks.filter(|(value, _)| *value != SortValue::Missing).map(|(value, group)| (instant(&value), group)).peekable();
+        let looks = looks.filter(|(value, _)| *value != Compared::Missing);
+        let mut looks = looks.map(|(value, group)| (instant(value), group)).peekable();
         let earlier = |a: Timestamp, b: Timestamp| if sort.descending { a.max(b) } else { a.min(b) };
         loop {
             let at = match (looks.peek().map(|(at, _)| *at), moments.peek().map(Moment::at)) {
