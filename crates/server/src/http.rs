@@ -61,7 +61,7 @@ where
         stopping
     };
     // The sender lives until all is served: who waits for it would take its end for the server's.
-    let ((), _stopping) = tokio::join!(serve(listener, app, stopped, HEAD), until_stopped);
+    let ((), _stopping) = tokio::join!(serve(listener, app, stopped, HEAD, CONNECTIONS), until_stopped);
     Ok(())
 }
 
@@ -71,8 +71,8 @@ async fn until(stopping: &mut watch::Receiver<bool>) {
 }
 
 /// Serves connections until it is said to stop, and what is under way then, for a while.
-async fn serve<L: Listener>(mut listener: L, app: Router, stopped: watch::Receiver<bool>, head: Duration) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+async fn serve<L: Listener>(mut listener: L, app: Router, stopped: watch::Receiver<bool>, head: Duration, connections: usize) {
+    let places = Arc::new(Semaphore::new(connections));
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
     let mut stopping = stopped.clone();
     loop {
@@ -121,7 +121,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
         let app = Router::new().route("/", get(|| async { "ok" }));
-        let serving = tokio::spawn(serve(listener, app, stopped, Duration::from_millis(100)));
+        let serving = tokio::spawn(serve(listener, app, stopped, Duration::from_millis(100), CONNECTIONS));
         let answer = |sent: &'static str| async move {
             let mut stream = TcpStream::connect(address).await.unwrap();
             stream.write_all(sent.as_bytes()).await.unwrap();
@@ -135,5 +135,25 @@ mod tests {
         stop.send_replace(true);
         serving.await.unwrap();
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn who_finds_no_place_waits_for_one_and_is_not_turned_away() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_stop, stopped) = watch::channel(false);
+        let app = Router::new().route("/", get(|| async { "ok" }));
+        tokio::spawn(serve(listener, app, stopped, HEAD, 2));
+        let ask = |mut stream: TcpStream| async move {
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            let mut answer = vec![0; 12];
+            stream.read_exact(&mut answer).await.map(|_| (String::from_utf8(answer).unwrap(), stream))
+        };
+        let (_, first) = ask(TcpStream::connect(address).await.unwrap()).await.unwrap();
+        let (_, _second) = ask(TcpStream::connect(address).await.unwrap()).await.unwrap();
+        let mut third = tokio::spawn(ask(TcpStream::connect(address).await.unwrap()));
+        assert!(tokio::time::timeout(Duration::from_millis(50), &mut third).await.is_err(), "there are two places");
+        drop(first);
+        assert_eq!(third.await.unwrap().unwrap().0, "HTTP/1.1 200");
     }
 }

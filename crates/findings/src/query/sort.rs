@@ -242,13 +242,22 @@ impl Sort {
         self.order_key(self.value(pair, world), &pair.assessment.id, pair.resource)
     }
 
+    fn vulnerability_key(self, world: &World, id: u32) -> Option<(SortValue, &str)> {
+        let assessment = world.assessment(id)?;
+        Some((self.of_vulnerability(assessment), assessment.id.as_str()))
+    }
+
     /// The vulnerabilities of a world in this order, the least first.
     pub(super) fn vulnerabilities(self, world: &World) -> Arc<Vec<u32>> {
         let all = 0..u32::try_from(world.estate.sizes().2).unwrap_or(u32::MAX);
-        world.vulnerability_orders.get(self.field, all, |id| {
-            let assessment = world.assessment(id)?;
-            Some((self.of_vulnerability(assessment), assessment.id.as_str()))
-        })
+        world.vulnerability_orders.get(self.field, all, |id| self.vulnerability_key(world, id))
+    }
+
+    /// Some vulnerabilities in this order.
+    pub(super) fn vulnerabilities_among(self, some: &RoaringBitmap, world: &World) -> Arc<Vec<u32>> {
+        let mut order: Vec<u32> = some.iter().filter(|id| world.assessment(*id).is_some()).collect();
+        order.sort_by_cached_key(|id| self.vulnerability_key(world, *id));
+        Arc::new(order)
     }
 
     /// The resources of a world in this order, the least first.

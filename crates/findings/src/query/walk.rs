@@ -145,7 +145,11 @@ impl<'a> Plan<'a> {
 
     /// Walks the vulnerabilities in their order, and below each the resources that have it.
     fn walk_vulnerabilities(&self, sort: Sort, after: Option<&Place>, page: &mut Page<'a>) -> Walk {
-        let order = sort.vulnerabilities(self.world);
+        let order = if self.vulnerabilities.len() <= self.few {
+            sort.vulnerabilities_among(&self.vulnerabilities, self.world)
+        } else {
+            sort.vulnerabilities(self.world)
+        };
         let value = |id| self.world.assessment(id).map_or(SortValue::Missing, |assessment| sort.of_vulnerability(assessment));
         // The place's own vulnerability is walked on with.
         let behind = |id| after.is_none_or(|place| self.name(id) >= place.vulnerability.as_str());

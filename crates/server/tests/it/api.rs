@@ -2,14 +2,14 @@
 
 use super::{HOUR, Lab, observation, record, scope};
 use lestrade_model::Scope;
-use lestrade_server::inspector2::{Front, Key, Principal, Role};
+use lestrade_server::inspector2::{Front, Key, KeyStore, Principal, Role};
 use lestrade_server::{Api, ApiLimits, Core, Hub, HubSettings, Prune, Reconciler, openapi, serve_http};
 use lestrade_wire::sigv4::SecretKey;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -26,8 +26,19 @@ fn key(id: &str, role: Role, scope: Scope) -> (String, Key) {
     (id.into(), Key { secret: SecretKey::new("secret".into()), principal: Principal { name: id.into(), scope, members: vec![], role } })
 }
 
+/// Keys that can be taken back.
+#[derive(Clone)]
+struct Ring(Arc<Mutex<HashMap<String, Key>>>);
+
+impl KeyStore for Ring {
+    fn find(&self, id: &str) -> Option<Key> {
+        self.0.lock().unwrap().get(id).cloned()
+    }
+}
+
 /// A server that runs until it is dropped.
 struct Served {
+    ring: Ring,
     address: SocketAddr,
     core: Arc<Core>,
     hub: Arc<Hub>,
@@ -46,13 +57,14 @@ impl Served {
             everything: vec![],
         };
         let hub = Arc::new(Hub::new(core.clone(), settings));
-        let keys = HashMap::from([
+        let keys = [
             key("VIEWER", Role::Viewer, scope()),
             key("TRIAGER", Role::Triager, scope()),
             key("OPERATOR", Role::Operator, scope()),
             key("MEMBER", Role::Administrator, member()),
-        ]);
-        let front = Arc::new(Front::new(core.clone(), keys, [9; 32]));
+        ];
+        let ring = Ring(Arc::new(Mutex::new(HashMap::from(keys))));
+        let front = Arc::new(Front::new(core.clone(), ring.clone(), [9; 32]));
         let api = Api::new(hub.clone(), front.clone(), OWNER).limited(limits);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -62,7 +74,7 @@ impl Served {
             let stopped = async { drop(stopped.await) };
             runtime.block_on(serve_http(listener, front, Some(api), stopped)).unwrap();
         });
-        Self { address, core: core.clone(), hub, stop: Some(stop), thread: Some(thread) }
+        Self { ring, address, core: core.clone(), hub, stop: Some(stop), thread: Some(thread) }
     }
 
     fn new(core: &Arc<Core>) -> Self {
@@ -307,6 +319,21 @@ fn a_stream_ends_with_the_server_and_holds_it_up_no_longer() {
     let mut rest = Vec::new();
     let _ = slow.lines.read_to_end(&mut rest);
     assert!(TcpStream::connect(served.address).is_err());
+}
+
+#[test]
+fn whose_token_is_taken_back_hears_no_more() {
+    let (_lab, core) = lab();
+    let served = Served::new(&core);
+    let (mut taken, mut kept) = (served.stream("TRIAGER.secret", "", ""), served.stream("VIEWER.secret", "", ""));
+    see(&core, &scope(), "image-a");
+    assert_eq!((taken.findings(1), kept.findings(1)), (vec!["CVE-2024-1 image-a".to_owned()], vec!["CVE-2024-1 image-a".to_owned()]));
+    served.ring.0.lock().unwrap().remove("TRIAGER");
+    see(&core, &scope(), "image-b");
+    let rest = std::iter::from_fn(|| Some(taken.next()).filter(|said| *said != Said::End)).collect::<Vec<_>>();
+    assert!(rest.iter().all(|said| !matches!(said, Said::Event(text) if text.contains("image-b"))), "{rest:?}");
+    assert_eq!(kept.findings(1), ["CVE-2024-1 image-b"]);
+    assert_eq!(served.get("/events", "TRIAGER.secret").status, 401);
 }
 
 #[test]
