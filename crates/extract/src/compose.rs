@@ -8,7 +8,7 @@ use crate::extractors::os_release::OLD;
 use crate::overlay::Overlay;
 use crate::project::kept;
 use crate::report::Alias;
-use crate::{Extractors, FileReport, Found, LayerReport, Origin, extractors};
+use crate::{Extractors, FileReport, Found, LayerReport, Origin, extractors, maven};
 use lestrade_model::{Component, Ecosystem, Family, Inventory, Occurrence, OsRelease, Problem, ProblemKind};
 use std::collections::{BTreeSet, HashSet};
 
@@ -62,10 +62,14 @@ pub(crate) fn compose_with(layers: &[LayerReport], aliases: &BTreeSet<Alias>) ->
 
     let mut found = Vec::new();
     let mut homeless = 0_usize;
-    let packages = kept(&files.iter().map(|(_, path, file)| (*path, *file)).collect::<Vec<_>>());
-    for ((layer, path, file), packages) in files.iter().zip(packages) {
+    let visible: Vec<(&str, &FileReport)> = files.iter().map(|(_, path, file)| (*path, *file)).collect();
+    let projects = maven::resolve(&visible);
+    let said = projects.iter().filter_map(|(number, of)| Some((visible[*number].0, of.problem.clone()?)));
+    problems.extend(said.map(|(path, (kind, detail))| Problem { path: path.to_owned(), kind, detail }));
+    for (number, ((layer, path, file), packages)) in files.iter().zip(kept(&visible)).enumerate() {
         let mut history = History::default();
-        for package in packages {
+        let of_project = projects.get(&number).into_iter().flat_map(|of| &of.packages);
+        for package in packages.into_iter().chain(of_project) {
             homeless += usize::from(package.origin == Origin::OperatingSystem && ecosystem.is_none());
             let Some(component) = component(package, ecosystem.as_ref(), owned.contains(merged(path))) else { continue };
             let brought = match package.origin {

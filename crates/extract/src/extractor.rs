@@ -1,5 +1,6 @@
 //! What an extractor is, and the one automaton of all their paths.
 
+use crate::maven::MavenProject;
 use crate::{FileReport, Found};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use lestrade_artifact::Size;
@@ -100,6 +101,8 @@ pub trait InventorySink {
     fn os(&mut self, os: OsRelease);
     /// A path that an operating system's package owns.
     fn owns(&mut self, path: &str);
+    /// The Maven project that the file describes.
+    fn maven(&mut self, project: MavenProject);
     /// A part of the file that was not understood while the rest was.
     fn problem(&mut self, error: ExtractError);
 }
@@ -245,6 +248,9 @@ impl InventorySink for Sink<'_> {
         if self.extractors.want(path) {
             self.report.owns.push(path.to_owned());
         }
+    }
+    fn maven(&mut self, project: MavenProject) {
+        self.report.maven = Some(Box::new(project));
     }
     fn problem(&mut self, error: ExtractError) {
         self.report.problems.push((error.kind(), error.to_string()));

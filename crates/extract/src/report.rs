@@ -1,5 +1,6 @@
 //! What a worker answers: values, without any opinion about other layers.
 
+use crate::maven::MavenProject;
 use lestrade_artifact::LayerDigests;
 use lestrade_model::{Family, Manager, OsRelease, Problem, ProblemKind};
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,8 @@ pub struct FileReport {
     pub owns: Vec<String>,
     /// What it links to, if it is a link: relative to its folder, or to the root after `/`.
     pub link: Option<String>,
+    /// The Maven project that it describes.
+    pub maven: Option<Box<MavenProject>>,
     /// What was not understood.
     pub problems: Vec<(ProblemKind, String)>,
 }
