@@ -46,8 +46,8 @@ pub struct RemoteImage {
     pub digest: String,
     /// Its config.
     pub config: ImageConfig,
-    /// The digests of its layers' blobs, lowest first.
-    pub layers: Vec<String>,
+    /// The digests of its layers' blobs, lowest first, with the bytes that each should have.
+    pub layers: Vec<(String, Option<u64>)>,
 }
 
 /// One registry.
@@ -172,7 +172,6 @@ impl RegistryClient {
             match read_manifest(&digest, &parse(&digest, &bytes)?)? {
                 ManifestKind::Index(entries) => version = choose(&entries, platform)?,
                 ManifestKind::Image { config, layers } => {
-                    let layers: Vec<String> = layers.into_iter().map(|(digest, _)| digest).collect();
                     let mut bytes = Vec::new();
                     self.blob(&reference.repository, &config)?
                         .take(MAX_DOCUMENT)
@@ -182,7 +181,7 @@ impl RegistryClient {
                         return Err(ArtifactError::DigestMismatch(config));
                     }
                     let config = read_config(&config, &parse(&config, &bytes)?)?;
-                    if let Some(strange) = layers.iter().find(|digest| !is_digest(digest)) {
+                    if let Some((strange, _)) = layers.iter().find(|(digest, _)| !is_digest(digest)) {
                         return Err(ArtifactError::BadManifest {
                             what: digest,
                             reason: format!("'{}' is not a sha256 digest", strange.escape_debug()),

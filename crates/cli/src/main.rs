@@ -10,6 +10,7 @@ mod exit;
 mod failure;
 mod input;
 mod output;
+mod progress;
 mod remote;
 mod state;
 

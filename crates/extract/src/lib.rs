@@ -34,5 +34,5 @@ pub use lestrade_sys::Pieces;
 pub use listening::Listening;
 pub use maven::{Coordinates, MavenDependency, MavenProject};
 pub use report::{FileReport, Found, LayerReport, Origin, shadow};
-pub use scanner::{ScanError, ScannedImage, Scanner};
+pub use scanner::{PullProgress, ScanError, ScannedImage, Scanner};
 pub use sort::FileSort;

@@ -13,9 +13,10 @@ use lestrade_model::{Inventory, Problem, ProblemKind};
 use lestrade_sys::{Input, Pieces, Sandbox, WorkerCommand, WorkerFailure, WorkerLimits};
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// The revision of how layers are walked: a part of the key under which results are kept, as extractors' versions are.
 const WALK: &str = "walk@5";
@@ -89,12 +90,49 @@ pub struct Scanner {
     limits: Limits,
     cache: Option<Box<dyn LayerCache>>,
     fingerprint: String,
+    progress: Option<Arc<dyn PullProgress>>,
+}
+
+/// Is told how layers come in from a registry.
+pub trait PullProgress: Send + Sync {
+    /// So many bytes of a layer have come, of so many.
+    fn fetched(&self, digest: &str, bytes: u64, total: Option<u64>);
+    /// A layer is read, or will not be.
+    fn done(&self, digest: &str);
+}
+
+/// A stream that tells how far it is, and when it is let go.
+struct Told<'a, R> {
+    inner: R,
+    digest: &'a str,
+    bytes: u64,
+    total: Option<u64>,
+    to: Option<&'a dyn PullProgress>,
+}
+
+impl<R: Read> Read for Told<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.bytes += read as u64;
+        if let Some(to) = self.to {
+            to.fetched(self.digest, self.bytes, self.total);
+        }
+        Ok(read)
+    }
+}
+
+impl<R> Drop for Told<'_, R> {
+    fn drop(&mut self) {
+        if let Some(to) = self.to {
+            to.done(self.digest);
+        }
+    }
 }
 
 /// A layer that is to be read.
 enum Pending<'a> {
     Local(&'a LayerSource),
-    Remote { client: &'a RegistryClient, repository: &'a str, digest: &'a str },
+    Remote { client: &'a RegistryClient, repository: &'a str, digest: &'a str, size: Option<u64> },
 }
 
 impl Pending<'_> {
@@ -103,7 +141,7 @@ impl Pending<'_> {
         match self {
             Self::Local(LayerSource { place: LayerPlace::Slice { length, .. }, .. }) => *length,
             Self::Local(LayerSource { place: LayerPlace::File(path), .. }) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
-            Self::Remote { .. } => 0,
+            Self::Remote { size, .. } => size.unwrap_or_default(),
         }
     }
 }
@@ -113,7 +151,13 @@ impl Scanner {
     #[must_use]
     pub fn new(worker: WorkerCommand, limits: Limits, cache: Option<Box<dyn LayerCache>>) -> Self {
         let fingerprint = format!("{WALK};{};{limits:?}", Extractors::fingerprint(extractors()));
-        Self { worker, limits, cache, fingerprint }
+        Self { worker, limits, cache, fingerprint, progress: None }
+    }
+
+    /// The same, telling how layers come in.
+    #[must_use]
+    pub fn telling(self, progress: Arc<dyn PullProgress>) -> Self {
+        Self { progress: Some(progress), ..self }
     }
 
     /// Which walls stand around a worker on this machine: has one look at nothing.
@@ -238,8 +282,9 @@ impl Scanner {
         platform: &Platform,
     ) -> Result<ScannedImage, ScanError> {
         let image = client.image(reference, platform)?;
-        let pending: Vec<Pending<'_>> =
-            image.layers.iter().map(|digest| Pending::Remote { client, repository: &reference.repository, digest }).collect();
+        let repository = &reference.repository;
+        let pending = image.layers.iter().map(|(digest, size)| Pending::Remote { client, repository, digest, size: *size });
+        let pending: Vec<Pending<'_>> = pending.collect();
         self.read_layers(image.digest, image.config, &pending)
     }
 
@@ -327,11 +372,12 @@ impl Scanner {
                 };
                 check(source.digest.as_deref(), source.is_cut(), report)
             }
-            Pending::Remote { client, repository, digest } => {
+            Pending::Remote { client, repository, digest, size } => {
                 if let Some(report) = cache.and_then(|cache| cache.get(&self.key(digest))) {
                     return Ok(report);
                 }
-                let mut stream = Hashing::new(client.blob(repository, digest)?);
+                let inner = client.blob(repository, digest)?;
+                let mut stream = Hashing::new(Told { inner, digest, bytes: 0, total: *size, to: self.progress.as_deref() });
                 // A registry that stops in the middle is no fault of the image or the worker.
                 let broke_off = || {
                     let (registry, layer) = (client.host(), digest.chars().take(19).collect::<String>());

@@ -26,7 +26,7 @@ pub(crate) fn run(settings: &Settings, speech: Speech, arguments: &Diff) -> Resu
     for wanted in &arguments.output {
         output::check(wanted.file.as_deref())?;
     }
-    let (old, new) = (report(settings, &arguments.old)?, report(settings, &arguments.new)?);
+    let (old, new) = (report(settings, &arguments.old, speech)?, report(settings, &arguments.new, speech)?);
     let diff = diff(&old, &new);
     for wanted in &arguments.output {
         let text = match wanted.format {
@@ -43,12 +43,12 @@ pub(crate) fn run(settings: &Settings, speech: Speech, arguments: &Diff) -> Resu
 }
 
 /// A report that was written before, or one of what is scanned now.
-fn report(settings: &Settings, name: &str) -> Result<Value, Failure> {
+fn report(settings: &Settings, name: &str, speech: Speech) -> Result<Value, Failure> {
     if let Some(report) = written_before(Path::new(name)) {
         return Ok(report);
     }
     let known = Known::open(settings)?;
-    Ok(scan_json(&known.judge(Target::guess(settings, name)?, &Statements::default(), vec![])?))
+    Ok(scan_json(&known.judge(Target::guess(settings, name, speech)?, &Statements::default(), vec![])?))
 }
 
 fn written_before(path: &Path) -> Option<Value> {

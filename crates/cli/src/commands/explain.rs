@@ -28,7 +28,7 @@ pub(crate) fn run(settings: &Settings, speech: Speech, arguments: &Explain) -> R
     }
     let report = match &arguments.target {
         None => None,
-        Some(target) => Some(known.judge(Target::guess(settings, target)?, &Statements::default(), vec![])?),
+        Some(target) => Some(known.judge(Target::guess(settings, target, speech)?, &Statements::default(), vec![])?),
     };
     let assessment = assess(&id, &advisories, exploitation.as_ref());
     let style = TableStyle { width: output::width(), colour: output::colour(speech.color) };

@@ -6,13 +6,9 @@ use crate::config::Settings;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Speech;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use crate::progress::Bars;
 use lestrade_advisories::{AdvisoriesError, Feed, FeedOutcome, FeedPlaces, Library, UpdateProgress, UpdateReport, Updater};
 use lestrade_model::{Clock, Ecosystem, Inventory};
-use std::collections::HashMap;
-use std::io::IsTerminal;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 /// Where feeds are, by configuration.
 pub(super) fn places(settings: &Settings) -> FeedPlaces {
@@ -107,46 +103,16 @@ const fn plural(count: u64) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-/// A bar for each feed that is on its way; none where nobody watches.
-struct Bars {
-    all: MultiProgress,
-    by_feed: Mutex<HashMap<String, ProgressBar>>,
-}
-
-impl Bars {
-    fn new(speech: Speech) -> Self {
-        let watched = std::io::stderr().is_terminal() && !speech.quiet && std::env::var_os("CI").is_none();
-        let target = if watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { all: MultiProgress::with_draw_target(target), by_feed: Mutex::default() }
-    }
-
-    fn clear(&self) {
-        let _ = self.all.clear();
-    }
-}
-
 impl UpdateProgress for Bars {
     fn fetched(&self, feed: &str, bytes: u64, total: Option<u64>) {
-        let mut bars = self.by_feed.lock().unwrap_or_else(PoisonError::into_inner);
-        let bar = bars.entry(feed.to_owned()).or_insert_with(|| {
-            let bar = self.all.add(ProgressBar::new(0));
-            let template = "{prefix:28} {bar:30} {bytes:>10} / {total_bytes:10} {bytes_per_sec}";
-            bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.set_prefix(feed.to_owned());
-            bar
-        });
-        bar.set_length(total.unwrap_or(bytes));
-        bar.set_position(bytes);
+        self.moved(feed, bytes, total);
     }
 
     fn done(&self, feed: &str, outcome: &FeedOutcome) {
-        if let Some(bar) = self.by_feed.lock().unwrap_or_else(PoisonError::into_inner).remove(feed) {
-            bar.finish_with_message(said(outcome).0);
-        }
+        self.finished(feed, said(outcome).0);
     }
 
     fn compiling(&self) {
-        let bar = self.all.add(ProgressBar::new_spinner().with_message("compiling"));
-        bar.enable_steady_tick(Duration::from_millis(100));
+        self.busy("compiling");
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn run(settings: &Settings, speech: Speech, what: &ScanWhat) -> Resul
     let (statements, expired) = exceptions::load(arguments, &what.name(), speech)?;
     speech.detail(|| walls().unwrap_or_else(|failure| failure.render()));
     let begun = Instant::now();
-    let target = Target::read(settings, what)?;
+    let target = Target::read(settings, what, speech)?;
     target.notes.iter().for_each(|note| speech.note(&printable(note)));
     target.details.iter().for_each(|detail| speech.detail(|| detail.clone()));
     speech.detail(|| format!("read in {:.1?}: {} packages", begun.elapsed(), target.inventory.components.len()));

@@ -6,10 +6,13 @@ use crate::config::Settings;
 use crate::docker_auth;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output::Speech;
+use crate::progress::Bars;
 use lestrade_artifact::{ArtifactError, ImageReference, Platform, RegistryClient};
 use lestrade_extract::{DirectoryCache, FileSort, HostRoot, LayerCache, ScanError};
 use lestrade_model::{Inventory, ResourceFacts};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Something that was read.
 pub(crate) struct Target {
@@ -32,9 +35,9 @@ impl Target {
     }
 
     /// Reads what a command line names.
-    pub(crate) fn read(settings: &Settings, what: &ScanWhat) -> Result<Self, Failure> {
+    pub(crate) fn read(settings: &Settings, what: &ScanWhat, speech: Speech) -> Result<Self, Failure> {
         match what {
-            ScanWhat::Image(arguments) => image(settings, arguments),
+            ScanWhat::Image(arguments) => image(settings, arguments, speech),
             ScanWhat::Fs(folder) => directory(&folder.path, "fs", &folder.walk),
             ScanWhat::Rootfs(folder) => directory(&folder.path, "rootfs", &folder.walk),
             ScanWhat::Repo(folder) => repository(&folder.path, &folder.walk),
@@ -46,7 +49,7 @@ impl Target {
     }
 
     /// Reads something of which only the name is known: by what is there.
-    pub(crate) fn guess(settings: &Settings, name: &str) -> Result<Self, Failure> {
+    pub(crate) fn guess(settings: &Settings, name: &str, speech: Speech) -> Result<Self, Failure> {
         let path = Path::new(name);
         let is_layout = |path: &Path| path.join("oci-layout").exists() || path.join("index.json").exists();
         if path.is_dir() && !is_layout(path) {
@@ -56,7 +59,7 @@ impl Target {
             Ok(FileSort::Function | FileSort::Package) => function(path),
             Ok(FileSort::Document) => document(path),
             Ok(FileSort::Disk) => disk(path, &WalkArgs::default()),
-            _ => image(settings, &ImageArgs::of(name)),
+            _ => image(settings, &ImageArgs::of(name), speech),
         }
     }
 }
@@ -107,7 +110,7 @@ fn document(path: &Path) -> Result<Target, Failure> {
     Ok(Target::new(name, "sbom", inventory))
 }
 
-fn image(settings: &Settings, arguments: &ImageArgs) -> Result<Target, Failure> {
+fn image(settings: &Settings, arguments: &ImageArgs, speech: Speech) -> Result<Target, Failure> {
     let platform = match arguments.platform.as_deref().map(|text| text.split_once('/')) {
         None => Platform::default(),
         Some(Some((os, architecture))) => Platform { os: os.to_owned(), architecture: architecture.to_owned() },
@@ -128,7 +131,10 @@ fn image(settings: &Settings, arguments: &ImageArgs) -> Result<Target, Failure> 
     }
     let client =
         RegistryClient::new(&reference.registry, docker_auth::credentials(&reference.registry)).map_err(|e| scan_failure(&e.into()))?;
-    let scanned = scanner(cache())?.scan_registry_image(&client, &reference, &platform).map_err(failed)?;
+    let bars = Arc::new(Bars::new(speech));
+    let scanned = scanner(cache())?.telling(bars.clone()).scan_registry_image(&client, &reference, &platform);
+    bars.clear();
+    let scanned = scanned.map_err(failed)?;
     Ok(Target::new(name, "image", scanned.inventory))
 }
 

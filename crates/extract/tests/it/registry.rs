@@ -2,7 +2,7 @@
 
 use crate::lab::*;
 use lestrade_artifact::{ArtifactError, Limits, RegistryClient};
-use lestrade_extract::{DirectoryCache, ScanError, ScannedImage, Scanner};
+use lestrade_extract::{DirectoryCache, PullProgress, ScanError, ScannedImage, Scanner};
 use lestrade_model::ProblemKind;
 use serde_json::json;
 use std::collections::HashMap;
@@ -119,4 +119,34 @@ fn a_registry_that_stops_in_the_middle_is_the_networks_fault() {
     let error = registry.scan(&scanner(), "v1").unwrap_err();
     assert!(matches!(error, ScanError::Artifact(ArtifactError::Network { .. })), "{error}");
     assert!(error.to_string().contains("broke off"), "{error}");
+}
+
+/// How far each layer came, and whether it was done with.
+#[derive(Default)]
+struct Watched(Mutex<HashMap<String, (u64, Option<u64>, bool)>>);
+
+impl PullProgress for Watched {
+    fn fetched(&self, digest: &str, bytes: u64, total: Option<u64>) {
+        self.0.lock().unwrap().insert(digest.to_owned(), (bytes, total, false));
+    }
+    fn done(&self, digest: &str) {
+        self.0.lock().unwrap().get_mut(digest).unwrap().2 = true;
+    }
+}
+
+#[test]
+fn who_watches_is_told_how_each_layer_comes_in_and_that_a_broken_one_will_not() {
+    let whole = Tar::files(&[OS, ("var/lib/dpkg/status", &dpkg(&[("a", "1")]))]).gzip();
+    let broken = Tar::files(&[("big", &"x".repeat(1 << 20))]).end();
+    let registry = Registry::start();
+    registry.push("v1", &[whole.clone(), broken.clone()]);
+    let watched = Arc::new(Watched::default());
+    registry.scan(&scanner().telling(watched.clone()), "v1").unwrap();
+    let size = |bytes: &[u8]| bytes.len() as u64;
+    let told = |bytes: &[u8]| watched.0.lock().unwrap()[&digest(bytes)];
+    assert_eq!(told(&whole), (size(&whole), Some(size(&whole)), true));
+    assert_eq!(told(&broken), (size(&broken), Some(size(&broken)), true));
+    registry.answer_short(&format!("blobs/{}", digest(&broken)), &broken[..1000], broken.len());
+    registry.scan(&scanner().telling(watched.clone()), "v1").unwrap_err();
+    assert_eq!(told(&broken), (1000, Some(size(&broken)), true));
 }
