@@ -404,6 +404,11 @@ mod tests {
     fn parents_that_go_round_in_circles_are_gone_round_once() {
         let (a, b) = (child("a", "b", "<relativePath>../b</relativePath>", ""), child("b", "a", "<relativePath>../a</relativePath>", ""));
         assert_eq!(tree(&[("a/pom.xml", a), ("b/pom.xml", b)]).len(), 2);
+        for way in ["pom.xml", "./", "../../../..", ".."] {
+            let way = format!("<relativePath>{way}</relativePath>");
+            let own = child("a", "a", &way, &depending(&dependency("x", "")));
+            assert_eq!(tree(&[("a/pom.xml", own)]), [(vec![], 1)], "{way}");
+        }
         let import = |name: &str| managing(&dependency(name, "<version>1.0</version><type>pom</type><scope>import</scope>"));
         let (a, b) = (named("a", &import("b")), named("b", &import("a")));
         assert_eq!(tree(&[("a/pom.xml", a), ("b/pom.xml", b)]).len(), 2);
