@@ -4,7 +4,7 @@
 //! `inspectorScore`; else a v4 score, which gives the severity alone; else v2, likewise; else the distributor's word; else it is
 //! untriaged, which is a state and not a zero.
 
-use crate::Condition;
+use crate::{Condition, Reach};
 use lestrade_model::{
     Advisory, CvssVersion, Exploit, ExploitMaturity, Exploitation, FindingKey, FixState, KnownExploited, Protocol, Score, Severity, Ssvc,
     Timestamp,
@@ -19,6 +19,8 @@ pub struct Assessment {
     pub severity: Severity,
     /// The score in `inspector2`'s sense: a CVSS v3 base score.
     pub inspector_score: Option<f64>,
+    /// The same on an instance that is reached from neighbouring networks only, and on one that is not reached, where they are others.
+    pub nearer_scores: Option<[f64; 2]>,
     /// The score that decided the severity, if one did.
     pub decided_by: Option<Score>,
     /// In one clause: why that severity.
@@ -82,6 +84,16 @@ impl Assessment {
             source_url: None,
             withdrawn: false,
             ..assess(&condition.name(), &[], None)
+        }
+    }
+
+    /// The score in `inspector2`'s sense on a resource that is attacked from so far.
+    #[must_use]
+    pub fn score_at(&self, reach: Reach) -> Option<f64> {
+        match (reach, self.nearer_scores) {
+            (Reach::Adjacent, Some([adjacent, _])) => Some(adjacent),
+            (Reach::Local, Some([_, local])) => Some(local),
+            _ => self.inspector_score,
         }
     }
 
@@ -178,6 +190,7 @@ pub fn assess(id: &str, advisories: &[Advisory], exploitation: Option<&Exploitat
     Assessment {
         id: id.to_owned(),
         severity,
+        nearer_scores: v3.as_ref().and_then(|score| Some([Reach::Adjacent.adjust(score)?.score, Reach::Local.adjust(score)?.score])),
         inspector_score: v3.map(|score| score.cvss.score),
         decided_by,
         why,

@@ -195,7 +195,7 @@ impl Term {
     pub const fn side(&self) -> Side {
         match self {
             Self::Text(field, _) => field.side(),
-            Self::Number(NumberField::InspectorScore | NumberField::EpssScore, _) => Side::Vulnerability,
+            Self::Number(NumberField::EpssScore, _) => Side::Vulnerability,
             Self::Ports(_) => Side::Vulnerability,
             Self::Number(NumberField::EcrImageInUseCount, _)
             | Self::Date(DateField::EcrImagePushedAt | DateField::EcrImageLastInUseAt | DateField::LambdaFunctionLastModifiedAt, _)

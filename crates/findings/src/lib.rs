@@ -13,6 +13,7 @@ mod kept;
 mod listening;
 pub mod oracle;
 mod query;
+mod reach;
 mod risk;
 mod scan;
 mod suppressed;
@@ -30,6 +31,7 @@ pub use episodes::{
 };
 pub use listening::{Door, Listening, ReachedSocket};
 pub use query::{Effort, FEW_PAIRS, Page, PageRequest, QueryError, Sort, SortField, WORK, list};
+pub use reach::Reach;
 pub use risk::{RiskFactors, RiskScore, risk};
 pub use scan::{Excepted, ScanFinding, ScanResult, end_of_life, scan};
 pub use suppressed::shown_otherwise;

@@ -4,7 +4,8 @@ use crate::criteria::{Attributes, DateField, NumberField, PackageTest, TextField
 use crate::listening::{self, Listening};
 use crate::query::Hidden;
 use crate::{
-    Assessment, CLOSED_RETENTION_MS, LogPosition, PairHistory, ResourceEntry, RiskFactors, RiskScore, TextTest, Transition, World, risk,
+    Assessment, CLOSED_RETENTION_MS, LogPosition, PairHistory, Reach, ResourceEntry, RiskFactors, RiskScore, TextTest, Transition, World,
+    risk,
 };
 use lestrade_matching::{ComponentId, PackagePattern, ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{
@@ -139,6 +140,18 @@ pub struct FindingView {
 }
 
 impl FindingView {
+    /// From how far its resource is attacked.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        Reach::of(self.resource.key.kind, self.exposure)
+    }
+
+    /// The score in `inspector2`'s sense, on this resource.
+    #[must_use]
+    pub fn inspector_score(&self) -> Option<f64> {
+        self.assessment.score_at(self.reach())
+    }
+
     /// Its risk, with what it is made of.
     #[must_use]
     pub fn risk(&self) -> RiskScore {
@@ -274,6 +287,11 @@ impl<'w> Pair<'w> {
             hidden: self.hidden.clone(),
             ..*self
         }
+    }
+
+    /// From how far it is attacked.
+    pub(crate) fn reach(&self) -> Reach {
+        self.world.reach(self.resource)
     }
 
     fn key(&self) -> FindingKey {
@@ -492,9 +510,9 @@ pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> V
     }
 }
 
-pub(crate) const fn vulnerability_number(assessment: &Assessment, field: NumberField) -> Option<f64> {
+pub(crate) fn vulnerability_number(assessment: &Assessment, reach: Reach, field: NumberField) -> Option<f64> {
     match field {
-        NumberField::InspectorScore => assessment.inspector_score,
+        NumberField::InspectorScore => assessment.score_at(reach),
         NumberField::EpssScore => assessment.epss,
         NumberField::EcrImageInUseCount | NumberField::Absent => None,
     }
@@ -535,7 +553,7 @@ impl Attributes for Pair<'_> {
     }
 
     fn number(&self, field: NumberField) -> Option<f64> {
-        vulnerability_number(self.assessment, field).or_else(|| resource_number(self.world.uses(self.resource), field))
+        vulnerability_number(self.assessment, self.reach(), field).or_else(|| resource_number(self.world.uses(self.resource), field))
     }
 
     fn date(&self, field: DateField) -> Option<Timestamp> {

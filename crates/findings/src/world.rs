@@ -2,7 +2,7 @@
 
 use crate::kept::TermSets;
 use crate::query::KeptOrders;
-use crate::{Assessment, Criteria, Door, EpisodeLog, LogPosition};
+use crate::{Assessment, Criteria, Door, EpisodeLog, LogPosition, Reach};
 use lestrade_matching::{Class, ComponentId, Estate, ResourceId, SetId, Verdict, VulnerabilityId};
 use lestrade_model::{
     Coverage, CoverageReason, Exposure, FindingArn, Hash, ImageUse, ListeningSocket, Resource, ResourceDetails, ResourceFacts, ResourceKey,
@@ -113,6 +113,9 @@ pub struct World {
     assessments: HashMap<VulnerabilityId, Arc<Assessment>>,
     exposures: HashMap<ResourceId, Exposure>,
     unreachable: RoaringBitmap,
+    /// The instances that are attacked from nearer than from the network.
+    adjacent: RoaringBitmap,
+    local: RoaringBitmap,
     doors: HashMap<ResourceId, Arc<[Door]>>,
     uses: HashMap<ResourceId, Vec<ImageUse>>,
     /// The match sets of inventories in resources of which these facts hold: what many have is looked through once.
@@ -253,6 +256,34 @@ impl World {
             Exposure::None => self.unreachable.insert(id),
             _ => self.unreachable.remove(id),
         };
+        let reach = self.reach(id);
+        for (nearer, resources) in [(Reach::Adjacent, &mut self.adjacent), (Reach::Local, &mut self.local)] {
+            if nearer == reach {
+                resources.insert(id)
+            } else {
+                resources.remove(id)
+            };
+        }
+    }
+
+    /// From how far a resource is attacked.
+    #[must_use]
+    pub fn reach(&self, id: ResourceId) -> Reach {
+        self.resource(id).map_or(Reach::Network, |entry| Reach::of(entry.resource.key.kind, self.exposure(id)))
+    }
+
+    /// Some resources, by from how far they are attacked: those parts in which there are any.
+    pub(crate) fn by_reach(&self, resources: &RoaringBitmap) -> Vec<(Reach, RoaringBitmap)> {
+        let mut left = resources.clone();
+        let mut parts = Vec::new();
+        for (reach, nearer) in [(Reach::Adjacent, &self.adjacent), (Reach::Local, &self.local)] {
+            let part = &left & nearer;
+            left -= &part;
+            parts.push((reach, part));
+        }
+        parts.push((Reach::Network, left));
+        parts.retain(|(_, part)| !part.is_empty());
+        parts
     }
 
     /// Sets the openings that lead to a resource.

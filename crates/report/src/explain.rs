@@ -4,7 +4,7 @@ use crate::fixes::command;
 use crate::{ScanReport, TableStyle, exposure_word, fixes, printable, resource_ref_json};
 use lestrade_findings::{AffectedPackage, Assessment, FindingView, WEIGHT_TAG};
 use lestrade_matching::affects;
-use lestrade_model::{Advisory, Affected, Component, Event, FixState, Range, Score};
+use lestrade_model::{Advisory, Affected, Component, Cvss, Event, FixState, Range, Score};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -209,6 +209,7 @@ pub fn explain_json(view: &FindingView, advisories: &[Advisory]) -> Value {
             "scores": assessment.scores.iter().map(score).collect::<Vec<_>>(),
             "vendor": assessment.vendor_severity,
         },
+        "inspectorScore": in_context(view),
         "risk": {"value": view.risk().value, "waterfall": waterfall(view)},
         "matches": matches,
         "fixes": fixes,
@@ -218,6 +219,17 @@ pub fn explain_json(view: &FindingView, advisories: &[Advisory]) -> Value {
 
 fn place(package: &AffectedPackage) -> Value {
     json!({"path": package.path, "layer": package.layer})
+}
+
+/// How the score of Inspector's clients comes about: the base score, and what the resource's network makes of it.
+fn in_context(view: &FindingView) -> Option<Value> {
+    let (score, decided) = (view.inspector_score()?, view.assessment.decided_by.as_ref()?);
+    let base = json!({"metric": "base", "leaves": decided.cvss.score, "vector": decided.cvss.vector,
+        "because": format!("CVSS {} of {}", decided.cvss.version.as_str(), decided.source.0)});
+    let adjusted = view.reach().adjust(decided).zip(view.reach().adjustment());
+    let step =
+        |(cvss, (_, reason)): (Cvss, (char, &str))| json!({"metric": "AV", "leaves": cvss.score, "vector": cvss.vector, "because": reason});
+    Some(json!({"value": score, "waterfall": std::iter::once(base).chain(adjusted.map(step)).collect::<Vec<_>>()}))
 }
 
 /// How a risk comes about: from 100 down, each factor with what it is and what it leaves.

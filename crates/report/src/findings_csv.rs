@@ -66,7 +66,7 @@ pub fn findings_csv_line(view: &FindingView) -> String {
         packages(|package| Some(&package.component.version)),
         packages(|package| package.fixed_in.as_deref()),
         packages(|package| package.path.as_deref()),
-        assessment.inspector_score.map_or_else(String::new, |score| score.to_string()),
+        view.inspector_score().map_or_else(String::new, |score| score.to_string()),
         view.status.as_str().to_owned(),
         if assessment.condition.is_none() { assessment.id.clone() } else { String::new() },
         assessment.epss.map_or_else(String::new, |epss| epss.to_string()),

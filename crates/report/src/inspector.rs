@@ -83,14 +83,17 @@ pub fn finding(view: &FindingView, times: Times) -> Value {
     out["exploitAvailable"] = json!(if assessment.exploit_available() { "YES" } else { "NO" });
     out["fixAvailable"] = json!(view.fix_available.as_str());
     out["packageVulnerabilityDetails"] = details(view, times);
-    if let (Some(score), Some(decided)) = (assessment.inspector_score, &assessment.decided_by) {
+    if let (Some(score), Some(decided)) = (view.inspector_score(), &assessment.decided_by) {
+        let adjusted = view.reach().adjust(decided);
+        let because = adjusted.as_ref().and_then(|_| view.reach().adjustment());
+        let adjustment = |(_, reason): (char, &str)| json!({"metric": "AV", "reason": reason});
         out["inspectorScore"] = json!(score);
         out["inspectorScoreDetails"] = json!({"adjustedCvss": {
-            "adjustments": [],
+            "adjustments": because.map(adjustment).into_iter().collect::<Vec<_>>(),
             "cvssSource": decided.source.0,
             "score": score,
             "scoreSource": decided.source.0,
-            "scoringVector": decided.cvss.vector,
+            "scoringVector": adjusted.as_ref().unwrap_or(&decided.cvss).vector,
             "version": decided.cvss.version.as_str(),
         }});
     }

@@ -2,8 +2,8 @@
 
 use crate::core::{Core, Draft, lock};
 use crate::{Outcome, ServerError};
-use lestrade_findings::{Assessment, Condition, Door, PathStep, Transition, condition_key};
-use lestrade_matching::ResourceId;
+use lestrade_findings::{Assessment, Condition, Door, PathStep, Reach, Transition, condition_key};
+use lestrade_matching::{ResourceId, VulnerabilityId};
 use lestrade_model::{Coverage, CoverageReason, Exposure, FindingKey, Protocol, ResourceKind, ScanKind, Scope, Severity};
 use lestrade_reachability::{Network, Opening, OpeningSeverity, SourceClass, read_descriptions};
 use lestrade_store::{Document, Fan};
@@ -147,6 +147,8 @@ impl Core {
         let rebuilds = self.rebuilds.load(Ordering::Relaxed);
         let unsure = known.rebuilds != rebuilds || (&known.gaps[..], &known.problems) != (gaps, &snapshot.problems);
         let problems = snapshot.problems.clone();
+        // After a start the same is worked out again, and is nothing that anybody has to be told of.
+        let is_news = known.network.is_some() && known.rebuilds == rebuilds;
         let (network, moved) = match known.network.take() {
             Some(mut network) => {
                 let moved = network.update(snapshot);
@@ -180,7 +182,11 @@ impl Core {
                     Exposure::None if !unknown.is_empty() => Exposure::Unknown,
                     exposure => exposure,
                 };
+                let before = draft.world.reach(id);
                 draft.world.set_exposure(id, exposure);
+                if is_news {
+                    draft.tell_scores(id, before);
+                }
                 draft.world.set_doors(id, open.doors);
                 if draft.set_conditions(id, Some(&open.conditions)) {
                     outcome = Outcome::Changed;
@@ -227,6 +233,17 @@ impl Draft<'_> {
         self.tell(Some(Transition::Opened), Fan::Resource { resource: id, vulnerabilities: opened });
         self.tell(Some(Transition::Closed), Fan::Resource { resource: id, vulnerabilities: closed });
         true
+    }
+
+    /// Tells of the findings whose score is another one now that their resource is attacked from nearer or farther than before.
+    fn tell_scores(&mut self, id: ResourceId, before: Reach) {
+        let now = self.world.reach(id);
+        let is_other = |id: &VulnerabilityId| {
+            let known = self.world.assessment(*id);
+            known.is_some_and(|assessment| assessment.score_at(before) != assessment.score_at(now))
+        };
+        let vulnerabilities = self.world.estate.vulnerabilities_of(id).iter().filter(is_other).collect();
+        self.tell(None, Fan::Resource { resource: id, vulnerabilities });
     }
 
     /// Notes that a resource's network was looked at.

@@ -3,7 +3,8 @@
 use crate::criteria::{Attributes, PackageTest};
 use crate::view::{Pair, resource_date, resource_number, resource_text, vulnerability_number, vulnerability_text};
 use crate::{
-    Assessment, Criteria, DateField, InventorySource, LogPosition, NumberField, ResourceEntry, Side, Term, TextField, TextTest, World,
+    Assessment, Criteria, DateField, InventorySource, LogPosition, NumberField, Reach, ResourceEntry, Side, Term, TextField, TextTest,
+    World,
 };
 use lestrade_matching::{ComponentId, ResourceId, Verdict, VulnerabilityId};
 use lestrade_model::{FindingStatus, FixState, ImageUse, ResourceKind, Scope, Timestamp};
@@ -269,7 +270,9 @@ fn sides<'s>(world: &World, scopes: impl IntoIterator<Item = &'s Scope>, criteri
         resources &= &*resources_of(world, term);
     }
     let mut vulnerabilities = world.estate.present_vulnerabilities() | world.log.vulnerabilities_closed_somewhere();
-    for term in criteria.of_side(Side::Vulnerability) {
+    // A score is the pair's, and those that it has on no resource are out all the same.
+    let scores = criteria.of_side(Side::Pair).filter(|term| is_score(term));
+    for term in criteria.of_side(Side::Vulnerability).chain(scores) {
         vulnerabilities &= &*vulnerabilities_of(world, term);
     }
     (resources, vulnerabilities)
@@ -312,8 +315,17 @@ fn vulnerabilities_of(world: &World, term: &Term) -> Arc<RoaringBitmap> {
         let known = |id: &&str| world.estate.vulnerability_id(id).filter(|id| world.assessment(*id).is_some_and(|a| a.condition.is_none()));
         return Arc::new(values.filter_map(|id| known(&id)).collect());
     }
-    let holds = |id| world.assessment(id).is_some_and(|assessment| term.holds(&OfVulnerability(assessment)));
+    let reaches = if is_score(term) { &Reach::ALL[..] } else { &[Reach::Network] };
+    let holds = |id| {
+        let known = world.assessment(id);
+        known.is_some_and(|assessment| reaches.iter().any(|reach| term.holds(&OfVulnerability(assessment, *reach))))
+    };
     world.vulnerability_terms.get(term, || every_vulnerability(world).filter(|id| holds(*id)).collect(), holds)
+}
+
+/// Whether a term is about the score, which is another where a resource is attacked from nearer.
+const fn is_score(term: &Term) -> bool {
+    matches!(term, Term::Number(NumberField::InspectorScore, _))
 }
 
 fn every_vulnerability(world: &World) -> impl Iterator<Item = VulnerabilityId> {
@@ -390,15 +402,15 @@ impl Attributes for OfResource<'_> {
     }
 }
 
-/// The half of a finding that is its vulnerability.
-struct OfVulnerability<'a>(&'a Assessment);
+/// The half of a finding that is its vulnerability, on a resource that is attacked from so far.
+struct OfVulnerability<'a>(&'a Assessment, Reach);
 
 impl Attributes for OfVulnerability<'_> {
     fn text(&self, field: TextField) -> Vec<Cow<'_, str>> {
         vulnerability_text(self.0, field)
     }
     fn number(&self, field: NumberField) -> Option<f64> {
-        vulnerability_number(self.0, field)
+        vulnerability_number(self.0, self.1, field)
     }
     fn date(&self, _: DateField) -> Option<Timestamp> {
         None

@@ -2,7 +2,7 @@
 
 use crate::kept::Orders;
 use crate::view::{Pair, resource_type, vulnerability_number, vulnerability_text};
-use crate::{Assessment, NumberField, ResourceEntry, Side, TextField, World};
+use crate::{Assessment, NumberField, Reach, ResourceEntry, Side, TextField, World};
 use lestrade_matching::ResourceId;
 use lestrade_model::{ResourceDetails, Timestamp};
 use roaring::RoaringBitmap;
@@ -211,7 +211,7 @@ impl Sort {
         }
     }
 
-    pub(super) fn of_vulnerability(self, assessment: &Assessment) -> SortValue {
+    pub(super) fn of_vulnerability(self, assessment: &Assessment, reach: Reach) -> SortValue {
         match self.field {
             SortField::Severity => SortValue::Number(assessment.severity as i64),
             SortField::FindingType => SortValue::Text(assessment.key().finding_type().as_str().to_owned()),
@@ -219,7 +219,7 @@ impl Sort {
             SortField::VulnerabilitySource => SortValue::text(&vulnerability_text(assessment, TextField::VulnerabilitySource)),
             SortField::NetworkProtocol => SortValue::text(&vulnerability_text(assessment, TextField::NetworkProtocol)),
             SortField::ComponentType => SortValue::text(&vulnerability_text(assessment, TextField::ComponentType)),
-            SortField::InspectorScore => SortValue::score(vulnerability_number(assessment, NumberField::InspectorScore)),
+            SortField::InspectorScore => SortValue::score(vulnerability_number(assessment, reach, NumberField::InspectorScore)),
             SortField::EpssScore => SortValue::score(assessment.epss),
             SortField::VendorSeverity => SortValue::text(&vulnerability_text(assessment, TextField::VendorSeverity)),
             _ => SortValue::Missing,
@@ -229,7 +229,7 @@ impl Sort {
     pub(crate) fn value(self, pair: &Pair<'_>, world: &World) -> SortValue {
         match self.field.side() {
             Side::Resource => world.resource(pair.resource).map_or(SortValue::Missing, |entry| self.of_resource(entry).owned()),
-            Side::Vulnerability => self.of_vulnerability(pair.assessment),
+            Side::Vulnerability => self.of_vulnerability(pair.assessment, pair.reach()),
             Side::Pair => match self.field {
                 SortField::FirstObservedAt => SortValue::date(Some(pair.first_observed())),
                 SortField::LastObservedAt => SortValue::date(Some(pair.last_observed())),
@@ -242,28 +242,28 @@ impl Sort {
         self.order_key(self.value(pair, world), &pair.assessment.id, pair.resource)
     }
 
-    fn vulnerability_key(self, world: &World, id: u32) -> Option<(SortValue, &str)> {
+    fn vulnerability_key(self, world: &World, id: u32, reach: Reach) -> Option<(SortValue, &str)> {
         let assessment = world.assessment(id)?;
-        Some((self.of_vulnerability(assessment), assessment.id.as_str()))
+        Some((self.of_vulnerability(assessment, reach), assessment.id.as_str()))
     }
 
-    /// The vulnerabilities of a world in this order, the least first.
-    pub(super) fn vulnerabilities(self, world: &World) -> Arc<Vec<u32>> {
+    /// The vulnerabilities of a world in this order on resources that are attacked from so far, the least first.
+    pub(super) fn vulnerabilities(self, world: &World, reach: Reach) -> Arc<Vec<u32>> {
         let all = 0..u32::try_from(world.estate.sizes().2).unwrap_or(u32::MAX);
-        world.vulnerability_orders.get(self.field, all, |id| self.vulnerability_key(world, id))
+        world.vulnerability_orders.get((self.field, reach), all, |id| self.vulnerability_key(world, id, reach))
     }
 
     /// Some vulnerabilities in this order.
-    pub(super) fn vulnerabilities_among(self, some: &RoaringBitmap, world: &World) -> Arc<Vec<u32>> {
+    pub(super) fn vulnerabilities_among(self, some: &RoaringBitmap, world: &World, reach: Reach) -> Arc<Vec<u32>> {
         let mut order: Vec<u32> = some.iter().filter(|id| world.assessment(*id).is_some()).collect();
-        order.sort_by_cached_key(|id| self.vulnerability_key(world, *id));
+        order.sort_by_cached_key(|id| self.vulnerability_key(world, *id, reach));
         Arc::new(order)
     }
 
     /// The resources of a world in this order, the least first.
     pub(super) fn resources(self, world: &World) -> Arc<Vec<u32>> {
         let key = |id| Some((self.of_resource(world.resource(id)?), id));
-        world.resource_orders.get(self.field, 0..world.resource_count(), key)
+        world.resource_orders.get((self.field, Reach::Network), 0..world.resource_count(), key)
     }
 
     /// Some resources in this order.
@@ -275,7 +275,7 @@ impl Sort {
 }
 
 /// The orders of each side that are kept.
-pub(crate) type KeptOrders = Orders<SortField>;
+pub(crate) type KeptOrders = Orders<(SortField, Reach)>;
 
 /// The runs of an order from a place on: of items that are alike upwards, while the runs themselves go up or down.
 ///

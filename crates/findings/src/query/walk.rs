@@ -3,12 +3,12 @@
 use super::Effort;
 use super::plan::Plan;
 use super::sort::{Compared, OrderKey, Place, Sort, SortField, SortValue, groups, runs};
-use crate::Side;
 use crate::episodes::Moment;
 use crate::view::Pair;
+use crate::{Reach, Side};
 use lestrade_matching::{ResourceId, VulnerabilityId};
 use lestrade_model::{FindingStatus, Timestamp};
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
@@ -140,24 +140,53 @@ impl<'a> Plan<'a> {
 
     /// Every vulnerability and condition in the order of names: where nothing else orders them, names do.
     fn all_by_name(&self) -> Arc<Vec<VulnerabilityId>> {
-        Sort { field: SortField::Absent, descending: false }.vulnerabilities(self.world)
+        Sort { field: SortField::Absent, descending: false }.vulnerabilities(self.world, Reach::Network)
     }
 
-    /// Walks the vulnerabilities in their order, and below each the resources that have it.
+    /// Walks the vulnerabilities in their order, and below each the resources that have it. Where the order is another one for
+    /// resources that are attacked from nearer, all of them are walked side by side.
     fn walk_vulnerabilities(&self, sort: Sort, after: Option<&Place>, page: &mut Page<'a>) -> Walk {
-        let order = if self.vulnerabilities.len() <= self.few {
-            sort.vulnerabilities_among(&self.vulnerabilities, self.world)
-        } else {
-            sort.vulnerabilities(self.world)
+        let parts = match sort.field {
+            SortField::InspectorScore => self.world.by_reach(&self.resources),
+            _ => vec![(Reach::Network, RoaringBitmap::new())],
         };
-        let value = |id| self.world.assessment(id).map_or(SortValue::Missing, |assessment| sort.of_vulnerability(assessment));
+        let orders: Vec<_> = parts.iter().map(|(reach, _)| self.vulnerabilities_in_order(sort, *reach)).collect();
+        let value = |id, reach| {
+            let known = self.world.assessment(id);
+            known.map_or(SortValue::Missing, |assessment| sort.of_vulnerability(assessment, reach))
+        };
         // The place's own vulnerability is walked on with.
         let behind = |id| after.is_none_or(|place| self.name(id) >= place.vulnerability.as_str());
-        for id in runs(&order, sort.descending, value, after.map(|place| &place.value), behind).flatten() {
-            let after = after.filter(|place| place.vulnerability == self.name(*id) && place.value == value(*id));
-            self.walk_below(*id, after, page, || value(*id), |_| true)?;
+        let walks = parts.iter().zip(&orders).map(|((reach, _), order)| {
+            let order = runs(order, sort.descending, |id| value(id, *reach), after.map(|place| &place.value), behind);
+            order.flatten().copied().filter(|id| self.vulnerabilities.contains(*id)).peekable()
+        });
+        let mut walks: Vec<_> = walks.collect();
+        loop {
+            let heads = walks.iter_mut().zip(&parts).filter_map(|(walk, (reach, _))| Some((value(*walk.peek()?, *reach), *walk.peek()?)));
+            let first = heads.min_by(|(a, one), (b, other)| {
+                let by_value = if sort.descending { b.cmp(a) } else { a.cmp(b) };
+                by_value.then_with(|| self.name(*one).cmp(self.name(*other)))
+            });
+            let Some((of, id)) = first else { return Walk::Continue(()) };
+            let taken = walks.iter_mut().zip(&parts).filter_map(|(walk, (reach, part))| {
+                walk.next_if(|next| *next == id && value(*next, *reach) == of)?;
+                Some(part)
+            });
+            let taken: Vec<_> = taken.collect();
+            let some = (taken.len() < parts.len()).then(|| taken.into_iter().union());
+            let after = after.filter(|place| place.vulnerability == self.name(id) && place.value == of);
+            self.walk_below(id, some.as_ref(), after, page, || of.clone(), |_| true)?;
         }
-        Walk::Continue(())
+    }
+
+    /// The vulnerabilities in the order of a sort on resources that are attacked from so far.
+    fn vulnerabilities_in_order(&self, sort: Sort, reach: Reach) -> Arc<Vec<VulnerabilityId>> {
+        if self.vulnerabilities.len() <= self.few {
+            sort.vulnerabilities_among(&self.vulnerabilities, self.world, reach)
+        } else {
+            sort.vulnerabilities(self.world, reach)
+        }
     }
 
     /// Walks vulnerabilities in the order of their names, and below each the resources that have it, from a place on.
@@ -172,15 +201,16 @@ impl<'a> Plan<'a> {
         let start = after.map_or(0, |place| order.partition_point(|id| self.name(*id) < place.vulnerability.as_str()));
         for id in &order[start..] {
             let after = after.filter(|place| place.vulnerability == self.name(*id));
-            self.walk_below(*id, after, page, || value.clone(), &wanted)?;
+            self.walk_below(*id, None, after, page, || value.clone(), &wanted)?;
         }
         Walk::Continue(())
     }
 
-    /// Walks the resources that may have a vulnerability, behind a place if that is below the same vulnerability.
+    /// Walks the resources that may have a vulnerability, or some of them, behind a place if that is below the same vulnerability.
     fn walk_below(
         &self,
         vulnerability: VulnerabilityId,
+        some: Option<&RoaringBitmap>,
         after: Option<&Place>,
         page: &mut Page<'a>,
         value: impl Fn() -> SortValue,
@@ -196,9 +226,15 @@ impl<'a> Plan<'a> {
             page.spend(if may_have_it { PAIR } else { 1 }, || here(resource))
         };
         match self.having(vulnerability) {
-            Having::These(resources) => resources.range(from..).try_for_each(|resource| look(resource, true))?,
+            Having::These(mut resources) => {
+                if let Some(some) = some {
+                    resources &= some;
+                }
+                resources.range(from..).try_for_each(|resource| look(resource, true))?;
+            }
             Having::Ask => {
-                self.resources.range(from..).try_for_each(|resource| look(resource, self.may_have(resource, vulnerability)))?;
+                let mut resources = some.unwrap_or(&self.resources).range(from..);
+                resources.try_for_each(|resource| look(resource, self.may_have(resource, vulnerability)))?;
             }
         }
         page.spend(1, || here(ResourceId::MAX))

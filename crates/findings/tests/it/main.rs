@@ -23,6 +23,8 @@ enum Step {
     Conditions { resource: u8, conditions: Vec<u8> },
     /// A vulnerability has another score.
     Rescore { vulnerability: u8, severity: u8 },
+    /// A resource is reached from so far.
+    Expose { resource: u8, exposure: u8 },
     /// So many containers of an image run; none: its cluster is forgotten.
     Runs { resource: u8, count: Option<u8> },
     /// Days pass.
@@ -37,6 +39,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0u8..5).prop_map(|resource| Step::Look { resource }),
         1 => (0u8..5, proptest::collection::vec(0u8..3, 0..3)).prop_map(|(resource, conditions)| Step::Conditions { resource, conditions }),
         1 => (0u8..6, 0u8..6).prop_map(|(vulnerability, severity)| Step::Rescore { vulnerability, severity }),
+        1 => (0u8..5, 0u8..4).prop_map(|(resource, exposure)| Step::Expose { resource, exposure }),
         1 => (0u8..5, proptest::option::weighted(0.8, 0u8..4)).prop_map(|(resource, count)| Step::Runs { resource, count }),
         1 => (1u8..12).prop_map(|days| Step::Wait { days }),
     ]
@@ -57,6 +60,12 @@ impl Lab {
         Scope::new("aws", if n.is_multiple_of(2) { "111111111111" } else { "222222222222" }, "eu-west-1").unwrap()
     }
 
+    /// Images, and two instances.
+    fn key(n: u8) -> ResourceKey {
+        let (kind, id) = if n < 3 { (ResourceKind::Image, format!("image-{n}")) } else { (ResourceKind::Instance, format!("i-{n}")) };
+        ResourceKey { scope: Self::scope(n), kind, id }
+    }
+
     fn component(n: u8) -> Component {
         Component::new(Ecosystem::of(Family::Npm), &format!("p{n}"), "1.0.0")
     }
@@ -71,14 +80,19 @@ impl Lab {
         match step {
             Step::Wait { days } => self.now = self.now.plus_millis(i64::from(*days) * DAY),
             Step::Runs { resource, count } => {
-                let key = ResourceKey { scope: Self::scope(*resource), kind: ResourceKind::Image, id: format!("image-{resource}") };
+                let key = Self::key(*resource);
                 let Some(id) = self.world.resource_id(&key) else { return };
                 let usage = |cluster: &str, count| ImageUse { cluster: cluster.to_owned(), count, last: self.now };
                 let uses = count.map(|count| vec![usage("a", count.into()), usage("b", 1)]);
                 self.world.set_uses(id, uses.unwrap_or_default());
             }
+            Step::Expose { resource, exposure } => {
+                let Some(id) = self.world.resource_id(&Self::key(*resource)) else { return };
+                let exposures = [Exposure::None, Exposure::Unknown, Exposure::Private, Exposure::Internet];
+                self.world.set_exposure(id, exposures[usize::from(*exposure)]);
+            }
             Step::Look { resource } => {
-                let key = ResourceKey { scope: Self::scope(*resource), kind: ResourceKind::Image, id: format!("image-{resource}") };
+                let key = Self::key(*resource);
                 if let Some((id, mut entry)) = self.world.resource_id(&key).and_then(|id| Some((id, self.world.resource(id)?.clone()))) {
                     let look = (ScanKind::Package, CoverageReason::Successful);
                     entry.coverage = vec![Coverage { kind: look.0, reason: look.1, detail: String::new(), last_scanned: Some(self.now) }];
@@ -86,7 +100,7 @@ impl Lab {
                 }
             }
             Step::Conditions { resource, conditions } => {
-                let key = ResourceKey { scope: Self::scope(*resource), kind: ResourceKind::Image, id: format!("image-{resource}") };
+                let key = Self::key(*resource);
                 let Some(id) = self.world.resource_id(&key) else { return };
                 let mut now = RoaringBitmap::new();
                 for n in conditions {
@@ -117,10 +131,14 @@ impl Lab {
                 }
             }
             Step::Inventory { resource, packages } => {
-                let key = ResourceKey { scope: Self::scope(*resource), kind: ResourceKind::Image, id: format!("image-{resource}") };
+                let key = Self::key(*resource);
                 let (id, _) = self.world.intern_resource(&key);
-                let details =
-                    ResourceDetails::Image(ImageDetails { repository: format!("repo-{}", resource % 3), ..ImageDetails::default() });
+                let details = match key.kind {
+                    ResourceKind::Image => {
+                        ResourceDetails::Image(ImageDetails { repository: format!("repo-{}", resource % 3), ..ImageDetails::default() })
+                    }
+                    _ => ResourceDetails::Instance(InstanceDetails::default()),
+                };
                 let tags = vec![("env".to_owned(), if *resource < 2 { "prod" } else { "dev" }.to_owned())];
                 let entry = Resource { key, details, facts: ResourceFacts::default(), tags };
                 self.world.set_resource(id, ResourceEntry { resource: entry, inventory: None, coverage: vec![] });
@@ -150,6 +168,8 @@ impl Lab {
                 let mut assessment = assess(&name, &[], None);
                 assessment.severity = Severity::ALL[usize::from(*vulnerability) % 6];
                 assessment.inspector_score = (*vulnerability > 1).then(|| f64::from(*vulnerability));
+                // Some are attacked over a network, and less bad from nearer.
+                assessment.nearer_scores = (*vulnerability > 2).then(|| [f64::from(*vulnerability) - 1.0, f64::from(*vulnerability) - 2.0]);
                 self.world.set_assessment(id, assessment);
                 self.log(EpisodeBody::Advisory { vulnerability: id, opened: delta.opened, closed: delta.closed });
                 if !cleared.is_empty() {

@@ -209,6 +209,7 @@ fn explanation() -> Value {
         ("leaves", number(0.0, 100.0)),
         ("because", text()),
     ]);
+    let metric = object(&[("metric", word(&["base", "AV"])), ("leaves", number(0.0, 10.0)), ("vector", text()), ("because", text())]);
     let matching = object(&[
         ("ecosystem", text()),
         ("name", text()),
@@ -232,6 +233,7 @@ fn explanation() -> Value {
         ("status", word(&STATUSES)),
         ("suppressedBy", or_null(text())),
         ("severity", object(&[("is", word(&SEVERITY)), ("why", text()), ("scores", list(score)), ("vendor", or_null(text()))])),
+        ("inspectorScore", or_null(object(&[("value", number(0.0, 10.0)), ("waterfall", list(metric))]))),
         ("risk", object(&[("value", number(0.0, 100.0)), ("waterfall", list(step))])),
         ("matches", list(matching)),
         ("fixes", list(fix)),

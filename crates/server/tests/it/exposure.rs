@@ -1,8 +1,10 @@
 //! What a network opens becomes findings, and closes again; what is not known closes nothing.
 
 use super::{Lab, findings, observation, scope, summary};
+use lestrade_findings::{Criteria, NumberField, Term};
 use lestrade_model::*;
 use lestrade_server::{Core, Observation};
+use lestrade_store::Fan;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -139,6 +141,48 @@ fn risk_follows_what_can_be_reached() {
     core.describe_network(&scope(), &network(&[(443, 443)]), &[]).unwrap();
     let reachable = risk(&core);
     assert!(closed < unknown && unknown < reachable, "{closed} {unknown} {reachable}");
+}
+
+/// What Inspector calls the context of a score: the same flaw is less bad where no path leads, and that is said, found and told.
+#[test]
+fn the_score_of_an_instance_follows_what_can_be_reached_and_says_so() {
+    let mut lab = Lab::new();
+    lab.publish(super::record("CVE-2021-23337", "lodash", "4.17.21"));
+    let core = start(&lab);
+    core.observe(instance()).unwrap();
+    core.observe(observation("image-a", &[("lodash", "4.17.20")])).unwrap();
+    let finding = |core: &Core, kind| {
+        let found = findings(core).into_iter().find(|finding| finding.title.starts_with("CVE") && finding.resource.key.kind == kind);
+        lestrade_report::inspector::finding(&found.unwrap(), lestrade_report::inspector::Times::EpochSeconds)
+    };
+    let score = |core: &Core, kind| {
+        let details = finding(core, kind)["inspectorScoreDetails"]["adjustedCvss"].clone();
+        let metrics = details["adjustments"].as_array().unwrap().iter().map(|adjustment| adjustment["metric"].clone()).collect::<Vec<_>>();
+        (details["score"].as_f64().unwrap(), details["scoringVector"].as_str().unwrap().contains("/AV:N/"), metrics)
+    };
+    let base = (9.8, true, vec![]);
+    assert_eq!(score(&core, ResourceKind::Instance), base, "nothing is lowered on account of what is not known");
+    core.describe_network(&scope(), &network(&[(443, 443)]), &[]).unwrap();
+    assert_eq!(score(&core, ResourceKind::Instance), base);
+
+    let told =
+        |core: &Core| core.store().history(0, 100).unwrap().into_iter().filter(|group| group.transition.is_none()).collect::<Vec<_>>();
+    let before = told(&core).len();
+    core.describe_network(&scope(), &network(&[]), &[]).unwrap();
+    let Some(Fan::Resource { vulnerabilities, .. }) = told(&core).get(before).map(|group| group.fan.clone()) else { panic!("told") };
+    assert_eq!(vulnerabilities.len(), 1, "the open port that closed is told of as such");
+    assert_eq!(score(&core, ResourceKind::Instance), (8.4, false, vec![json!("AV")]));
+    assert_eq!(score(&core, ResourceKind::Image), base, "an image has no network of its own");
+    assert_eq!(finding(&core, ResourceKind::Instance)["severity"], "CRITICAL", "the severity is the vulnerability's");
+
+    let with_scores = |low| Criteria { terms: vec![Term::Number(NumberField::InspectorScore, vec![(Some(low), None)])] };
+    let found = |low| super::listed(&core, &with_scores(low)).into_iter().map(|view| view.resource.key.id).collect::<Vec<_>>();
+    assert_eq!(found(9.0), ["image-a"]);
+    assert_eq!(found(8.0).len(), 2);
+
+    drop(core);
+    let core = start(&lab);
+    assert_eq!((score(&core, ResourceKind::Instance).0, told(&core).len()), (8.4, before + 1), "a start tells nothing anew");
 }
 
 /// An agent on the instance: a host that says which instance it is, and who listens on it.

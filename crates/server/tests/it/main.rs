@@ -113,11 +113,14 @@ fn observation(name: &str, packages: &[(&str, &str)]) -> Observation {
 }
 
 fn findings(core: &Core) -> Vec<FindingView> {
+    listed(core, &Criteria::default())
+}
+
+fn listed(core: &Core, criteria: &Criteria) -> Vec<FindingView> {
     let scopes = [scope()];
-    let criteria = Criteria::default();
     let request = PageRequest {
         scopes: &scopes,
-        criteria: &criteria,
+        criteria,
         sort: Sort::default(),
         limit: 100,
         token: None,
