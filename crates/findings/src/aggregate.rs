@@ -115,7 +115,7 @@ pub fn aggregate(
         by,
         GroupBy::Account | GroupBy::FindingType | GroupBy::Severity | GroupBy::Repository | GroupBy::Resource | GroupBy::MachineImage
     ) && criteria.of_side(Side::Pair).next().is_none();
-    let by_vulnerabilities = criteria.of_side(Side::Pair).next().is_none() && plan.hidden.is_empty();
+    let by_vulnerabilities = criteria.of_side(Side::Pair).next().is_none();
     match by {
         _ if by_sets => of_sets(world, &plan, by),
         GroupBy::Package if by_vulnerabilities => of_packages(world, &plan),
@@ -308,6 +308,8 @@ fn of_packages(world: &World, plan: &Plan<'_>) -> Vec<Group> {
     let estate = &world.estate;
     let sharing = Sharing::of(world, plan);
     let mut sets_of_name: HashMap<&str, RoaringBitmap> = HashMap::new();
+    // Where a rule hides some findings, whose are left is put together.
+    let mut left_of_name: HashMap<&str, RoaringBitmap> = HashMap::new();
     for vulnerability in &plan.vulnerabilities {
         let (Some(assessment), Some(verdicts)) = (world.assessment(vulnerability), estate.verdicts(vulnerability)) else { continue };
         let mut by_name: BTreeMap<&str, Vec<ComponentId>> = BTreeMap::new();
@@ -315,16 +317,29 @@ fn of_packages(world: &World, plan: &Plan<'_>) -> Vec<Group> {
             by_name.entry(&estate.component(*component).name).or_default().push(*component);
         }
         let fixed = estate.sets_having(vulnerability).1;
+        let hidden = hidden_in(world, plan, vulnerability);
         for (name, components) in by_name {
             let sets = estate.sets_of(components.iter());
+            let class = usize::from(class_of(assessment));
+            if let Some(hidden) = &hidden {
+                let (left, with_fix) = (sharing.left(&sets, hidden), sharing.left(&(&sets & &fixed), hidden));
+                if !left.is_empty() {
+                    groups.counts(name).add_class(class, left.len(), with_fix.len());
+                    *left_of_name.entry(name).or_default() |= left;
+                }
+                continue;
+            }
             let found = sharing.count(&sets).0;
             if found == 0 {
                 continue;
             }
-            let counts = groups.counts(name);
-            counts.add_class(usize::from(class_of(assessment)), found, sharing.count(&(&sets & &fixed)).0);
+            groups.counts(name).add_class(class, found, sharing.count(&(&sets & &fixed)).0);
             *sets_of_name.entry(name).or_default() |= sets;
         }
+    }
+    for (name, left) in left_of_name {
+        let sets = sets_of_name.remove(name).unwrap_or_default();
+        groups.part(name).resources = left | sharing.left(&sets, &RoaringBitmap::new());
     }
     for (name, sets) in sets_of_name {
         let (counted, least) = sharing.count(&sets);
@@ -334,21 +349,51 @@ fn of_packages(world: &World, plan: &Plan<'_>) -> Vec<Group> {
     groups.done()
 }
 
-/// How many resources of a plan share each match set, and the smallest of them.
-struct Sharing(Vec<(u64, ResourceId)>);
+/// The resources of a plan in which rules hide a vulnerability; none where no rule is about it.
+fn hidden_in(world: &World, plan: &Plan<'_>, vulnerability: VulnerabilityId) -> Option<RoaringBitmap> {
+    let mut rules = plan.hidden.iter().filter(|rule| rule.vulnerabilities.contains(vulnerability)).peekable();
+    rules.peek()?;
+    let having = world.estate.resources_with(vulnerability) & &plan.resources;
+    let mut hidden = RoaringBitmap::new();
+    for rule in rules {
+        let mut concerned = &rule.resources & &having;
+        concerned -= &hidden;
+        if rule.residual.is_empty() {
+            hidden |= concerned;
+            continue;
+        }
+        let hides = |resource: &ResourceId| {
+            let pair = Pair::new(world, plan.inventories, *resource, vulnerability, world.log.head());
+            pair.is_some_and(|pair| rule.hides(&pair.unsuppressed()))
+        };
+        hidden.extend(concerned.iter().filter(hides));
+    }
+    Some(hidden)
+}
 
-impl Sharing {
-    fn of(world: &World, plan: &Plan<'_>) -> Self {
+/// How many resources of a plan share each match set, and the smallest of them.
+struct Sharing<'p, 'w> {
+    plan: &'p Plan<'w>,
+    by_set: Vec<(u64, ResourceId)>,
+}
+
+impl<'p, 'w> Sharing<'p, 'w> {
+    fn of(world: &World, plan: &'p Plan<'w>) -> Self {
         let of = |set| {
             let resources = world.estate.members(set).0 & &plan.resources;
             (resources.len(), resources.min().unwrap_or(ResourceId::MAX))
         };
-        Self((0..world.estate.set_count()).map(of).collect())
+        Self { plan, by_set: (0..world.estate.set_count()).map(of).collect() }
+    }
+
+    /// The resources that have one of some sets, without some.
+    fn left(&self, sets: &RoaringBitmap, hidden: &RoaringBitmap) -> RoaringBitmap {
+        (self.plan.world.estate.resources_of(sets) & &self.plan.resources) - hidden
     }
 
     /// How many have one of some sets, and the smallest: a resource has one set, so that none is counted twice.
     fn count(&self, sets: &RoaringBitmap) -> (u64, ResourceId) {
-        let all = sets.iter().map(|set| self.0[set as usize]);
+        let all = sets.iter().map(|set| self.by_set[set as usize]);
         all.fold((0, ResourceId::MAX), |(count, least), (more, other)| (count + more, least.min(other)))
     }
 }
@@ -359,8 +404,9 @@ fn of_titles(world: &World, plan: &Plan<'_>) -> Vec<Group> {
     let sharing = Sharing::of(world, plan);
     for vulnerability in &plan.vulnerabilities {
         let Some(assessment) = world.assessment(vulnerability) else { continue };
+        let hidden = hidden_in(world, plan, vulnerability);
         if let Some(condition) = &assessment.condition {
-            let resources = world.estate.resources_with(vulnerability) & &plan.resources;
+            let resources = (world.estate.resources_with(vulnerability) & &plan.resources) - hidden.unwrap_or_default();
             if !resources.is_empty() {
                 let counts = groups.at(&condition.title, &resources);
                 counts.add_class(usize::from(class_of(assessment)), resources.len(), 0);
@@ -370,13 +416,20 @@ fn of_titles(world: &World, plan: &Plan<'_>) -> Vec<Group> {
         }
         let fixed = world.estate.sets_having(vulnerability).1;
         for (names, sets) in names_together(world, vulnerability) {
-            let (found, least) = sharing.count(&sets);
+            let count = |sets: &RoaringBitmap| match &hidden {
+                None => sharing.count(sets),
+                Some(hidden) => {
+                    let left = sharing.left(sets, hidden);
+                    (left.len(), left.min().unwrap_or(ResourceId::MAX))
+                }
+            };
+            let (found, least) = count(&sets);
             if found == 0 {
                 continue;
             }
             let title = title_of(&assessment.id, &names);
             let part = groups.part(&title);
-            part.counts.add_class(usize::from(class_of(assessment)), found, sharing.count(&(&sets & &fixed)).0);
+            part.counts.add_class(usize::from(class_of(assessment)), found, count(&(&sets & &fixed)).0);
             part.vulnerability = Some(assessment.id.clone());
             part.counted += found;
             part.least = Some(part.least.map_or(least, |known| known.min(least)));

@@ -121,9 +121,11 @@ fn a_registry_that_stops_in_the_middle_is_the_networks_fault() {
     assert!(error.to_string().contains("broke off"), "{error}");
 }
 
-/// How far each layer came, and whether it was done with.
+/// How far a layer came, of how much, and whether it was done with.
+type Told = (u64, Option<u64>, bool);
+
 #[derive(Default)]
-struct Watched(Mutex<HashMap<String, (u64, Option<u64>, bool)>>);
+struct Watched(Mutex<HashMap<String, Told>>);
 
 impl PullProgress for Watched {
     fn fetched(&self, digest: &str, bytes: u64, total: Option<u64>) {

@@ -157,7 +157,7 @@ impl<'a> Plan<'a> {
                     was(&|_, verdict| states.contains(&verdict.state));
                     Some(standing(self.world, states))
                 }
-                Term::Package(tests) => self.called(tests).map(|components| {
+                Term::Package(tests) => called(self.world, tests).map(|components| {
                     let called: RoaringBitmap = components.iter().copied().collect();
                     was(&|component, _| called.contains(component));
                     self.world.estate.vulnerabilities_in(components.iter())
@@ -175,22 +175,6 @@ impl<'a> Plan<'a> {
             now.extend(closed);
             self.vulnerabilities &= now;
         }
-    }
-
-    /// The components that one of some tests of packages may be about; none when any may be.
-    fn called(&self, tests: &[PackageTest]) -> Option<Vec<ComponentId>> {
-        let mut found = Vec::new();
-        for test in tests {
-            let (from, prefix) = match test.name.as_ref()? {
-                TextTest::Equals(name) => (name, false),
-                TextTest::Prefix(name) => (name, true),
-                TextTest::NotEquals(_) => return None,
-            };
-            let called = self.world.estate.called_from(from);
-            let called = called.take_while(|(name, _)| if prefix { name.starts_with(from.as_str()) } else { *name == from.as_str() });
-            called.for_each(|(_, components)| found.extend_from_slice(components));
-        }
-        Some(found)
     }
 
     /// Leaves out vulnerabilities that none of the resources has, where that is quickly found out.
@@ -276,6 +260,22 @@ fn sides<'s>(world: &World, scopes: impl IntoIterator<Item = &'s Scope>, criteri
         vulnerabilities &= &*vulnerabilities_of(world, term);
     }
     (resources, vulnerabilities)
+}
+
+/// The components that one of some tests of packages may be about; none when any may be.
+fn called(world: &World, tests: &[PackageTest]) -> Option<Vec<ComponentId>> {
+    let mut found = Vec::new();
+    for test in tests {
+        let (from, prefix) = match test.name.as_ref()? {
+            TextTest::Equals(name) => (name, false),
+            TextTest::Prefix(name) => (name, true),
+            TextTest::NotEquals(_) => return None,
+        };
+        let called = world.estate.called_from(from);
+        let called = called.take_while(|(name, _)| if prefix { name.starts_with(from.as_str()) } else { *name == from.as_str() });
+        called.for_each(|(_, components)| found.extend_from_slice(components));
+    }
+    Some(found)
 }
 
 /// The values of tests that all are for equality.
@@ -374,8 +374,16 @@ fn hidden(world: &World, scopes: &[Scope]) -> Vec<Hidden> {
     let concerns = |rule: &&crate::Suppression| scopes.iter().any(|scope| rule.holds_in(scope, world.administrator.as_ref()));
     let compile = |rule: &crate::Suppression| {
         let holding = scopes.iter().filter(|scope| rule.holds_in(scope, world.administrator.as_ref()));
-        let (resources, vulnerabilities) = sides(world, holding, &rule.criteria);
-        let residual = rule.criteria.of_side(Side::Pair).cloned().collect();
+        let (resources, mut vulnerabilities) = sides(world, holding, &rule.criteria);
+        let residual: Vec<Term> = rule.criteria.of_side(Side::Pair).cloned().collect();
+        for term in &residual {
+            // What is in none of the packages is not hidden for them; of what closed it is not known here what it was in.
+            if let Term::Package(tests) = term
+                && let Some(components) = called(world, tests)
+            {
+                vulnerabilities &= world.estate.vulnerabilities_in(components.iter()) | world.log.vulnerabilities_closed_somewhere();
+            }
+        }
         Hidden { by: Arc::clone(&rule.by), resources, vulnerabilities, residual }
     };
     world.suppressions.iter().filter(concerns).map(compile).collect()

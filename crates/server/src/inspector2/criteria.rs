@@ -78,6 +78,10 @@ fn list<T: DeserializeOwned>(tests: Value) -> Result<Vec<T>, Failure> {
 /// Findings show a runtime in Inspector's word, `NODEJS_22_X`, and are asked for by it; it is known by that of Lambda, `nodejs22.x`,
 /// which may be asked for too. The beginning of the one is the beginning of the other.
 fn runtime(asked: &str) -> String {
+    // A function of an image has none, which is shown so.
+    if asked == "UNSUPPORTED" {
+        return String::new();
+    }
     if asked.contains(|c: char| c.is_ascii_lowercase() || c == '.') {
         return asked.to_owned();
     }
@@ -87,7 +91,12 @@ fn runtime(asked: &str) -> String {
 /// Tests of an attribute that is a text.
 pub(super) fn text_term(field: TextField, mut filters: Vec<StringFilter>) -> Term {
     if field == TextField::LambdaFunctionRuntime {
-        filters.iter_mut().for_each(|filter| filter.value = runtime(&filter.value));
+        for filter in &mut filters {
+            if filter.value == "UNSUPPORTED" && filter.comparison == StringComparison::Prefix {
+                filter.comparison = StringComparison::Equals;
+            }
+            filter.value = runtime(&filter.value);
+        }
     }
     Term::Text(field, filters.into_iter().map(text_test).collect())
 }
@@ -228,6 +237,10 @@ mod tests {
             (
                 json!({"ec2InstanceVpcId": [{"comparison": "EQUALS", "value": "HIGH"}]}),
                 Term::Text(TextField::Ec2InstanceVpcId, vec![high()]),
+            ),
+            (
+                json!({"lambdaFunctionRuntime": [{"comparison": "PREFIX", "value": "UNSUPPORTED"}]}),
+                Term::Text(TextField::LambdaFunctionRuntime, vec![TextTest::Equals(String::new())]),
             ),
             (json!({"inspectorScore": [{"lowerInclusive": 7.0}]}), Term::Number(NumberField::InspectorScore, vec![(Some(7.0), None)])),
             (
