@@ -3,11 +3,14 @@
 use crate::query::{Hidden, Plan};
 use crate::view::{Pair, resource_text, title_of};
 use crate::world::class_of;
-use crate::{Criteria, InventorySource, Side, Term, TextField, World};
+use crate::{Criteria, InventorySource, QueryError, Side, Term, TextField, World};
 use lestrade_matching::{CLASSES, ComponentId, ResourceId, SetId, Tally, VulnerabilityId};
-use lestrade_model::{FindingStatus, Scope, Severity, Timestamp};
+use lestrade_model::{FindingStatus, Hash, Inventory, Scope, Severity, Timestamp};
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
+
+/// How many inventories are read to count by layer: some 0.1 ms each.
+const MAX_INVENTORIES: usize = 5_000;
 
 /// By what findings are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,8 +97,10 @@ pub struct Group {
 ///
 /// Whole match sets are counted wherever neither the grouping nor a criterion asks about single findings: the work is that of the
 /// distinct inventories, however many resources share them, and of an estate without further criteria it is one read of each
-/// set's tally.
-#[must_use]
+/// set's tally. Layers are the inventories': each of those that are asked about is read once.
+///
+/// # Errors
+/// When more inventories would have to be read than anybody waits for.
 pub fn aggregate(
     world: &World,
     inventories: &dyn InventorySource,
@@ -103,10 +108,10 @@ pub fn aggregate(
     criteria: &Criteria,
     by: GroupBy,
     now: Timestamp,
-) -> Vec<Group> {
+) -> Result<Vec<Group>, QueryError> {
     // Only active findings are counted: what else may be asked of their status is answered by that.
     if !criteria.admit_status(FindingStatus::Active.as_str()) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let of_status = |term: &&Term| matches!(term, Term::Text(TextField::FindingStatus, _));
     let criteria = Criteria { terms: criteria.terms.iter().filter(|term| !of_status(term)).cloned().collect() };
@@ -116,12 +121,13 @@ pub fn aggregate(
         GroupBy::Account | GroupBy::FindingType | GroupBy::Severity | GroupBy::Repository | GroupBy::Resource | GroupBy::MachineImage
     ) && criteria.of_side(Side::Pair).next().is_none();
     let by_vulnerabilities = criteria.of_side(Side::Pair).next().is_none();
-    match by {
+    Ok(match by {
         _ if by_sets => of_sets(world, &plan, by),
         GroupBy::Package if by_vulnerabilities => of_packages(world, &plan),
         GroupBy::Title if by_vulnerabilities => of_titles(world, &plan),
+        GroupBy::Layer if by_vulnerabilities => of_layers(world, &plan)?,
         _ => of_pairs(world, &plan, by),
-    }
+    })
 }
 
 /// Every finding is asked for what it shares.
@@ -463,6 +469,73 @@ fn names_together(world: &World, vulnerability: VulnerabilityId) -> Vec<(Vec<&st
         together.entry(names).or_default().insert(set);
     }
     together.into_iter().collect()
+}
+
+/// What each layer brought, inventory by inventory: the resources that share one are counted together.
+fn of_layers(world: &World, plan: &Plan<'_>) -> Result<Vec<Group>, QueryError> {
+    let mut alike: BTreeMap<(Hash, SetId), RoaringBitmap> = BTreeMap::new();
+    for resource in &plan.resources {
+        let inventory = world.resource(resource).and_then(|entry| entry.inventory);
+        if let Some(key) = inventory.zip(world.estate.set_of(resource)) {
+            alike.entry(key).or_default().insert(resource);
+        }
+    }
+    // What has none of the vulnerabilities need not be read.
+    alike.retain(|(_, set), _| !world.estate.members(*set).1.is_disjoint(&plan.vulnerabilities));
+    if alike.len() > MAX_INVENTORIES {
+        return Err(QueryError::Inventories(alike.len()));
+    }
+    let mut groups = Groups::default();
+    for ((inventory, set), resources) in alike {
+        let Some(inventory) = plan.inventories.inventory(&inventory) else { continue };
+        let vulnerabilities = world.estate.members(set).1 & &plan.vulnerabilities;
+        let layers = layers_of(world, &inventory, &vulnerabilities);
+        let concerned: Vec<&Hidden> = plan.hidden.iter().filter(|rule| !rule.resources.is_disjoint(&resources)).collect();
+        let mut plain = resources;
+        for rule in &concerned {
+            for resource in &(&plain & &rule.resources) {
+                let left = left(world, plan, resource, &vulnerabilities, &concerned);
+                count_layers(&mut groups, world, set, &layers, &left, &RoaringBitmap::from([resource]));
+            }
+            plain -= &rule.resources;
+        }
+        if !plain.is_empty() {
+            count_layers(&mut groups, world, set, &layers, &vulnerabilities, &plain);
+        }
+    }
+    Ok(groups.done())
+}
+
+/// What each layer of an inventory has of some vulnerabilities.
+fn layers_of<'i>(world: &World, inventory: &'i Inventory, vulnerabilities: &RoaringBitmap) -> BTreeMap<&'i str, RoaringBitmap> {
+    let mut layers: BTreeMap<&str, RoaringBitmap> = BTreeMap::new();
+    for (number, component) in (0..).zip(&inventory.components) {
+        let Some(component) = world.estate.component_id(component) else { continue };
+        let had = world.estate.vulnerabilities_in(std::iter::once(&component)) & vulnerabilities;
+        if !had.is_empty() {
+            for layer in inventory.occurrences_of(number).filter_map(|occurrence| occurrence.layer.as_deref()) {
+                *layers.entry(layer).or_default() |= &had;
+            }
+        }
+    }
+    layers
+}
+
+/// Counts what layers have of what is left of a match set's vulnerabilities, for resources that share them.
+fn count_layers(
+    groups: &mut Groups,
+    world: &World,
+    set: SetId,
+    layers: &BTreeMap<&str, RoaringBitmap>,
+    left: &RoaringBitmap,
+    resources: &RoaringBitmap,
+) {
+    for (layer, had) in layers {
+        let tally = tally_of(world, set, &(had & left));
+        if !is_empty(&tally) {
+            groups.at(layer, resources).add_tally(&tally, resources.len());
+        }
+    }
 }
 
 #[derive(Default)]

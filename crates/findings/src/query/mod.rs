@@ -75,6 +75,9 @@ pub enum QueryError {
     /// The page token is no good.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// More inventories would have to be read than anybody waits for.
+    #[error("{0} inventories would have to be read to count by layer: name repositories, images or functions")]
+    Inventories(usize),
 }
 
 /// Lists findings.

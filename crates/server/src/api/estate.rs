@@ -187,7 +187,9 @@ async fn status(Asking { api, caller, .. }: Asking) -> Answer {
                 Some(coverage) => *kind.inactive.entry(coverage.reason.as_str()).or_default() += 1,
             }
         }
+        // Severities are of match sets: no inventory is read for them.
         let groups = aggregate(&world, core.as_ref(), &caller.scopes(&world), &Criteria::default(), GroupBy::Severity, now);
+        let groups = groups.unwrap_or_default();
         drop(world);
         let mut findings = Map::new();
         findings.insert("active".into(), groups.iter().map(|group| group.counts.all).sum::<u64>().into());

@@ -36,7 +36,7 @@ impl Backend for Core {
 
     fn aggregate(&self, scopes: &[Scope], criteria: &Criteria, by: GroupBy) -> Result<Vec<AggregateRow>, BackendError> {
         let world = self.world();
-        let groups = aggregate(&world, self, scopes, criteria, by, Self::now(self)).into_iter();
+        let groups = aggregate(&world, self, scopes, criteria, by, Self::now(self))?.into_iter();
         let row = |group: lestrade_findings::Group| {
             let resource = world.resource(group.resource)?.clone();
             Some(AggregateRow {

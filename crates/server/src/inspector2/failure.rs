@@ -1,6 +1,7 @@
 //! What an operation answers when it does not do what was asked.
 
 use super::backend::BackendError;
+use lestrade_findings::QueryError;
 use lestrade_wire::inspector2::{
     AccessDeniedException, BadRequestException, ConflictException, Error, ResourceNotFoundException, ServiceQuotaExceededException,
     ThrottlingException, ValidationException, ValidationExceptionField, ValidationExceptionReason,
@@ -24,7 +25,8 @@ pub(super) enum Failure {
 impl From<BackendError> for Failure {
     fn from(error: BackendError) -> Self {
         match error {
-            BackendError::Query(query) => invalid_field("nextToken", &query.to_string()),
+            BackendError::Query(QueryError::Token(token)) => invalid_field("nextToken", &token.to_string()),
+            BackendError::Query(query) => invalid_field("aggregationRequest", &query.to_string()),
             error => Self::Backend(error),
         }
     }
