@@ -115,15 +115,21 @@ fn nested(dependencies: &BTreeMap<String, Dependency>, out: &mut dyn InventorySi
 
 impl Extractor for InstalledNode {
     fn id(&self) -> ExtractorId {
-        ExtractorId { name: "node-installed", version: 1 }
+        ExtractorId { name: "node-installed", version: 2 }
     }
 
     fn wants(&self) -> &'static [&'static str] {
-        &["**/node_modules/*/package.json", "**/node_modules/@*/*/package.json"]
+        // Packages bring others along in folders of their own; Debian installs its packages elsewhere.
+        &["**/node_modules/**/package.json", "usr/share/nodejs/**/package.json"]
     }
 
     fn extract(&self, file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), ExtractError> {
-        let document: Value = serde_json::from_str(&file.text()).map_err(|error| ExtractError::json(&error))?;
+        let document: Value = match serde_json::from_str(&file.text()) {
+            Ok(document) => document,
+            // What lies inside a package and is no JSON is what its tests are about: nobody loads it.
+            Err(_) if !is_of_a_package(file.path) => return Ok(()),
+            Err(error) => return Err(ExtractError::json(&error)),
+        };
         let text = |key: &str| document.get(key).and_then(Value::as_str).filter(|value| !value.is_empty());
         // Folders without a name or version are parts of packages, not packages.
         if let (Some(name), Some(version)) = (text("name"), text("version")) {
@@ -131,6 +137,13 @@ impl Extractor for InstalledNode {
         }
         Ok(())
     }
+}
+
+/// Whether a `package.json` lies where a package is installed, and not deeper.
+fn is_of_a_package(path: &str) -> bool {
+    let below = path.rsplit_once("node_modules/").or_else(|| path.rsplit_once("usr/share/nodejs/")).map_or(path, |(_, below)| below);
+    let folders = below.matches('/').count();
+    folders == 1 || (folders == 2 && below.starts_with('@'))
 }
 
 #[cfg(test)]
@@ -154,8 +167,20 @@ mod tests {
     fn installed_packages() {
         let manifest = r#"{"name": "@s/a", "version": "1.0.0"}"#;
         assert_eq!(packages("app/node_modules/@s/a/package.json", manifest), ["@s/a 1.0.0"]);
-        assert_eq!(packages("app/node_modules/a/dist/package.json", manifest), [""; 0]);
+        assert_eq!(packages("usr/share/nodejs/@s/a/package.json", manifest), ["@s/a 1.0.0"]);
         assert_eq!(packages("app/package.json", manifest), [""; 0]);
+    }
+
+    #[test]
+    fn what_packages_bring_along_is_found_and_their_broken_tests_are_no_problem() {
+        let brought = "app/node_modules/a/vendor/b/package.json";
+        assert_eq!(packages(brought, r#"{"name": "b", "version": "2.0.0"}"#), ["b 2.0.0"]);
+        assert_eq!(packages("app/node_modules/a/dist/package.json", r#"{"type": "module"}"#), [""; 0]);
+        assert_eq!(read(brought, "{").problems, []);
+        for path in ["app/node_modules/a/package.json", "app/node_modules/@s/a/package.json", "node_modules/a/node_modules/b/package.json"]
+        {
+            assert_eq!(read(path, "{").problems.len(), 1, "{path}");
+        }
     }
 
     #[test]
