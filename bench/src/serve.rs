@@ -73,7 +73,7 @@ fn advisories(fleet: &Fleet, more: usize) -> Result<Vec<Advisory>> {
 }
 
 /// A generation of these advisories, as it is published.
-fn generation(advisories: Vec<Advisory>) -> Result<Vec<u8>> {
+fn generation(number: u64, advisories: Vec<Advisory>) -> Result<Vec<u8>> {
     let mut random = Random(5);
     let exploitation: BTreeMap<String, Exploitation> = advisories
         .iter()
@@ -82,7 +82,7 @@ fn generation(advisories: Vec<Advisory>) -> Result<Vec<u8>> {
             (advisory.key.id.clone(), Exploitation { epss: Some(epss), ..Exploitation::default() })
         })
         .collect();
-    Ok(build_index_with(advisories, &exploitation, Manifest::default())?)
+    Ok(build_index_with(advisories, &exploitation, Manifest { generation: number, ..Manifest::default() })?)
 }
 
 fn observation(scope: &Scope, fleet: &Fleet, number: u32) -> Observation {
@@ -133,7 +133,7 @@ fn prepared(options: &Options) -> Result<PathBuf> {
     let _ = std::fs::remove_dir_all(&state);
     std::fs::create_dir_all(&state)?;
     let fleet = Fleet::new(options.resources);
-    Library::new(state.join("db")).publish(&generation(advisories(&fleet, 0)?)?)?;
+    Library::new(state.join("db")).publish(&generation(0, advisories(&fleet, 0)?)?)?;
     let clock = Arc::new(Ticking(AtomicI64::new(1_795_000_000_000)));
     let store = lestrade_store::open(state.join("state.db").to_str().context("a path in UTF-8")?)?;
     let core = Core::open(store, Library::new(state.join("db")), Arc::clone(&clock) as Arc<dyn Clock>, [7; 32])?;
@@ -188,6 +188,16 @@ impl Served {
             session_token: None,
         };
         Ok(Self { child, address, credentials, started })
+    }
+
+    /// What says which generation is in force.
+    fn in_force(&self) -> Result<Value> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: lestrade\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let body = answer.split_once("\r\n\r\n").context("an answer")?.1;
+        Ok(serde_json::from_str::<Value>(body)?["intelligence"].clone())
     }
 
     fn memory(&self) -> (u64, u64) {
@@ -385,14 +395,25 @@ fn loaded(options: &Options, served: &Served, state: &Path, table: &Table) -> Re
     let times: Mutex<Vec<(Duration, usize, Instant)>> = Mutex::default();
     let fleet = Fleet::new(options.resources.min(10_000));
     // Made before: that somebody else makes them meanwhile would be the client's work, on the server's processors.
-    let many = (REQUESTS as u64 / u64::from(RATE) / PUBLISHING.as_secs() + 4) as usize;
-    let generations = (1..=many).map(|more| generation(advisories(&fleet, more)?)).collect::<Result<Vec<_>>>()?;
+    let many = (REQUESTS as u64 / u64::from(RATE) / PUBLISHING.as_secs() + 5) as usize;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
+    let generations = (1..=many).map(|more| generation(now + more as u64, advisories(&fleet, more)?)).collect::<Result<Vec<_>>>()?;
+    let library = Library::new(state.join("db"));
+    // The first is no day's news: all that is popular is about something else. It is measured by itself.
+    let [first, daily @ ..] = &generations[..] else { return Ok(()) };
+    let begun = Instant::now();
+    let before = served.in_force()?;
+    library.publish(first)?;
+    while served.in_force()? == before {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let what = format!("a generation in which {POPULAR} popular advisories are about other packages, to in force and queryable");
+    table.row(&[&what, &time(begun.elapsed()), "–"]);
     let started = Instant::now();
     std::thread::scope(|scope| -> Result<()> {
         let publishing = scope.spawn(|| -> Result<usize> {
-            let library = Library::new(state.join("db"));
             let mut published = 0;
-            for generation in &generations {
+            for generation in daily {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }

@@ -122,7 +122,7 @@ pub fn aggregate(
     ) && criteria.of_side(Side::Pair).next().is_none();
     let by_vulnerabilities = criteria.of_side(Side::Pair).next().is_none();
     Ok(match by {
-        _ if by_sets => of_sets(world, &plan, by),
+        _ if by_sets => of_everything(world, &plan, by).unwrap_or_else(|| of_sets(world, &plan, by)),
         GroupBy::Package if by_vulnerabilities => of_packages(world, &plan),
         GroupBy::Title if by_vulnerabilities => of_titles(world, &plan),
         GroupBy::Layer if by_vulnerabilities => of_layers(world, &plan)?,
@@ -149,6 +149,61 @@ pub(crate) fn of_pairs(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group
         }
     });
     groups.done()
+}
+
+/// All that there is, where nothing is left out and nothing tells resources apart: how many share a match set is enough, and which
+/// need not be put together. None where it is not so.
+fn of_everything(world: &World, plan: &Plan<'_>, by: GroupBy) -> Option<Vec<Group>> {
+    let mut accounts = world.scopes().map(|scope| scope.account.as_str());
+    let account = accounts.next()?;
+    let key = match by {
+        GroupBy::Account if accounts.all(|other| other == account) => account,
+        GroupBy::Severity | GroupBy::FindingType => "PACKAGE_VULNERABILITY",
+        _ => return None,
+    };
+    let is_all = plan.resources.len() == u64::from(world.resource_count())
+        && plan.hidden.is_empty()
+        && plan.vulnerabilities.is_superset(world.estate.present_vulnerabilities());
+    if !is_all {
+        return None;
+    }
+    let mut groups = Groups::default();
+    for set in 0..world.estate.set_count() {
+        let (sharing, tally) = (world.estate.members(set).0, world.estate.tally(set));
+        let Some(least) = sharing.min().filter(|_| !is_empty(tally)) else { continue };
+        let mut count = |key: &str, tally: &Tally| {
+            let part = groups.part(key);
+            part.counts.add_tally(tally, sharing.len());
+            part.counted += sharing.len();
+            part.least = Some(part.least.map_or(least, |known| known.min(least)));
+        };
+        if by == GroupBy::Severity {
+            let of_each = Severity::ALL.map(|severity| (severity.as_str(), only(tally, severity)));
+            of_each.iter().filter(|(_, of_it)| !is_empty(of_it)).for_each(|(severity, of_it)| count(severity, of_it));
+        } else {
+            count(key, tally);
+        }
+    }
+    for (resource, conditions) in world.estate.conditions() {
+        let of_set = world.estate.set_of(resource).map(|set| world.estate.tally(set));
+        for assessment in conditions.iter().filter_map(|condition| world.assessment(condition)) {
+            let (key, with_it) = match by {
+                GroupBy::Severity => (assessment.severity.as_str(), of_set.map(|tally| only(tally, assessment.severity))),
+                GroupBy::FindingType => {
+                    let kind = assessment.key().finding_type().as_str();
+                    (kind, of_set.filter(|_| kind == key).cloned())
+                }
+                _ => (key, of_set.cloned()),
+            };
+            let part = groups.part(key);
+            part.counts.add_class(usize::from(class_of(assessment)), 1, 0);
+            part.counts.network += u64::from(assessment.opening().is_some());
+            if with_it.is_none_or(|tally| is_empty(&tally)) {
+                part.resources.insert(resource);
+            }
+        }
+    }
+    Some(groups.done())
 }
 
 /// What every match set has, counted once for the resources that share it.

@@ -63,6 +63,8 @@ fn page() -> String {
          `INSPECTOR_ALT` is refused. References in the answer are of its own components, not of the document's. Nothing of the\n\
          document is kept, suppression rules do not apply, and without intelligence in force the answer is\n\
          `InternalServerException`, never an empty list.\n\n\
+         `ListFindingAggregations` by layer reads each inventory that is asked about once; where that would be more than 5,000 of them it\n\
+         is refused with `ValidationException`, and repositories, images or functions have to be named.\n\n\
          Generated from the code by the test `the_reference_page_is_what_the_code_says`; with `LESTRADE_WRITE_DOCS=1` it writes this\n\
          page.\n",
         Api::ALL.len(),
