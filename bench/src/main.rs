@@ -1,7 +1,7 @@
 //! Benchmarks against peers and floors. Prints the tables of `docs/benchmarks.md`:
 //!
 //! ```text
-//! cargo run --release -p lestrade-bench -- <image|estate|feeds|serve|reachability|rules|outbreak|all> [--resources N] [--runs N] [--only TEXT]
+//! cargo run --release -p lestrade-bench -- <image|estate|feeds|serve|reachability|rules|outbreak|rescan|all> [--resources N] [--runs N] [--only TEXT]
 //! ```
 //!
 //! Whatever is compared is measured in the same run, in turns, so that a slow moment of the machine falls on everybody.
@@ -18,10 +18,12 @@ mod outbreak;
 mod packages;
 mod peers;
 mod reachability;
+mod rescan;
 mod rules;
 mod serve;
 mod served;
 mod table;
+mod trivy_db;
 
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
@@ -80,11 +82,12 @@ fn main() -> Result<()> {
         "reachability" => reachability::run(&options),
         "rules" => rules::run(&options),
         "outbreak" => outbreak::run(&options),
-        "all" => [image::run, estate::run, serve::run, reachability::run, rules::run, outbreak::run]
+        "rescan" => rescan::run(&options),
+        "all" => [image::run, estate::run, serve::run, reachability::run, rules::run, outbreak::run, rescan::run]
             .into_iter()
             .try_for_each(|part| part(&options)),
         _ => bail!(
-            "usage: lestrade-bench <image|estate|feeds|serve|reachability|rules|outbreak|all> [--resources N] [--served N] [--unshared true] [--runs N] [--only TEXT]"
+            "usage: lestrade-bench <image|estate|feeds|serve|reachability|rules|outbreak|rescan|all> [--resources N] [--served N] [--unshared true] [--runs N] [--only TEXT]"
         ),
     }
 }

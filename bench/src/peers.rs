@@ -67,6 +67,15 @@ impl Programs {
         self.trivy.as_ref().ok().map(|program| self.invocation(program, arguments, &[]))
     }
 
+    /// Trivy with advisories of ours: it opens them, and matches a bill of materials.
+    pub(crate) fn trivy_sbom(&self, document: &Path, cache: &Path) -> Option<Invocation> {
+        let mut arguments: Vec<OsString> = vec!["sbom".into(), document.into(), "--cache-dir".into(), cache.into()];
+        let flags = "--format json --offline-scan --skip-db-update --skip-java-db-update --skip-vex-repo-update --skip-version-check \
+                     --disable-telemetry --quiet";
+        arguments.extend(flags.split_whitespace().map(OsString::from));
+        self.trivy.as_ref().ok().map(|program| self.invocation(program, arguments, &[]))
+    }
+
     /// Syft, with its own defaults for images.
     pub(crate) fn syft(&self, image: &BenchImage, path: &Path) -> Option<Invocation> {
         let kind = if *path == image.archive { "docker-archive:" } else { "oci-dir:" };
