@@ -50,6 +50,9 @@ pub enum Manager {
     Swift,
     /// A program that lists the crates that it was built from.
     RustBinary,
+    Pacman,
+    /// Windows itself, with the updates that it knows to be installed.
+    WindowsServicing,
     Other,
 }
 
@@ -105,6 +108,10 @@ impl OsRelease {
             "fedora" => (Family::Fedora, self.version.clone()),
             // One line of releases, each of which replaces the one before.
             "bottlerocket" => (Family::Bottlerocket, String::new()),
+            // A rolling release: there is one state of it.
+            "arch" => (Family::Arch, String::new()),
+            // A product is a release: `Windows Server 2022`.
+            "windows" => (Family::Windows, self.version.clone()),
             "wolfi" => (Family::Wolfi, String::new()),
             "chainguard" => (Family::Chainguard, String::new()),
             _ => return None,

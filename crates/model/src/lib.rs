@@ -21,6 +21,7 @@ mod resource;
 mod scope;
 mod severity;
 mod time;
+mod updates;
 
 pub use advisory::{Advisory, AdvisoryKey, Affected, Event, FixState, Range, RangeKind, Reference};
 pub use component::{Component, Source};
@@ -41,3 +42,4 @@ pub use resource::{
 pub use scope::{Scope, ScopeError};
 pub use severity::{Score, ScoreSource, Severity};
 pub use time::{Clock, Timestamp, TimestampError};
+pub use updates::{Kb, Remedies, Remedy, Supersedence};
