@@ -1,6 +1,6 @@
 //! The first gate: is this component affected by this entry? Context-free; the only place that compares versions.
 
-use lestrade_model::{Affected, Component, Event, Family, FixState, RangeKind, Remedies};
+use lestrade_model::{Affected, Component, Event, Family, FixState, RangeKind, Remedies, is_curated};
 use lestrade_versions::{Position, Scheme, position};
 use serde::{Deserialize, Serialize};
 
@@ -34,8 +34,10 @@ impl Verdict {
 /// Whether versions of this component's ecosystem can be compared at all. Components for which this is false are listed and
 /// counted as *not judged*, never as clean.
 #[must_use]
-pub const fn comparable(component: &Component) -> bool {
-    Scheme::of(&component.ecosystem.family).is_some()
+pub fn comparable(component: &Component) -> bool {
+    let family = &component.ecosystem.family;
+    // Of Conda's packages only some are anybody's to judge.
+    Scheme::of(family).is_some() && (*family != Family::Conda || is_curated(family, &component.name))
 }
 
 /// Whether `component` is affected by `affected`; none if it is not.
@@ -260,6 +262,14 @@ mod tests {
         assert_eq!(affects(&old, &system("6.3.9600.1", "KB5034184")).unwrap().state, FixState::Open);
         let core = Ecosystem::release(Family::Windows, "Windows Server 2022 (Server Core installation)");
         assert_eq!(affects(&january, &Component::new(core, "Windows Server 2022 (Server Core installation)", "10.0.20348.1")), None);
+    }
+
+    #[test]
+    fn of_condas_packages_those_on_the_list_are_judged() {
+        assert!(comparable(&component("Conda", "openssl", "1.1.1w")) && !comparable(&component("Conda", "numpy", "1.26.4")));
+        let fixed = entry("Conda", "openssl", &until("1.1.1t"));
+        assert!(affects(&fixed, &component("Conda", "openssl", "1.1.1s")).is_some());
+        assert!(affects(&fixed, &component("Conda", "openssl", "1.1.1w")).is_none());
     }
 
     #[test]

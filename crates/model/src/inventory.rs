@@ -132,6 +132,8 @@ impl fmt::Display for OsRelease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.id.as_str(), self.version.as_str()) {
             ("", _) => f.write_str("unknown system"),
+            // Its version is the whole name of a product.
+            ("windows", product) if !product.is_empty() => f.write_str(product),
             (id, "") => f.write_str(id),
             (id, version) => write!(f, "{id} {version}"),
         }

@@ -21,6 +21,7 @@ mod range;
 mod rpm;
 mod rubygems;
 mod semver;
+mod upstream;
 mod windows;
 
 pub use constraint::{Constraint, ConstraintError, Language, Side};
@@ -75,11 +76,13 @@ pub enum Scheme {
     Pacman,
     /// Builds and updates of Windows.
     Windows,
+    /// Versions of programs that follow no ecosystem's rules.
+    Upstream,
 }
 
 impl Scheme {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Deb,
         Self::Rpm,
         Self::RpmSegment,
@@ -98,6 +101,7 @@ impl Scheme {
         Self::Generic,
         Self::Pacman,
         Self::Windows,
+        Self::Upstream,
     ];
 
     /// The order of an ecosystem's versions; none when the ecosystem is not known: its order is never guessed at.
@@ -132,6 +136,8 @@ impl Scheme {
             Family::ConanCenter => Self::Generic,
             Family::Arch => Self::Pacman,
             Family::Windows => Self::Windows,
+            // What of it is judged at all is what others have written.
+            Family::Conda => Self::Upstream,
             _ => return None,
         })
     }
@@ -157,6 +163,7 @@ impl Scheme {
             Self::Generic => generic::compare(a, b),
             Self::Pacman => pacman::compare(a, b),
             Self::Windows => windows::compare(a, b),
+            Self::Upstream => upstream::compare(a, b),
         }
     }
 
@@ -180,6 +187,7 @@ impl Scheme {
             Self::Generic => generic::is_valid(version),
             Self::Pacman => pacman::is_valid(version),
             Self::Windows => windows::is_valid(version),
+            Self::Upstream => upstream::is_valid(version),
         }
     }
 
