@@ -6,7 +6,7 @@ use crate::routes::{Cursor, MAX_LIST, Next, Trip, file_name, is_plain_path};
 use crate::{AdvisoriesError, FeedOutcome, Importer};
 use lestrade_model::Timestamp;
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long the changes of MSRC's months are followed until all are fetched again: they are ten years of large documents.
@@ -66,7 +66,7 @@ impl Trip<'_> {
     }
 
     /// Reads a page on top of others. One that has nothing of this feed is a page like others, unless something in it is wrong.
-    fn take(&self, part: &mut Importer, path: &PathBuf) -> Result<(), FeedOutcome> {
+    fn take(&self, part: &mut Importer, path: &Path) -> Result<(), FeedOutcome> {
         let known = part.quarantined().len();
         let read = part.import(path);
         let _ = std::fs::remove_file(path);

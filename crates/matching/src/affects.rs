@@ -94,11 +94,12 @@ fn judged_by_version(affected: &Affected, component: &Component) -> Option<Verdi
 
 /// The verdict about a system whose updates are known: its fix is the update, not the build that it leads to.
 fn lacks_updates(affected: &Affected, component: &Component) -> Option<Verdict> {
+    // The build tells of most, and sooner.
+    let verdict = judged_by_version(affected, component)?;
     let remedies = Remedies::parse(affected.module.as_deref().unwrap_or_default());
     if remedies.are_met_by(&component.updates(), &component.version) {
         return None;
     }
-    let verdict = judged_by_version(affected, component)?;
     Some(match remedies.remedies.first() {
         Some(remedy) => Verdict { state: FixState::Fixed, fixed_in: Some(remedy.update.to_string()), ..verdict },
         None => verdict,

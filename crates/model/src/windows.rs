@@ -17,7 +17,7 @@ pub fn windows_product(name: &str) -> Option<String> {
     let is_system = match *second {
         "7" | "8" | "8.1" | "10" | "11" | "RT" | "Vista" => true,
         "Server" | "Server," => {
-            rest.first().is_some_and(|word| (begins_with_number(&word) && word.len() >= 4) || word.eq_ignore_ascii_case("version"))
+            rest.first().is_some_and(|word| (begins_with_number(word) && word.len() >= 4) || word.eq_ignore_ascii_case("version"))
         }
         _ => false,
     };
