@@ -3,8 +3,8 @@
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{
-    ACCEPT_RANGES, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    LAST_MODIFIED, RANGE,
+    ACCEPT, ACCEPT_RANGES, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LINK, RANGE, RETRY_AFTER,
 };
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -16,6 +16,8 @@ use url::Url;
 /// How often a transfer that breaks off is taken up again without a byte of progress.
 const ATTEMPTS: u32 = 4;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// The longest that a server may ask us to wait.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 const CHUNK: usize = 64 << 10;
 /// The longest that a server may be silent.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -47,6 +49,15 @@ pub(crate) enum Downloaded {
     Unchanged,
     /// It is in the file, whole.
     Whole(Validators),
+}
+
+/// What one request shows besides its address.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Shown<'a> {
+    /// A header by which a service knows its users, and what is in it.
+    pub(crate) key: Option<(&'static str, &'a str)>,
+    /// The kind of document that is asked for.
+    pub(crate) accept: Option<&'static str>,
 }
 
 /// Fetches files.
@@ -101,6 +112,20 @@ impl Downloader {
         most: u64,
         progress: &mut dyn FnMut(u64, Option<u64>),
     ) -> Result<Downloaded, String> {
+        self.fetch_page(url, known, Shown::default(), to, most, progress).map(|(downloaded, _)| downloaded)
+    }
+
+    /// The same of a page of many, showing what is to be shown. Answers also to the address of the next page, if there is one and it is
+    /// at the same place (RFC 8288, `rel="next"`).
+    pub(crate) fn fetch_page(
+        &self,
+        url: &str,
+        known: &Validators,
+        shown: Shown<'_>,
+        to: &Path,
+        most: u64,
+        progress: &mut dyn FnMut(u64, Option<u64>),
+    ) -> Result<(Downloaded, Option<String>), String> {
         let url: Url = url.parse().map_err(|_| "its address is not a URL".to_owned())?;
         if url.scheme() != "https" && !is_loopback(&url) {
             return Err("its address is not https".into());
@@ -111,14 +136,14 @@ impl Downloader {
         let mut wait = FIRST_WAIT;
         loop {
             let had = std::fs::metadata(to).map_or(0, |metadata| metadata.len());
-            let outcome = self.attempt(&url, known, &mut begun, to, &partial, most, progress);
+            let outcome = self.attempt(&url, known, shown, &mut begun, to, &partial, most, progress);
             match outcome {
                 Ok(downloaded) => {
                     let _ = std::fs::remove_file(&partial);
                     return Ok(downloaded);
                 }
                 Err(Refusal::Final(reason)) => return Err(reason),
-                Err(Refusal::Again(reason)) => {
+                Err(Refusal::Again(reason, asked)) => {
                     let has = std::fs::metadata(to).map_or(0, |metadata| metadata.len());
                     if has > had {
                         (attempt, wait) = (0, FIRST_WAIT);
@@ -127,7 +152,7 @@ impl Downloader {
                     if attempt >= ATTEMPTS {
                         return Err(reason);
                     }
-                    std::thread::sleep(wait);
+                    std::thread::sleep(asked.unwrap_or(wait));
                     wait *= 2;
                 }
             }
@@ -139,15 +164,24 @@ impl Downloader {
         &self,
         url: &Url,
         known: &Validators,
+        shown: Shown<'_>,
         begun: &mut Validators,
         to: &Path,
         partial: &Path,
         most: u64,
         progress: &mut dyn FnMut(u64, Option<u64>),
-    ) -> Result<Downloaded, Refusal> {
+    ) -> Result<(Downloaded, Option<String>), Refusal> {
         let io = |error: std::io::Error| Refusal::Final(format!("it cannot be kept: {error}"));
         let have = std::fs::metadata(to).map_or(0, |metadata| metadata.len());
         let mut request = self.client.get(url.clone());
+        if let Some((name, value)) = shown.key.filter(|(_, value)| !value.is_empty()) {
+            let mut value = HeaderValue::from_str(value).map_err(|_| Refusal::Final("its key is none".into()))?;
+            value.set_sensitive(true);
+            request = request.header(HeaderName::from_static(name), value);
+        }
+        if let Some(kind) = shown.accept {
+            request = request.header(ACCEPT, kind);
+        }
         match begun.strong().filter(|_| have > 0) {
             Some(validator) => request = request.header(RANGE, format!("bytes={have}-")).header(IF_RANGE, validator),
             None => {
@@ -161,23 +195,26 @@ impl Downloader {
         let response = request.send().map_err(|error| match error.is_connect() && have == 0 {
             // Where there is no way, another attempt only takes time; somebody may be waiting for a scan.
             true => Refusal::Final(plain_words(&error)),
-            false => Refusal::Again(plain_words(&error)),
+            false => Refusal::Again(plain_words(&error), None),
         })?;
         let status = response.status();
         let offset = match status {
-            StatusCode::NOT_MODIFIED => return Ok(Downloaded::Unchanged),
+            StatusCode::NOT_MODIFIED => return Ok((Downloaded::Unchanged, None)),
             StatusCode::OK => 0,
             StatusCode::PARTIAL_CONTENT if range_begins_at(&response, have) => have,
             StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::PARTIAL_CONTENT => {
                 // What was begun is of another file now: from the start.
                 std::fs::remove_file(to).map_err(io)?;
-                return Err(Refusal::Again("what was begun does not fit what there is".into()));
+                return Err(Refusal::Again("what was begun does not fit what there is".into(), None));
             }
             _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                return Err(Refusal::Again(format!("the server answers {}", status.as_u16())));
+                let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+                let asked = seconds.map(Duration::from_secs).filter(|wait| *wait <= MAX_WAIT);
+                return Err(Refusal::Again(format!("the server answers {}", status.as_u16()), asked));
             }
             _ => return Err(Refusal::Final(format!("the server answers {}", status.as_u16()))),
         };
+        let next = response.headers().get(LINK).and_then(|links| next_page(links.to_str().ok()?, url));
         let validators = Validators::of(response.headers());
         let rest = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         let total = rest.map(|rest| offset + rest);
@@ -190,14 +227,14 @@ impl Downloader {
         }
         let file = OpenOptions::new().create(true).write(true).truncate(offset == 0).append(offset > 0).open(to).map_err(io)?;
         copy(response, file, offset, total, most, progress)?;
-        Ok(Downloaded::Whole(validators))
+        Ok((Downloaded::Whole(validators), next))
     }
 }
 
 /// Why an attempt failed.
 enum Refusal {
-    /// Another one may do.
-    Again(String),
+    /// Another one may do, after so long if the server says it.
+    Again(String, Option<Duration>),
     Final(String),
 }
 
@@ -216,7 +253,7 @@ fn copy(
             Ok(0) => break,
             Ok(read) => read,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(_) => return Err(Refusal::Again("the transfer broke off".into())),
+            Err(_) => return Err(Refusal::Again("the transfer broke off".into(), None)),
         };
         done += read as u64;
         if done > most {
@@ -225,7 +262,7 @@ fn copy(
         to.write_all(&chunk[..read]).map_err(|error| Refusal::Final(format!("it cannot be kept: {error}")))?;
     }
     match total {
-        Some(total) if done != total => Err(Refusal::Again(format!("the transfer ended at byte {done} of {total}"))),
+        Some(total) if done != total => Err(Refusal::Again(format!("the transfer ended at byte {done} of {total}"), None)),
         _ => Ok(()),
     }
 }
@@ -233,6 +270,19 @@ fn copy(
 fn range_begins_at(response: &Response, offset: u64) -> bool {
     let range = response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
     range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse::<u64>().ok()) == Some(offset)
+}
+
+/// The next page that a list of links names, if it is at the same place as this one: what is shown to a service is shown to no other.
+fn next_page(links: &str, url: &Url) -> Option<String> {
+    let link = links.split(',').find(|link| link.split(';').skip(1).any(|part| matches!(part.trim(), "rel=\"next\"" | "rel=next")))?;
+    let address = link.split(';').next()?.trim().strip_prefix('<')?.strip_suffix('>')?;
+    let next = url.join(address).ok()?;
+    (next.origin() == url.origin()).then(|| next.to_string())
+}
+
+/// Whether an address is on this machine.
+pub(crate) fn is_here(url: &str) -> bool {
+    url.parse().is_ok_and(|url| is_loopback(&url))
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -249,5 +299,22 @@ fn plain_words(error: &reqwest::Error) -> String {
         "it leads on too often, or to a place without TLS".into()
     } else {
         "the transfer failed".into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_at_the_same_place() {
+        let url: Url = "https://api.example/advisories?per_page=100".parse().unwrap();
+        let next = |links: &str| next_page(links, &url);
+        let links = r#"<https://api.example/advisories?after=x>; rel="next", <https://api.example/advisories>; rel="first""#;
+        assert_eq!(next(links).as_deref(), Some("https://api.example/advisories?after=x"));
+        assert_eq!(next(r#"</advisories?after=y>; rel="prev""#), None);
+        assert_eq!(next(r#"</advisories?after=y>; rel="next""#).as_deref(), Some("https://api.example/advisories?after=y"));
+        assert_eq!(next(r#"<https://elsewhere.example/>; rel="next""#), None);
+        assert_eq!(next(r#"<http://api.example/>; rel="next""#), None, "without TLS it is another place");
     }
 }

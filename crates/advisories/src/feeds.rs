@@ -3,6 +3,7 @@
 use crate::formats::{ALPINE_FEED, alpine_prefix};
 use lestrade_matching::Manifest;
 use lestrade_model::{Advisory, Ecosystem, ExploitSource, Family};
+use std::fmt;
 use std::time::Duration;
 
 /// What a feed brings: the part of an index that its next state replaces.
@@ -49,6 +50,22 @@ pub enum Route {
     Repository,
     /// A folder of CSAF documents with an archive of them and lists of changes.
     CsafArchive,
+    /// MSRC's API: a list of monthly documents with the time of their last change.
+    MsrcMonths,
+    /// NVD's API: pages of what changed in a window of time.
+    NvdChanges,
+    /// GitHub's API: pages in the order of their last change.
+    GithubPages,
+}
+
+/// What a service knows its users by. It is never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct FeedKey(pub String);
+
+impl fmt::Debug for FeedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "none" } else { "…" })
+    }
 }
 
 impl FeedScope {
@@ -97,6 +114,8 @@ impl Feed {
         let seconds = match (&self.scope, self.route) {
             // The list of changes is small, and new all the time.
             (FeedScope::Osv(_), _) | (_, Route::CsafArchive) => 15 * MINUTE,
+            // NVD asks for no more than one look in two hours.
+            (_, Route::NvdChanges | Route::GithubPages) => 2 * HOUR,
             (FeedScope::Kev, _) => 30 * MINUTE,
             (FeedScope::DebianTracker | FeedScope::AlpineSecdb { .. }, _) | (_, Route::Repository) => HOUR,
             // One a day, at a time that is not promised.
@@ -119,6 +138,8 @@ pub struct Feed {
     pub route: Route,
     /// What it brings.
     pub scope: FeedScope,
+    /// What is shown where it is.
+    pub key: FeedKey,
 }
 
 /// Where feeds are. An empty address turns a feed off.
@@ -156,6 +177,18 @@ pub struct FeedPlaces {
     pub nvd: String,
     /// The years of NVD's files.
     pub nvd_years: Vec<String>,
+    /// NVD's CVE API, which tells what changed since its files were written.
+    pub nvd_api: String,
+    /// The key to it, with which it may be asked more often.
+    pub nvd_api_key: FeedKey,
+    /// MSRC's CVRF API.
+    pub msrc: String,
+    /// The JSON of Arch Linux's security tracker.
+    pub arch: String,
+    /// GitHub's API of global advisories.
+    pub github: String,
+    /// A token for it.
+    pub github_token: FeedKey,
     /// EPSS's CSV.
     pub epss: String,
     /// KEV's JSON.
@@ -182,6 +215,17 @@ impl FeedPlaces {
             let scope = FeedScope::Records { feed: "nvd", prefix: format!("CVE-{year}-"), ecosystem: None };
             file(&format!("nvd/{year}"), &format!("{}/nvdcve-2.0-{year}.json.gz", self.nvd.trim_end_matches('/')), scope)
         }));
+        // Behind the years, so that it has the last word.
+        all.push(Feed {
+            route: Route::NvdChanges,
+            key: self.nvd_api_key.clone(),
+            ..file("nvd/changes", &self.nvd_api, FeedScope::Records { feed: "nvd", prefix: "CVE-".to_owned(), ecosystem: None })
+        });
+        all.push(Feed {
+            route: Route::GithubPages,
+            key: self.github_token.clone(),
+            ..file("github", &self.github, FeedScope::Records { feed: "github", prefix: "GHSA-".to_owned(), ecosystem: None })
+        });
         all.push(file("epss", &self.epss, FeedScope::Epss));
         all.push(file("kev", &self.kev, FeedScope::Kev));
         for (source, url) in [
@@ -223,6 +267,8 @@ impl FeedPlaces {
                 &below(&self.azurelinux_oval, "cbl-mariner-2.0-oval.xml"),
                 of("azurelinux-oval", "oval:com.microsoft.cbl-mariner", Ecosystem::release(Family::AzureLinux, "2")),
             ),
+            file("arch", &self.arch, of("arch", "AVG-", Ecosystem::of(Family::Arch))),
+            Feed { route: Route::MsrcMonths, ..file("msrc", &self.msrc, of("msrc", "CVE-", Ecosystem::of(Family::Windows))) },
             Feed {
                 route: Route::CsafArchive,
                 ..file("redhat-csaf", &self.redhat_csaf, of("redhat-csaf", "", Ecosystem::of(Family::RedHat)))
@@ -268,6 +314,7 @@ impl FeedPlaces {
             url: format!("{}/{folder}/all.zip", self.osv.trim_end_matches('/')),
             route: Route::OsvDump,
             scope: FeedScope::Osv(family),
+            key: FeedKey::default(),
         }
     }
 
@@ -328,5 +375,5 @@ impl FeedPlaces {
 
 /// A feed that is one file.
 fn file(name: &str, url: &str, scope: FeedScope) -> Feed {
-    Feed { name: name.to_owned(), url: url.to_owned(), route: Route::File, scope }
+    Feed { name: name.to_owned(), url: url.to_owned(), route: Route::File, scope, key: FeedKey::default() }
 }

@@ -5,10 +5,11 @@ use crate::formats::{self, EpssScores, Exploits};
 use crate::{AdvisoriesError, Document, Documents, Syntax};
 use lestrade_matching::{AdvisoryIndex, FeedState, Manifest, build_index_over};
 use lestrade_model::{
-    Advisory, AdvisoryKey, Affected, Event, ExploitSource, Exploitation, Family, KnownExploited, Lifecycle, Range, RangeKind, Timestamp,
+    Advisory, AdvisoryKey, Affected, Event, ExploitSource, Exploitation, Family, KnownExploited, Lifecycle, Range, RangeKind, Remedies,
+    Supersedence, Timestamp,
 };
 use lestrade_versions::Scheme;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// The feeds of what is known of exploitation.
@@ -24,6 +25,8 @@ const MAX_QUARANTINED: usize = 1000;
 /// The longest name, id or version, in bytes, and the most ids of one record.
 const MAX_NAME: usize = 1024;
 const MAX_IDS: usize = 10_000;
+/// The longest name of a module, or list of updates.
+const MAX_MODULE: usize = 16 << 10;
 
 /// What an import brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -247,6 +250,11 @@ impl Importer {
     /// Puts changed records of a feed in the place of their former states, and takes out those that are gone.
     pub(crate) fn change(&mut self, scope: &FeedScope, part: Self, gone: &[String]) {
         self.advisories.retain(|key, advisory| !(gone.contains(&key.id) && scope.holds(advisory)));
+        self.join(part);
+    }
+
+    /// Adds what another importer collected; where both have a record, that one's counts.
+    pub(crate) fn join(&mut self, part: Self) {
         self.feeds.extend(part.feeds);
         self.advisories.extend(part.advisories);
         self.summary.read += part.summary.read;
@@ -257,6 +265,11 @@ impl Importer {
     /// altogether.
     pub(crate) fn is_of(&self, scope: &FeedScope) -> bool {
         self.records_in(scope) > 0
+    }
+
+    /// Whether nothing was brought in but records of a feed.
+    pub(crate) fn is_nothing_but(&self, scope: &FeedScope) -> bool {
+        self.advisories.values().all(|advisory| scope.holds(advisory)) && self.exploitation.is_empty() && self.lifecycles.is_empty()
     }
 
     /// How many records were brought in.
@@ -310,6 +323,8 @@ impl Importer {
     /// When there are more records than an index can hold, or the older one is corrupt.
     pub fn finish_over<B: AsRef<[u8]>>(mut self, older: Option<&AdvisoryIndex<B>>) -> Result<(Vec<u8>, ImportSummary), AdvisoriesError> {
         self.exploitation.retain(|_, known| !known.is_empty());
+        supersede(&mut self.advisories);
+        overrule(&mut self.advisories);
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         self.advisories.keys().for_each(|key| *counts.entry(&key.feed).or_default() += 1);
         let exploits = ExploitSource::ALL.map(|source| (source.as_str(), self.with_exploits(source)));
@@ -335,6 +350,39 @@ impl Importer {
     }
 }
 
+/// Notes beside every remedy of Windows the updates that supersede it. What is known of that is spread over all records: a document
+/// that is new says what those of earlier months are superseded by, so that it is worked out anew for each generation.
+fn supersede(advisories: &mut BTreeMap<AdvisoryKey, Advisory>) {
+    let is_of_windows = |affected: &&mut Affected| affected.ecosystem.family == Family::Windows;
+    let mut known: BTreeMap<String, Supersedence> = BTreeMap::new();
+    for affected in advisories.values_mut().flat_map(|advisory| &mut advisory.affected).filter(is_of_windows) {
+        if let Some(text) = &affected.module {
+            known.entry(affected.name.clone()).or_default().learn(&Remedies::parse(text));
+        }
+    }
+    // Vulnerabilities of one month are mended by the same updates.
+    let mut done: HashMap<(String, String), String> = HashMap::new();
+    for affected in advisories.values_mut().flat_map(|advisory| &mut advisory.affected).filter(is_of_windows) {
+        let (Some(text), Some(supersedence)) = (&mut affected.module, known.get(&affected.name)) else { continue };
+        let whole = done.entry((affected.name.clone(), text.clone())).or_insert_with(|| {
+            let mut remedies = Remedies::parse(text);
+            remedies.later = supersedence.later_than(&remedies);
+            remedies.to_string()
+        });
+        text.clone_from(whole);
+    }
+}
+
+/// Takes what NVD says of products out of those of its records that somebody corrects: a correction is mostly that it said too much.
+fn overrule(advisories: &mut BTreeMap<AdvisoryKey, Advisory>) {
+    let corrected: Vec<String> = advisories.keys().filter(|key| key.feed == formats::NVD_OVERRIDES).map(|key| key.id.clone()).collect();
+    for id in corrected {
+        if let Some(record) = advisories.get_mut(&AdvisoryKey { feed: formats::NVD_FEED.to_owned(), id }) {
+            record.affected.clear();
+        }
+    }
+}
+
 /// What of a record would be a burden to everybody who matches; none if nothing is.
 fn poison(advisory: &Advisory) -> Option<&'static str> {
     let long = |text: &str| text.len() > MAX_NAME;
@@ -346,6 +394,9 @@ fn poison(advisory: &Advisory) -> Option<&'static str> {
         Event::Introduced(version) | Event::Fixed(version) | Event::LastAffected(version) | Event::Limit(version) => long(version),
     };
     let affected = &advisory.affected;
+    if affected.iter().any(|entry| entry.module.as_ref().is_some_and(|module| module.len() > MAX_MODULE)) {
+        return Some("a module's name is longer than 16 KiB");
+    }
     if affected.iter().any(|entry| long(&entry.name) || entry.versions.iter().any(|version| long(version))) {
         return Some("a package's name or version is longer than 1024 bytes");
     }

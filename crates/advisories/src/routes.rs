@@ -1,5 +1,5 @@
 //! The ways from a feed's address to its next state: one file, an OSV dump with its list of changes, a package repository with an
-//! index, an archive of CSAF documents with lists of what changed since.
+//! index, an archive of CSAF documents with lists of what changed since; pages of services are in [`crate::pages`].
 //!
 //! What a way needs to go on from where it was is its *cursor*; it is kept only once the state that it led to is in force.
 
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// The largest file of a feed, and the largest list or index beside it.
 const MAX_FILE: u64 = 4 << 30;
-const MAX_LIST: u64 = 256 << 20;
+pub(crate) const MAX_LIST: u64 = 256 << 20;
 /// With more changes than these the whole is the shorter way.
 const MAX_CHANGES: usize = 2_000;
 /// How long changes are followed until the whole is fetched again: lists of changes do not tell what was taken away.
@@ -28,16 +28,16 @@ pub(crate) struct Cursor {
     pub(crate) validators: Validators,
     /// What it said of the list of changes.
     #[serde(default, skip_serializing_if = "is_default")]
-    list: Validators,
+    pub(crate) list: Validators,
     /// The newest change that is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    newest: Option<String>,
+    pub(crate) newest: Option<String>,
     /// The archive, or the checksum of the index, that the whole is of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    whole: Option<String>,
+    pub(crate) whole: Option<String>,
     /// When the whole was fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    whole_at: Option<Timestamp>,
+    pub(crate) whole_at: Option<Timestamp>,
 }
 
 fn is_default(validators: &Validators) -> bool {
@@ -75,6 +75,9 @@ impl Trip<'_> {
             Route::OsvDump => self.osv_dump(),
             Route::Repository => self.repository(),
             Route::CsafArchive => self.csaf_archive(),
+            Route::MsrcMonths => self.msrc_months(),
+            Route::NvdChanges => self.nvd_changes(),
+            Route::GithubPages => self.github_pages(),
         }
     }
 
@@ -133,7 +136,12 @@ impl Trip<'_> {
 
     /// Whether the whole was fetched so lately that changes will do.
     fn follows_changes(&self) -> Option<&Cursor> {
-        self.cursor.filter(|cursor| cursor.whole_at.is_some_and(|at| at <= self.now && self.now < at.plus_millis(WHOLE_EVERY_MILLIS)))
+        self.follows_changes_for(WHOLE_EVERY_MILLIS)
+    }
+
+    /// The same, where the whole is fetched again after so long.
+    pub(crate) fn follows_changes_for(&self, millis: i64) -> Option<&Cursor> {
+        self.cursor.filter(|cursor| cursor.whole_at.is_some_and(|at| at <= self.now && self.now < at.plus_millis(millis)))
     }
 
     /// OSV's dump of one ecosystem, beside which lies the list of its records with the time of their last change, the newest first
@@ -260,7 +268,7 @@ fn id_of(path: &str) -> String {
 }
 
 /// A path below the feed's address, which leads nowhere else.
-fn is_plain_path(path: &str) -> bool {
+pub(crate) fn is_plain_path(path: &str) -> bool {
     let plain = |part: &str| {
         !part.is_empty() && part != "." && part != ".." && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     };
@@ -275,7 +283,7 @@ fn end_of(url: &str) -> &str {
 }
 
 /// A name as a file's.
-fn file_name(name: &str) -> String {
+pub(crate) fn file_name(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '_' }).collect()
 }
 

@@ -2,17 +2,27 @@
 //!
 //! `AWS:Application` lists packages as their manager prints them. Of RPMs it names the source package, of Debian's it does not:
 //! Debian's and Ubuntu's advisories are about source packages, so what cannot be judged is told and never passed over.
+//!
+//! Of Windows `AWS:WindowsUpdate` lists the updates that are installed, by their articles. How far its build goes SSM does not say, only
+//! of which release it is: the updates alone tell.
 
 use crate::{Listing, Session};
-use lestrade_model::{Component, Family, Inventory, Manager, Occurrence, OsRelease, Problem, ProblemKind, Timestamp};
+use lestrade_model::{
+    Component, Ecosystem, Family, Inventory, Kb, Manager, Occurrence, OsRelease, Problem, ProblemKind, Timestamp, WindowsArchitecture,
+    WindowsInstallation, windows_product_of,
+};
 use lestrade_wire::Transport;
 use lestrade_wire::ssm::{Api, InstanceInformation, PingStatus};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// The most that SSM puts on a page.
 const PAGE: i32 = 50;
+/// What os-release would call Windows, if it had one.
+const WINDOWS: &str = "windows";
 /// Where the packages of an inventory are said to be.
 const PLACE: &str = "AWS:Application";
+const UPDATES: &str = "AWS:WindowsUpdate";
 
 /// An instance with an agent that SSM knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,10 +31,20 @@ pub struct ManagedInstance {
     pub id: String,
     /// Its operating system, in the words of its os-release file.
     pub os: Option<OsRelease>,
+    /// The version of its system, as SSM says it: `10.0.20348`.
+    pub version: String,
     /// Whether the agent answers.
     pub online: bool,
     /// When it was heard of last.
     pub seen: Option<Timestamp>,
+}
+
+impl ManagedInstance {
+    /// Whether it is Windows, where no shell script runs.
+    #[must_use]
+    pub fn is_windows(&self) -> bool {
+        self.os.as_ref().is_some_and(|os| os.id == WINDOWS)
+    }
 }
 
 /// The instances that SSM manages.
@@ -33,10 +53,10 @@ pub async fn managed_instances<T: Transport + Clone>(session: &Session<T>) -> Li
     let listing = session.list_typed::<_, InstanceInformation>(Api::DescribeInstanceInformation, input, "InstanceInformationList").await;
     listing.map("managed instances", |information| {
         let id = information.instance_id.filter(|id| !id.is_empty())?;
-        let os =
-            system(information.platform_name.as_deref().unwrap_or_default(), information.platform_version.as_deref().unwrap_or_default());
+        let version = information.platform_version.unwrap_or_default();
+        let os = system(information.platform_name.as_deref().unwrap_or_default(), &version);
         let online = information.ping_status == Some(PingStatus::Online);
-        Some(ManagedInstance { id, os, online, seen: information.last_ping_date_time.map(Timestamp::from) })
+        Some(ManagedInstance { id, os, version, online, seen: information.last_ping_date_time.map(Timestamp::from) })
     })
 }
 
@@ -48,11 +68,13 @@ pub async fn inventory_of<T: Transport + Clone>(
     session: &Session<T>,
     instance: &ManagedInstance,
 ) -> Result<Option<Inventory>, crate::Error> {
-    let input = json!({ "InstanceId": instance.id, "TypeName": PLACE, "MaxResults": PAGE });
+    let place = if instance.is_windows() { UPDATES } else { PLACE };
+    let input = json!({ "InstanceId": instance.id, "TypeName": place, "MaxResults": PAGE });
     let Listing { items, missing } = session.list(Api::ListInventoryEntries, input, "Entries").await;
     match missing {
         Some(error) => Err(error),
         None if items.is_empty() => Ok(None),
+        None if instance.is_windows() => Ok(Some(updates(&items, instance))),
         None => Ok(Some(inventory(&items, instance.os.clone()))),
     }
 }
@@ -78,8 +100,41 @@ fn system(name: &str, version: &str) -> Option<OsRelease> {
         ("VMware Photon", "photon"),
         ("openSUSE Leap", "opensuse-leap"),
     ];
+    if let Some(product) = name.strip_prefix("Microsoft ").filter(|name| name.starts_with("Windows ")) {
+        return Some(OsRelease {
+            id: WINDOWS.to_owned(),
+            version: server(product, version).unwrap_or_default(),
+            pretty_name: product.to_owned(),
+        });
+    }
     let (_, id) = IDS.iter().find(|(prefix, _)| name.starts_with(prefix))?;
     Some(OsRelease { id: (*id).to_owned(), version: version.to_owned(), pretty_name: format!("{name} {version}").trim().to_owned() })
+}
+
+/// The product of a server. SSM says neither whether it has a desktop, which most have, nor for which processors a client is: of
+/// clients the product is not known.
+fn server(name: &str, version: &str) -> Option<String> {
+    let build = version.split('.').nth(2)?.parse().ok()?;
+    let is_server = name.starts_with("Windows Server ");
+    is_server.then(|| windows_product_of(build, WindowsInstallation::Server, WindowsArchitecture::X64)).flatten()
+}
+
+/// Windows with the updates that are installed in it.
+fn updates(entries: &[Value], instance: &ManagedInstance) -> Inventory {
+    let problem = |kind, detail: String| Problem { path: UPDATES.to_owned(), kind, detail };
+    let Some(os) = instance.os.clone().filter(|os| !os.version.is_empty()) else {
+        let name = instance.os.as_ref().map_or("Windows", |os| os.pretty_name.as_str());
+        let detail = format!("{name} {} is none of those whose updates are known by what SSM says of it", instance.version);
+        return Inventory::assemble(instance.os.clone(), Vec::new(), vec![problem(ProblemKind::UnknownSystem, detail)]);
+    };
+    let read: Vec<Option<Kb>> = entries.iter().map(|entry| entry["HotFixId"].as_str().and_then(|id| id.parse().ok())).collect();
+    let installed: BTreeSet<Kb> = read.iter().copied().flatten().collect();
+    let unread = read.iter().filter(|update| update.is_none()).count();
+    let unread = (unread > 0).then(|| problem(ProblemKind::Malformed, format!("{unread} updates without an article")));
+    let system = Component::new(Ecosystem::release(Family::Windows, &os.version), &os.version, &instance.version);
+    let (arch, manager) = (None, Manager::WindowsServicing);
+    let found = (system.with_updates(&installed), Occurrence { component: 0, path: UPDATES.to_owned(), layer: None, arch, manager });
+    Inventory::assemble(Some(os), vec![found], unread.into_iter().collect())
 }
 
 fn inventory(entries: &[Value], os: Option<OsRelease>) -> Inventory {
@@ -161,6 +216,32 @@ mod tests {
         let found = inventory(&[json!({"Name": "libssl3", "Version": "3.0.11-1~deb12u2"})], system("Debian GNU/Linux", "12"));
         assert_eq!(found.components[0].version, "3.0.11-1~deb12u2");
         assert!(found.problems[0].detail.contains("source packages"));
+    }
+
+    #[test]
+    fn windows_has_its_updates() {
+        let instance = |name: &str, version: &str| ManagedInstance {
+            id: "i-1".into(),
+            os: system(name, version),
+            version: version.into(),
+            online: true,
+            seen: None,
+        };
+        let entries = [
+            json!({"HotFixId": "KB5021249", "Description": "Security Update"}),
+            json!({"HotFixId": "KB5012170"}),
+            json!({"HotFixId": "File 1"}),
+        ];
+        let found = updates(&entries, &instance("Microsoft Windows Server 2022 Datacenter", "10.0.20348"));
+        let component = &found.components[0];
+        assert_eq!((component.name.as_str(), component.version.as_str()), ("Windows Server 2022", "10.0.20348"));
+        assert_eq!(component.module.as_deref(), Some("KB5012170 KB5021249"));
+        assert_eq!(found.problems[0].kind, ProblemKind::Malformed);
+        for (name, version) in [("Microsoft Windows 11 Pro", "10.0.22631"), ("Microsoft Windows Server 2099", "10.0.99999")] {
+            let unknown = instance(name, version);
+            assert!(unknown.is_windows());
+            assert_eq!(updates(&entries, &unknown).problems[0].kind, ProblemKind::UnknownSystem, "{name}");
+        }
     }
 
     #[test]

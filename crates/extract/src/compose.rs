@@ -147,6 +147,8 @@ fn operating_system(files: &[(usize, &str, &FileReport)]) -> Option<OsRelease> {
         .into_iter()
         .chain(OLD.iter().map(|(path, _)| *path))
         .find_map(|wanted| files.iter().find(|(_, path, _)| *path == wanted).and_then(|(_, _, file)| file.os.clone()))
+        // Windows says it in its registry, whose path is not written in one way.
+        .or_else(|| files.iter().find_map(|(_, _, file)| file.os.clone().filter(|os| os.id == "windows")))
 }
 
 /// A path as it is on systems whose `/lib` is a link to `/usr/lib`: package lists keep the old spelling.

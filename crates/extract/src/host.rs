@@ -24,6 +24,8 @@ const DATABASES: &[&str] = &[
     "usr/lib/sysimage/rpm/rpmdb.sqlite",
     "usr/lib/sysimage/rpm/rpmdb.sqlite-wal",
     "usr/lib/sysimage/rpm/Packages.db",
+    "var/lib/pacman/local",
+    "Windows/System32/config/SOFTWARE",
 ];
 
 /// A machine whose root is a folder here: `/`, or where a container has it mounted.

@@ -1,6 +1,6 @@
 //! The first gate: is this component affected by this entry? Context-free; the only place that compares versions.
 
-use lestrade_model::{Affected, Component, Event, Family, FixState, RangeKind};
+use lestrade_model::{Affected, Component, Event, Family, FixState, RangeKind, Remedies, is_curated};
 use lestrade_versions::{Position, Scheme, position};
 use serde::{Deserialize, Serialize};
 
@@ -34,8 +34,10 @@ impl Verdict {
 /// Whether versions of this component's ecosystem can be compared at all. Components for which this is false are listed and
 /// counted as *not judged*, never as clean.
 #[must_use]
-pub const fn comparable(component: &Component) -> bool {
-    Scheme::of(&component.ecosystem.family).is_some()
+pub fn comparable(component: &Component) -> bool {
+    let family = &component.ecosystem.family;
+    // Of Conda's packages only some are anybody's to judge.
+    Scheme::of(family).is_some() && (*family != Family::Conda || is_curated(family, &component.name))
 }
 
 /// Whether `component` is affected by `affected`; none if it is not.
@@ -43,15 +45,24 @@ pub const fn comparable(component: &Component) -> bool {
 /// The package must be the one that the entry names: same family, a release that it covers, same name (the source package's
 /// where the family's advisories name those). A version is affected when it is in any range or in the list of versions. A
 /// language package that belongs to an operating system's package is answered for by the distributor and never by its upstream.
-/// Streams of a module are packages apart, though they share a name, and so are the flavours of Oracle's builds.
+/// Streams of a module are packages apart, though they share a name, and so are the flavours of Oracle's builds. Windows is affected
+/// when it is below the fixed build and has neither an update that mends it nor one that supersedes such an update.
 #[must_use]
 pub fn affects(affected: &Affected, component: &Component) -> Option<Verdict> {
     if !affected.ecosystem.covers(&component.ecosystem) || !is_named(affected, component) || component.os_owned {
         return None;
     }
+    if affected.ecosystem.family == Family::Windows {
+        return lacks_updates(affected, component);
+    }
     if !same_module(affected, component) || !same_flavour(affected, component) {
         return None;
     }
+    judged_by_version(affected, component)
+}
+
+/// The verdict that the versions alone give.
+fn judged_by_version(affected: &Affected, component: &Component) -> Option<Verdict> {
     let version = component.advised_version();
     let scheme = Scheme::of(&component.ecosystem.family);
     if version.trim().is_empty() {
@@ -78,6 +89,20 @@ pub fn affects(affected: &Affected, component: &Component) -> Option<Verdict> {
         state: if fixed.is_some() { FixState::Fixed } else { affected.unfixed },
         fixed_in: fixed.map(str::to_owned),
         vendor_severity: affected.vendor_severity.clone(),
+    })
+}
+
+/// The verdict about a system whose updates are known: its fix is the update, not the build that it leads to.
+fn lacks_updates(affected: &Affected, component: &Component) -> Option<Verdict> {
+    // The build tells of most, and sooner.
+    let verdict = judged_by_version(affected, component)?;
+    let remedies = Remedies::parse(affected.module.as_deref().unwrap_or_default());
+    if remedies.are_met_by(&component.updates(), &component.version) {
+        return None;
+    }
+    Some(match remedies.remedies.first() {
+        Some(remedy) => Verdict { state: FixState::Fixed, fixed_in: Some(remedy.update.to_string()), ..verdict },
+        None => verdict,
     })
 }
 
@@ -211,6 +236,41 @@ mod tests {
         assert_eq!(hits(&of_stream(None)), [true, true, true, false], "the feed has lost the stream's name");
         assert_eq!(hits(&entry("AlmaLinux:8", "postgresql", &until("9.2-4.el8"))), [false, false, false, true]);
         assert_eq!(hits(&entry("AlmaLinux:8", "postgresql", &[Event::Introduced("0".into())])), [true; 4], "no fix yet");
+    }
+
+    #[test]
+    fn windows_is_judged_by_its_build_and_by_what_supersedes_the_update() {
+        const NAME: &str = "Windows Server 2022";
+        let ecosystem = Ecosystem::release(Family::Windows, NAME);
+        let remedies = |text: &str| Some(text.to_owned());
+        let mut january = Affected::before(ecosystem.clone(), NAME, "10.0.20348.2227");
+        january.module = remedies("KB5034129<KB5033118;KB5034770");
+        let system = |build: &str, updates: &str| Component {
+            module: Some(updates.to_owned()).filter(|updates| !updates.is_empty()),
+            ..Component::new(ecosystem.clone(), NAME, build)
+        };
+        let verdict = affects(&january, &system("10.0.20348.2113", "KB5033118")).unwrap();
+        assert_eq!((verdict.state, verdict.fixed_in.as_deref()), (FixState::Fixed, Some("KB5034129")));
+        for (build, updates) in [("10.0.20348.2227", ""), ("10.0.20348", "KB5034129"), ("10.0.20348", "KB5033914 KB5034770")] {
+            assert_eq!(affects(&january, &system(build, updates)), None, "{build} {updates}");
+        }
+        assert!(affects(&january, &system("", "")).is_some(), "nobody knows its build, and no update tells");
+        // Builds of older systems do not tell: their updates need not bring what came before.
+        let mut old = Affected::always(ecosystem.clone(), NAME, FixState::Open);
+        old.module = remedies("KB5034171 KB5034184");
+        assert!(affects(&old, &system("6.3.9600.99999", "")).is_some() && affects(&old, &system("6.3.9600.1", "KB5034184")).is_none());
+        old.module = None;
+        assert_eq!(affects(&old, &system("6.3.9600.1", "KB5034184")).unwrap().state, FixState::Open);
+        let core = Ecosystem::release(Family::Windows, "Windows Server 2022 (Server Core installation)");
+        assert_eq!(affects(&january, &Component::new(core, "Windows Server 2022 (Server Core installation)", "10.0.20348.1")), None);
+    }
+
+    #[test]
+    fn of_condas_packages_those_on_the_list_are_judged() {
+        assert!(comparable(&component("Conda", "openssl", "1.1.1w")) && !comparable(&component("Conda", "numpy", "1.26.4")));
+        let fixed = entry("Conda", "openssl", &until("1.1.1t"));
+        assert!(affects(&fixed, &component("Conda", "openssl", "1.1.1s")).is_some());
+        assert!(affects(&fixed, &component("Conda", "openssl", "1.1.1w")).is_none());
     }
 
     #[test]

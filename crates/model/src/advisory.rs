@@ -83,7 +83,8 @@ pub struct Affected {
     pub ecosystem: Ecosystem,
     /// The package's name, normalised; for Debian and its like the source package.
     pub name: String,
-    /// The module stream that it speaks of, as `name:stream`; see [`Component::module`](crate::Component::module).
+    /// The module stream that it speaks of, as `name:stream`; see [`Component::module`](crate::Component::module). Of Windows it is what
+    /// mends it, see [`Remedies`](crate::Remedies).
     pub module: Option<String>,
     /// Ranges; a version in any of them is affected.
     pub ranges: Vec<Range>,

@@ -25,7 +25,8 @@ pub struct Component {
     /// The source package, where the ecosystem has such and it differs from name and version.
     pub source: Option<Source>,
     /// The module stream that it was built in, as `name:stream` (`nodejs:18`): streams of one release are fixed apart (Fedora
-    /// modularity; rpm's `MODULARITYLABEL`).
+    /// modularity; rpm's `MODULARITYLABEL`). Of Windows it is the updates that are installed, see
+    /// [`with_updates`](Self::with_updates).
     pub module: Option<String>,
     /// For a language package: whether an operating system's package owns its files. Then the distributor's advisory about
     /// that package answers for it, because the distributor patches without raising the upstream version.

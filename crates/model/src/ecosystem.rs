@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 /// The family of an ecosystem: one set of naming and ordering rules.
 ///
-/// Names are those of the OSV schema ("defined ecosystems"), which has none for Amazon Linux, Bottlerocket, CocoaPods, Conda and
-/// Fedora; an unknown one is kept verbatim and is never guessed at.
+/// Names are those of the OSV schema ("defined ecosystems"), which has none for Amazon Linux, Arch Linux, Bottlerocket,
+/// CocoaPods, Conda, Fedora and Windows; an unknown one is kept verbatim and is never guessed at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the names are their own documentation")]
@@ -49,6 +49,8 @@ pub enum Family {
     Julia,
     Kubernetes,
     Other(String),
+    Arch,
+    Windows,
 }
 
 const NAMES: &[(Family, &str)] = &[
@@ -87,6 +89,8 @@ const NAMES: &[(Family, &str)] = &[
     (Family::Conda, "Conda"),
     (Family::Julia, "Julia"),
     (Family::Kubernetes, "Kubernetes"),
+    (Family::Arch, "Arch Linux"),
+    (Family::Windows, "Windows"),
 ];
 
 impl Family {
@@ -107,6 +111,7 @@ impl Family {
             Self::AlmaLinux
                 | Self::Alpine
                 | Self::Amazon
+                | Self::Arch
                 | Self::AzureLinux
                 | Self::Bottlerocket
                 | Self::Chainguard
@@ -119,6 +124,7 @@ impl Family {
                 | Self::RockyLinux
                 | Self::Suse
                 | Self::Ubuntu
+                | Self::Windows
                 | Self::Wolfi
         )
     }

@@ -51,6 +51,9 @@ pub enum Manager {
     /// A program that lists the crates that it was built from.
     RustBinary,
     Other,
+    Pacman,
+    /// Windows itself, with the updates that it knows to be installed.
+    WindowsServicing,
 }
 
 /// One place where a component lies.
@@ -105,6 +108,10 @@ impl OsRelease {
             "fedora" => (Family::Fedora, self.version.clone()),
             // One line of releases, each of which replaces the one before.
             "bottlerocket" => (Family::Bottlerocket, String::new()),
+            // A rolling release: there is one state of it.
+            "arch" => (Family::Arch, String::new()),
+            // A product is a release: `Windows Server 2022`.
+            "windows" => (Family::Windows, self.version.clone()),
             "wolfi" => (Family::Wolfi, String::new()),
             "chainguard" => (Family::Chainguard, String::new()),
             _ => return None,
@@ -125,6 +132,8 @@ impl fmt::Display for OsRelease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.id.as_str(), self.version.as_str()) {
             ("", _) => f.write_str("unknown system"),
+            // Its version is the whole name of a product.
+            ("windows", product) if !product.is_empty() => f.write_str(product),
             (id, "") => f.write_str(id),
             (id, version) => write!(f, "{id} {version}"),
         }

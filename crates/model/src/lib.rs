@@ -6,6 +6,7 @@
 mod advisory;
 mod component;
 mod coverage;
+mod curated;
 mod cvss;
 mod ecosystem;
 mod exploitation;
@@ -21,10 +22,13 @@ mod resource;
 mod scope;
 mod severity;
 mod time;
+mod updates;
+mod windows;
 
 pub use advisory::{Advisory, AdvisoryKey, Affected, Event, FixState, Range, RangeKind, Reference};
 pub use component::{Component, Source};
 pub use coverage::{Coverage, CoverageReason, ScanKind};
+pub use curated::{CURATED, CuratedProduct, is_curated};
 pub use cvss::{Cvss, CvssVersion, UnusableVector};
 pub use ecosystem::{Ecosystem, EcosystemError, Family};
 pub use exploitation::{Exploit, ExploitMaturity, ExploitSource, Exploitation, KnownExploited, Ssvc};
@@ -41,3 +45,5 @@ pub use resource::{
 pub use scope::{Scope, ScopeError};
 pub use severity::{Score, ScoreSource, Severity};
 pub use time::{Clock, Timestamp, TimestampError};
+pub use updates::{Kb, Remedies, Remedy, Supersedence};
+pub use windows::{WindowsArchitecture, WindowsInstallation, windows_product, windows_product_of};

@@ -21,6 +21,7 @@ const TYPES: &[(Family, &str, Option<&str>)] = &[
     (Family::OpenSuse, "rpm", Some("opensuse")),
     (Family::Fedora, "rpm", Some("fedora")),
     (Family::Bottlerocket, "rpm", Some("bottlerocket")),
+    (Family::Arch, "alpm", Some("arch")),
     (Family::Photon, "rpm", Some("photon")),
     (Family::AzureLinux, "rpm", Some("azurelinux")),
     (Family::PyPi, "pypi", None),
@@ -96,7 +97,7 @@ impl Component {
             None => url.name.clone(),
         };
         match url.kind.as_str() {
-            "deb" | "apk" | "rpm" => {
+            "deb" | "apk" | "rpm" | "alpm" => {
                 let epoch = url.qualifiers.get("epoch").filter(|epoch| *epoch != "0" && !version.contains(':'));
                 let version = epoch.map_or_else(|| version.to_owned(), |epoch| format!("{epoch}:{version}"));
                 let component = Self::new(system(url, os), &url.name, &version);
@@ -186,6 +187,7 @@ mod tests {
             (component("PyPI", "Jinja2", "2.4"), "pkg:pypi/jinja2@2.4"),
             (component("Maven", "org.a:b", "1"), "pkg:maven/org.a/b@1"),
             (component("Go", "github.com/gorilla/mux", "1.8.0"), "pkg:golang/github.com/gorilla/mux@1.8.0"),
+            (component("Arch Linux", "xz", "1:5.6.1-2"), "pkg:alpm/arch/xz@1:5.6.1-2"),
             (component("Debian:12", "g++", "4:12.2.0-3"), "pkg:deb/debian/g%2B%2B@4:12.2.0-3?distro=debian-12"),
         ] {
             assert_eq!(component.purl().as_deref(), Some(purl));

@@ -8,7 +8,7 @@ use crate::ScanReport;
 use crate::scan_report::state_of;
 use lestrade_findings::{Assessment, ScanFinding};
 use lestrade_matching::Status;
-use lestrade_model::{Completeness, Component, CvssVersion, FixState, Hash, Inventory, Score, Severity};
+use lestrade_model::{Completeness, Component, CvssVersion, Family, FixState, Hash, Inventory, Score, Severity};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -196,6 +196,11 @@ const fn severity(severity: Severity) -> &'static str {
     }
 }
 
+/// The updates that are installed in a system, where it is Windows.
+pub(crate) fn updates(component: &Component) -> Option<String> {
+    component.module.clone().filter(|_| component.ecosystem.family == Family::Windows)
+}
+
 fn entry(inventory: &Inventory, number: u32, component: &Component) -> Value {
     let mut properties: Vec<(&str, String)> = Vec::new();
     let mut arch = None;
@@ -207,6 +212,7 @@ fn entry(inventory: &Inventory, number: u32, component: &Component) -> Value {
     properties.extend(component.source.iter().map(|source| ("lestrade:source", format!("{} {}", source.name, source.version))));
     properties.extend(arch.map(|arch| ("lestrade:arch", arch.to_owned())));
     properties.extend(component.purl().is_none().then(|| ("lestrade:ecosystem", component.ecosystem.to_string())));
+    properties.extend(updates(component).map(|updates| ("lestrade:updates", updates)));
     properties.extend(component.os_owned.then(|| ("lestrade:os-owned", "true".to_owned())));
     properties.sort_unstable();
     properties.dedup();

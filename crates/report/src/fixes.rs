@@ -114,6 +114,8 @@ pub(crate) fn command(family: &Family, installed: &[String], to: &str) -> Option
         Family::AlmaLinux | Family::RockyLinux | Family::RedHat | Family::Amazon | Family::Oracle => {
             format!("dnf upgrade {}", installed.join(" "))
         }
+        // It supports no upgrade of a single package.
+        Family::Arch => "pacman -Syu".to_owned(),
         Family::Npm => format!("npm install {first}@{to}"),
         Family::PyPi => format!("pip install '{first}>={to}'"),
         _ => return None,

@@ -197,7 +197,7 @@ fn with_epoch(component: &Component, fixed: &str) -> String {
 #[must_use]
 pub const fn manager(manager: Option<Manager>) -> &'static str {
     match manager {
-        Some(Manager::Apk | Manager::Bottlerocket | Manager::Dpkg | Manager::Rpm) => "OS",
+        Some(Manager::Apk | Manager::Bottlerocket | Manager::Dpkg | Manager::Pacman | Manager::Rpm | Manager::WindowsServicing) => "OS",
         Some(Manager::Bundler) => "BUNDLER",
         Some(Manager::Gem) => "GEMSPEC",
         Some(Manager::Cargo | Manager::RustBinary) => "CARGO",

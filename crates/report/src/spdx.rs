@@ -4,6 +4,7 @@
 //! (`SOURCE_DATE_EPOCH`).
 
 use crate::ScanReport;
+use crate::cyclonedx::updates;
 use lestrade_model::{Completeness, Component, Hash, Inventory};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -75,6 +76,7 @@ fn package(inventory: &Inventory, number: u32, component: &Component, id: &str) 
         notes.extend(occurrence.arch.as_ref().map(|arch| format!("lestrade:arch: {arch}")));
     }
     notes.extend(component.purl().is_none().then(|| format!("lestrade:ecosystem: {}", component.ecosystem)));
+    notes.extend(updates(component).map(|updates| format!("lestrade:updates: {updates}")));
     notes.extend(component.os_owned.then(|| "lestrade:os-owned: true".to_owned()));
     notes.sort_unstable();
     notes.dedup();

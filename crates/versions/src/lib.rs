@@ -15,11 +15,14 @@ mod generic;
 mod maven;
 mod numeric;
 mod packagist;
+mod pacman;
 mod pep440;
 mod range;
 mod rpm;
 mod rubygems;
 mod semver;
+mod upstream;
+mod windows;
 
 pub use constraint::{Constraint, ConstraintError, Language, Side};
 pub use range::{Position, position};
@@ -69,11 +72,17 @@ pub enum Scheme {
     Hackage,
     /// Any number of numbers, then a pre-release as in SemVer.
     Generic,
+    /// vercmp(8), pacman's.
+    Pacman,
+    /// Builds and updates of Windows.
+    Windows,
+    /// Versions of programs that follow no ecosystem's rules.
+    Upstream,
 }
 
 impl Scheme {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Deb,
         Self::Rpm,
         Self::RpmSegment,
@@ -90,6 +99,9 @@ impl Scheme {
         Self::Cran,
         Self::Hackage,
         Self::Generic,
+        Self::Pacman,
+        Self::Windows,
+        Self::Upstream,
     ];
 
     /// The order of an ecosystem's versions; none when the ecosystem is not known: its order is never guessed at.
@@ -122,6 +134,10 @@ impl Scheme {
             Family::Cran => Self::Cran,
             Family::Hackage => Self::Hackage,
             Family::ConanCenter => Self::Generic,
+            Family::Arch => Self::Pacman,
+            Family::Windows => Self::Windows,
+            // What of it is judged at all is what others have written.
+            Family::Conda => Self::Upstream,
             _ => return None,
         })
     }
@@ -145,6 +161,9 @@ impl Scheme {
             Self::Cran => numeric::compare(a, b, CRAN),
             Self::Hackage => numeric::compare(a, b, HACKAGE),
             Self::Generic => generic::compare(a, b),
+            Self::Pacman => pacman::compare(a, b),
+            Self::Windows => windows::compare(a, b),
+            Self::Upstream => upstream::compare(a, b),
         }
     }
 
@@ -166,6 +185,9 @@ impl Scheme {
             Self::Cran => numeric::is_valid(version, CRAN) && version.contains(CRAN),
             Self::Hackage => numeric::is_valid(version, HACKAGE),
             Self::Generic => generic::is_valid(version),
+            Self::Pacman => pacman::is_valid(version),
+            Self::Windows => windows::is_valid(version),
+            Self::Upstream => upstream::is_valid(version),
         }
     }
 

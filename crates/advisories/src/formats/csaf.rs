@@ -1,6 +1,8 @@
 //! CSAF 2.0 VEX documents, as Red Hat and SUSE publish one for each vulnerability: which package of which product is fixed in
 //! which version, which is affected and what becomes of it, and which never was (OASIS CSAF 2.0, profile 5).
 //!
+//! Microsoft's are advisories of another form, and read as such.
+//!
 //! A product's id is a platform and a component. Red Hat names packages with their versions where they are fixed, and source
 //! packages without where they are not; a module stream lies between the platform and the package.
 
@@ -22,6 +24,13 @@ impl Format for Csaf {
     }
 
     fn read(&self, name: &str, document: Parsed<'_>) -> Brought {
+        if let Parsed::Object(object) = &document
+            && object
+                .get("document")
+                .is_some_and(|meta| meta["publisher"]["name"].as_str().is_some_and(|name| name.starts_with("Microsoft")))
+        {
+            return super::msrc::read_csaf(name, object);
+        }
         record::<Document>(document).map_or_else(|reason| Brought::refused(name, reason), |document| document.brought(name))
     }
 }

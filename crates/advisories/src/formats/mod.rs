@@ -1,7 +1,10 @@
 //! The formats that feeds come in: one file for each, behind one trait. A document says by its own content which it is of.
 
+mod anchore;
+mod arch;
 mod bodhi;
 mod bottlerocket;
+mod cpe;
 mod csaf;
 mod cve5;
 mod debian_lists;
@@ -12,6 +15,7 @@ mod exploits;
 mod friends_of_php;
 mod ghsa;
 mod hsec;
+mod msrc;
 mod nodejs;
 mod nvd;
 mod osv;
@@ -25,7 +29,9 @@ mod uct;
 mod updateinfo;
 mod xml;
 
+pub(crate) use anchore::OVERRIDES as NVD_OVERRIDES;
 pub(crate) use exploits::Exploits;
+pub(crate) use nvd::FEED as NVD_FEED;
 pub use osv::{Quarantine, read_osv};
 pub(crate) use secdb::{FEED as ALPINE_FEED, prefix as alpine_prefix};
 pub(crate) use updateinfo::index_of_repository;
@@ -102,8 +108,11 @@ const FORMATS: &[&dyn Format] = &[
     &exploits::Nuclei,
     &endoflife::EndOfLife,
     &csaf::Csaf,
+    &msrc::Cvrf,
     &nvd::Nvd,
     &cve5::Cve5,
+    &anchore::Enrichment,
+    &anchore::Overrides,
     &photon::Photon,
     &bottlerocket::Bottlerocket,
     &rubysec::RubySec,
@@ -114,6 +123,7 @@ const FORMATS: &[&dyn Format] = &[
     &debian_lists::DebianLists,
     &hsec::Hsec,
     &bodhi::Bodhi,
+    &arch::Arch,
     &retirejs::RetireJs,
     &uct::Uct,
     // Its shape is the loosest, so it is asked last.
@@ -147,6 +157,12 @@ const PARSERS: &[(&str, &str, Syntax)] = &[
     ("uct", "active/CVE-2019-9511", Syntax::Text),
     ("debian-tracker", "data.json", Syntax::Json),
     ("github", "advisories.json", Syntax::Json),
+    ("msrc", "2022-Dec.json", Syntax::Json),
+    ("msrc-xml", "2023-Jan.xml", Syntax::Xml),
+    ("msrc-csaf", "msrc_cve-2023-21674.json", Syntax::Json),
+    ("arch", "all.json", Syntax::Json),
+    ("anchore", "CVE-2024-29999.json", Syntax::Json),
+    ("nvd-overrides", "CVE-2019-7317.json", Syntax::Json),
 ];
 
 /// Reads any bytes as a document of a format, as an import would. Answers whether anything of it could be used; none when there is

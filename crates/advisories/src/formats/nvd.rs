@@ -1,13 +1,14 @@
 //! NVD's CVE API 2.0 and its yearly files, which have the same shape: scores, weaknesses and texts of a vulnerability. It names
-//! products by CPE, which are no packages, so its records name none.
+//! products by CPE, which are no packages: of those only the ones on a list are taken ([`super::cpe`]).
 
+use super::cpe::{self, Configuration};
 use super::{Brought, Format, Parsed, cut, is_cve};
 use lestrade_model::{Advisory, Cvss, Reference, Score, ScoreSource, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-const FEED: &str = "nvd";
+pub(crate) const FEED: &str = "nvd";
 
 pub(super) struct Nvd;
 
@@ -55,6 +56,8 @@ struct Record {
     weaknesses: Vec<Weakness>,
     #[serde(default)]
     references: Vec<Link>,
+    #[serde(default)]
+    configurations: Vec<Configuration>,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +95,7 @@ impl Record {
             withdrawn: (self.vuln_status == "Rejected").then(|| modified.unwrap_or_default()),
             scores: scores(&self.metrics),
             cwes,
+            affected: cpe::affected(&self.configurations),
             references: links.take(100).map(|link| Reference { url: link.url }).collect(),
             ..Advisory::new(FEED, &self.id)
         }

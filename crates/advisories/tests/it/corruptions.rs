@@ -50,11 +50,13 @@ struct Case {
     dated: bool,
     /// Whether it is one record on each line, so that two documents are one.
     lines: bool,
+    /// After how many days the whole is fetched again.
+    days: i64,
     make: fn(Range<usize>, &str) -> Vec<u8>,
 }
 
 const fn case(feed: &'static str, path: &'static str, packing: Packing, make: fn(Range<usize>, &str) -> Vec<u8>) -> Case {
-    Case { feed, path, packing, dated: false, lines: false, make }
+    Case { feed, path, packing, dated: false, lines: false, days: 8, make }
 }
 
 fn cases() -> Vec<Case> {
@@ -78,6 +80,8 @@ fn cases() -> Vec<Case> {
             oval(records, "oval:com.microsoft.azurelinux", "Azure Linux")
         }),
         case("photon/5.0", "/photon/cve_data_photon5.0.json", Plain, photon),
+        case("arch", "/arch.json", Plain, arch),
+        Case { days: 29, ..case("msrc", "/msrc/cvrf/2024-Jan", Plain, msrc) },
         case("nvd/2024", "/nvd/nvdcve-2.0-2024.json.gz", Gzip, nvd),
         Case { dated: true, lines: true, ..case("epss", "/epss.csv.gz", Gzip, epss) },
         Case { dated: true, ..case("kev", "/kev.json", Plain, kev) },
@@ -162,6 +166,30 @@ fn nvd(records: Range<usize>, _: &str) -> Vec<u8> {
     let records = joined(records, |n| format!(r#"{{"cve": {{"id": "CVE-2024-{n}", "vulnStatus": "Analyzed", "descriptions": []}}}}"#));
     format!(
         r#"{{"resultsPerPage": {count}, "totalResults": {count}, "format": "NVD_CVE", "version": "2.0", "vulnerabilities": [{records}]}}"#
+    )
+    .into()
+}
+
+fn arch(records: Range<usize>, _: &str) -> Vec<u8> {
+    let group = |n| {
+        format!(
+            r#"{{"name": "AVG-{n}", "packages": ["p{n}"], "status": "Fixed", "severity": "High", "type": "t", "affected": "1-1", "fixed": "2-1",
+            "ticket": null, "issues": ["CVE-2024-{n}"], "advisories": []}}"#
+        )
+    };
+    format!("[{}]", joined(records, group)).into()
+}
+
+fn msrc(records: Range<usize>, _: &str) -> Vec<u8> {
+    let vulnerabilities = joined(records, |n| {
+        format!(
+            r#"{{"CVE": "CVE-2024-{n}", "Title": {{"Value": "t"}}, "ProductStatuses": [{{"ProductID": ["11923"], "Type": 3}}], "Remediations":
+            [{{"Type": 2, "Description": {{"Value": "5034129"}}, "ProductID": ["11923"], "FixedBuild": "10.0.20348.2227"}}]}}"#
+        )
+    });
+    format!(
+        r#"{{"DocumentPublisher": {{"ContactDetails": {{"Value": "secure@microsoft.com"}}}}, "DocumentTracking": {{}}, "ProductTree":
+        {{"FullProductName": [{{"ProductID": "11923", "Value": "Windows Server 2022"}}]}}, "Vulnerability": [{vulnerabilities}]}}"#
     )
     .into()
 }
@@ -308,7 +336,12 @@ impl Site {
             metasploit: below("/metasploit.json"),
             nuclei: below("/cves.json"),
             endoflife: below("/full"),
+            arch: below("/arch.json"),
+            msrc: below("/msrc"),
+            ..FeedPlaces::default()
         };
+        let months = r#"{"value": [{"ID": "2024-Jan", "CurrentReleaseDate": "2024-01-09T08:00:00Z"}]}"#;
+        server.put("/msrc/updates", "1", months);
         server.put("/vex/archive_latest.txt", "1", "csaf_vex_2026-11-20.tar.zst");
         server.put("/vex/changes.csv", "1", "\"2024/cve-2024-1000.json\",\"2026-11-19T10:00:00+00:00\"\n");
         server.put("/al2023/core/mirrors/latest/x86_64/mirror.list", "1", format!("{base}/mirror\n"));
@@ -358,12 +391,12 @@ fn refuses_forty_corruptions(case: &Case) {
     assert!(corruptions.len() >= 40, "{}: {}", case.feed, corruptions.len());
     for (number, (what, bytes)) in corruptions.into_iter().enumerate() {
         site.serve(case, &format!("bad-{number}"), bytes);
-        // Each a week later than the one before, so that the whole is asked for and no list of changes.
-        let outcome = site.update(case, 8 * (number as i64 + 1));
+        // Each later by more than a week (or month) than the one before, so that the whole is asked for and no list of changes.
+        let outcome = site.update(case, case.days * (number as i64 + 1));
         assert!(matches!(&outcome, FeedOutcome::Refused(why) if !why.is_empty()), "{}, {what}: {outcome:?}", case.feed);
         assert_eq!(site.library().current().unwrap(), good, "{}, {what}: the last good state stays", case.feed);
     }
     // And what is good again is taken again.
     site.serve(case, "better", case.packing.pack(&(case.make)(1000..1101, "2026-11-24")));
-    assert_eq!(site.update(case, 1000), FeedOutcome::Updated { records: 101, quarantined: 0 }, "{}", case.feed);
+    assert_eq!(site.update(case, 3000), FeedOutcome::Updated { records: 101, quarantined: 0 }, "{}", case.feed);
 }

@@ -6,6 +6,7 @@ mod corruptions;
 mod deltas;
 mod fuzz;
 mod labels;
+mod pages;
 mod poison;
 mod routes;
 mod traps;

@@ -232,6 +232,190 @@ mod rpm {
     }
 }
 
+mod microsoft {
+    use super::*;
+    use lestrade_model::Kb;
+
+    const DECEMBER: (&str, &str) = ("2022-Dec.json", include_str!("../../fuzz/seeds/msrc"));
+    const JANUARY: (&str, &str) = ("2023-Jan.xml", include_str!("../../fuzz/seeds/msrc-xml"));
+    const CSAF: (&str, &str) = ("msrc_cve-2023-21674.json", include_str!("../../fuzz/seeds/msrc-csaf"));
+
+    fn windows(product: &str, build: &str, updates: &str) -> Component {
+        component(&format!("Windows:{product}"), product, build).with_updates(&Kb::all_in(updates).collect())
+    }
+
+    /// What is found of documents that come one after another, each making a generation on top of the one before.
+    fn found_after(documents: &[(&str, &str)], component: &Component) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut importer = Importer::new(now());
+        for (name, text) in documents {
+            let file = folder.path().join(name);
+            std::fs::write(&file, text).unwrap();
+            importer.import(&file).unwrap();
+            let index = AdvisoryIndex::open(importer.finish().unwrap().0).unwrap();
+            importer = Importer::on_top_of(&index, now()).unwrap();
+        }
+        judged(importer, component)
+    }
+
+    #[test]
+    fn an_update_that_supersedes_the_fix_is_as_good_over_any_number_of_others() {
+        let found = |updates: &str| found_after(&[DECEMBER, JANUARY], &windows("Windows Server 2022", "10.0.20348", updates));
+        assert_eq!(found(""), ["CVE-2022-44678 fixed KB5021249", "CVE-2023-21674 fixed KB5022291"]);
+        assert_eq!(found("KB5019081"), found(""), "what the fix supersedes is not the fix");
+        assert_eq!(found("KB5021249"), ["CVE-2023-21674 fixed KB5022291"]);
+        assert_eq!(found("KB5022291"), [""; 0]);
+        // A month later something supersedes January's, and so December's.
+        let february =
+            JANUARY.1.replace("CVE-2023-21674", "CVE-2023-21688").replace("5021249", "5022291").replace("KB5022291", "KB5022842");
+        let february = february.replace("<vuln:Description>5022291<", "<vuln:Description>5022842<").replace("20348.1487", "20348.1547");
+        let documents = [DECEMBER, JANUARY, ("2023-Feb.xml", february.as_str())];
+        assert_eq!(found_after(&documents, &windows("Windows Server 2022", "10.0.20348", "KB5022842")), [""; 0]);
+    }
+
+    #[test]
+    fn the_order_in_which_months_come_does_not_matter() {
+        for updates in ["", "KB5021249", "KB5022291", "KB5022352", "KB5021296"] {
+            for product in ["Windows Server 2022", "Windows Server 2012 R2"] {
+                let host = windows(product, "10.0.20348", updates);
+                let one = found_after(&[DECEMBER, JANUARY, CSAF], &host);
+                for order in [[JANUARY, DECEMBER, CSAF], [CSAF, JANUARY, DECEMBER], [CSAF, DECEMBER, JANUARY]] {
+                    assert_eq!(found_after(&order, &host), one, "{product} {updates}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_build_tells_of_cumulative_updates_whose_packages_have_no_number() {
+        let found = |build: &str| found_after(&[DECEMBER, JANUARY], &windows("Windows Server 2022", build, ""));
+        assert_eq!(found("10.0.20348.1366"), ["CVE-2023-21674 fixed KB5022291"]);
+        assert_eq!(found("10.0.20348.1487"), [""; 0]);
+    }
+
+    #[test]
+    fn a_security_only_update_is_enough_for_its_month_and_brings_nothing_of_before() {
+        let found = |build: &str, updates: &str| found_after(&[DECEMBER, JANUARY], &windows("Windows Server 2012 R2", build, updates));
+        assert_eq!(found("6.3.9600", ""), ["CVE-2022-44678 fixed KB5021294", "CVE-2023-21674 fixed KB5022352"], "the rollup is named");
+        assert_eq!(found("6.3.9600", "KB5021296"), ["CVE-2023-21674 fixed KB5022352"]);
+        assert_eq!(found("6.3.9600", "KB5022346"), ["CVE-2022-44678 fixed KB5021294"]);
+        assert_eq!(found("6.3.9600", "KB5022352"), [""; 0], "January's rollup has December's");
+        assert_eq!(found("6.3.9600.20778", "KB5022346"), ["CVE-2022-44678 fixed KB5021294"], "a build that only one update led to");
+    }
+
+    #[test]
+    fn supersedence_is_of_one_product() {
+        // For another product the same update does not supersede it.
+        let other = DECEMBER.1.replace("\"5019966\"", "\"5021249\"");
+        let host = windows("Windows Server 2022", "10.0.20348", "KB5021237");
+        assert_eq!(found_after(&[("2022-Dec.json", other.as_str())], &host), ["CVE-2022-44678 fixed KB5021249"]);
+    }
+
+    #[test]
+    fn updates_that_supersede_each_other_in_a_circle_end() {
+        let circle = JANUARY.1.replace("KB5022291", "KB5019081").replace(">5022291<", ">5019081<");
+        let documents = [DECEMBER, ("2023-Jan.xml", circle.as_str())];
+        assert_eq!(found_after(&documents, &windows("Windows Server 2022", "10.0.20348", "KB5019081")), [""; 0]);
+        assert_eq!(found_after(&documents, &windows("Windows Server 2022", "10.0.20348", "KB5000001")).len(), 2);
+    }
+
+    #[test]
+    fn a_server_without_a_desktop_and_other_releases_are_other_products() {
+        let found = |product: &str| found_after(&[CSAF], &windows(product, "10.0.1", "")).len();
+        assert_eq!(
+            (found("Windows Server 2022"), found("Windows Server 2022 (Server Core installation)"), found("Windows Server 2019")),
+            (1, 0, 0)
+        );
+    }
+
+    #[test]
+    fn a_hotpatch_leads_to_a_build_that_says_nothing_of_others() {
+        let hotpatch = JANUARY.1.replacen(
+            "<vuln:Remediations>",
+            "<vuln:Remediations><vuln:Remediation Type=\"Vendor Fix\"><vuln:Description>5022553</vuln:Description>\
+             <vuln:ProductID>11923</vuln:ProductID><vuln:SubType>Security Hotpatch Update</vuln:SubType>\
+             <vuln:FixedBuild>10.0.20348.1484</vuln:FixedBuild></vuln:Remediation>",
+            1,
+        );
+        let found =
+            |build: &str, updates: &str| found_after(&[("2023-Jan.xml", &hotpatch)], &windows("Windows Server 2022", build, updates));
+        assert_eq!(found("10.0.20348.1484", ""), [""; 0]);
+        assert_eq!(found("10.0.20348.1485", ""), ["CVE-2023-21674 fixed KB5022291"], "a preview of the other line");
+        assert_eq!(found("10.0.20348.1400", "KB5022553"), [""; 0]);
+    }
+
+    #[test]
+    fn guidance_other_products_and_azure_linux_are_not_of_windows() {
+        let all = found_after(&[DECEMBER], &windows("Windows Server 2022", "10.0.20348", ""));
+        assert_eq!(all, ["CVE-2022-44678 fixed KB5021249"], "neither ADV990001 nor CVE-2022-41848");
+        let kernel = component("Azure Linux:1", "kernel", "5.10.1-1");
+        assert_eq!(found_after(&[DECEMBER], &kernel), [""; 0]);
+    }
+}
+
+mod nvd {
+    use super::*;
+
+    fn page(product: &str, end: &str) -> String {
+        let criteria = format!("cpe:2.3:a:{product}:*:*:*:*:*:*:*:*");
+        let matches = json!([{"vulnerable": true, "criteria": criteria, "versionStartIncluding": "1.1.1", "versionEndExcluding": end}]);
+        json!({"resultsPerPage": 1, "startIndex": 0, "totalResults": 1, "format": "NVD_CVE", "version": "2.0", "vulnerabilities": [{"cve":
+            {"id": "CVE-2023-0286", "vulnStatus": "Analyzed", "configurations": [{"nodes": [{"operator": "OR", "cpeMatch": matches}]}]}}]})
+        .to_string()
+    }
+
+    #[test]
+    fn trap_17_configurations_are_asked_only_where_nobody_else_speaks() {
+        let found = |document: &str, ecosystem: &str, name: &str, version: &str| {
+            found_in("page.json", document, &component(ecosystem, name, version))
+        };
+        let openssl = page("openssl:openssl", "1.1.1t");
+        assert_eq!(found(&openssl, "Conda", "openssl", "1.1.1s"), ["CVE-2023-0286 fixed 1.1.1t"]);
+        assert_eq!(found(&openssl, "Conda", "openssl", "1.1.1w"), [""; 0], "letters behind a number are patches");
+        for (ecosystem, name) in [("Debian:12", "openssl"), ("npm", "openssl"), ("crates.io", "openssl"), ("Conda", "openssl-legacy")] {
+            assert_eq!(found(&openssl, ecosystem, name, "1.1.1"), [""; 0], "{ecosystem} {name}");
+        }
+        // What somebody corrects NVD in takes its place, whichever comes first.
+        let correction = json!({"_annotation": {"cve_id": "CVE-2023-0286"}, "cve": {"configurations": []}}).to_string();
+        for order in [[&openssl, &correction], [&correction, &openssl]] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut importer = Importer::new(now());
+            for (number, document) in order.iter().enumerate() {
+                let file = folder.path().join(format!("{number}.json"));
+                std::fs::write(&file, document).unwrap();
+                importer.import(&file).unwrap();
+            }
+            assert_eq!(judged(importer, &component("Conda", "openssl", "1.1.1s")), [""; 0]);
+        }
+        // A product of a name that is not on the list is no package, whatever is called so.
+        assert_eq!(found(&page("cli:cli", "2.0"), "Conda", "cli", "1.5"), [""; 0]);
+    }
+}
+
+mod arch {
+    use super::*;
+
+    const TRACKER: &str = include_str!("../../fuzz/seeds/arch");
+
+    #[test]
+    fn packages_are_named_as_installed_and_judged_by_their_release_too() {
+        let found = |name: &str, version: &str| found_in("all.json", TRACKER, &component("Arch Linux", name, version));
+        assert_eq!(found("lib32-glibc", "2.38-6"), ["CVE-2023-4911 fixed 2.38-7"]);
+        assert_eq!(found("glibc", "2.38-7"), [""; 0]);
+        assert_eq!(found("xz", "5.6.1-1"), ["CVE-2024-3094 fixed 5.6.1-2"]);
+        assert_eq!(found("xz", "1:5.4.0-1"), [""; 0], "an epoch is above all");
+    }
+
+    #[test]
+    fn statuses_of_the_tracker_are_told_apart() {
+        let found = |name: &str| found_in("all.json", TRACKER, &component("Arch Linux", name, "1-1")).join(" ");
+        assert_eq!(
+            [found("pam"), found("bash"), found("curl"), found("test-pkg"), found("zsh")],
+            ["CVE-2025-6020 open", "CVE-2025-6022 under-investigation", "", "", "CVE-2025-6024 open"]
+        );
+    }
+}
+
 mod languages {
     use super::*;
 

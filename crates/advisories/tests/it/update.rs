@@ -45,7 +45,7 @@ fn kev(date: &str) -> String {
 
 pub(crate) struct Lab {
     pub(crate) server: FileServer,
-    places: FeedPlaces,
+    pub(crate) places: FeedPlaces,
     folder: tempfile::TempDir,
 }
 

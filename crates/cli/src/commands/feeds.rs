@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Speech;
 use crate::progress::Bars;
-use lestrade_advisories::{AdvisoriesError, Feed, FeedOutcome, FeedPlaces, Library, UpdateProgress, UpdateReport, Updater};
+use lestrade_advisories::{AdvisoriesError, Feed, FeedKey, FeedOutcome, FeedPlaces, Library, UpdateProgress, UpdateReport, Updater};
 use lestrade_model::{Clock, Ecosystem, Inventory};
 
 /// Where feeds are, by configuration.
@@ -30,6 +30,12 @@ pub(super) fn places(settings: &Settings) -> FeedPlaces {
         photon_releases: settings.list("photon-releases"),
         nvd: text("nvd-url"),
         nvd_years: settings.list("nvd-years"),
+        nvd_api: text("nvd-api-url"),
+        nvd_api_key: FeedKey(text("nvd-api-token")),
+        msrc: text("msrc-url"),
+        arch: text("arch-url"),
+        github: text("github-advisories-url"),
+        github_token: FeedKey(text("github-token")),
         epss: text("epss-url"),
         kev: text("kev-url"),
         exploit_db: text("exploit-db-url"),

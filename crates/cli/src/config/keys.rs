@@ -60,6 +60,7 @@ pub(crate) const KEYS: &[Key] = &[
         "The repositories of Amazon Linux whose updates are fetched, separated by commas.",
     ),
     key("amazon-linux-url", Kind::Text, "https://cdn.amazonlinux.com", "Where Amazon Linux's repositories are."),
+    key("arch-url", Kind::Text, "https://security.archlinux.org/all.json", "Where the JSON of Arch Linux's security tracker is."),
     key(
         "auto-update",
         Kind::Flag,
@@ -144,6 +145,13 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("folder-interval", Kind::Number(1, 86_400), "5", "Seconds between two looks at a watched folder."),
     key("folders", Kind::List, "", "Folders that `serve` watches, separated by commas: each file directly in one is a resource."),
+    key(
+        "github-advisories-url",
+        Kind::Text,
+        "",
+        "GitHub's API of global advisories (https://api.github.com/advisories): off by default, because OSV has them too.",
+    ),
+    secret("github-token", Kind::Text, "", "A token for GitHub's API, with which it may be asked more often."),
     key("host-interval", Kind::Number(1, 86_400), "60", "Seconds between two looks at this machine's package databases."),
     key("host-root", Kind::Text, "/", "The root of the machine that `serve` runs on: in a container, where that is mounted."),
     key(
@@ -176,11 +184,19 @@ pub(crate) const KEYS: &[Key] = &[
         "",
         "Another Lestrade's mirror: all intelligence is then taken from it, and feeds are fetched by name only.",
     ),
+    key("msrc-url", Kind::Text, "https://api.msrc.microsoft.com/cvrf/v3.0", "Where MSRC's API of Microsoft's security updates is."),
     key(
         "nuclei-url",
         Kind::Text,
         "https://raw.githubusercontent.com/projectdiscovery/nuclei-templates/main/cves.json",
         "Where the CVEs of nuclei's templates are. `db update` fetches them; a scan by itself does not.",
+    ),
+    secret("nvd-api-token", Kind::Text, "", "The key to NVD's API, with which it may be asked more often."),
+    key(
+        "nvd-api-url",
+        Kind::Text,
+        "https://services.nvd.nist.gov/rest/json/cves/2.0",
+        "NVD's API, which tells what changed since its files were written. `db update` asks it; a scan by itself does not.",
     ),
     key(
         "nvd-url",

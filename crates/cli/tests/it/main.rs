@@ -28,3 +28,4 @@ mod spine;
 mod targets;
 mod vex;
 mod watch;
+mod windows;

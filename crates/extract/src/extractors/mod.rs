@@ -23,6 +23,7 @@ mod mix_lock;
 mod npm;
 pub(crate) mod os_release;
 mod other_locks;
+mod pacman;
 mod pnpm_lock;
 mod pom;
 pub(crate) mod programs;
@@ -33,7 +34,7 @@ mod python_lock;
 mod rpm;
 mod rust_binary;
 mod swift;
-mod unread;
+mod windows;
 mod yarn_lock;
 
 use crate::Extractor;
@@ -81,7 +82,8 @@ pub fn all() -> &'static [&'static dyn Extractor] {
         &other_locks::HaskellLock,
         &bottlerocket::Bottlerocket,
         &manifests::Manifests,
-        &unread::Unread,
+        &pacman::Pacman,
+        &windows::Windows,
     ]
 }
 

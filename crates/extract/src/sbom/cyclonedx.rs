@@ -70,6 +70,7 @@ fn entry(component: &Value, out: &mut Packages) {
             "lestrade:layer" | "aquasecurity:trivy:LayerDigest" => package.layer = Some(value.to_owned()),
             "lestrade:arch" | "syft:metadata:architecture" => package.arch = Some(value.to_owned()),
             "lestrade:ecosystem" => package.ecosystem = Some(value.to_owned()),
+            "lestrade:updates" => package.updates = Some(value.to_owned()),
             "lestrade:os-owned" => package.os_owned = value == "true",
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! An entry of a document, whichever kind of document it stands in, and what becomes of it.
 
-use lestrade_model::{Component, Ecosystem, Family, Manager, Occurrence, OsRelease, PackageUrl, Problem, ProblemKind};
+use lestrade_model::{Component, Ecosystem, Family, Kb, Manager, Occurrence, OsRelease, PackageUrl, Problem, ProblemKind};
 
 /// What an entry says.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub(super) struct Package {
     pub(super) ecosystem: Option<String>,
     /// Whether it is said that an operating system's package owns it.
     pub(super) os_owned: bool,
+    /// The updates that are installed in it, where it is Windows.
+    pub(super) updates: Option<String>,
 }
 
 /// The entries of a document.
@@ -38,7 +40,8 @@ impl Packages {
             "alma" => "almalinux".to_owned(),
             other => other.to_owned(),
         };
-        let version = version.split(' ').next().unwrap_or_default();
+        // Others are followed by what people call the release; a product of Windows has several words.
+        let version = if id == "windows" { version } else { version.split(' ').next().unwrap_or_default() };
         self.os = Some(OsRelease { id, version: version.to_owned(), pretty_name: format!("{name} {version}") });
     }
 
@@ -73,6 +76,10 @@ impl Packages {
             }
             _ => component,
         };
+        let component = match package.updates {
+            Some(updates) if component.ecosystem.family == Family::Windows => component.with_updates(&Kb::all_in(&updates).collect()),
+            _ => component,
+        };
         let manager = manager(&component.ecosystem.family);
         let occurrence = Occurrence { component: 0, path: package.path.unwrap_or_default(), layer: package.layer, arch, manager };
         self.found.push((component.owned_by_os(package.os_owned), occurrence));
@@ -84,6 +91,8 @@ fn manager(family: &Family) -> Manager {
     match family {
         Family::Debian | Family::Ubuntu => Manager::Dpkg,
         Family::Alpine | Family::Wolfi | Family::Chainguard => Manager::Apk,
+        Family::Arch => Manager::Pacman,
+        Family::Windows => Manager::WindowsServicing,
         family if family.is_os() => Manager::Rpm,
         Family::PyPi => Manager::Pip,
         Family::Npm => Manager::Npm,

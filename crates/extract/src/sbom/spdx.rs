@@ -79,6 +79,7 @@ pub(super) fn add<'a>(
             Some(("PkgPath" | "lestrade:path", value)) => package.path = Some(value.to_owned()),
             Some(("lestrade:arch", value)) => package.arch = Some(value.to_owned()),
             Some(("lestrade:ecosystem", value)) => package.ecosystem = Some(value.to_owned()),
+            Some(("lestrade:updates", value)) => package.updates = Some(value.to_owned()),
             Some(("lestrade:os-owned", value)) => package.os_owned = value == "true",
             _ => {}
         }

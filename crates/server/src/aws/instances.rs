@@ -45,7 +45,7 @@ impl WatchAws {
             .items
             .iter()
             .filter(|resource| is_running(resource) && !is_excluded(resource))
-            .filter(|resource| by_id.get(resource.key.id.as_str()).is_some_and(|instance| instance.online))
+            .filter(|resource| by_id.get(resource.key.id.as_str()).is_some_and(|instance| instance.online && !instance.is_windows()))
             .map(|resource| resource.key.id.clone())
             .collect();
         let mut told = self.ask_instances(session, &wanted)?;
@@ -84,7 +84,8 @@ impl WatchAws {
         };
         let managed = self.ask(managed_instances(session))?;
         let instance = managed.items.iter().find(|instance| instance.id == key.id);
-        let asked = instance.is_some_and(|instance| instance.online) && is_running(&resource) && !is_excluded(&resource);
+        let asked =
+            instance.is_some_and(|instance| instance.online && !instance.is_windows()) && is_running(&resource) && !is_excluded(&resource);
         let mut told = self.ask_instances(session, if asked { std::slice::from_ref(&key.id) } else { &[] })?;
         let unknown = managed.missing.as_ref().map(ToString::to_string);
         self.take_instance(session, resource, Heard { managed: instance, unknown, told: told.remove(&key.id) })
