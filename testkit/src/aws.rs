@@ -27,10 +27,18 @@ pub struct Filled {
     printed: BTreeMap<(String, String), String>,
     /// The host of the registry that holds the images' layers.
     pub registry: String,
-    /// The zips of functions, by name, and of layers, by ARN.
+    /// The zips of functions, by name, or by name and version (`name:1`), and of layers, by ARN.
     pub code: BTreeMap<String, Vec<u8>>,
+    /// When functions changed last, by name, as Lambda writes it.
+    pub modified: BTreeMap<String, String>,
+    /// When all images were pushed, and when they were pulled last if they were, in seconds since 1970.
+    pub pushed: Option<(i64, Option<i64>)>,
     /// The digests of the images that containers of ECS run, by the names that their tasks' definitions give: in moto none ever runs.
     pub running: BTreeMap<String, String>,
+    /// When all machine images were made.
+    pub machine_images_made: Option<String>,
+    /// Where the API servers of all clusters of EKS are, and the certificate of their authority in base64.
+    pub kubernetes: Option<(String, String)>,
     /// A share of calls, in percent, that are refused as too many, and one that fails.
     pub faults: (u32, u32),
     /// Operations that are refused: nobody may call them.
@@ -91,10 +99,18 @@ impl AwsStandIn {
             } else {
                 let code = function_code(&operation, asked, &state, &files);
                 let digests = (operation == "DescribeTasks").then(|| state.running.clone());
+                let modified = state.modified.clone();
+                let made = state.machine_images_made.clone().filter(|_| operation == "DescribeImages");
+                let kubernetes = state.kubernetes.clone().filter(|_| operation == "DescribeCluster");
+                let pushed = state.pushed.filter(|_| operation == "DescribeImages" && asked.headers.contains_key("x-amz-target"));
                 drop(state);
                 let reply = forward(&client, &moto, asked).unwrap_or(Reply::HangUp);
                 let reply = digests.map_or(reply.clone(), |digests| running(reply, &digests));
-                code.map_or(reply.clone(), |location| located(reply, &location))
+                let reply = code.map_or(reply.clone(), |location| located(reply, &location));
+                let reply = made.map_or(reply.clone(), |at| remade(reply, &at));
+                let reply = kubernetes.map_or(reply.clone(), |(endpoint, authority)| served(reply, &endpoint, &authority));
+                let reply = pushed.map_or(reply.clone(), |times| aged(reply, times));
+                if modified.is_empty() || !operation.contains("Function") { reply } else { changed(reply, &modified) }
             };
             if goes_on(&operation, true) { reply } else { Reply::HangUp }
         })?;
@@ -138,11 +154,15 @@ fn operation(asked: &Asked) -> String {
     if let Some((_, rest)) = path.split_once("/snapshots/") {
         return if rest.ends_with("/blocks") { "ListSnapshotBlocks" } else { "GetSnapshotBlock" }.to_owned();
     }
+    if let Some(name) = path.strip_prefix("/clusters") {
+        return if name.len() > 1 { "DescribeCluster" } else { "ListClusters" }.to_owned();
+    }
     if path.contains("/layers") {
         return "GetLayerVersionByArn".to_owned();
     }
     match path.trim_end_matches('/').rsplit_once("/functions") {
         Some((_, "")) => "ListFunctions".to_owned(),
+        Some((_, rest)) if rest.ends_with("/versions") => "ListVersionsByFunction".to_owned(),
         Some(_) => "GetFunction".to_owned(),
         None => path.to_owned(),
     }
@@ -248,9 +268,66 @@ fn answer(operation: &str, asked: &Asked, state: &mut Filled, files: &FileServer
 
 /// Where the zip of the function that is asked for is.
 fn function_code(operation: &str, asked: &Asked, state: &Filled, files: &FileServer) -> Option<String> {
-    let name = (operation == "GetFunction").then(|| asked.path.split('?').next()?.rsplit('/').next())??;
-    files.put(&format!("/{name}.zip"), name, state.code.get(name)?.clone());
-    Some(format!("{}/{name}.zip", files.url()))
+    let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
+    let name = (operation == "GetFunction").then(|| path.rsplit('/').next())??;
+    let version = query.split('&').find_map(|pair| pair.strip_prefix("Qualifier=")).map(|version| format!("{name}:{version}"));
+    let (named, code) = version
+        .and_then(|version| Some((version.clone(), state.code.get(&version)?)))
+        .or_else(|| Some((name.to_owned(), state.code.get(name)?)))?;
+    let place = named.replace(':', "-");
+    files.put(&format!("/{place}.zip"), &named, code.clone());
+    Some(format!("{}/{place}.zip", files.url()))
+}
+
+/// An answer about functions that changed last when it is said that they did.
+fn changed(reply: Reply, modified: &BTreeMap<String, String>) -> Reply {
+    let Reply::Answer(200, headers, body) = reply else { return reply };
+    let mut answer: Value = serde_json::from_str(&body).unwrap_or_default();
+    for list in ["Functions", "Versions"] {
+        answer[list].as_array_mut().into_iter().flatten().for_each(|function| date(function, modified));
+    }
+    date(&mut answer["Configuration"], modified);
+    Reply::Answer(200, headers, answer.to_string())
+}
+
+fn date(function: &mut Value, modified: &BTreeMap<String, String>) {
+    if let Some(at) = function["FunctionName"].as_str().and_then(|name| modified.get(name)) {
+        function["LastModified"] = at.as_str().into();
+    }
+}
+
+/// An answer about machine images that were made then.
+fn remade(reply: Reply, at: &str) -> Reply {
+    let Reply::Answer(200, headers, body) = reply else { return reply };
+    let mut parts = body.split("<creationDate>");
+    let mut answer = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.split_once("</creationDate>").map_or(part, |(_, rest)| rest);
+        answer.push_str(&format!("<creationDate>{at}</creationDate>{rest}"));
+    }
+    Reply::Answer(200, headers, answer)
+}
+
+/// An answer about a cluster of EKS whose API server is there.
+fn served(reply: Reply, endpoint: &str, authority: &str) -> Reply {
+    let Reply::Answer(200, headers, body) = reply else { return reply };
+    let mut answer: Value = serde_json::from_str(&body).unwrap_or_default();
+    answer["cluster"]["endpoint"] = endpoint.into();
+    answer["cluster"]["certificateAuthority"] = json!({ "data": authority });
+    Reply::Answer(200, headers, answer.to_string())
+}
+
+/// An answer about images that were pushed and pulled then.
+fn aged(reply: Reply, (pushed, pulled): (i64, Option<i64>)) -> Reply {
+    let Reply::Answer(200, headers, body) = reply else { return reply };
+    let mut answer: Value = serde_json::from_str(&body).unwrap_or_default();
+    for image in answer["imageDetails"].as_array_mut().into_iter().flatten() {
+        image["imagePushedAt"] = pushed.into();
+        if let Some(pulled) = pulled {
+            image["lastRecordedPullTime"] = pulled.into();
+        }
+    }
+    Reply::Answer(200, headers, answer.to_string())
 }
 
 /// An answer about a function, with its code there.

@@ -26,12 +26,12 @@ pub struct BucketSettings {
 /// See the module. Cloning shares the connections and the credentials.
 #[derive(Clone)]
 pub struct Buckets<T> {
-    transport: T,
-    endpoint: Endpoint,
-    region: String,
-    principal: Principal,
-    clock: Arc<dyn Clock>,
-    retry: Retry,
+    pub(crate) transport: T,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) region: String,
+    pub(crate) principal: Principal,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) retry: Retry,
 }
 
 impl Buckets<Https> {
@@ -63,7 +63,28 @@ impl<T: Transport + Clone> Buckets<T> {
         ObjectWriter { buckets: self.clone(), object, waiting: Vec::new(), upload: None, tags: Vec::new() }
     }
 
+    /// Reads an object; none where there is no such.
+    ///
+    /// # Errors
+    /// When S3 does not bring it.
+    pub async fn read(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        match self.ask("GetObject", s3::get(bucket, key), s3::brought).await {
+            Ok(answer) => Ok(Some(answer.body)),
+            Err(error) if error.is_refusal("NoSuchKey") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn send(&self, operation: &'static str, request: HttpRequest) -> Result<HttpResponse, Error> {
+        self.ask(operation, request, s3::taken).await
+    }
+
+    async fn ask(
+        &self,
+        operation: &'static str,
+        request: HttpRequest,
+        take: fn(HttpResponse) -> Result<HttpResponse, lestrade_wire::Error>,
+    ) -> Result<HttpResponse, Error> {
         let mut attempt = 0;
         loop {
             // Asked for each attempt: what has run out meanwhile is renewed.
@@ -73,7 +94,7 @@ impl<T: Transport + Clone> Buckets<T> {
             sign(&mut signed, &credentials, &self.region, s3::SIGNING_NAME, self.clock.now());
             let origin = format!("{}://{}", self.endpoint.scheme, self.endpoint.authority);
             let answer = self.transport.send(&origin, signed).await.map_err(lestrade_wire::Error::from);
-            match answer.and_then(s3::taken) {
+            match answer.and_then(take) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => match self.retry.pause(attempt, &error) {
                     Some(pause) => tokio::time::sleep(pause).await,

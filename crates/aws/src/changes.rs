@@ -24,8 +24,12 @@ pub enum Change {
     Inventory(String),
     /// The images of a repository.
     Repository(String),
+    /// The rules by which a registry has its repositories watched.
+    Registry,
     /// A function.
     Function(String),
+    /// What runs in a cluster of ECS, by its ARN.
+    Cluster(String),
     /// One object of the network.
     Object(NetworkObject),
     /// The network: groups, routes, addresses, load balancers.
@@ -56,10 +60,12 @@ pub fn read_change(body: &str) -> Option<(String, String, Change)> {
     let region = text(&event["region"])?;
     let detail = &event["detail"];
     let change = match (event["source"].as_str()?, event["detail-type"].as_str()?) {
+        ("aws.s3", "Object Created") => return synchronised(detail["object"]["key"].as_str()?, account, region),
+        ("aws.ecr", "ECR Scan Resource Change") => Change::Registry,
+        ("aws.ecs", "ECS Task State Change") => Change::Cluster(text(&detail["clusterArn"])?),
         ("aws.ecr", "ECR Image Action") => Change::Repository(text(&detail["repository-name"])?),
         ("aws.ec2", "EC2 Instance State-change Notification") => Change::Instance(text(&detail["instance-id"])?),
         ("aws.ssm", "EC2 State Manager Instance Association State Change") => Change::Inventory(text(&detail["instance-id"])?),
-        ("aws.s3", "Object Created") => Change::Inventory(synchronised(detail["object"]["key"].as_str()?)?),
         (_, "AWS API Call via CloudTrail") => call(detail)?,
         _ => return None,
     };
@@ -67,11 +73,16 @@ pub fn read_change(body: &str) -> Option<(String, String, Change)> {
 }
 
 /// The instance whose inventory an object of a resource data sync is:
-/// `…/AWS:Application/accountid=…/region=…/resourcetype=ManagedInstanceInventory/i-1.json`.
-fn synchronised(key: &str) -> Option<String> {
-    let (_, rest) = key.split_once("AWS:Application/").or_else(|| key.split_once("AWS%3AApplication/"))?;
+/// `…/AWS:Application/accountid=…/region=…/resourcetype=ManagedInstanceInventory/i-1.json`. A sync brings what many accounts and
+/// regions have into one bucket: the object's place says whose instance it is, and the event no more than whose bucket.
+fn synchronised(key: &str, account: String, region: String) -> Option<(String, String, Change)> {
+    let key = key.replace("%3A", ":").replace("%3D", "=");
+    let (_, rest) = key.split_once("AWS:Application/")?;
     let id = rest.rsplit('/').next()?.strip_suffix(".json")?;
-    (id.starts_with("i-") || id.starts_with("mi-")).then(|| id.to_owned())
+    let named = |label: &str| rest.split('/').find_map(|part| part.strip_prefix(label)).filter(|value| !value.is_empty());
+    let account = named("accountid=").map_or(account, str::to_owned);
+    let region = named("region=").map_or(region, str::to_owned);
+    (id.starts_with("i-") || id.starts_with("mi-")).then(|| (account, region, Change::Inventory(id.to_owned())))
 }
 
 /// What a call that somebody made touches. Calls that only read, and those that failed, touch nothing.
@@ -239,6 +250,9 @@ mod tests {
         assert_eq!(change("aws.ec2", "EC2 Instance State-change Notification", state), Some(Change::Instance("i-1".into())));
         let key = "sync/AWS:Application/accountid=1/region=eu-west-1/resourcetype=ManagedInstanceInventory/i-1.json";
         assert_eq!(change("aws.s3", "Object Created", json!({"object": {"key": key}})), Some(Change::Inventory("i-1".into())));
+        let task = json!({"clusterArn": "arn:aws:ecs:eu-west-1:1:cluster/shop", "lastStatus": "RUNNING"});
+        assert_eq!(change("aws.ecs", "ECS Task State Change", task), Some(Change::Cluster("arn:aws:ecs:eu-west-1:1:cluster/shop".into())));
+        assert_eq!(change("aws.ecr", "ECR Scan Resource Change", json!({"scan-type": "ENHANCED"})), Some(Change::Registry));
         let arn = "arn:aws:lambda:eu-west-1:1:function:f:7";
         for (source, name, parameters, expected) in [
             ("lambda", "UpdateFunctionCode20150331v2", json!({"functionName": arn}), Some(Change::Function("f".into()))),
@@ -268,6 +282,23 @@ mod tests {
         ] {
             assert_eq!(called(source, name, parameters), expected, "{name}");
         }
+    }
+
+    /// One bucket holds what many accounts and regions have.
+    #[test]
+    fn an_object_of_a_data_sync_says_whose_instance_it_is() {
+        let of = |key: &str| {
+            let event = json!({"account": "111122223333", "region": "eu-west-1", "source": "aws.s3", "detail-type": "Object Created",
+                "detail": {"object": {"key": key}}});
+            read_change(&event.to_string())
+        };
+        let place = "AWS:Application/accountid=444455556666/region=us-east-1/resourcetype=ManagedInstanceInventory/i-1.json";
+        let theirs = Some(("444455556666".to_owned(), "us-east-1".to_owned(), Change::Inventory("i-1".into())));
+        assert_eq!(of(&format!("sync/{place}")), theirs);
+        assert_eq!(of(&place.replace(':', "%3A").replace('=', "%3D")), theirs);
+        let bare = Some(("111122223333".to_owned(), "eu-west-1".to_owned(), Change::Inventory("mi-1".into())));
+        assert_eq!(of("AWS:Application/mi-1.json"), bare);
+        assert_eq!(of("AWS:Network/accountid=1/region=x/i-1.json"), None);
     }
 
     #[test]

@@ -6,14 +6,16 @@ use std::collections::BTreeMap;
 
 /// The variables that name a service's address, by the first label of the service's hosts. The SDKs spell them after the
 /// services' names.
-const NAMES: [(&str, &str); 12] = [
+const NAMES: [(&str, &str); 14] = [
     ("api.ecr", "ECR"),
     ("cloudformation", "CLOUDFORMATION"),
     ("ebs", "EBS"),
     ("ec2", "EC2"),
     ("ecs", "ECS"),
+    ("eks", "EKS"),
     ("elasticloadbalancing", "ELASTIC_LOAD_BALANCING"),
     ("lambda", "LAMBDA"),
+    ("monitoring", "CLOUDWATCH"),
     ("organizations", "ORGANIZATIONS"),
     ("s3", "S3"),
     ("sqs", "SQS"),

@@ -8,8 +8,8 @@
 
 use crate::{Listing, Session};
 use lestrade_model::{
-    Component, Ecosystem, Family, Inventory, Kb, Manager, Occurrence, OsRelease, Problem, ProblemKind, Timestamp, WindowsArchitecture,
-    WindowsInstallation, windows_product_of,
+    Component, Ecosystem, Family, Inventory, Kb, Manager, Occurrence, OsRelease, Problem, ProblemKind, Scope, Timestamp,
+    WindowsArchitecture, WindowsInstallation, windows_product_of,
 };
 use lestrade_wire::Transport;
 use lestrade_wire::ssm::{Api, InstanceInformation, PingStatus};
@@ -76,6 +76,76 @@ pub async fn inventory_of<T: Transport + Clone>(
         None if items.is_empty() => Ok(None),
         None if instance.is_windows() => Ok(Some(updates(&items, instance))),
         None => Ok(Some(inventory(&items, instance.os.clone()))),
+    }
+}
+
+/// A bucket into which a resource data sync writes what SSM knows of instances, and what stands before its objects' keys.
+///
+/// Source: Systems Manager's user guide, "Creating a resource data sync for Inventory".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InventoryBucket {
+    bucket: String,
+    prefix: String,
+}
+
+impl InventoryBucket {
+    /// Of `s3://bucket` or `s3://bucket/prefix`; none when a text is neither.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (bucket, prefix) = text.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, "")))?;
+        let is_name = !bucket.is_empty() && bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
+        let prefix = prefix.trim_matches('/');
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        is_name.then(|| Self { bucket: bucket.to_owned(), prefix })
+    }
+
+    /// The packages of an instance, as the sync wrote them last; none when it never did. `os` is what the instance is known to run;
+    /// where it is not known, the sync says that too.
+    ///
+    /// # Errors
+    /// When an object cannot be read, or is about another instance.
+    pub async fn inventory_of<T: Transport + Clone>(
+        &self,
+        session: &Session<T>,
+        scope: &Scope,
+        instance: &str,
+        os: Option<OsRelease>,
+    ) -> Result<Option<Inventory>, crate::Error> {
+        let Some(entries) = self.entries(session, PLACE, scope, instance).await? else { return Ok(None) };
+        let os = match os {
+            Some(os) => Some(os),
+            None => {
+                let told = self.entries(session, "AWS:InstanceInformation", scope, instance).await?.unwrap_or_default();
+                let text = |key: &str| told.first().and_then(|entry| entry[key].as_str()).unwrap_or_default();
+                system(text("PlatformName"), text("PlatformVersion"))
+            }
+        };
+        Ok(Some(inventory(&entries, os)))
+    }
+
+    /// The entries of one type of an instance's inventory: a line of JSON for each.
+    async fn entries<T: Transport + Clone>(
+        &self,
+        session: &Session<T>,
+        kind: &str,
+        scope: &Scope,
+        instance: &str,
+    ) -> Result<Option<Vec<Value>>, crate::Error> {
+        let Scope { account, region, .. } = scope;
+        let place = format!("{kind}/accountid={account}/region={region}/resourcetype=ManagedInstanceInventory/{instance}.json");
+        let Some(object) = session.buckets().read(&self.bucket, &format!("{}{place}", self.prefix)).await? else { return Ok(None) };
+        let unusable = |why: &str| crate::Error::Document(format!("the object {place} of the data sync: {why}"));
+        let text = String::from_utf8(object).map_err(|_| unusable("it is no text"))?;
+        let mut entries = Vec::new();
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            // Half a list of packages would close findings.
+            let entry: Value = serde_json::from_str(line).map_err(|_| unusable("a line of it is no JSON"))?;
+            if entry["resourceId"].as_str().is_some_and(|id| id != instance) {
+                return Err(unusable("it is about another instance"));
+            }
+            entries.push(entry);
+        }
+        Ok(Some(entries))
     }
 }
 
@@ -199,6 +269,7 @@ pub(crate) fn source_of(package: &str) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::script::{self, Script};
 
     #[test]
     fn rpms_have_their_source_and_debians_say_that_theirs_is_unknown() {
@@ -216,6 +287,35 @@ mod tests {
         let found = inventory(&[json!({"Name": "libssl3", "Version": "3.0.11-1~deb12u2"})], system("Debian GNU/Linux", "12"));
         assert_eq!(found.components[0].version, "3.0.11-1~deb12u2");
         assert!(found.problems[0].detail.contains("source packages"));
+    }
+
+    #[tokio::test]
+    async fn a_data_sync_is_read_whole_or_not_at_all() {
+        let place = InventoryBucket::parse("s3://inventories.eu/sync/").unwrap();
+        assert_eq!(InventoryBucket::parse("s3://b"), Some(InventoryBucket { bucket: "b".into(), prefix: String::new() }));
+        for bad in ["", "b", "s3://", "s3://a_b?c", "https://b/x"] {
+            assert_eq!(InventoryBucket::parse(bad), None, "{bad}");
+        }
+        let scope = Scope::new("aws", "111122223333", "eu-west-1").unwrap();
+        let read = async |responses: Vec<lestrade_wire::HttpResponse>| {
+            place.inventory_of(&script::session(&Script::of(responses)), &scope, "i-1", None).await
+        };
+        let packages = "{\"Name\": \"bash\", \"Version\": \"5\", \"Release\": \"1.el9\", \"resourceId\": \"i-1\"}\n\n\
+                        {\"Name\": \"zlib\", \"Version\": \"1\", \"Release\": \"1.el9\"}\n";
+        let system = "{\"PlatformName\": \"AlmaLinux\", \"PlatformVersion\": \"9.4\", \"resourceId\": \"i-1\"}";
+        let found = read(vec![script::ok(packages), script::ok(system)]).await.unwrap().unwrap();
+        assert_eq!((found.components.len(), found.os.unwrap().id.as_str()), (2, "almalinux"));
+
+        let absent = || script::told(404, "<Error><Code>NoSuchKey</Code></Error>");
+        assert!(read(vec![absent()]).await.unwrap().is_none());
+        let unknown = read(vec![script::ok(packages), absent()]).await.unwrap().unwrap();
+        assert_eq!(unknown.problems[0].kind, ProblemKind::UnknownSystem);
+        let cut = &packages[..packages.len() - 4];
+        let theirs = packages.replace("i-1", "i-2");
+        for body in [cut, theirs.as_str(), "<html>"] {
+            assert!(read(vec![script::ok(body)]).await.is_err(), "{body}");
+        }
+        assert!(read(vec![script::told(403, "<Error><Code>AccessDenied</Code></Error>")]).await.is_err_and(|error| error.is_denied()));
     }
 
     #[test]

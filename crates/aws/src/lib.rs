@@ -15,8 +15,11 @@ mod error;
 mod estate;
 mod https;
 mod inventory;
+mod invocations;
+mod kubernetes;
 mod listing;
 mod network;
+mod organization;
 mod permissions;
 mod principal;
 mod registry;
@@ -32,14 +35,17 @@ pub use bucket::{BucketSettings, Buckets, ObjectWriter};
 pub use changes::{Change, ChangeQueue, NetworkObject, read_change};
 pub use code::{download, layer_location};
 pub use discover::{
-    FoundImage, FunctionCode, RunningImage, discover_clusters, discover_function, discover_functions, discover_images, discover_instances,
-    discover_repositories, discover_running,
+    FoundImage, FoundMachineImage, FunctionCode, FunctionVersions, LATEST, RegistryRules, RunningImage, discover_clusters,
+    discover_function, discover_functions, discover_images, discover_instances, discover_machine_images, discover_repositories,
+    discover_running, discover_versions, registry_rules, wildcard,
 };
 pub use endpoints::Endpoints;
 pub use error::Error;
 pub use estate::{Estate, EstateSettings};
 pub use https::Https;
-pub use inventory::{ManagedInstance, inventory_of, managed_instances};
+pub use inventory::{InventoryBucket, ManagedInstance, inventory_of, managed_instances};
+pub use invocations::uninvoked_functions;
+pub use kubernetes::{KubernetesCluster, describe_kubernetes, discover_kubernetes};
 pub use listing::Listing;
 pub use network::{DescribedNetwork, describe_network, describe_object};
 pub use permissions::{Duty, Permission, Tried, permissions, policy, try_permissions};

@@ -2,7 +2,7 @@
 //! cannot be written; and trying each.
 
 use crate::Session;
-use lestrade_wire::{Service, Transport, ebs, ec2, ecr, ecs, elb, elbv2, lambda, ssm};
+use lestrade_wire::{Service, Transport, cloudwatch, ebs, ec2, ecr, ecs, eks, elb, elbv2, lambda, organizations, ssm};
 use serde_json::{Value, json};
 
 /// What a permission is for. Each is a statement of its own in the policy, so that one can be left out.
@@ -12,6 +12,8 @@ pub enum Duty {
     Read,
     /// To ask instances what is installed in them.
     Ask,
+    /// To read what a resource data sync wrote of instances.
+    Inventory,
     /// To read the disks of instances that nobody manages, from snapshots.
     Snapshot,
     /// To take events off the queue.
@@ -22,7 +24,7 @@ pub enum Duty {
 
 impl Duty {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Read, Self::Ask, Self::Snapshot, Self::Follow, Self::Respond];
+    pub const ALL: [Self; 6] = [Self::Read, Self::Ask, Self::Inventory, Self::Snapshot, Self::Follow, Self::Respond];
 
     /// The name of its statement.
     #[must_use]
@@ -30,6 +32,7 @@ impl Duty {
         match self {
             Self::Read => "LestradeRead",
             Self::Ask => "LestradeAsk",
+            Self::Inventory => "LestradeInventory",
             Self::Snapshot => "LestradeSnapshot",
             Self::Follow => "LestradeFollow",
             Self::Respond => "LestradeRespond",
@@ -66,13 +69,18 @@ pub fn permissions() -> Vec<Permission> {
     add(Duty::Read, "ecr", names::<ecr::Api>());
     // What the registry itself asks for when an image is read.
     add(Duty::Read, "ecr", vec!["BatchGetImage", "GetDownloadUrlForLayer"]);
+    // Whether functions are invoked.
+    add(Duty::Read, "cloudwatch", names::<cloudwatch::Api>());
     add(Duty::Read, "ecs", names::<ecs::Api>());
+    add(Duty::Read, "eks", names::<eks::Api>());
+    add(Duty::Read, "organizations", names::<organizations::Api>());
     add(Duty::Read, "lambda", names::<lambda::Api>().into_iter().map(|name| name.trim_end_matches("ByArn")).collect());
     // A function is told with its tags.
     add(Duty::Read, "lambda", vec!["ListTags"]);
     let (asks, reads) = names::<ssm::Api>().into_iter().partition(|name| is_command(name));
     add(Duty::Read, "ssm", reads);
     add(Duty::Ask, "ssm", asks);
+    add(Duty::Inventory, "s3", vec!["GetObject"]);
     add(Duty::Follow, "sqs", vec!["DeleteMessage", "GetQueueUrl", "ReceiveMessage"]);
     add(Duty::Respond, "events", vec!["PutEvents"]);
     add(Duty::Respond, "lambda", vec!["InvokeFunction"]);
@@ -118,6 +126,8 @@ fn resources(duty: Duty) -> Value {
             "arn:*:ssm:*::document/AWS-RunShellScript",
             "arn:*:ssm:*:*:*"
         ]),
+        // Of no bucket anything else.
+        Duty::Inventory => json!(["arn:*:s3:::*AWS:Application/accountid=*", "arn:*:s3:::*AWS:InstanceInformation/accountid=*"]),
         Duty::Follow => json!("arn:*:sqs:*:*:lestrade*"),
         Duty::Snapshot => json!(["arn:*:ec2:*:*:volume/*", "arn:*:ec2:*::snapshot/*"]),
         Duty::Read | Duty::Respond => json!("*"),
@@ -136,7 +146,8 @@ pub enum Tried {
 }
 
 /// Tries every operation that only looks, each once and to no effect: those that want a name get one that nothing has. What
-/// cannot be tried without doing it is not in the answer.
+/// cannot be tried without doing it is not in the answer, nor whether an organisation tells its accounts: that is tried by entering
+/// them, and only where they are wanted.
 pub async fn try_permissions<T: Transport + Clone>(session: &Session<T>) -> Vec<(Permission, Tried)> {
     let mut tried = Vec::new();
     for operation in ec2::Api::ALL.iter().filter(|operation| !changes(operation.name())) {
@@ -152,8 +163,14 @@ pub async fn try_permissions<T: Transport + Clone>(session: &Session<T>) -> Vec<
     for operation in ecr::Api::ALL {
         tried.push((read("ecr", operation.name()), probe(session, *operation).await));
     }
+    for operation in cloudwatch::Api::ALL {
+        tried.push((read("cloudwatch", operation.name()), probe(session, *operation).await));
+    }
     for operation in ecs::Api::ALL {
         tried.push((read("ecs", operation.name()), probe(session, *operation).await));
+    }
+    for operation in eks::Api::ALL {
+        tried.push((read("eks", operation.name()), probe(session, *operation).await));
     }
     for operation in lambda::Api::ALL {
         tried.push((read("lambda", operation.name().trim_end_matches("ByArn")), probe(session, *operation).await));
@@ -171,7 +188,7 @@ fn read(service: &str, name: &str) -> Permission {
 }
 
 async fn probe<T: Transport + Clone, S: Service>(session: &Session<T>, operation: S) -> Tried {
-    match session.ask(operation, &harmless(operation.name())).await {
+    match session.ask(operation, &harmless(S::ENDPOINT, operation.name())).await {
         Ok(_) => Tried::Granted,
         Err(error) if error.is_denied() => Tried::Denied,
         // Whoever is told that there is no such thing was let in to look for it.
@@ -181,7 +198,7 @@ async fn probe<T: Transport + Clone, S: Service>(session: &Session<T>, operation
 }
 
 /// Members without which an operation is not understood, naming what nothing is called.
-fn harmless(operation: &str) -> Value {
+fn harmless(service: &str, operation: &str) -> Value {
     const NOWHERE: &str = "lestrade-doctor-asks";
     const ARN: &str = "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/lestrade-doctor-asks/0000000000000000";
     match operation {
@@ -191,8 +208,21 @@ fn harmless(operation: &str) -> Value {
             "Filters": [{"Name": "state", "Values": ["active"]}],
         }),
         "DescribeTasks" => json!({"tasks": ["00000000000000000000000000000000"]}),
+        // Without an owner those of everybody are meant.
+        "DescribeImages" if service == ec2::Api::ENDPOINT => json!({"Owners": ["self"], "MaxResults": 5}),
         "DescribeImages" => json!({ "repositoryName": NOWHERE }),
-        "GetFunction" => json!({ "FunctionName": NOWHERE }),
+        "DescribeCluster" => json!({ "name": NOWHERE }),
+        "GetFunction" | "ListVersionsByFunction" => json!({ "FunctionName": NOWHERE }),
+        "GetMetricData" => json!({ "StartTime": 0, "EndTime": 60, "MetricDataQueries": [{
+            "Id": "f0",
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": "AWS/Lambda", "MetricName": "Invocations",
+                    "Dimensions": [{"Name": "FunctionName", "Value": NOWHERE}],
+                },
+                "Period": 60, "Stat": "Sum",
+            },
+        }]}),
         "GetLayerVersionByArn" => json!({"Arn": "arn:aws:lambda:us-east-1:000000000000:layer:lestrade-doctor-asks:1"}),
         "DescribeListeners" | "DescribeLoadBalancerAttributes" => json!({ "LoadBalancerArn": ARN }),
         "DescribeRules" => json!({ "ListenerArn": ARN }),
@@ -219,7 +249,11 @@ mod tests {
         for action in [
             "ec2:DescribeInstances",
             "ecr:BatchGetImage",
+            "cloudwatch:GetMetricData",
             "ecs:DescribeTasks",
+            "eks:DescribeCluster",
+            "lambda:ListVersionsByFunction",
+            "organizations:ListAccounts",
             "lambda:GetLayerVersion",
             "ssm:ListInventoryEntries",
             "ssm:SendCommand",

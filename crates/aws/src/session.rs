@@ -1,9 +1,10 @@
 //! One account in one region, as one principal sees it: signed calls, paced, asked again, over all their pages.
 
-use crate::{Endpoints, Error, Listing, Principal, Retry};
+use crate::{Buckets, Endpoints, Error, Listing, Principal, Retry};
 use lestrade_events::{Rate, TokenBucket};
 use lestrade_model::Clock;
-use lestrade_wire::{Client, Request, Service, Shape, Transport};
+use lestrade_wire::sigv4::Credentials;
+use lestrade_wire::{Client, Request, Service, Shape, Transport, s3};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -52,6 +53,23 @@ impl<T: Transport + Clone> Session<T> {
         self.clock.as_ref()
     }
 
+    /// The buckets of the region, as the same principal sees them.
+    pub(crate) fn buckets(&self) -> Buckets<T> {
+        Buckets {
+            transport: self.transport.clone(),
+            endpoint: self.endpoints.named(s3::ENDPOINT, &self.region),
+            region: self.region.clone(),
+            principal: self.principal.clone(),
+            clock: Arc::clone(&self.clock),
+            retry: self.retry,
+        }
+    }
+
+    /// The credentials that are good now.
+    pub(crate) async fn credentials(&self) -> Result<Credentials, Error> {
+        self.principal.credentials(self.clock.as_ref()).await
+    }
+
     /// Calls an operation.
     ///
     /// # Errors
@@ -72,7 +90,7 @@ impl<T: Transport + Clone> Session<T> {
         loop {
             self.wait_for_turn(S::ENDPOINT).await;
             // Asked for each attempt: what has run out meanwhile is renewed.
-            let credentials = self.principal.credentials(self.clock.as_ref()).await?;
+            let credentials = self.credentials().await?;
             let client = Client {
                 transport: self.transport.clone(),
                 endpoint: self.endpoints.of::<S>(&self.region),

@@ -53,8 +53,14 @@ fn rules() -> Vec<EventRule> {
     vec![
         EventRule {
             name: "lestrade-images",
-            description: "Images that are pushed and deleted",
-            pattern: json!({"source": ["aws.ecr"], "detail-type": ["ECR Image Action"]}),
+            description: "Images that are pushed and deleted, and which are to be scanned",
+            pattern: json!({"source": ["aws.ecr"], "detail-type": ["ECR Image Action", "ECR Scan Resource Change"]}),
+        },
+        EventRule {
+            name: "lestrade-tasks",
+            description: "Tasks that start and end",
+            // What waits and what ends runs nothing that was not told of when it began or will not be told of when it is over.
+            pattern: json!({"source": ["aws.ecs"], "detail-type": ["ECS Task State Change"], "detail": {"lastStatus": ["RUNNING", "STOPPED"]}}),
         },
         EventRule {
             name: "lestrade-instances",
@@ -65,6 +71,14 @@ fn rules() -> Vec<EventRule> {
             name: "lestrade-inventories",
             description: "Instances that have told what is installed in them",
             pattern: json!({"source": ["aws.ssm"], "detail-type": ["EC2 State Manager Instance Association State Change"]}),
+        },
+        EventRule {
+            name: "lestrade-synchronised",
+            description: "Inventories that a resource data sync writes to buckets that tell EventBridge",
+            pattern: json!({
+                "source": ["aws.s3"], "detail-type": ["Object Created"],
+                "detail": {"object": {"key": [{"wildcard": "*AWS:Application/*"}]}},
+            }),
         },
         EventRule {
             name: "lestrade-functions",
@@ -213,8 +227,11 @@ mod tests {
         let comes = |event: &Value| patterns.iter().any(|pattern| pattern.matches(&EventFields::of(event).unwrap()));
         for wanted in [
             event("aws.ecr", "ECR Image Action", json!({"repository-name": "app"})),
+            event("aws.ecr", "ECR Scan Resource Change", json!({"action-type": "SCAN_FREQUENCY_CHANGE"})),
+            event("aws.ecs", "ECS Task State Change", json!({"clusterArn": "arn:c", "lastStatus": "RUNNING"})),
             event("aws.ec2", "EC2 Instance State-change Notification", json!({"instance-id": "i-1"})),
             event("aws.ssm", "EC2 State Manager Instance Association State Change", json!({"instance-id": "i-1"})),
+            event("aws.s3", "Object Created", json!({"object": {"key": "sync/AWS:Application/accountid=1/region=x/i-1.json"}})),
             call("lambda", "UpdateFunctionCode20150331v2"),
             call("ec2", "AuthorizeSecurityGroupIngress"),
             call("ec2", "ReplaceRoute"),
@@ -223,7 +240,8 @@ mod tests {
         ] {
             assert!(comes(&wanted) && read_change(&wanted.to_string()).is_some(), "{wanted}");
         }
-        for unwanted in [call("ec2", "DescribeInstances"), call("lambda", "GetFunction20150331v2"), call("iam", "CreateRole")] {
+        let waits = event("aws.ecs", "ECS Task State Change", json!({"clusterArn": "arn:c", "lastStatus": "PENDING"}));
+        for unwanted in [waits, call("ec2", "DescribeInstances"), call("lambda", "GetFunction20150331v2"), call("iam", "CreateRole")] {
             assert!(!comes(&unwanted), "{unwanted}");
         }
     }

@@ -451,6 +451,7 @@ pub const fn resource_type(kind: ResourceKind) -> &'static str {
     match kind {
         ResourceKind::Image => "AWS_ECR_CONTAINER_IMAGE",
         ResourceKind::Function => "AWS_LAMBDA_FUNCTION",
+        ResourceKind::MachineImage => "MACHINE_IMAGE",
         _ => "AWS_EC2_INSTANCE",
     }
 }

@@ -48,6 +48,8 @@ pub enum CoverageReason {
     UnsupportedRuntime,
     /// It was not pushed, pulled or used for too long.
     ScanEligibilityExpired,
+    /// The rules of its registry, or ours, have it scanned by nobody.
+    ScanFrequencyManual,
 }
 
 impl CoverageReason {
@@ -70,6 +72,7 @@ impl CoverageReason {
             Self::ExcludedByTag => "EXCLUDED_BY_TAG",
             Self::UnsupportedRuntime => "UNSUPPORTED_RUNTIME",
             Self::ScanEligibilityExpired => "SCAN_ELIGIBILITY_EXPIRED",
+            Self::ScanFrequencyManual => "SCAN_FREQUENCY_MANUAL",
         }
     }
 

@@ -40,7 +40,8 @@ pub use inventory::{Completeness, Inventory, Manager, Occurrence, OsRelease, Pro
 pub use lifecycle::Lifecycle;
 pub use package_url::{PackageUrl, PackageUrlError};
 pub use resource::{
-    FunctionDetails, ImageDetails, ImageUse, InstanceDetails, Resource, ResourceDetails, ResourceFacts, ResourceKey, ResourceKind,
+    FunctionDetails, ImageDetails, ImageUse, InstanceDetails, MachineImageDetails, Resource, ResourceDetails, ResourceFacts, ResourceKey,
+    ResourceKind,
 };
 pub use scope::{Scope, ScopeError};
 pub use severity::{Score, ScoreSource, Severity};

@@ -17,11 +17,13 @@ pub enum ResourceKind {
     Host,
     /// A directory, archive or document handed over for one scan.
     Path,
+    /// A machine image, from which instances are launched.
+    MachineImage,
 }
 
 impl ResourceKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Instance, Self::Image, Self::Function, Self::Host, Self::Path];
+    pub const ALL: [Self; 6] = [Self::Instance, Self::Image, Self::Function, Self::Host, Self::Path, Self::MachineImage];
 }
 
 /// Names a resource in its scope.
@@ -143,6 +145,23 @@ pub struct FunctionDetails {
     pub groups: Vec<String>,
 }
 
+/// What is known of a machine image.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineImageDetails {
+    /// Its name.
+    pub name: String,
+    /// `Linux/UNIX`, `Windows`: what its instances are billed as.
+    pub platform: String,
+    /// `x86_64`, `arm64`.
+    pub architecture: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The instance that it was made of; empty where that is not known.
+    pub source: String,
+    /// The snapshots of its volumes, that of the one that it starts from first.
+    pub snapshots: Vec<String>,
+}
+
 /// What is known of a resource beyond its name, by kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -157,6 +176,8 @@ pub enum ResourceDetails {
     Function(FunctionDetails),
     /// Of a machine.
     Host(HostDetails),
+    /// Of a machine image.
+    MachineImage(MachineImageDetails),
 }
 
 /// Facts of a resource on which the applicability of a verdict depends (the second gate), apart from its inventory.

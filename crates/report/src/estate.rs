@@ -19,6 +19,7 @@ pub const fn kind_name(kind: ResourceKind) -> &'static str {
         ResourceKind::Function => "function",
         ResourceKind::Host => "host",
         ResourceKind::Path => "path",
+        ResourceKind::MachineImage => "machine-image",
         _ => "other",
     }
 }
@@ -32,6 +33,7 @@ pub fn resource_name(resource: &Resource) -> String {
             Some(tag) => format!("{}/{}:{tag}", image.registry, image.repository),
             None => format!("{}/{}@{}", image.registry, image.repository, image.digest.chars().take(19).collect::<String>()),
         },
+        ResourceDetails::MachineImage(image) if !image.name.is_empty() => image.name.clone(),
         _ => tag("Name").filter(|name| !name.is_empty()).unwrap_or_else(|| resource.key.id.clone()),
     }
 }

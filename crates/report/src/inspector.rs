@@ -5,7 +5,8 @@
 
 use lestrade_findings::{AffectedPackage, FindingView, FixAvailable, PathStep, resource_type};
 use lestrade_model::{
-    Component, FindingKey, FindingStatus, FunctionDetails, ImageUse, InstanceDetails, Manager, Resource, ResourceDetails, Score, Timestamp,
+    Component, FindingKey, FindingStatus, FunctionDetails, ImageUse, InstanceDetails, MachineImageDetails, Manager, Resource,
+    ResourceDetails, ResourceKey, Score, Timestamp,
 };
 use serde_json::{Map, Value, json};
 
@@ -235,6 +236,7 @@ pub fn resource(resource: &Resource, times: Times) -> Value {
     match &resource.details {
         ResourceDetails::Instance(instance) => out["details"] = json!({"awsEc2Instance": instance_details(instance, times)}),
         ResourceDetails::Function(function) => out["details"] = json!({"awsLambdaFunction": function_details(function, times)}),
+        ResourceDetails::MachineImage(image) => out["details"] = json!({"machineImage": machine_image(key, image, times)}),
         _ => {}
     }
     if let ResourceDetails::Image(image) = &resource.details {
@@ -251,6 +253,16 @@ pub fn resource(resource: &Resource, times: Times) -> Value {
         out["details"] = json!({"awsEcrContainerImage": details});
     }
     out
+}
+
+fn machine_image(key: &ResourceKey, image: &MachineImageDetails, times: Times) -> Value {
+    let mut details = json!({"machineImageId": key.id, "ownerAccountId": key.scope.account, "creationDate": times.write(image.created_at)});
+    for (name, text) in [("name", &image.name), ("sourceResourceId", &image.source)] {
+        if !text.is_empty() {
+            details[name] = json!(text);
+        }
+    }
+    details
 }
 
 /// A resource, with where it runs if it is an image.

@@ -1,11 +1,11 @@
 //! The world in memory and the truth in the store, changed together.
 
-use crate::ServerError;
 use crate::audit::AuditState;
 use crate::feeds::Poll;
 use crate::intake::Intake;
 use crate::inventories::ReadInventories;
 use crate::meters::Meters;
+use crate::{Retention, ServerError};
 use lestrade_advisories::{Library, OpenIndex};
 use lestrade_findings::{Assessment, Episode, EpisodeBody, InventorySource, LogPosition, TokenKey, Transition, World, assess};
 use lestrade_matching::{AdvisoryIndex, IndexError, VulnerabilityId, judge_vulnerability};
@@ -46,6 +46,8 @@ pub struct Core {
     pub(crate) polls: Mutex<BTreeMap<String, Poll>>,
     /// Networks as they were described last.
     pub(crate) networks: Mutex<HashMap<Scope, crate::exposure::Known>>,
+    /// How long images are watched where no client of the API has set it.
+    pub(crate) retention: Mutex<Retention>,
     /// Since when nothing could be written; none while all is well.
     stalled: Mutex<Option<Timestamp>>,
     /// How often the world was rebuilt from the store because a change could not be committed.
@@ -77,6 +79,7 @@ impl Core {
             intake: Intake::default(),
             polls: Mutex::default(),
             networks: Mutex::default(),
+            retention: Mutex::new(Retention { used: 14, ..Retention::default() }),
             stalled: Mutex::default(),
             rebuilds: AtomicU64::default(),
             index: RwLock::new(None),
@@ -107,6 +110,11 @@ impl Core {
             }
         }
         self.world.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Says how long images are watched where no client of the API has set it.
+    pub fn set_retention(&self, retention: Retention) {
+        *lock(&self.retention) = retention;
     }
 
     /// The last group that was put into the outbox.

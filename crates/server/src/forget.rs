@@ -8,7 +8,14 @@ use lestrade_store::Fan;
 use lestrade_sys::step;
 
 /// What a person reads beside the reason.
-const DETAIL: &str = "it is no longer there: its findings are closed";
+const fn detail(reason: CoverageReason) -> &'static str {
+    match reason {
+        CoverageReason::ScanEligibilityExpired => "it was not pushed, changed or used for too long: its findings are closed",
+        CoverageReason::ExcludedByTag => "a tag of its own excludes it: its findings are closed",
+        CoverageReason::ScanFrequencyManual => "no rule has its repository watched: its findings are closed",
+        _ => "it is no longer there: its findings are closed",
+    }
+}
 
 /// Whether nobody will look at a resource again: it is gone.
 pub(crate) fn is_gone(entry: &ResourceEntry) -> bool {
@@ -38,7 +45,7 @@ impl Core {
         }
         for coverage in &mut entry.coverage {
             coverage.reason = reason;
-            DETAIL.clone_into(&mut coverage.detail);
+            detail(reason).clone_into(&mut coverage.detail);
         }
         let moved: Vec<Coverage> = entry.coverage.iter().filter(|now| !before.coverage.contains(now)).cloned().collect();
         if before != entry {

@@ -50,7 +50,16 @@ struct Cluster {
 #[derive(Deserialize)]
 struct Pods {
     kind: String,
+    #[serde(default)]
+    metadata: PodsMetadata,
     items: Vec<Pod>,
+}
+
+#[derive(Default, Deserialize)]
+struct PodsMetadata {
+    /// Where the next page begins; none or empty after the last one.
+    #[serde(default, rename = "continue")]
+    next: String,
 }
 
 #[derive(Deserialize)]
@@ -86,31 +95,42 @@ struct ContainerState {
 /// # Errors
 /// Why the document is neither.
 pub(crate) fn images_in(document: &[u8]) -> Result<BTreeMap<String, u32>, String> {
-    let mut counts = BTreeMap::new();
-    let mut count = |name: &str| {
-        if let Some(image) = reference_of(name) {
-            *counts.entry(image).or_insert(0_u32) += 1;
-        }
-    };
     if document.trim_ascii_start().starts_with(b"{") {
-        let pods: Pods = serde_json::from_slice(document).map_err(|error| format!("it is no list of pods: {error}"))?;
-        if !matches!(pods.kind.as_str(), "List" | "PodList") {
-            return Err(format!("it is a '{}' and no list of pods", pods.kind.escape_debug()));
-        }
-        for status in pods.items.into_iter().map(|pod| pod.status) {
-            let all = status.container_statuses.iter().chain(&status.init_container_statuses).chain(&status.ephemeral_container_statuses);
-            all.filter(|container| container.state.running.is_some()).for_each(|container| count(&container.image_id));
-        }
+        let mut counts = BTreeMap::new();
+        count_pods(document, &mut counts)?;
         return Ok(counts);
     }
+    let mut counts = BTreeMap::new();
     let text = std::str::from_utf8(document).map_err(|_| "it is no text".to_owned())?;
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         if reference_of(line.trim()).is_none() {
             return Err(format!("line {}: it is no `host/repository@sha256:…`", number + 1));
         }
-        count(line.trim());
+        count(&mut counts, line.trim());
     }
     Ok(counts)
+}
+
+fn count(counts: &mut BTreeMap<String, u32>, name: &str) {
+    if let Some(image) = reference_of(name) {
+        *counts.entry(image).or_default() += 1;
+    }
+}
+
+/// Counts the containers that run in a list of pods, or in a page of one; answers where the next page begins.
+///
+/// # Errors
+/// Why the document is no list of pods.
+pub(crate) fn count_pods(document: &[u8], counts: &mut BTreeMap<String, u32>) -> Result<Option<String>, String> {
+    let pods: Pods = serde_json::from_slice(document).map_err(|error| format!("it is no list of pods: {error}"))?;
+    if !matches!(pods.kind.as_str(), "List" | "PodList") {
+        return Err(format!("it is a '{}' and no list of pods", pods.kind.escape_debug()));
+    }
+    for status in pods.items.into_iter().map(|pod| pod.status) {
+        let all = status.container_statuses.iter().chain(&status.init_container_statuses).chain(&status.ephemeral_container_statuses);
+        all.filter(|container| container.state.running.is_some()).for_each(|container| count(counts, &container.image_id));
+    }
+    Ok(Some(pods.metadata.next).filter(|next| !next.is_empty()))
 }
 
 /// An image as its node names it (`docker-pullable://…`, `docker.io/library/…`), as registries are named here.
@@ -219,6 +239,14 @@ mod tests {
         ]});
         let expected = [(format!("r.example:5000/shop/web@{DIGEST}"), 1), (format!("registry-1.docker.io/library/nginx@{DIGEST}"), 2)];
         assert_eq!(images_in(pods.to_string().as_bytes()).unwrap(), BTreeMap::from(expected.clone()));
+        let mut counts = BTreeMap::new();
+        let mut page = pods.clone();
+        page["kind"] = json!("PodList");
+        page["metadata"] = json!({"continue": "after-these", "resourceVersion": "7"});
+        assert_eq!(count_pods(page.to_string().as_bytes(), &mut counts).unwrap().as_deref(), Some("after-these"));
+        page["metadata"]["continue"] = json!("");
+        assert_eq!(count_pods(page.to_string().as_bytes(), &mut counts).unwrap(), None);
+        assert_eq!(counts.values().sum::<u32>(), 6, "pages are added up");
         let lines = format!("r.example:5000/shop/web@{DIGEST}\n\nnginx@{DIGEST}\ndocker.io/library/nginx@{DIGEST}\n");
         assert_eq!(images_in(lines.as_bytes()).unwrap(), BTreeMap::from(expected));
         assert_eq!(images_in(b"").unwrap(), BTreeMap::new());

@@ -16,6 +16,12 @@ pub(crate) fn is_read(entry: &ResourceEntry) -> bool {
     entry.inventory.is_some() && !entry.coverage.iter().filter(|coverage| coverage.kind == ScanKind::Package).any(failed)
 }
 
+/// Whether something is there and was left alone: it is too old or not used, or somebody said so. When that is over it is read again.
+pub(crate) fn is_left_out(entry: &ResourceEntry) -> bool {
+    let reasons = [CoverageReason::ScanEligibilityExpired, CoverageReason::ExcludedByTag, CoverageReason::ScanFrequencyManual];
+    !entry.coverage.is_empty() && entry.coverage.iter().all(|coverage| reasons.contains(&coverage.reason))
+}
+
 /// How an inventory covers its resource, and in one clause what it does not cover.
 pub(crate) fn verdict(inventory: &Inventory) -> (CoverageReason, String) {
     let of = |kind| inventory.problems.iter().find(|problem| problem.kind == kind);

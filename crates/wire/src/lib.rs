@@ -28,7 +28,9 @@ mod xml;
 
 pub use client::{Client, Endpoint};
 pub use error::{Error, Refusal};
-pub use generated::{cloudformation, ebs, ec2, ecr, ecs, elb, elbv2, inspector_scan, inspector2, lambda, sqs, ssm, sts};
+pub use generated::{
+    cloudformation, cloudwatch, ebs, ec2, ecr, ecs, eks, elb, elbv2, inspector_scan, inspector2, lambda, organizations, sqs, ssm, sts,
+};
 pub use http::{HttpRequest, HttpResponse, Transport, TransportError};
 pub use operation::{Binding, Protocol, Request, Service, ServiceError};
 pub use scalar::{Blob, EpochSeconds};

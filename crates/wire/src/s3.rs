@@ -1,7 +1,7 @@
-//! What of S3 writes an object, whole or in parts. S3 speaks a protocol of its own (REST with XML) of which this is all that is
+//! What of S3 writes an object, whole or in parts, and reads one. S3 speaks a protocol of its own (REST with XML) of which this is all that is
 //! needed, so its model is not generated. Buckets are named in the path: so they may be at any endpoint, and have dots.
 //!
-//! Source: the API reference of S3, `PutObject`, `CreateMultipartUpload`, `UploadPart`, `CompleteMultipartUpload`,
+//! Source: the API reference of S3, `GetObject`, `PutObject`, `CreateMultipartUpload`, `UploadPart`, `CompleteMultipartUpload`,
 //! `AbortMultipartUpload`.
 
 use crate::shape::{Member, Shape};
@@ -79,6 +79,28 @@ impl Object {
     #[must_use]
     pub fn abort(&self, upload: &str) -> HttpRequest {
         self.ask("DELETE", format!("uploadId={}", uri::encode(upload)), Vec::new())
+    }
+}
+
+/// `GetObject`, of a bucket and a key that is not encoded.
+#[must_use]
+pub fn get(bucket: &str, key: &str) -> HttpRequest {
+    HttpRequest {
+        method: "GET".to_owned(),
+        path: format!("/{}/{}", uri::encode(bucket), uri::encode_except(key, b"/")),
+        headers: vec![("x-amz-content-sha256".to_owned(), sha256(b""))],
+        ..HttpRequest::default()
+    }
+}
+
+/// The object that a response of `GetObject` brings, whatever is in it.
+///
+/// # Errors
+/// When S3 refused.
+pub fn brought(response: HttpResponse) -> Result<HttpResponse, Error> {
+    match response.status {
+        200 => Ok(response),
+        status => Err(refusal(status, &String::from_utf8_lossy(&response.body)).into()),
     }
 }
 
@@ -166,6 +188,10 @@ mod tests {
             assert_eq!(refusal.code, code);
             assert!(refusal.status >= 400);
         }
+        assert!(brought(answer(200, "<Error>")).is_ok(), "what is in an object is not for us");
+        let Err(Error::Refused(refusal)) = brought(answer(404, "<Error><Code>NoSuchKey</Code></Error>")) else { panic!("it is there") };
+        assert_eq!(refusal.code, "NoSuchKey");
+        assert_eq!(get("a", "x/AWS:Application/i=1").path, "/a/x/AWS%3AApplication/i%3D1");
         assert!(upload_id(&answer(200, "<html>")).is_err() && part_tag(&answer(200, "")).is_err());
     }
 }

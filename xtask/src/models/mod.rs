@@ -30,6 +30,11 @@ const SERVICES: &[Service] = &[
         taken: Taken::Called { typed: &[], data: &["CreateStack", "DescribeStacks", "UpdateStack"] },
     },
     Service {
+        module: "cloudwatch",
+        path: "botocore/data/cloudwatch/2010-08-01/service-2.json.gz",
+        taken: Taken::Called { typed: &[], data: &["GetMetricData"] },
+    },
+    Service {
         module: "ec2",
         path: "botocore/data/ec2/2016-11-15/service-2.json.gz",
         taken: Taken::Called {
@@ -38,6 +43,7 @@ const SERVICES: &[Service] = &[
                 "CreateSnapshot",
                 "DeleteSnapshot",
                 "DescribeAddresses",
+                "DescribeImages",
                 "DescribeInternetGateways",
                 "DescribeManagedPrefixLists",
                 "DescribeNetworkAcls",
@@ -68,12 +74,20 @@ const SERVICES: &[Service] = &[
     Service {
         module: "ecr",
         path: "botocore/data/ecr/2015-09-21/service-2.json.gz",
-        taken: Taken::Called { typed: &["DescribeImages", "DescribeRepositories", "GetAuthorizationToken"], data: &[] },
+        taken: Taken::Called {
+            typed: &["DescribeImages", "DescribeRepositories", "GetAuthorizationToken"],
+            data: &["GetRegistryScanningConfiguration"],
+        },
     },
     Service {
         module: "ecs",
         path: "botocore/data/ecs/2014-11-13/service-2.json.gz",
         taken: Taken::Called { typed: &[], data: &["DescribeTasks", "ListClusters", "ListTasks"] },
+    },
+    Service {
+        module: "eks",
+        path: "botocore/data/eks/2017-11-01/service-2.json.gz",
+        taken: Taken::Called { typed: &[], data: &["DescribeCluster", "ListClusters"] },
     },
     Service {
         module: "elb",
@@ -101,7 +115,12 @@ const SERVICES: &[Service] = &[
     Service {
         module: "lambda",
         path: "botocore/data/lambda/2015-03-31/service-2.json.gz",
-        taken: Taken::Called { typed: &["GetFunction", "GetLayerVersionByArn", "ListFunctions"], data: &[] },
+        taken: Taken::Called { typed: &["GetFunction", "GetLayerVersionByArn", "ListFunctions", "ListVersionsByFunction"], data: &[] },
+    },
+    Service {
+        module: "organizations",
+        path: "botocore/data/organizations/2016-11-28/service-2.json.gz",
+        taken: Taken::Called { typed: &[], data: &["ListAccounts"] },
     },
     Service {
         module: "sqs",

@@ -84,7 +84,11 @@ impl Model {
     pub fn read(source: &Value, taken: Taken) -> Result<Self> {
         let metadata = &source["metadata"];
         let text = |key: &str| metadata[key].as_str().map(str::to_owned);
-        let protocol = match metadata["protocol"].as_str() {
+        let one = metadata["protocol"].as_str();
+        // A service may speak several and name first one that we do not.
+        let all = metadata["protocols"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let known = |name: &&str| matches!(*name, "rest-json" | "ec2" | "query" | "json");
+        let protocol = match one.into_iter().chain(all).find(known) {
             Some("rest-json") => Protocol::RestJson,
             Some("ec2") => Protocol::Ec2,
             Some("query") => Protocol::Query,
@@ -92,7 +96,7 @@ impl Model {
                 version: text("jsonVersion").context("jsonVersion")?,
                 target: text("targetPrefix").context("targetPrefix")?,
             },
-            other => bail!("protocol {other:?} is not one that we generate for"),
+            _ => bail!("protocol {one:?} is not one that we generate for"),
         };
         let named: Vec<(&str, bool)> = match taken {
             Taken::All => source["operations"].as_object().into_iter().flatten().map(|(name, _)| (name.as_str(), true)).collect(),

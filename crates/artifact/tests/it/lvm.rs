@@ -4,6 +4,8 @@ use crate::lab::{assert_same, files_of, tree, volumes};
 use lestrade_testkit::disk::make_ext;
 use lestrade_testkit::missing;
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 const SECTOR: usize = 512;
 /// The group's extents, and where the first one of a physical volume lies.
@@ -133,7 +135,7 @@ fn logical_volumes_are_put_together_from_several_disks() {
             "vg0/pool no files: a pool of LVM",
             "vg0/spans ",
             "vg0/takes_turns ",
-            "vg0/thin : Unsupported: a logical volume of the kind 'thin', which is not read",
+            "vg0/thin : Malformed: a thin volume whose description contradicts itself",
         ]
     );
     for name in ["vg0/spans", "vg0/takes_turns"] {
@@ -142,6 +144,83 @@ fn logical_volumes_are_put_together_from_several_disks() {
     // Without the second disk nothing of theirs can be read.
     let seen = volumes(disks[0].clone(), &[]).unwrap();
     assert!(seen["vg0/spans"].problems[0].contains("not here"), "{:?}", seen["vg0/spans"].problems);
+}
+
+/// The metadata of a pool, as the tools of pools restore it from their text: block by block of 64 KiB where it lies in the data. None
+/// where they are not installed.
+fn pool_metadata(folder: &Path, mappings: &[(usize, usize)], blocks: usize) -> Option<Vec<u8>> {
+    let of = |(origin, data): &(usize, usize)| format!("<single_mapping origin_block=\"{origin}\" data_block=\"{data}\" time=\"3\"/>\n");
+    let text = format!(
+        "<superblock uuid=\"\" time=\"3\" transaction=\"1\" data_block_size=\"128\" nr_data_blocks=\"{blocks}\">\n\
+         <device dev_id=\"1\" mapped_blocks=\"1\" transaction=\"0\" creation_time=\"0\" snap_time=\"0\">\n\
+         <single_mapping origin_block=\"0\" data_block=\"0\" time=\"0\"/>\n</device>\n\
+         <device dev_id=\"7\" mapped_blocks=\"{}\" transaction=\"0\" creation_time=\"1\" snap_time=\"1\">\n{}</device>\n</superblock>\n",
+        mappings.len(),
+        mappings.iter().map(of).collect::<String>()
+    );
+    let (xml, metadata) = (folder.join("pool.xml"), folder.join("pool.metadata"));
+    fs::write(&xml, text).unwrap();
+    fs::write(&metadata, vec![0; 2 * EXTENT]).unwrap();
+    // Tools of the system are not on everybody's path.
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let restored = Command::new("thin_restore").env("PATH", path).arg("-i").arg(&xml).arg("-o").arg(&metadata).output().ok()?;
+    assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+    Some(fs::read(metadata).unwrap())
+}
+
+/// A thin volume's blocks lie anywhere in its pool; those that were never written to hold zeros.
+#[test]
+fn thin_volumes_are_read_from_their_pool() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, image) = (folder.path().join("tree"), folder.path().join("image"));
+    fs::create_dir(&source).unwrap();
+    tree(&source, true);
+    if !make_ext("ext4", &["-b", "1024"], &source, &image, 12 << 20).unwrap() {
+        return missing("mkfs.ext4");
+    }
+    let content = fs::read(&image).unwrap();
+    let chunk = 64 << 10;
+    let used: Vec<usize> = (0..content.len() / chunk).filter(|n| content[n * chunk..][..chunk].iter().any(|byte| *byte != 0)).collect();
+    assert!(used.len() > 20 && used.len() < content.len() / chunk, "some blocks are used and some are not: {}", used.len());
+    // The last of the data first, with one block of another volume before them.
+    let mappings: Vec<(usize, usize)> = used.iter().enumerate().map(|(turn, origin)| (*origin, used.len() - turn)).collect();
+    let Some(metadata) = pool_metadata(folder.path(), &mappings, 16 * EXTENT / chunk) else { return missing("thin_restore") };
+
+    let linear = |extent: usize| format!("stripe_count = 1\nstripes = [\"pv0\", {extent}]");
+    let (of_metadata, of_data) = (linear(1), linear(4));
+    let volume = |number: u32| format!("thin_pool = \"pool\"\ntransaction_id = 0\ndevice_id = {number}");
+    let (known, unknown) = (volume(7), volume(8));
+    let over = format!("{known}\nexternal_origin = \"pool_tdata\"");
+    let pool = "metadata = \"pool_tmeta\"\npool = \"pool_tdata\"\ntransaction_id = 1\nchunk_size = 128";
+    let listed: &[(&str, &str, Segments<'_>)] = &[
+        ("root", "\"VISIBLE\"", &[(0, 12, "thin", &known)]),
+        ("other", "\"VISIBLE\"", &[(0, 12, "thin", &unknown)]),
+        ("over", "\"VISIBLE\"", &[(0, 12, "thin", &over)]),
+        ("pool", "\"VISIBLE\"", &[(0, 16, "thin-pool", pool)]),
+        ("pool_tmeta", "", &[(0, 2, "striped", &of_metadata)]),
+        ("pool_tdata", "", &[(0, 16, "striped", &of_data)]),
+    ];
+    let mut disk = physical(IDS[0], &text(1, listed), 512);
+    let mut put = |at: usize, bytes: &[u8]| disk[FIRST + at..FIRST + at + bytes.len()].copy_from_slice(bytes);
+    put(EXTENT, &metadata);
+    for (origin, data) in &mappings {
+        put(4 * EXTENT + data * chunk, &content[origin * chunk..][..chunk]);
+    }
+    let seen = volumes(partitioned(&[disk.clone()]), &[]).unwrap();
+    assert_eq!(seen["vg0/root"].problems, Vec::<String>::new());
+    assert_same(&seen["vg0/root"].files, &files_of(&source), "vg0/root");
+    for (name, said) in [("vg0/other", "does not know"), ("vg0/over", "over another volume")] {
+        assert!(seen[name].problems.iter().any(|problem| problem.contains(said)), "{name}: {:?}", seen[name].problems);
+    }
+
+    // Whatever is wrong with the metadata is said, and nothing is made up.
+    for (place, what) in [(32, "superblock"), (336, "size"), (320, "contradicts itself")] {
+        let mut broken = disk.clone();
+        broken[FIRST + EXTENT + place] ^= 0xff;
+        let seen = volumes(partitioned(&[broken]), &[]).unwrap();
+        let problems = &seen["vg0/root"].problems;
+        assert!(seen["vg0/root"].files.is_empty() && !problems.is_empty(), "{what}: {problems:?}");
+    }
 }
 
 #[test]

@@ -9,7 +9,20 @@ use serde_json::json;
 
 /// The most that Lambda puts on a page.
 const PAGE: i32 = 50;
-const LATEST: &str = "$LATEST";
+/// What Lambda says of a function that is not there.
+const GONE: &str = "ResourceNotFoundException";
+/// The version that runs when nobody names one.
+pub const LATEST: &str = "$LATEST";
+
+/// Which versions of functions are looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FunctionVersions {
+    /// What runs when nobody names a version, as Inspector does.
+    #[default]
+    Latest,
+    /// Those that were published too.
+    All,
+}
 
 /// Where the code of a function is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +33,30 @@ pub enum FunctionCode {
     Image(String),
 }
 
-/// The functions of a scope, as they are when nobody names a version. Their tags are not listed.
-pub async fn discover_functions<T: Transport + Clone>(session: &Session<T>, scope: &Scope) -> Listing<Resource> {
-    let input = json!({ "MaxItems": PAGE });
-    let mut listing = session.list_typed::<_, FunctionConfiguration>(Api::ListFunctions, input, "Functions").await;
+/// The functions of a scope, each of their versions that is asked for. Their tags are not listed.
+pub async fn discover_functions<T: Transport + Clone>(
+    session: &Session<T>,
+    scope: &Scope,
+    versions: FunctionVersions,
+) -> Listing<Resource> {
+    let input = match versions {
+        FunctionVersions::Latest => json!({ "MaxItems": PAGE }),
+        FunctionVersions::All => json!({ "MaxItems": PAGE, "FunctionVersion": "ALL" }),
+    };
+    resources(session.list_typed(Api::ListFunctions, input, "Functions").await, scope)
+}
+
+/// Every version of a function, by its name; nothing where there is no such function. Their tags are not listed.
+pub async fn discover_versions<T: Transport + Clone>(session: &Session<T>, scope: &Scope, name: &str) -> Listing<Resource> {
+    let input = json!({ "FunctionName": name, "MaxItems": PAGE });
+    let mut listing = session.list_typed(Api::ListVersionsByFunction, input, "Versions").await;
+    if listing.missing.as_ref().is_some_and(|error| error.is_refusal(GONE)) {
+        listing = Listing { items: Vec::new(), missing: None };
+    }
+    resources(listing, scope)
+}
+
+fn resources(mut listing: Listing<FunctionConfiguration>, scope: &Scope) -> Listing<Resource> {
     let mut foreign = None;
     listing.items.retain(|function| {
         let owner = function.function_arn.as_deref().and_then(|arn| arn.split(':').nth(4));
@@ -41,7 +74,7 @@ pub async fn discover_functions<T: Transport + Clone>(session: &Session<T>, scop
     functions
 }
 
-/// A function with its tags, and where its code is; none when there is no such function.
+/// A version of a function with its tags, and where its code is; none when there is no such.
 ///
 /// # Errors
 /// When it cannot be asked for.
@@ -49,10 +82,12 @@ pub async fn discover_function<T: Transport + Clone>(
     session: &Session<T>,
     scope: &Scope,
     name: &str,
+    version: &str,
 ) -> Result<Option<(Resource, Option<FunctionCode>)>, Error> {
-    let request = GetFunctionRequest { function_name: name.to_owned(), qualifier: None };
+    let qualifier = Some(version.to_owned()).filter(|version| version != LATEST);
+    let request = GetFunctionRequest { function_name: name.to_owned(), qualifier };
     let GetFunctionResponse { configuration, code, tags, .. } = match session.call(&request).await {
-        Err(error) if error.is_refusal("ResourceNotFoundException") => return Ok(None),
+        Err(error) if error.is_refusal(GONE) => return Ok(None),
         answer => answer?,
     };
     let tags = sorted(tags.unwrap_or_default().into_iter().collect());
@@ -117,7 +152,7 @@ mod tests {
     #[tokio::test]
     async fn functions_are_listed_without_their_secrets() {
         let body = format!(r#"{{"Functions": [{FUNCTION}]}}"#);
-        let listing = discover_functions(&script::session(&Script::of([script::ok(&body)])), &scope()).await;
+        let listing = discover_functions(&script::session(&Script::of([script::ok(&body)])), &scope(), FunctionVersions::Latest).await;
         assert!(listing.missing.is_none());
         let found = &listing.items[0];
         assert_eq!(found.key.id, "arn:aws:lambda:eu-west-1:111122223333:function:f:$LATEST");
@@ -130,11 +165,31 @@ mod tests {
     async fn a_function_is_fetched_with_its_code_and_one_that_is_gone_is_none() {
         let body = format!(r#"{{"Configuration": {FUNCTION}, "Code": {{"Location": "https://x/y?sig"}}, "Tags": {{"b": "1", "a": "2"}}}}"#);
         let session = script::session(&Script::of([script::ok(&body)]));
-        let (found, code) = discover_function(&session, &scope(), "f").await.unwrap().unwrap();
+        let (found, code) = discover_function(&session, &scope(), "f", LATEST).await.unwrap().unwrap();
         assert_eq!(code, Some(FunctionCode::Zip("https://x/y?sig".into())));
         assert_eq!(found.tags[0].0, "a");
         let gone = script::told(404, r#"{"__type": "ResourceNotFoundException", "Message": "Function not found"}"#);
         let session = script::session(&Script::of([gone]));
-        assert!(discover_function(&session, &scope(), "f").await.unwrap().is_none());
+        assert!(discover_function(&session, &scope(), "f", LATEST).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn published_versions_are_functions_of_their_own() {
+        let published = FUNCTION.replace("$LATEST", "7").replace(":function:f\"", ":function:f:7\"");
+        let body = format!(r#"{{"Versions": [{FUNCTION}], "NextMarker": "more"}}"#);
+        let rest = format!(r#"{{"Versions": [{published}]}}"#);
+        let session = script::session(&Script::of([script::ok(&body), script::ok(&rest)]));
+        let listing = discover_versions(&session, &scope(), "f").await;
+        assert!(listing.missing.is_none());
+        let ids: Vec<&str> = listing.items.iter().map(|found| found.key.id.rsplit_once(":function:").unwrap().1).collect();
+        assert_eq!(ids, ["f:$LATEST", "f:7"]);
+
+        let gone = || script::told(404, r#"{"__type": "ResourceNotFoundException", "Message": "Function not found"}"#);
+        let listing = discover_versions(&script::session(&Script::of([gone()])), &scope(), "f").await;
+        assert!(listing.items.is_empty() && listing.missing.is_none(), "a function that is gone has no versions");
+        let refused = script::told(403, r#"{"__type": "AccessDeniedException", "Message": "no"}"#);
+        let listing = discover_versions(&script::session(&Script::of([refused])), &scope(), "f").await;
+        assert!(listing.missing.is_some_and(|error| error.is_denied()));
+        assert!(discover_function(&script::session(&Script::of([gone()])), &scope(), "f", "7").await.unwrap().is_none());
     }
 }

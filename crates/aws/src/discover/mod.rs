@@ -4,11 +4,15 @@ mod clusters;
 mod functions;
 mod images;
 mod instances;
+mod machine_images;
+mod repositories;
 
 pub use clusters::{RunningImage, discover_clusters, discover_running};
-pub use functions::{FunctionCode, discover_function, discover_functions};
+pub use functions::{FunctionCode, FunctionVersions, LATEST, discover_function, discover_functions, discover_versions};
 pub use images::{FoundImage, discover_images, discover_repositories};
 pub use instances::discover_instances;
+pub use machine_images::{FoundMachineImage, discover_machine_images};
+pub use repositories::{RegistryRules, registry_rules, wildcard};
 
 use lestrade_model::Timestamp;
 use lestrade_wire::EpochSeconds;

@@ -2,8 +2,8 @@
 
 use super::Moto;
 use lestrade_aws::{
-    Endpoints, Https, NetworkObject, Principal, Retry, Session, describe_network, describe_object, discover_clusters, discover_function,
-    discover_functions, discover_images, discover_instances, discover_repositories, discover_running,
+    Endpoints, FunctionVersions, Https, LATEST, NetworkObject, Principal, Retry, Session, describe_network, describe_object,
+    discover_clusters, discover_function, discover_functions, discover_images, discover_instances, discover_repositories, discover_running,
 };
 use lestrade_model::{ResourceDetails, Scope};
 use lestrade_reachability::{evaluate, read_descriptions};
@@ -43,13 +43,13 @@ async fn what_moto_serves_is_found() {
         format!("arn:aws:ecr:eu-west-1:123456789012:repository/app/{}", moto.world["image"].as_str().unwrap())
     );
 
-    let functions = discover_functions(&session, &scope).await;
+    let functions = discover_functions(&session, &scope, FunctionVersions::Latest).await;
     assert!(functions.missing.is_none(), "{:?}", functions.missing);
     let ResourceDetails::Function(details) = &functions.items[0].details else { panic!("{functions:?}") };
     assert_eq!((details.name.as_str(), details.runtime.as_str()), ("greet", "python3.12"));
-    let (function, code) = discover_function(&session, &scope, "greet").await.unwrap().unwrap();
+    let (function, code) = discover_function(&session, &scope, "greet", LATEST).await.unwrap().unwrap();
     assert_eq!((function.tags, code.is_some()), (vec![("team".to_owned(), "blue".to_owned())], true));
-    assert!(discover_function(&session, &scope, "nobody").await.unwrap().is_none());
+    assert!(discover_function(&session, &scope, "nobody", LATEST).await.unwrap().is_none());
 
     let clusters = discover_clusters(&session).await;
     assert!(clusters.missing.is_none() && clusters.items.len() == 2, "{clusters:?}");

@@ -1,6 +1,6 @@
 //! `lestrade aws`: what an account needs so that it is watched.
 
-use super::serve::estate_settings;
+use super::serve::own_account;
 use crate::args::{AwsWhat, SetupFormat};
 use crate::clock::SystemClock;
 use crate::config::Settings;
@@ -17,6 +17,7 @@ pub(crate) fn run(settings: &Settings, what: &AwsWhat) -> Result<Exit, Failure> 
     let wanted = |duty: &Duty| match duty {
         Duty::Read | Duty::Follow => true,
         Duty::Ask => !no_run_command,
+        Duty::Inventory => settings.text("aws-inventory-bucket").is_some_and(|bucket| !bucket.is_empty()),
         Duty::Snapshot => !no_agentless,
         Duty::Respond => *respond,
     };
@@ -40,7 +41,7 @@ fn set_up(settings: &Settings, template: &Value) -> Result<String, Failure> {
     let failed = |error: lestrade_aws::Error| {
         Failure::new("E0602", Exit::Network, "AWS does not do what was asked").cause(error).try_("lestrade doctor --aws")
     };
-    let estate = runtime.block_on(Estate::enter(&estate_settings(settings), Arc::new(SystemClock))).map_err(failed)?;
+    let estate = runtime.block_on(Estate::enter(&own_account(settings), Arc::new(SystemClock))).map_err(failed)?;
     let Some((scope, session)) = estate.sessions.first() else { return Ok(String::new()) };
     let outputs = runtime.block_on(apply(session, template)).map_err(failed)?;
     let of = |name: &str| printable(outputs.get(name).map_or("", String::as_str));

@@ -94,6 +94,12 @@ fn aws(settings: &Settings, arguments: &Doctor, findings: &mut Findings) -> Resu
             return Ok(());
         }
     };
+    if let Some(error) = &estate.unlisted {
+        let remedy = "ask as the organisation's management account or a delegated administrator, with organizations:ListAccounts";
+        findings.bad(Exit::Incomplete, "accounts of the organisation", &error.to_string(), remedy);
+    } else if settings.flag("aws-organization") {
+        findings.good("accounts of the organisation", "all are known");
+    }
     for (account, error) in &estate.closed {
         let role = settings.text("aws-role").unwrap_or_default();
         let remedy = format!("let the role {role} of {account} be assumed by who runs lestrade");

@@ -1,6 +1,6 @@
 //! `lestrade exposure`: what a network that is described in files lets in.
 
-use super::serve::estate_settings;
+use super::serve::own_account;
 use crate::args::{ExposureArgs, Picture};
 use crate::clock::SystemClock;
 use crate::config::Settings;
@@ -64,7 +64,7 @@ fn ask(settings: &Settings, arguments: &ExposureArgs) -> Result<Snapshot, Failur
         .enable_all()
         .build()
         .map_err(|error| Failure::new("E0702", Exit::Bug, "no thread can be started").cause(error))?;
-    let estate = runtime.block_on(Estate::enter(&estate_settings(settings), Arc::new(SystemClock))).map_err(failed)?;
+    let estate = runtime.block_on(Estate::enter(&own_account(settings), Arc::new(SystemClock))).map_err(failed)?;
     let Some((_, session)) = estate.sessions.first() else { return read(&[]) };
     let network = runtime.block_on(describe_network(session)).map_err(failed)?;
     if let Some(path) = &arguments.save {

@@ -11,15 +11,16 @@ use crate::state::{CREDENTIALS, StateFolder, TOKEN};
 use crate::{docker_auth, input, output};
 use lestrade_artifact::RegistryClient;
 use lestrade_aws::targets::{self, AwsSecrets};
-use lestrade_aws::{BucketSettings, EstateSettings};
+use lestrade_aws::{BucketSettings, EstateSettings, FunctionVersions, InventoryBucket};
 use lestrade_events::{EgressPolicy, Kinds, LocalSecrets, TargetRecord};
 use lestrade_extract::{DirectoryCache, HostRoot};
 use lestrade_model::Scope;
 use lestrade_server::inspector2::{BucketPlace, EndSuppressions, ExportPlace, Front, WriteReports};
 use lestrade_server::{
-    Agents, Api, Audit, AwsSettings, Core, Dispatch, FollowMirror, Hub, HubSettings, Prune, Reconcilers, RefreshIntelligence, RegistryEar,
-    RegistrySelection, Retention, ServerError, Signal, StopAws, TlsConfig, TlsListener, UpdateFeeds, WatchAgents, WatchAws, WatchFolder,
-    WatchHost, WatchLifecycles, WatchRegistry, WatchedScopes, plain, serve_http, tls_config,
+    Agents, Api, Audit, AwsSettings, Core, Dispatch, FollowMirror, FunctionSettings, Hub, HubSettings, ImageSettings, LastUse, Prune,
+    Reconcilers, RefreshIntelligence, RegistryEar, RegistrySelection, RepositoryFilter, Retention, ServerError, Signal, StopAws, TlsConfig,
+    TlsListener, UpdateFeeds, WatchAgents, WatchAws, WatchFolder, WatchHost, WatchLifecycles, WatchRegistry, WatchedScopes, plain,
+    serve_http, tls_config,
 };
 use lestrade_store::StoreError;
 use std::io::IsTerminal;
@@ -100,6 +101,7 @@ pub(crate) fn run(settings: &Settings, arguments: &Serve) -> Result<Exit, Failur
         told.push(fetches);
     }
     reconcilers.run(WatchLifecycles::new(Arc::clone(&core)), LIFECYCLES_INTERVAL, told.clone()).map_err(io)?;
+    core.set_retention(retention(settings));
     let ears = watch(settings, arguments, &core, &scope, &mut reconcilers, &told)?;
     let watched = WatchedScopes::default();
     let aws = watch_aws(settings, &core, &scope, &watched, &mut reconcilers, &told)?;
@@ -298,7 +300,8 @@ fn watch(
 /// How long images are watched.
 fn retention(settings: &Settings) -> Retention {
     let days = |name: &str| u32::try_from(settings.number(name)).unwrap_or(u32::MAX);
-    Retention { pushed: Some(days("image-push-days")).filter(|days| *days > 0), used: days("image-use-days") }
+    let by = if settings.text("image-use-by") == Some("pull") { LastUse::Pull } else { LastUse::Run };
+    Retention { pushed: Some(days("image-push-days")).filter(|days| *days > 0), used: days("image-use-days"), by }
 }
 
 /// Watches AWS, where it is to be watched. What it was known to look like is known again at once.
@@ -322,13 +325,30 @@ fn watch_aws(
     };
     let optional = |name: &str| settings.text(name).filter(|text| !text.is_empty()).map(str::to_owned);
     let interval = Duration::from_secs(settings.number("aws-interval"));
+    let inventory_bucket = optional("aws-inventory-bucket").map(|text| {
+        let wrong =
+            || Failure::new("E0241", Exit::Usage, format!("'{text}' is no bucket")).try_("--set aws-inventory-bucket=s3://bucket/prefix");
+        InventoryBucket::parse(&text).ok_or_else(wrong)
+    });
+    let inventory_bucket = inventory_bucket.transpose()?;
     let aws = AwsSettings {
         home: home.clone(),
         estate: estate_settings(settings),
         queue: optional("aws-queue"),
         run_command: settings.flag("aws-run-command"),
         agentless: settings.flag("aws-agentless"),
+        inventory_bucket,
+        machine_image_days: u32::try_from(settings.number("aws-machine-image-days")).ok().filter(|days| *days > 0),
+        kubernetes: settings.flag("aws-eks"),
         deep_paths: settings.list("aws-deep-paths"),
+        images: ImageSettings {
+            repositories: RepositoryFilter::new(&settings.list("aws-repositories")),
+            registry_rules: settings.flag("aws-registry-rules"),
+        },
+        functions: FunctionSettings {
+            versions: if settings.text("aws-function-versions") == Some("all") { FunctionVersions::All } else { FunctionVersions::Latest },
+            idle_days: u32::try_from(settings.number("aws-function-idle-days")).ok().filter(|days| *days > 0),
+        },
         retention: retention(settings),
         interval,
         required,
@@ -346,9 +366,15 @@ pub(crate) fn estate_settings(settings: &Settings) -> EstateSettings {
     EstateSettings {
         regions: settings.list("aws-regions"),
         accounts: settings.list("aws-accounts"),
+        organization: settings.flag("aws-organization"),
         role: settings.text("aws-role").unwrap_or_default().to_owned(),
         external_id: settings.text("aws-external-id").filter(|text| !text.is_empty()).map(str::to_owned),
     }
+}
+
+/// The account of the credentials alone, for what is done in no other.
+pub(crate) fn own_account(settings: &Settings) -> EstateSettings {
+    EstateSettings { accounts: Vec::new(), organization: false, ..estate_settings(settings) }
 }
 
 /// What is sent where: the rules, and the two targets that settings name.

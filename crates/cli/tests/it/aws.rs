@@ -6,11 +6,11 @@ use lestrade_testkit::{AwsStandIn, Layer, Moto, Registry, TestImage, missing, un
 use serde_json::{Value, json};
 use std::path::Path;
 
-const ACCOUNT: &str = "123456789012";
+pub(crate) const ACCOUNT: &str = "123456789012";
 const MEMBER: &str = "222222222222";
-const REGION: &str = "eu-west-1";
-const LODASH: &str = "CVE-2021-23337";
-const OPENSSL: &str = "CVE-2024-7777";
+pub(crate) const REGION: &str = "eu-west-1";
+pub(crate) const LODASH: &str = "CVE-2021-23337";
+pub(crate) const OPENSSL: &str = "CVE-2024-7777";
 
 /// An advisory of AlmaLinux, and lodash's.
 fn intelligence(lab: &Lab) {
@@ -28,7 +28,7 @@ fn intelligence(lab: &Lab) {
 }
 
 /// A zip of one package of Node.js.
-fn zip(folder: &Path, name: &str, version: &str) -> Vec<u8> {
+pub(crate) fn zip(folder: &Path, name: &str, version: &str) -> Vec<u8> {
     let file = folder.join(format!("{name}.zip"));
     let script = "import sys, zipfile\nwith zipfile.ZipFile(sys.argv[1], 'w') as z:\n z.writestr(sys.argv[2], sys.argv[3])";
     let path = format!("node_modules/{name}/package.json");
@@ -42,12 +42,12 @@ fn zip(folder: &Path, name: &str, version: &str) -> Vec<u8> {
 pub(crate) struct World {
     pub(crate) lab: Lab,
     pub(crate) moto: Moto,
-    aws: AwsStandIn,
+    pub(crate) aws: AwsStandIn,
     registry: Registry,
     group: String,
     /// One that SSM manages and one that it does not, and one of another account.
-    instances: [String; 3],
-    queue: String,
+    pub(crate) instances: [String; 3],
+    pub(crate) queue: String,
     /// The digest of the image that is there from the beginning.
     pub(crate) image: String,
 }
@@ -96,7 +96,7 @@ impl World {
     }
 
     /// Launches an instance, in the group that is open or in the one that is not.
-    fn launch(&mut self, account: Option<&str>, open: bool) -> String {
+    pub(crate) fn launch(&mut self, account: Option<&str>, open: bool) -> String {
         let images = self.moto.call_in(account, "ec2", "describe_images", json!({})).unwrap();
         let mut arguments = json!({"ImageId": images["Images"][0]["ImageId"], "MinCount": 1, "MaxCount": 1,
             "TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": "team", "Value": "blue"}]}]});
@@ -124,7 +124,7 @@ impl World {
     }
 
     /// Pushes an image with a version of lodash, to the registry and to ECR.
-    fn push(&mut self, tag: &str, lodash: &str) -> String {
+    pub(crate) fn push(&mut self, tag: &str, lodash: &str) -> String {
         let text = json!({"name": "lodash", "version": lodash}).to_string();
         let layer = Layer::of_files(&[("app/node_modules/lodash/package.json", &text)]).unwrap();
         let image = TestImage::new(vec![layer]).unwrap();
@@ -146,13 +146,13 @@ impl World {
         self.moto.call("lambda", "create_function", function).unwrap();
     }
 
-    fn code(&self, lodash: &str) {
+    pub(crate) fn code(&self, lodash: &str) {
         let code = zip(&self.lab.path(""), "lodash", lodash);
         self.aws.filled().code.insert("greet".into(), code);
     }
 
     /// An event as AWS sends it.
-    fn tell(&mut self, source: &str, kind: &str, detail: Value) {
+    pub(crate) fn tell(&mut self, source: &str, kind: &str, detail: Value) {
         let event = json!({"version": "0", "account": ACCOUNT, "region": REGION, "source": source, "detail-type": kind, "detail": detail});
         let message = json!({"QueueUrl": self.queue, "MessageBody": event.to_string()});
         self.moto.call("sqs", "send_message", message).unwrap();
@@ -165,7 +165,7 @@ impl World {
     }
 
     /// Credentials, and nothing else.
-    fn environment(&self) -> [(&'static str, String); 4] {
+    pub(crate) fn environment(&self) -> [(&'static str, String); 4] {
         [
             ("AWS_ENDPOINT_URL", self.aws.url()),
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE".to_owned()),
@@ -176,7 +176,7 @@ impl World {
 }
 
 /// Findings as `status resource what`, in order.
-fn findings(server: &Serving) -> Vec<String> {
+pub(crate) fn findings(server: &Serving) -> Vec<String> {
     let listed = server.aws(&["--region", REGION, "list-findings"]).unwrap();
     let describe = |finding: &Value| {
         let network = &finding["networkReachabilityDetails"]["openPortRange"];
@@ -203,7 +203,7 @@ fn until_findings(server: &Serving, mut expected: Vec<String>) {
 }
 
 /// Coverage as `resource kind reason`, in order.
-fn coverage(server: &Serving) -> Vec<String> {
+pub(crate) fn coverage(server: &Serving) -> Vec<String> {
     let listed = server.aws(&["--region", REGION, "list-coverage"]).unwrap();
     let describe = |row: &Value| {
         let text = |pointer: &str| row.pointer(pointer).and_then(Value::as_str).unwrap_or("?").to_owned();
@@ -582,6 +582,9 @@ fn the_disk_of_an_instance_that_nobody_manages_is_read() {
     let zone = json!({"AvailabilityZone": "eu-west-1a", "Size": 1});
     let volume = world.moto.call("ec2", "create_volume", zone).unwrap()["VolumeId"].clone();
     world.moto.call("ec2", "create_snapshot", json!({"VolumeId": volume, "TagSpecifications": tags})).unwrap();
+    // A machine image of the instance, whose snapshots are read and stay.
+    let made = json!({"InstanceId": world.instances[1], "Name": "golden"});
+    let machine = world.moto.call("ec2", "create_image", made).unwrap()["ImageId"].as_str().unwrap().to_owned();
     // One of somebody else's, which is not ours to touch.
     let theirs = world.moto.call("ec2", "create_snapshot", json!({"VolumeId": volume})).unwrap()["SnapshotId"].clone();
 
@@ -593,6 +596,7 @@ fn the_disk_of_an_instance_that_nobody_manages_is_read() {
         vec![
             format!("ACTIVE {unmanaged} CVE-2016-2781"),
             format!("ACTIVE {member} CVE-2016-2781"),
+            format!("ACTIVE {machine} CVE-2016-2781"),
             format!("ACTIVE {managed} {OPENSSL}"),
             format!("ACTIVE {managed} 22-22"),
             format!("ACTIVE {function} {LODASH}"),
@@ -600,6 +604,13 @@ fn the_disk_of_an_instance_that_nobody_manages_is_read() {
         ],
     );
     assert!(coverage(&server).contains(&format!("{unmanaged} PACKAGE SUCCESSFUL")));
+    let criteria = json!({"resourceType": [{"comparison": "EQUALS", "value": "MACHINE_IMAGE"}]}).to_string();
+    let of_image = server.aws(&["--region", REGION, "list-findings", "--filter-criteria", &criteria]).unwrap();
+    let found = &of_image["findings"][0]["resources"][0];
+    assert_eq!((&found["type"], &found["id"]), (&json!("MACHINE_IMAGE"), &json!(machine)), "{of_image}");
+    let of = |world: &mut World| world.moto.call("ec2", "describe_images", json!({"ImageIds": [machine]})).unwrap()["Images"][0].clone();
+    let its = of(&mut world)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"].clone();
+    assert!(world.moto.call("ec2", "describe_snapshots", json!({"SnapshotIds": [its]})).is_ok(), "what an image is made of stays");
     let mut ours = |account: Option<&str>| {
         let filter = json!({"OwnerIds": ["self"], "Filters": [{"Name": "tag-key", "Values": ["lestrade-scan"]}]});
         world.moto.call_in(account, "ec2", "describe_snapshots", filter).unwrap()["Snapshots"].as_array().unwrap().len()

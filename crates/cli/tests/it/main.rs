@@ -3,6 +3,7 @@
 
 mod api_reference;
 mod aws;
+mod aws_choices;
 mod bundles;
 mod clients;
 mod crash;

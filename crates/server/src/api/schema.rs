@@ -93,7 +93,7 @@ pub(crate) fn by_severity() -> Value {
 
 /// The words for severities, for kinds of resources, for how far something can be reached, and for what is unfixed.
 pub(crate) const SEVERITY: [&str; 6] = ["critical", "high", "medium", "low", "informational", "untriaged"];
-pub(crate) const KINDS: [&str; 5] = ["instance", "image", "function", "host", "path"];
+pub(crate) const KINDS: [&str; 6] = ["instance", "image", "function", "host", "path", "machine-image"];
 pub(crate) const STATUSES: [&str; 3] = ["active", "suppressed", "closed"];
 pub(crate) const EXPOSURES: [&str; 6] = ["none", "unknown", "private", "load-balancer", "internet", "internet-listening"];
 pub(crate) const UNFIXED: [&str; 5] = ["open", "deferred", "will-not-fix", "end-of-life", "under-investigation"];

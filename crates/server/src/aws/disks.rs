@@ -6,7 +6,7 @@ use lestrade_artifact::SkipPatterns;
 use lestrade_aws::{Error, Https, Session, SnapshotBlocks, delete_snapshot, our_snapshots, snapshot_block, snapshot_blocks, take_snapshot};
 use lestrade_extract::{Pieces, together};
 use lestrade_findings::ResourceEntry;
-use lestrade_model::{Coverage, CoverageReason, Inventory, ResourceDetails, ResourceKey, ResourceKind, ScanKind};
+use lestrade_model::{Coverage, CoverageReason, Inventory, ResourceDetails, ResourceKind, ScanKind};
 use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
@@ -94,12 +94,14 @@ impl WatchAws {
         Ok(())
     }
 
-    /// Reads the disks of one of the instances that wait for it.
+    /// Reads the disks of one of the instances, or one of the machine images, that wait for it.
     pub(super) fn read_next_disk(&mut self) -> Result<Outcome, Halt> {
-        let Some((scope, id)) = self.disks.pop_front() else { return Ok(Outcome::Unchanged) };
-        let Some((_, session)) = self.sessions().into_iter().find(|(known, _)| *known == scope) else { return Ok(Outcome::Unchanged) };
-        let key = ResourceKey { scope, kind: ResourceKind::Instance, id };
+        let Some(key) = self.disks.pop_front() else { return Ok(Outcome::Unchanged) };
+        let Some((_, session)) = self.sessions().into_iter().find(|(known, _)| *known == key.scope) else { return Ok(Outcome::Unchanged) };
         let Some(entry) = self.core.resource(&key) else { return Ok(Outcome::Unchanged) };
+        if key.kind == ResourceKind::MachineImage {
+            return self.read_machine_image(entry, &session);
+        }
         let ResourceDetails::Instance(instance) = &entry.resource.details else { return Ok(Outcome::Unchanged) };
         let volumes: Vec<String> = instance.volumes.iter().take(MOST_VOLUMES).cloned().collect();
         let (inventory, reason, detail) = match self.read_volumes(&session, &key.id, &volumes) {
@@ -134,7 +136,7 @@ impl WatchAws {
         Ok(together(&all, instance))
     }
 
-    fn read_snapshot(&self, session: &Session<Https>, snapshot: &str, volume: &str) -> Result<Inventory, Halt> {
+    pub(super) fn read_snapshot(&self, session: &Session<Https>, snapshot: &str, volume: &str) -> Result<Inventory, Halt> {
         let blocks = self.ask(snapshot_blocks(session, snapshot))??;
         let mut pieces = Volume { watch: self, session, blocks: &blocks, kept: HashMap::new() };
         let scanned = self.scanner.scan_pieces(volume, blocks.size, &mut pieces, &SkipPatterns::default());

@@ -5,7 +5,9 @@ use super::{Halt, Read, WatchAws};
 use crate::look::{package_coverage, verdict};
 use crate::{Observation, Outcome};
 use lestrade_aws::{Https, ManagedInstance, Session, Told, discover_instances, inventory_of, managed_instances};
-use lestrade_model::{Coverage, CoverageReason, Inventory, Resource, ResourceDetails, ResourceKey, ResourceKind, ScanKind, Scope};
+use lestrade_model::{
+    Coverage, CoverageReason, Inventory, OsRelease, Resource, ResourceDetails, ResourceKey, ResourceKind, ScanKind, Scope,
+};
 use std::collections::{HashMap, HashSet};
 
 /// Instances with this tag are not looked at, whatever its value; Inspector's own.
@@ -21,13 +23,15 @@ struct Heard<'a> {
     unknown: Option<String>,
     /// What it told when it was asked.
     told: Option<Result<Told, lestrade_aws::Error>>,
+    /// Whether its disks are read where it tells nothing.
+    agentless: bool,
 }
 
 fn is_running(resource: &Resource) -> bool {
     matches!(&resource.details, ResourceDetails::Instance(instance) if instance.running)
 }
 
-fn is_excluded(resource: &Resource) -> bool {
+pub(super) fn is_excluded(resource: &Resource) -> bool {
     resource.tags.iter().any(|(key, _)| key == EXCLUSION)
 }
 
@@ -49,12 +53,14 @@ impl WatchAws {
             .map(|resource| resource.key.id.clone())
             .collect();
         let mut told = self.ask_instances(session, &wanted)?;
+        let agentless = self.is_agentless(scope);
         let mut outcome = Outcome::Unchanged;
         for resource in listing.items {
             let heard = Heard {
                 managed: by_id.get(resource.key.id.as_str()).copied(),
                 unknown: managed.missing.as_ref().map(ToString::to_string),
                 told: told.remove(&resource.key.id),
+                agentless,
             };
             if self.take_instance(session, resource, heard)? == Outcome::Changed {
                 outcome = Outcome::Changed;
@@ -88,21 +94,29 @@ impl WatchAws {
             instance.is_some_and(|instance| instance.online && !instance.is_windows()) && is_running(&resource) && !is_excluded(&resource);
         let mut told = self.ask_instances(session, if asked { std::slice::from_ref(&key.id) } else { &[] })?;
         let unknown = managed.missing.as_ref().map(ToString::to_string);
-        self.take_instance(session, resource, Heard { managed: instance, unknown, told: told.remove(&key.id) })
+        let agentless = self.is_agentless(scope);
+        self.take_instance(session, resource, Heard { managed: instance, unknown, told: told.remove(&key.id), agentless })
+    }
+
+    /// Whether disks are read in a scope: where it is configured, unless a client of the API has set that agents alone are asked.
+    fn is_agentless(&self, scope: &Scope) -> bool {
+        let [own, regional, home] = self.settable(scope);
+        self.settings.agentless && !self.core.is_agent_based(&[&own, &regional, &home])
     }
 
     fn take_instance(&mut self, session: &Session<Https>, mut resource: Resource, heard: Heard<'_>) -> Result<Outcome, Halt> {
         if is_excluded(&resource) {
-            return self.exclude(resource);
+            return self.leave_out(resource, CoverageReason::ExcludedByTag);
         }
         resource.facts.running_kernel = match &heard.told {
             Some(Ok(told)) => told.kernel.clone(),
             // What it ran when it was heard of last.
             _ => self.core.resource(&resource.key).and_then(|entry| entry.resource.facts.running_kernel),
         };
+        let agentless = heard.agentless;
         let (inventory, reason, detail) = self.inventory(session, &resource, heard)?;
         let silent = matches!(reason, CoverageReason::UnmanagedEc2Instance | CoverageReason::NoInventory);
-        if !silent || !self.settings.agentless {
+        if !silent || !agentless {
             return self.keep(resource, inventory, reason, detail);
         }
         let before = self.core.resource(&resource.key);
@@ -112,7 +126,7 @@ impl WatchAws {
             self.core.observe(Observation { resource, inventory: None, coverage: entry.coverage.clone() })?;
             return Ok(if changed { Outcome::Changed } else { Outcome::Unchanged });
         }
-        let waits = (resource.key.scope.clone(), resource.key.id.clone());
+        let waits = resource.key.clone();
         if !self.disks.contains(&waits) {
             self.disks.push_back(waits);
         }
@@ -132,6 +146,11 @@ impl WatchAws {
             return Ok((None, CoverageReason::Ec2InstanceStopped, "it does not run: what was found before stands".to_owned()));
         }
         let Some(managed) = heard.managed else {
+            if heard.unknown.is_some()
+                && let Some(read) = self.synchronised(resource, None)?
+            {
+                return Ok(read);
+            }
             return Ok(match heard.unknown {
                 Some(reason) => (None, CoverageReason::AccessDenied, format!("whether SSM manages it is not known: {reason}")),
                 None => (None, CoverageReason::UnmanagedEc2Instance, UNMANAGED.to_owned()),
@@ -158,12 +177,37 @@ impl WatchAws {
                 }
             }
             Ok(None) => {
+                if let Some(read) = self.synchronised(resource, managed.os.clone())? {
+                    return Ok(read);
+                }
                 let remedy = "SSM has no list of its packages: associate AWS-GatherSoftwareInventory with it";
                 (None, CoverageReason::NoInventory, remedy.to_owned())
             }
-            Err(error) if error.is_denied() => (None, CoverageReason::AccessDenied, error.to_string()),
+            Err(error) if error.is_denied() => match self.synchronised(resource, managed.os.clone())? {
+                Some(read) => read,
+                None => (None, CoverageReason::AccessDenied, error.to_string()),
+            },
             Err(error) => (None, CoverageReason::InternalError, error.to_string()),
         })
+    }
+
+    /// What a resource data sync wrote of an instance; none where it wrote nothing, or that cannot be read.
+    fn synchronised(&self, resource: &Resource, os: Option<OsRelease>) -> Result<Option<Read>, Halt> {
+        let Some(place) = &self.settings.inventory_bucket else { return Ok(None) };
+        // One bucket for all accounts: it is read as ourselves.
+        let sessions = self.sessions();
+        let Some((_, home)) = sessions.first() else { return Ok(None) };
+        let ResourceKey { scope, id, .. } = &resource.key;
+        match self.ask(place.inventory_of(home, scope, id, os))? {
+            Ok(inventory) => Ok(inventory.map(|inventory| {
+                let (reason, detail) = verdict(&inventory);
+                (Some(inventory), reason, detail)
+            })),
+            Err(error) => {
+                tracing::warn!(instance = id, %error, "what a resource data sync wrote of an instance cannot be read");
+                Ok(None)
+            }
+        }
     }
 
     /// Keeps what was seen, beside what is known of its network.
@@ -192,13 +236,13 @@ impl WatchAws {
     }
 
     /// Keeps that something is there and not to be looked at.
-    pub(super) fn exclude(&self, resource: Resource) -> Result<Outcome, Halt> {
+    pub(super) fn leave_out(&self, resource: Resource, reason: CoverageReason) -> Result<Outcome, Halt> {
         let key = resource.key.clone();
         if self.core.resource(&key).is_none() {
-            let coverage = vec![package_coverage(CoverageReason::ExcludedByTag, String::new(), self.core.now())];
+            let coverage = vec![package_coverage(reason, String::new(), self.core.now())];
             self.core.observe(Observation { resource, inventory: None, coverage })?;
         }
-        let changed = self.core.forget(&key, CoverageReason::ExcludedByTag)?;
+        let changed = self.core.forget(&key, reason)?;
         Ok(if changed { Outcome::Changed } else { Outcome::Unchanged })
     }
 }

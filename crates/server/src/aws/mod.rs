@@ -8,20 +8,26 @@ mod disks;
 mod functions;
 mod images;
 mod instances;
+mod machine_images;
 mod told;
+
+pub use functions::FunctionSettings;
+pub use images::{ImageSettings, RepositoryFilter};
 
 use crate::look::verdict;
 use crate::reconcile::{Outcome, Reconciler};
 use crate::retention::Retention;
 use crate::{Core, ServerError};
+use functions::Idle;
 use images::Registries;
 use lestrade_aws::{
-    Change, ChangeQueue, Error, Estate, EstateSettings, Https, NetworkObject, Session, describe_network, describe_object, read_change,
+    Change, ChangeQueue, Error, Estate, EstateSettings, Https, InventoryBucket, NetworkObject, RegistryRules, Session, describe_network,
+    describe_object, read_change,
 };
 use lestrade_extract::Scanner;
 use lestrade_findings::ResourceEntry;
 use lestrade_model::{Clock, CoverageReason, Inventory, ResourceKey, ResourceKind, Scope, Timestamp};
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -47,9 +53,20 @@ pub struct AwsSettings {
     pub run_command: bool,
     /// Whether the disks of instances that SSM does not manage are read, from snapshots.
     pub agentless: bool,
+    /// Where a resource data sync writes what SSM knows of instances, if it is read from there where SSM itself does not tell it.
+    pub inventory_bucket: Option<InventoryBucket>,
+    /// Whether the API servers of EKS are asked for their pods.
+    pub kubernetes: bool,
+    /// Days after they were made or launched last in which machine images are read, whose disks are read by snapshots; those that
+    /// instances were launched from always. None reads none.
+    pub machine_image_days: Option<u32>,
     /// Folders of instances in which packages of languages are looked for.
     pub deep_paths: Vec<String>,
-    /// How long images are watched.
+    /// Which images are watched.
+    pub images: ImageSettings,
+    /// Which functions are watched.
+    pub functions: FunctionSettings,
+    /// How long images are watched, where no client of the API has set it.
     pub retention: Retention,
     /// How long from sweep to sweep.
     pub interval: Duration,
@@ -98,8 +115,13 @@ pub struct WatchAws {
     swept: Option<Timestamp>,
     /// Whether a part could not be looked at, and may be another time.
     failed: bool,
-    /// Instances whose disks wait to be read.
-    disks: VecDeque<(Scope, String)>,
+    /// Instances whose disks wait to be read, and machine images.
+    disks: VecDeque<ResourceKey>,
+    /// Clusters that events named.
+    clusters: BTreeSet<(Scope, String)>,
+    /// The rules of registries.
+    rules: BTreeMap<Scope, Option<RegistryRules>>,
+    idle: Idle,
 }
 
 /// What came of reading something: its inventory if it gave one, and how well it is covered.
@@ -130,6 +152,10 @@ impl From<ServerError> for Halt {
     }
 }
 
+fn scopes_of(estate: &Estate) -> Vec<Scope> {
+    estate.sessions.iter().map(|(scope, _)| scope.clone()).collect()
+}
+
 impl WatchAws {
     /// Watches an estate. Nothing is asked yet.
     ///
@@ -158,6 +184,9 @@ impl WatchAws {
             swept: None,
             failed: false,
             disks: VecDeque::new(),
+            clusters: BTreeSet::new(),
+            rules: BTreeMap::new(),
+            idle: Idle::default(),
         };
         Ok((watch, StopAws(stop)))
     }
@@ -186,10 +215,36 @@ impl WatchAws {
             }
             entered => entered?,
         };
+        self.estate = Some(estate);
+        self.announce();
+        Ok(true)
+    }
+
+    /// Enters the accounts that have come since, and those that could not be entered before.
+    fn renew(&mut self) -> Result<(), Halt> {
+        let Some(mut estate) = self.estate.take() else { return Ok(()) };
+        let has_more = self.settings.estate.organization || !estate.closed.is_empty();
+        let before = scopes_of(&estate);
+        let renewed = if has_more { self.ask(estate.renew(&self.settings.estate)) } else { Ok(Ok(())) };
+        let moved = has_more && (scopes_of(&estate) != before || !estate.closed.is_empty() || estate.unlisted.is_some());
+        // Kept whatever came of it: what was entered stays so.
+        self.estate = Some(estate);
+        if moved {
+            self.announce();
+        }
+        Ok(renewed??)
+    }
+
+    /// Tells of the accounts that were entered, and those that were not, and puts the rules of the server in force in them.
+    fn announce(&self) {
+        let Some(estate) = &self.estate else { return };
         for (account, error) in &estate.closed {
             tracing::warn!(account, %error, "an account cannot be entered: nothing in it is watched");
         }
-        let scopes: Vec<Scope> = estate.sessions.iter().map(|(scope, _)| scope.clone()).collect();
+        if let Some(error) = &estate.unlisted {
+            tracing::warn!(%error, "the accounts of the organisation are not all known");
+        }
+        let scopes = scopes_of(estate);
         tracing::info!(scopes = scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), "AWS is watched");
         let regions: BTreeSet<&str> = scopes.iter().map(|scope| scope.region.as_str()).collect();
         let home = &self.settings.home;
@@ -199,9 +254,13 @@ impl WatchAws {
             tracing::error!(%error, "a stored filter cannot be read");
         }
         self.scopes.set(scopes);
-        // An account that could not be entered is tried again with the next sweep.
-        self.estate = Some(estate);
-        Ok(true)
+    }
+
+    /// The scopes for which clients of the API may have set how an account is scanned: its own first, then those of whoever
+    /// administers it.
+    fn settable(&self, scope: &Scope) -> [Scope; 3] {
+        let home = &self.settings.home;
+        [scope.clone(), Scope { region: scope.region.clone(), ..home.clone() }, home.clone()]
     }
 
     fn sessions(&self) -> Vec<(Scope, Session<Https>)> {
@@ -212,9 +271,10 @@ impl WatchAws {
     fn sweep(&mut self) -> Result<Outcome, Halt> {
         let mut outcome = Outcome::Unchanged;
         self.failed = false;
-        let rest: [Look; 4] = [Self::look_at_instances, Self::look_at_network, Self::look_at_images, Self::look_at_functions];
+        let rest: [Look; 5] =
+            [Self::look_at_instances, Self::look_at_network, Self::look_at_images, Self::look_at_functions, Self::look_at_machine_images];
         // What runs in one account may lie in the registry of another: clusters come first, all of them.
-        let rounds: [&[Look]; 2] = [&[Self::look_at_clusters], &rest];
+        let rounds: [&[Look]; 2] = [&[Self::look_at_clusters, Self::look_at_kubernetes], &rest];
         let sessions = self.sessions();
         for (looks, (scope, session)) in rounds.into_iter().flat_map(|looks| sessions.iter().map(move |session| (looks, session))) {
             for look in looks {
@@ -285,6 +345,15 @@ impl WatchAws {
                 let changed = match change {
                     Change::Instance(id) | Change::Inventory(id) => self.look_at_instance(scope, session, &id),
                     Change::Repository(name) => self.look_at_repository(scope, session, &name),
+                    Change::Registry if self.settings.images.registry_rules => self.look_at_images(scope, session),
+                    Change::Registry => Ok(Outcome::Unchanged),
+                    Change::Cluster(arn) => {
+                        // By another name it would be another cluster, in which the same runs once more.
+                        if arn.starts_with(&scope.arn("ecs", "cluster/")) {
+                            self.clusters.insert((scope.clone(), arn));
+                        }
+                        Ok(Outcome::Unchanged)
+                    }
                     Change::Function(name) => self.look_at_function(scope, session, &name),
                     Change::Object(object) => self.look_at_object(scope, session, &object),
                     Change::Network => self.look_at_network(scope, session),
@@ -305,6 +374,9 @@ impl WatchAws {
                 break;
             }
             self.ask(queue.done(&received))??;
+        }
+        if self.look_at_named_clusters()? == Outcome::Changed {
+            outcome = Outcome::Changed;
         }
         Ok(outcome)
     }
@@ -357,9 +429,8 @@ impl WatchAws {
         }
         let mut outcome = Outcome::Unchanged;
         if self.sweep_is_due() {
-            if self.estate.as_ref().is_some_and(|estate| !estate.closed.is_empty()) && self.swept.is_some() {
-                self.estate = None;
-                self.enter()?;
+            if self.swept.is_some() {
+                self.renew()?;
             }
             outcome = self.sweep()?;
             self.swept = Some(self.clock.now());

@@ -1,5 +1,6 @@
 //! What the API needs of the rest of the server.
 
+use crate::Retention;
 use lestrade_extract::{ScanError, Scanner};
 use lestrade_findings::{Assessment, Counts, Criteria, GroupBy, Page, QueryError, ResourceEntry, Sort, Suppression};
 use lestrade_matching::IndexError;
@@ -52,6 +53,9 @@ pub struct AggregateRow {
 pub trait Backend: Send + Sync + 'static {
     /// The present instant.
     fn now(&self) -> Timestamp;
+
+    /// How long images are watched where no client has set it.
+    fn retention(&self) -> Retention;
 
     /// A page of findings.
     ///

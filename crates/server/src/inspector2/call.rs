@@ -10,7 +10,7 @@ use lestrade_store::Document;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The key of a document of which a scope has one.
-const ONLY: &str = "only";
+pub(super) const ONLY: &str = "only";
 
 /// Who asks whom, and when.
 pub(super) struct Call<'a> {

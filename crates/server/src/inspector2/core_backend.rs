@@ -2,8 +2,8 @@
 
 use super::backend::{AggregateRow, Backend, BackendError};
 use super::filters::suppressions;
-use crate::core::Draft;
-use crate::{Core, ServerError};
+use crate::core::{Draft, lock};
+use crate::{Core, Retention, ServerError};
 use lestrade_extract::Scanner;
 use lestrade_findings::{
     Assessment, Criteria, Effort, GroupBy, InventorySource, Page, PageRequest, ResourceEntry, Sort, Suppression, World, aggregate, assess,
@@ -20,6 +20,10 @@ use std::sync::Arc;
 impl Backend for Core {
     fn now(&self) -> Timestamp {
         Self::now(self)
+    }
+
+    fn retention(&self) -> Retention {
+        *lock(&self.retention)
     }
 
     fn list_findings(

@@ -10,7 +10,8 @@ use lestrade_wire::inspector2::{
     Counts, CoverageDateFilter, CoverageFilterCriteria, CoverageMapFilter, CoverageNumberFilter, CoverageResourceType,
     CoverageStringComparison, CoverageStringFilter, CoveredResource, Ec2Metadata, Ec2Platform, EcrContainerImageMetadata, GroupKey,
     LambdaFunctionMetadata, ListCoverageRequest, ListCoverageResponse, ListCoverageStatisticsRequest, ListCoverageStatisticsResponse,
-    ResourceFilterCriteria, ResourceScanMetadata, Runtime, ScanStatus, ScanStatusCode, ScanStatusReason, ScanType,
+    MachineImageMetadata, MachineImagePlatform, ResourceFilterCriteria, ResourceScanMetadata, Runtime, ScanStatus, ScanStatusCode,
+    ScanStatusReason, ScanType,
 };
 use lestrade_wire::{EpochSeconds, Kind, Shaped};
 use serde_json::Value;
@@ -119,6 +120,9 @@ impl Row<'_> {
             None if key.kind == ResourceKind::Function => {
                 ResourceScanMetadata { lambda_function: Some(self.function()), ..ResourceScanMetadata::default() }
             }
+            None if key.kind == ResourceKind::MachineImage => {
+                ResourceScanMetadata { machine_image: Some(self.machine_image()), ..ResourceScanMetadata::default() }
+            }
             None => ResourceScanMetadata::default(),
         };
         CoveredResource {
@@ -155,6 +159,15 @@ impl Row<'_> {
             },
             _ => Ec2Metadata { tags, ami_id: None, platform: Some(Ec2Platform::Unknown) },
         }
+    }
+
+    fn machine_image(&self) -> MachineImageMetadata {
+        let platform = match &self.resource.details {
+            ResourceDetails::MachineImage(image) if image.platform.starts_with("Windows") => MachineImagePlatform::Windows,
+            ResourceDetails::MachineImage(image) if !image.platform.is_empty() => MachineImagePlatform::Linux,
+            _ => MachineImagePlatform::Unknown,
+        };
+        MachineImageMetadata { tags: Some(self.resource.tags.iter().cloned().collect()), platform: Some(platform) }
     }
 
     fn function(&self) -> LambdaFunctionMetadata {

@@ -122,7 +122,7 @@ pub(super) fn visit<V: Visitor>(operation: Api, visitor: V) -> V::Out {
         Api::UpdateCisScanConfiguration => visitor.empty(cis::update_scan_configuration, NO_CIS),
         Api::UpdateCodeSecurityIntegration => visitor.empty(code::update_integration, NO_CODE),
         Api::UpdateCodeSecurityScanConfiguration => visitor.empty(code::update_scan_configuration, NO_CODE),
-        Api::UpdateConfiguration => visitor.kept(configuration::update_configuration, SETTING),
+        Api::UpdateConfiguration => visitor.real(configuration::update_configuration),
         Api::UpdateConnector => visitor.empty(cloud::update_connector, NO_CONNECTORS),
         Api::UpdateConnectorScanConfiguration => visitor.empty(cloud::update_connector_scan_configuration, NO_CONNECTORS),
         Api::UpdateEc2DeepInspectionConfiguration => visitor.kept(deep_inspection::update_configuration, SETTING),

@@ -150,12 +150,18 @@ impl WatchRegistry {
         Ok(keys)
     }
 
+    /// How long images are watched: as clients of the API have set it, or as the configuration says. A registry does not tell when
+    /// images were pulled.
+    fn retention(&self) -> Retention {
+        self.core.retention_in(&[&self.scope], self.retention).by_runs()
+    }
+
     /// Whether an image was let go and stays so.
     fn is_over(&self, key: &ResourceKey) -> bool {
         let world = self.core.world();
         let Some((id, entry)) = world.resource_id(key).and_then(|id| Some((id, world.resource(id)?))) else { return false };
         let ResourceDetails::Image(image) = &entry.resource.details else { return false };
-        is_let_go(entry) && !self.retention.keeps(image, world.uses(id), self.core.now())
+        is_let_go(entry) && !self.retention().keeps(image, world.uses(id), None, self.core.now())
     }
 
     /// The images that a digest stands for. Something else that is kept in a registry, a chart or a signature, stands for itself: it
@@ -389,7 +395,7 @@ impl WatchRegistry {
     /// Lets go of images that are old and not in use.
     fn let_go(&self, looked: &mut Looked) -> Result<(), ServerError> {
         let known = self.known().into_iter().map(|(image, entry)| (image, entry.resource.key));
-        looked.changed |= self.core.let_go(known, self.retention)?;
+        looked.changed |= self.core.let_go(known, self.retention())?;
         Ok(())
     }
 

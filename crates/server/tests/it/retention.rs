@@ -2,11 +2,11 @@
 
 use super::{HOUR, Lab, observation, record, scope, summary};
 use lestrade_model::{CoverageReason, ImageDetails, ImageUse, ResourceDetails, ResourceKey, ResourceKind};
-use lestrade_server::{Core, Retention};
+use lestrade_server::{Core, LastUse, Retention};
 use std::collections::BTreeMap;
 
 const DAY: i64 = 24 * HOUR;
-const RETENTION: Retention = Retention { pushed: Some(14), used: 7 };
+const RETENTION: Retention = Retention { pushed: Some(14), used: 7, by: LastUse::Run };
 
 fn let_go(core: &Core, lab: &Lab, image: &str, pushed_days_ago: i64) -> bool {
     let key = ResourceKey { scope: scope(), kind: ResourceKind::Image, id: image.to_owned() };

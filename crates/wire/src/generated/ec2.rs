@@ -911,6 +911,7 @@ data: {
 CreateSnapshot(CREATE_SNAPSHOT_REQUEST => SNAPSHOT) = "POST" "/" 200,
 DeleteSnapshot(DELETE_SNAPSHOT_REQUEST => NOTHING) = "POST" "/" 200,
 DescribeAddresses(DESCRIBE_ADDRESSES_REQUEST => DESCRIBE_ADDRESSES_RESULT) = "POST" "/" 200,
+DescribeImages(DESCRIBE_IMAGES_REQUEST => DESCRIBE_IMAGES_RESULT) = "POST" "/" 200,
 DescribeInternetGateways(DESCRIBE_INTERNET_GATEWAYS_REQUEST => DESCRIBE_INTERNET_GATEWAYS_RESULT) = "POST" "/" 200,
 DescribeManagedPrefixLists(DESCRIBE_MANAGED_PREFIX_LISTS_REQUEST => DESCRIBE_MANAGED_PREFIX_LISTS_RESULT) = "POST" "/" 200,
 DescribeNetworkAcls(DESCRIBE_NETWORK_ACLS_REQUEST => DESCRIBE_NETWORK_ACLS_RESULT) = "POST" "/" 200,
@@ -1137,6 +1138,16 @@ mod shapes {
     pub(super) static AUTO_ACCEPT_SHARED_ATTACHMENTS_VALUE: Shape =
         Shape::enumeration("AutoAcceptSharedAttachmentsValue", &["enable", "disable"]);
     pub(super) static AVAILABILITY_ZONE_ID: Shape = Shape::string("AvailabilityZoneId");
+    pub(super) static BLOCK_DEVICE_MAPPING: Shape = Shape::structure(
+        "BlockDeviceMapping",
+        &[
+            Member::optional("Ebs", &EBS_BLOCK_DEVICE).named("ebs", "Ebs"),
+            Member::optional("NoDevice", &STRING).named("noDevice", "NoDevice"),
+            Member::optional("DeviceName", &STRING).named("deviceName", "DeviceName"),
+            Member::optional("VirtualName", &STRING).named("virtualName", "VirtualName"),
+        ],
+    );
+    pub(super) static BLOCK_DEVICE_MAPPING_LIST: Shape = Shape::list("BlockDeviceMappingList", &BLOCK_DEVICE_MAPPING, "item");
     pub(super) static BLOCK_PUBLIC_ACCESS_MODE: Shape =
         Shape::enumeration("BlockPublicAccessMode", &["off", "block-bidirectional", "block-ingress"]);
     pub(super) static BLOCK_PUBLIC_ACCESS_STATES: Shape = Shape::structure(
@@ -1236,6 +1247,27 @@ mod shapes {
     );
     pub(super) static DESCRIBE_ADDRESSES_RESULT: Shape =
         Shape::structure("DescribeAddressesResult", &[Member::optional("Addresses", &ADDRESS_LIST).named("addressesSet", "AddressesSet")]);
+    pub(super) static DESCRIBE_IMAGES_REQUEST: Shape = Shape::structure(
+        "DescribeImagesRequest",
+        &[
+            Member::optional("ExecutableUsers", &EXECUTABLE_BY_STRING_LIST).named("ExecutableBy", "ExecutableBy"),
+            Member::optional("ImageIds", &IMAGE_ID_STRING_LIST).named("ImageId", "ImageId"),
+            Member::optional("Owners", &OWNER_STRING_LIST).named("Owner", "Owner"),
+            Member::optional("IncludeDeprecated", &BOOLEAN),
+            Member::optional("IncludeDisabled", &BOOLEAN),
+            Member::optional("MaxResults", &INTEGER),
+            Member::optional("NextToken", &STRING),
+            Member::optional("DryRun", &BOOLEAN).named("dryRun", "DryRun"),
+            Member::optional("Filters", &FILTER_LIST).named("Filter", "Filter"),
+        ],
+    );
+    pub(super) static DESCRIBE_IMAGES_RESULT: Shape = Shape::structure(
+        "DescribeImagesResult",
+        &[
+            Member::optional("NextToken", &STRING).named("nextToken", "NextToken"),
+            Member::optional("Images", &IMAGE_LIST).named("imagesSet", "ImagesSet"),
+        ],
+    );
     pub(super) static DESCRIBE_INSTANCES_REQUEST: Shape = Shape::structure(
         "DescribeInstancesRequest",
         &[
@@ -1554,6 +1586,24 @@ mod shapes {
     pub(super) static DEVICE_TYPE: Shape = Shape::enumeration("DeviceType", &["ebs", "instance-store"]);
     pub(super) static DNS_SUPPORT_VALUE: Shape = Shape::enumeration("DnsSupportValue", &["enable", "disable"]);
     pub(super) static DOMAIN_TYPE: Shape = Shape::enumeration("DomainType", &["vpc", "standard"]);
+    pub(super) static EBS_BLOCK_DEVICE: Shape = Shape::structure(
+        "EbsBlockDevice",
+        &[
+            Member::optional("DeleteOnTermination", &BOOLEAN).named("deleteOnTermination", "DeleteOnTermination"),
+            Member::optional("Iops", &INTEGER).named("iops", "Iops"),
+            Member::optional("SnapshotId", &SNAPSHOT_ID).named("snapshotId", "SnapshotId"),
+            Member::optional("VolumeSize", &INTEGER).named("volumeSize", "VolumeSize"),
+            Member::optional("VolumeType", &VOLUME_TYPE).named("volumeType", "VolumeType"),
+            Member::optional("KmsKeyId", &STRING).named("kmsKeyId", "KmsKeyId"),
+            Member::optional("Throughput", &INTEGER).named("throughput", "Throughput"),
+            Member::optional("OutpostArn", &STRING).named("outpostArn", "OutpostArn"),
+            Member::optional("AvailabilityZone", &STRING).named("availabilityZone", "AvailabilityZone"),
+            Member::optional("Encrypted", &BOOLEAN).named("encrypted", "Encrypted"),
+            Member::optional("VolumeInitializationRate", &INTEGER),
+            Member::optional("AvailabilityZoneId", &STRING),
+            Member::optional("EbsCardIndex", &INTEGER),
+        ],
+    );
     pub(super) static EBS_INSTANCE_BLOCK_DEVICE: Shape = Shape::structure(
         "EbsInstanceBlockDevice",
         &[
@@ -1610,6 +1660,7 @@ mod shapes {
             Member::optional("StateMessage", &STRING).named("stateMessage", "StateMessage"),
         ],
     );
+    pub(super) static EXECUTABLE_BY_STRING_LIST: Shape = Shape::list("ExecutableByStringList", &STRING, "ExecutableBy");
     pub(super) static FILTER: Shape = Shape::structure(
         "Filter",
         &[Member::optional("Name", &STRING), Member::optional("Values", &VALUE_STRING_LIST).named("Value", "Value")],
@@ -1656,6 +1707,71 @@ mod shapes {
         "IcmpTypeCode",
         &[Member::optional("Code", &INTEGER).named("code", "Code"), Member::optional("Type", &INTEGER).named("type", "Type")],
     );
+    pub(super) static IMAGE: Shape = Shape::structure(
+        "Image",
+        &[
+            Member::optional("PlatformDetails", &STRING).named("platformDetails", "PlatformDetails"),
+            Member::optional("UsageOperation", &STRING).named("usageOperation", "UsageOperation"),
+            Member::optional("BlockDeviceMappings", &BLOCK_DEVICE_MAPPING_LIST).named("blockDeviceMapping", "BlockDeviceMapping"),
+            Member::optional("Description", &STRING).named("description", "Description"),
+            Member::optional("EnaSupport", &BOOLEAN).named("enaSupport", "EnaSupport"),
+            Member::optional("Hypervisor", &HYPERVISOR_TYPE).named("hypervisor", "Hypervisor"),
+            Member::optional("ImageOwnerAlias", &STRING).named("imageOwnerAlias", "ImageOwnerAlias"),
+            Member::optional("Name", &STRING).named("name", "Name"),
+            Member::optional("RootDeviceName", &STRING).named("rootDeviceName", "RootDeviceName"),
+            Member::optional("RootDeviceType", &DEVICE_TYPE).named("rootDeviceType", "RootDeviceType"),
+            Member::optional("SriovNetSupport", &STRING).named("sriovNetSupport", "SriovNetSupport"),
+            Member::optional("StateReason", &STATE_REASON).named("stateReason", "StateReason"),
+            Member::optional("Tags", &TAG_LIST).named("tagSet", "TagSet"),
+            Member::optional("VirtualizationType", &VIRTUALIZATION_TYPE).named("virtualizationType", "VirtualizationType"),
+            Member::optional("BootMode", &BOOT_MODE_VALUES).named("bootMode", "BootMode"),
+            Member::optional("TpmSupport", &TPM_SUPPORT_VALUES).named("tpmSupport", "TpmSupport"),
+            Member::optional("DeprecationTime", &STRING).named("deprecationTime", "DeprecationTime"),
+            Member::optional("ImdsSupport", &IMDS_SUPPORT_VALUES).named("imdsSupport", "ImdsSupport"),
+            Member::optional("SourceInstanceId", &STRING).named("sourceInstanceId", "SourceInstanceId"),
+            Member::optional("DeregistrationProtection", &STRING).named("deregistrationProtection", "DeregistrationProtection"),
+            Member::optional("LastLaunchedTime", &STRING).named("lastLaunchedTime", "LastLaunchedTime"),
+            Member::optional("ImageAllowed", &BOOLEAN).named("imageAllowed", "ImageAllowed"),
+            Member::optional("SourceImageId", &STRING).named("sourceImageId", "SourceImageId"),
+            Member::optional("SourceImageRegion", &STRING).named("sourceImageRegion", "SourceImageRegion"),
+            Member::optional("FreeTierEligible", &BOOLEAN).named("freeTierEligible", "FreeTierEligible"),
+            Member::optional("PublicSsmParameterName", &STRING).named("publicSsmParameterName", "PublicSsmParameterName"),
+            Member::optional("ImageWatermarks", &IMAGE_WATERMARK_LIST).named("imageWatermarkSet", "ImageWatermarkSet"),
+            Member::optional("ScanResults", &SCAN_RESULTS).named("scanResults", "ScanResults"),
+            Member::optional("InstanceTypeSpecification", &INSTANCE_TYPE_SPECIFICATION)
+                .named("instanceTypeSpecification", "InstanceTypeSpecification"),
+            Member::optional("ImageId", &STRING).named("imageId", "ImageId"),
+            Member::optional("ImageLocation", &STRING).named("imageLocation", "ImageLocation"),
+            Member::optional("State", &IMAGE_STATE).named("imageState", "ImageState"),
+            Member::optional("OwnerId", &STRING).named("imageOwnerId", "ImageOwnerId"),
+            Member::optional("CreationDate", &STRING).named("creationDate", "CreationDate"),
+            Member::optional("Public", &BOOLEAN).named("isPublic", "IsPublic"),
+            Member::optional("ProductCodes", &PRODUCT_CODE_LIST).named("productCodes", "ProductCodes"),
+            Member::optional("Architecture", &ARCHITECTURE_VALUES).named("architecture", "Architecture"),
+            Member::optional("ImageType", &IMAGE_TYPE_VALUES).named("imageType", "ImageType"),
+            Member::optional("KernelId", &STRING).named("kernelId", "KernelId"),
+            Member::optional("RamdiskId", &STRING).named("ramdiskId", "RamdiskId"),
+            Member::optional("Platform", &PLATFORM_VALUES).named("platform", "Platform"),
+        ],
+    );
+    pub(super) static IMAGE_ID: Shape = Shape::string("ImageId");
+    pub(super) static IMAGE_ID_STRING_LIST: Shape = Shape::list("ImageIdStringList", &IMAGE_ID, "ImageId");
+    pub(super) static IMAGE_LIST: Shape = Shape::list("ImageList", &IMAGE, "item");
+    pub(super) static IMAGE_STATE: Shape =
+        Shape::enumeration("ImageState", &["pending", "available", "invalid", "deregistered", "transient", "failed", "error", "disabled"]);
+    pub(super) static IMAGE_TYPE_VALUES: Shape = Shape::enumeration("ImageTypeValues", &["machine", "kernel", "ramdisk"]);
+    pub(super) static IMAGE_WATERMARK: Shape = Shape::structure(
+        "ImageWatermark",
+        &[
+            Member::optional("WatermarkKey", &STRING).named("watermarkKey", "WatermarkKey"),
+            Member::optional("SourceImageRegion", &STRING).named("sourceImageRegion", "SourceImageRegion"),
+            Member::optional("SourceImageId", &STRING).named("sourceImageId", "SourceImageId"),
+            Member::optional("SourceImageCreationTime", &MILLISECOND_DATE_TIME).named("sourceImageCreationTime", "SourceImageCreationTime"),
+            Member::optional("WatermarkCreationTime", &MILLISECOND_DATE_TIME).named("watermarkCreationTime", "WatermarkCreationTime"),
+        ],
+    );
+    pub(super) static IMAGE_WATERMARK_LIST: Shape = Shape::list("ImageWatermarkList", &IMAGE_WATERMARK, "item");
+    pub(super) static IMDS_SUPPORT_VALUES: Shape = Shape::enumeration("ImdsSupportValues", &["v2.0"]);
     pub(super) static INSTANCE: Shape = Shape::structure(
         "Instance",
         &[
@@ -1909,6 +2025,17 @@ mod shapes {
     pub(super) static INSTANCE_STATE_NAME: Shape =
         Shape::enumeration("InstanceStateName", &["pending", "running", "shutting-down", "terminated", "stopping", "stopped"]);
     pub(super) static INSTANCE_TYPE: Shape = Shape::string("InstanceType");
+    pub(super) static INSTANCE_TYPE_ITEM: Shape =
+        Shape::structure("InstanceTypeItem", &[Member::optional("InstanceType", &STRING).named("instanceType", "InstanceType")]);
+    pub(super) static INSTANCE_TYPE_SPECIFICATION: Shape = Shape::structure(
+        "InstanceTypeSpecification",
+        &[
+            Member::optional("SupportedInstanceTypes", &SUPPORTED_INSTANCE_TYPE_SET)
+                .named("supportedInstanceTypeSet", "SupportedInstanceTypeSet"),
+            Member::optional("UnsupportedInstanceTypes", &UNSUPPORTED_INSTANCE_TYPE_SET)
+                .named("unsupportedInstanceTypeSet", "UnsupportedInstanceTypeSet"),
+        ],
+    );
     pub(super) static INTEGER: Shape = Shape::integer("Integer");
     pub(super) static INTERNET_GATEWAY: Shape = Shape::structure(
         "InternetGateway",
@@ -2391,6 +2518,21 @@ mod shapes {
     pub(super) static ROUTE_TABLE_LIST: Shape = Shape::list("RouteTableList", &ROUTE_TABLE, "item");
     pub(super) static RULE_ACTION: Shape = Shape::enumeration("RuleAction", &["allow", "deny"]);
     pub(super) static SSE_TYPE: Shape = Shape::enumeration("SSEType", &["sse-ebs", "sse-kms", "none"]);
+    pub(super) static SCAN_RESULTS: Shape = Shape::structure(
+        "ScanResults",
+        &[
+            Member::optional("HighestFindingSeverityLabel", &SEVERITY_LABEL)
+                .named("highestFindingSeverityLabel", "HighestFindingSeverityLabel"),
+            Member::optional("FindingScanDate", &MILLISECOND_DATE_TIME).named("findingScanDate", "FindingScanDate"),
+            Member::optional("InformationalFixAvailableSince", &MILLISECOND_DATE_TIME)
+                .named("informationalFixAvailableSince", "InformationalFixAvailableSince"),
+            Member::optional("LowFixAvailableSince", &MILLISECOND_DATE_TIME).named("lowFixAvailableSince", "LowFixAvailableSince"),
+            Member::optional("MediumFixAvailableSince", &MILLISECOND_DATE_TIME).named("mediumFixAvailableSince", "MediumFixAvailableSince"),
+            Member::optional("HighFixAvailableSince", &MILLISECOND_DATE_TIME).named("highFixAvailableSince", "HighFixAvailableSince"),
+            Member::optional("CriticalFixAvailableSince", &MILLISECOND_DATE_TIME)
+                .named("criticalFixAvailableSince", "CriticalFixAvailableSince"),
+        ],
+    );
     pub(super) static SEARCH_TRANSIT_GATEWAY_ROUTES_REQUEST: Shape = Shape::structure(
         "SearchTransitGatewayRoutesRequest",
         &[
@@ -2436,6 +2578,7 @@ mod shapes {
     pub(super) static SECURITY_GROUP_REFERENCING_SUPPORT_VALUE: Shape =
         Shape::enumeration("SecurityGroupReferencingSupportValue", &["enable", "disable"]);
     pub(super) static SERVICE_MANAGED: Shape = Shape::enumeration("ServiceManaged", &["alb", "nlb", "rnat", "rds"]);
+    pub(super) static SEVERITY_LABEL: Shape = Shape::enumeration("SeverityLabel", &["informational", "low", "medium", "high", "critical"]);
     pub(super) static SNAPSHOT: Shape = Shape::structure(
         "Snapshot",
         &[
@@ -2540,6 +2683,7 @@ mod shapes {
     pub(super) static SUBNET_LIST: Shape = Shape::list("SubnetList", &SUBNET, "item");
     pub(super) static SUBNET_STATE: Shape =
         Shape::enumeration("SubnetState", &["pending", "available", "unavailable", "failed", "failed-insufficient-capacity"]);
+    pub(super) static SUPPORTED_INSTANCE_TYPE_SET: Shape = Shape::list("SupportedInstanceTypeSet", &INSTANCE_TYPE_ITEM, "item");
     pub(super) static TAG: Shape = Shape::structure(
         "Tag",
         &[Member::optional("Key", &STRING).named("key", "Key"), Member::optional("Value", &STRING).named("value", "Value")],
@@ -2554,6 +2698,7 @@ mod shapes {
     );
     pub(super) static TAG_SPECIFICATION_LIST: Shape = Shape::list("TagSpecificationList", &TAG_SPECIFICATION, "item");
     pub(super) static TENANCY: Shape = Shape::enumeration("Tenancy", &["default", "dedicated", "host"]);
+    pub(super) static TPM_SUPPORT_VALUES: Shape = Shape::enumeration("TpmSupportValues", &["v2.0"]);
     pub(super) static TRANSFER_TYPE: Shape = Shape::enumeration("TransferType", &["time-based", "standard"]);
     pub(super) static TRANSIT_GATEWAY: Shape = Shape::structure(
         "TransitGateway",
@@ -2739,6 +2884,7 @@ mod shapes {
             Member::optional("ApplianceModeSupport", &APPLIANCE_MODE_SUPPORT_VALUE).named("applianceModeSupport", "ApplianceModeSupport"),
         ],
     );
+    pub(super) static UNSUPPORTED_INSTANCE_TYPE_SET: Shape = Shape::list("UnsupportedInstanceTypeSet", &INSTANCE_TYPE_ITEM, "item");
     pub(super) static USER_ID_GROUP_PAIR: Shape = Shape::structure(
         "UserIdGroupPair",
         &[
@@ -2755,6 +2901,7 @@ mod shapes {
     pub(super) static VALUE_STRING_LIST: Shape = Shape::list("ValueStringList", &STRING, "item");
     pub(super) static VIRTUALIZATION_TYPE: Shape = Shape::enumeration("VirtualizationType", &["hvm", "paravirtual"]);
     pub(super) static VOLUME_ID: Shape = Shape::string("VolumeId");
+    pub(super) static VOLUME_TYPE: Shape = Shape::enumeration("VolumeType", &["standard", "io1", "io2", "gp2", "sc1", "st1", "gp3"]);
     pub(super) static VPC: Shape = Shape::structure(
         "Vpc",
         &[

@@ -265,6 +265,7 @@ DescribeRepositories(DescribeRepositoriesRequest => DescribeRepositoriesResponse
 GetAuthorizationToken(GetAuthorizationTokenRequest => GetAuthorizationTokenResponse) = "POST" "/" 200,
 }
 data: {
+GetRegistryScanningConfiguration(GET_REGISTRY_SCANNING_CONFIGURATION_REQUEST => GET_REGISTRY_SCANNING_CONFIGURATION_RESPONSE) = "POST" "/" 200,
 }
 }
 
@@ -379,6 +380,11 @@ mod shapes {
         Shape::structure("GetAuthorizationTokenRequest", &[Member::optional("registryIds", &GET_AUTHORIZATION_TOKEN_REGISTRY_ID_LIST)]);
     pub(super) static GET_AUTHORIZATION_TOKEN_RESPONSE: Shape =
         Shape::structure("GetAuthorizationTokenResponse", &[Member::optional("authorizationData", &AUTHORIZATION_DATA_LIST)]);
+    pub(super) static GET_REGISTRY_SCANNING_CONFIGURATION_REQUEST: Shape = Shape::structure("GetRegistryScanningConfigurationRequest", &[]);
+    pub(super) static GET_REGISTRY_SCANNING_CONFIGURATION_RESPONSE: Shape = Shape::structure(
+        "GetRegistryScanningConfigurationResponse",
+        &[Member::optional("registryId", &REGISTRY_ID), Member::optional("scanningConfiguration", &REGISTRY_SCANNING_CONFIGURATION)],
+    );
     pub(super) static IMAGE_DETAIL: Shape = Shape::structure(
         "ImageDetail",
         &[
@@ -448,6 +454,16 @@ mod shapes {
     pub(super) static PUSH_TIMESTAMP: Shape = Shape::timestamp("PushTimestamp");
     pub(super) static RECORDED_PULL_TIMESTAMP: Shape = Shape::timestamp("RecordedPullTimestamp");
     pub(super) static REGISTRY_ID: Shape = Shape::string("RegistryId").pattern("[0-9]{12}");
+    pub(super) static REGISTRY_SCANNING_CONFIGURATION: Shape = Shape::structure(
+        "RegistryScanningConfiguration",
+        &[Member::optional("scanType", &SCAN_TYPE), Member::optional("rules", &REGISTRY_SCANNING_RULE_LIST)],
+    );
+    pub(super) static REGISTRY_SCANNING_RULE: Shape = Shape::structure(
+        "RegistryScanningRule",
+        &[Member::required("scanFrequency", &SCAN_FREQUENCY), Member::required("repositoryFilters", &SCANNING_REPOSITORY_FILTER_LIST)],
+    );
+    pub(super) static REGISTRY_SCANNING_RULE_LIST: Shape =
+        Shape::list("RegistryScanningRuleList", &REGISTRY_SCANNING_RULE, "member").min(0.0).max(2.0);
     pub(super) static REPOSITORY: Shape = Shape::structure(
         "Repository",
         &[
@@ -468,6 +484,7 @@ mod shapes {
         .max(256.0)
         .pattern("[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*");
     pub(super) static REPOSITORY_NAME_LIST: Shape = Shape::list("RepositoryNameList", &REPOSITORY_NAME, "member").min(1.0).max(100.0);
+    pub(super) static SCAN_FREQUENCY: Shape = Shape::enumeration("ScanFrequency", &["SCAN_ON_PUSH", "CONTINUOUS_SCAN", "MANUAL"]);
     pub(super) static SCAN_ON_PUSH_FLAG: Shape = Shape::boolean("ScanOnPushFlag");
     pub(super) static SCAN_STATUS: Shape = Shape::enumeration(
         "ScanStatus",
@@ -487,6 +504,16 @@ mod shapes {
     );
     pub(super) static SCAN_STATUS_DESCRIPTION: Shape = Shape::string("ScanStatusDescription");
     pub(super) static SCAN_TIMESTAMP: Shape = Shape::timestamp("ScanTimestamp");
+    pub(super) static SCAN_TYPE: Shape = Shape::enumeration("ScanType", &["BASIC", "ENHANCED"]);
+    pub(super) static SCANNING_REPOSITORY_FILTER: Shape = Shape::structure(
+        "ScanningRepositoryFilter",
+        &[Member::required("filter", &SCANNING_REPOSITORY_FILTER_VALUE), Member::required("filterType", &SCANNING_REPOSITORY_FILTER_TYPE)],
+    );
+    pub(super) static SCANNING_REPOSITORY_FILTER_LIST: Shape =
+        Shape::list("ScanningRepositoryFilterList", &SCANNING_REPOSITORY_FILTER, "member").min(0.0).max(100.0);
+    pub(super) static SCANNING_REPOSITORY_FILTER_TYPE: Shape = Shape::enumeration("ScanningRepositoryFilterType", &["WILDCARD"]);
+    pub(super) static SCANNING_REPOSITORY_FILTER_VALUE: Shape =
+        Shape::string("ScanningRepositoryFilterValue").min(1.0).max(255.0).pattern("^[a-z0-9*](?:[._\\-/a-z0-9*]?[a-z0-9*]+)*$");
     pub(super) static SEVERITY_COUNT: Shape = Shape::integer("SeverityCount").min(0.0);
     pub(super) static TAG_STATUS: Shape = Shape::enumeration("TagStatus", &["TAGGED", "UNTAGGED", "ANY"]);
     pub(super) static URL: Shape = Shape::string("Url");

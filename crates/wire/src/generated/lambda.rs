@@ -414,6 +414,25 @@ pub struct ListFunctionsResponse {
     pub functions: Option<Vec<FunctionConfiguration>>,
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListVersionsByFunctionRequest {
+    pub function_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_items: Option<i32>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListVersionsByFunctionResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub versions: Option<Vec<FunctionConfiguration>>,
+}
+
 open_enum! { pub enum LogFormat {
 Json = "JSON",
 Text = "Text",
@@ -657,6 +676,7 @@ operations: {
 GetFunction(GetFunctionRequest => GetFunctionResponse) = "GET" "/2015-03-31/functions/{FunctionName}" 200,
 GetLayerVersionByArn(GetLayerVersionByArnRequest => GetLayerVersionResponse) = "GET" "/2018-10-31/layers?find=LayerVersion" 200,
 ListFunctions(ListFunctionsRequest => ListFunctionsResponse) = "GET" "/2015-03-31/functions" 200,
+ListVersionsByFunction(ListVersionsByFunctionRequest => ListVersionsByFunctionResponse) = "GET" "/2015-03-31/functions/{FunctionName}/versions" 200,
 }
 data: {
 }
@@ -736,6 +756,12 @@ impl crate::Shaped for ListFunctionsRequest {
 }
 impl crate::Shaped for ListFunctionsResponse {
     const SHAPE: &'static crate::Shape = &shapes::LIST_FUNCTIONS_RESPONSE;
+}
+impl crate::Shaped for ListVersionsByFunctionRequest {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_VERSIONS_BY_FUNCTION_REQUEST;
+}
+impl crate::Shaped for ListVersionsByFunctionResponse {
+    const SHAPE: &'static crate::Shape = &shapes::LIST_VERSIONS_BY_FUNCTION_RESPONSE;
 }
 impl crate::Shaped for LoggingConfig {
     const SHAPE: &'static crate::Shape = &shapes::LOGGING_CONFIG;
@@ -1044,6 +1070,18 @@ mod shapes {
     pub(super) static LIST_FUNCTIONS_RESPONSE: Shape = Shape::structure(
         "ListFunctionsResponse",
         &[Member::optional("NextMarker", &STRING), Member::optional("Functions", &FUNCTION_LIST)],
+    );
+    pub(super) static LIST_VERSIONS_BY_FUNCTION_REQUEST: Shape = Shape::structure(
+        "ListVersionsByFunctionRequest",
+        &[
+            Member::required("FunctionName", &NAMESPACED_FUNCTION_NAME).label("FunctionName"),
+            Member::optional("Marker", &STRING).query("Marker"),
+            Member::optional("MaxItems", &MAX_LIST_ITEMS).query("MaxItems"),
+        ],
+    );
+    pub(super) static LIST_VERSIONS_BY_FUNCTION_RESPONSE: Shape = Shape::structure(
+        "ListVersionsByFunctionResponse",
+        &[Member::optional("NextMarker", &STRING), Member::optional("Versions", &FUNCTION_LIST)],
     );
     pub(super) static LOCAL_MOUNT_PATH: Shape = Shape::string("LocalMountPath").min(0.0).max(160.0).pattern("/mnt/[a-zA-Z0-9-_.]+");
     pub(super) static LOG_FORMAT: Shape = Shape::enumeration("LogFormat", &["JSON", "Text"]);

@@ -1,4 +1,4 @@
-//! Signature Version 4: [`sign`] for our requests, [`Claim`] for those that come to us.
+//! Signature Version 4: [`sign`] and [`presign`] for our requests, [`Claim`] for those that come to us.
 //!
 //! Both sides share one canonical form. For every service but S3 the path is normalised and encoded a second time.
 
@@ -10,7 +10,7 @@ mod sign;
 pub use claim::{Claim, Denial, Expected};
 pub use key::SecretKey;
 pub(crate) use key::sha256;
-pub use sign::{Credentials, sign};
+pub use sign::{Credentials, presign, sign};
 
 use lestrade_model::Timestamp;
 

@@ -1,7 +1,8 @@
 //! Volume groups of LVM2 (LVM2, lib/format_text): physical volumes with a label and a copy of the group's metadata, which is text, and
-//! logical volumes made of stretches of them.
+//! logical volumes made of stretches of them, or of blocks of a pool.
 
 mod metadata;
+mod thin;
 
 use super::device::{Device, read};
 use super::numbers::{le, malformed, part, too_much, unsupported};
@@ -10,6 +11,7 @@ use metadata::{Section, parse};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
+use thin::Pool;
 
 const SECTOR: u64 = 512;
 /// A label lies in one of the first sectors.
@@ -171,14 +173,18 @@ impl Group {
             })
             .collect();
         let extent = self.section.size("extent_size").and_then(|sectors| sectors.checked_mul(SECTOR)).filter(|bytes| *bytes > 0);
-        for (name, section) in self.section.section("logical_volumes").into_iter().flat_map(Section::sections) {
+        let logical = self.section.section("logical_volumes");
+        for (name, section) in logical.into_iter().flat_map(Section::sections) {
             // Others are parts of those that are visible.
             if !section.list("status").iter().any(|word| word.text() == Some("VISIBLE")) {
                 continue;
             }
             let shown = format!("{}/{name}", self.name);
             let content = match extent {
-                Some(extent) => assemble(section, extent, &physical),
+                Some(extent) => match thin_of(section) {
+                    Some(segment) => thin(segment, logical, extent, &physical),
+                    None => assemble(section, extent, &physical),
+                },
                 None => Err(malformed("an LVM group without a size of extents")),
             };
             volumes.push(Logical { name: shown, content });
@@ -194,6 +200,32 @@ struct Segment {
     turn: u64,
     /// Where each stripe lies.
     stripes: Vec<(Device, u64)>,
+}
+
+/// What says where a thin volume lies; none where it is of another kind. It is in one piece.
+fn thin_of(section: &Section) -> Option<&Section> {
+    let mut segments = section.sections().filter(|(name, _)| name.starts_with("segment"));
+    let (_, first) = segments.next()?;
+    (first.text("type") == Some("thin") && segments.next().is_none()).then_some(first)
+}
+
+/// Puts a thin volume together: the pool that it is in names the volumes that hold its metadata and its data.
+fn thin(segment: &Section, logical: Option<&Section>, extent: u64, physical: &BTreeMap<&str, (Option<&Device>, u64)>) -> io::Result<Found> {
+    let bad = || malformed("a thin volume whose description contradicts itself");
+    if segment.text("external_origin").is_some() {
+        return Err(unsupported("a thin volume over another volume, which is not read"));
+    }
+    let named = |name: Option<&str>| logical.and_then(|all| all.section(name?)).ok_or_else(bad);
+    let pool = named(segment.text("thin_pool"))?;
+    let pool = pool.sections().map(|(_, section)| section).find(|section| section.text("type") == Some("thin-pool")).ok_or_else(bad)?;
+    let part = |key: &str| match assemble(named(pool.text(key))?, extent, physical)? {
+        Found::Device(device) => Ok(device),
+        Found::NoFiles(_) => Err(bad()),
+    };
+    let number = segment.size("device_id").ok_or_else(bad)?;
+    let size = segment.size("extent_count").and_then(|count| count.checked_mul(extent)).filter(|size| *size <= i64::MAX as u64);
+    let pool = Pool::open(&part("metadata")?, &part("pool")?)?;
+    Ok(Found::Device(pool.volume(number, size.ok_or_else(bad)?)?))
 }
 
 /// Puts a logical volume together from its description.
