@@ -448,6 +448,63 @@ fn a_request_that_is_too_large_or_comes_too_often_is_refused() {
     assert_eq!(served.get("/rules", "TRIAGER.secret").status, 200);
 }
 
+/// What browsers, proxies and those who pose as them send: nothing of it is believed.
+#[test]
+fn headers_and_paths_that_pose_as_something_else_get_nothing() {
+    let (_lab, core) = lab();
+    let served = Served::new(&core);
+    // Tokens that say of themselves that they need no signature, or whose signature to take.
+    let part = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    for head in [r#"{"alg":"none"}"#, r#"{"alg":"HS256","kid":"../../api-token"}"#] {
+        let token = format!("{}.{}.", part(head), part(r#"{"sub":"admin","exp":9999999999}"#));
+        assert_eq!(served.get("/status", &token).status, 401, "{head}");
+    }
+    // Another page in somebody's browser: there is no session that it could ride on, and no page is let in.
+    let strange = "origin: https://elsewhere.example\r\nsec-fetch-site: cross-site\r\ncookie: session=admin\r\n";
+    for method in ["POST", "OPTIONS"] {
+        let answer = served.ask(method, "/api/v1/suppressions", "", strange, b"{}");
+        assert!(matches!(answer.status, 401 | 405), "{method}: {}", answer.head);
+        assert!(!answer.head.contains("access-control-") && !answer.head.contains("set-cookie"), "{}", answer.head);
+    }
+    for path in [
+        "/static/../../etc/passwd",
+        "/..%2f..%2fetc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/api/v1/%2e%2e/%2e%2e/etc/passwd",
+        "/api/v1/findings/%00",
+        "/api/v1/findings/..%2f..%2fstate.db",
+    ] {
+        let answer = served.ask("GET", path, OWNER, "", b"");
+        assert!((400..500).contains(&answer.status) && !answer.body.contains("root:"), "{path}: {} {}", answer.status, answer.body);
+    }
+    // Who somebody says that they come from, or go to, is nowhere in an answer, and opens nothing.
+    let posing = "x-forwarded-for: 127.0.0.1\r\nx-forwarded-host: elsewhere.example\r\nforwarded: for=127.0.0.1;host=elsewhere.example\r\n";
+    let document = served.ask("GET", "/api/v1/openapi.json", OWNER, posing, b"");
+    assert!(document.status == 200 && !document.body.contains("elsewhere.example"), "{}", document.status);
+    assert_eq!(served.ask("GET", "/api/v1/status", "", posing, b"").status, 401);
+}
+
+/// A request that says two things about its length is two requests to somebody: it is refused. What is packed is not unpacked.
+#[test]
+fn a_body_that_is_not_what_it_says_is_refused() {
+    let (_lab, core) = lab();
+    let served = Served::start(&core, ApiLimits { arrival: Duration::from_millis(200), ..ApiLimits::default() });
+    let post = |headers: &str, body: &[u8]| {
+        let head =
+            format!("POST /api/v1/suppressions HTTP/1.1\r\nhost: l\r\nconnection: close\r\nauthorization: Bearer {OWNER}\r\n{headers}\r\n");
+        Answer::read(served.send(&head, body)).status
+    };
+    assert_eq!(post("content-length: 2\r\ncontent-length: 3\r\n", b"{}}"), 400);
+    for headers in ["transfer-encoding: chunked\r\n", "content-length: 9\r\ntransfer-encoding: chunked\r\n"] {
+        let status = post(headers, b"zz\r\n{}\r\n0\r\n\r\n");
+        assert!((400..500).contains(&status), "a chunk of no length: {status}");
+    }
+    assert_eq!(post("content-length: 100\r\n", b"{}"), 408, "more is announced than comes");
+    let bomb = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03";
+    let packed = post(&format!("content-encoding: gzip\r\ncontent-length: {}\r\n", bomb.len()), bomb);
+    assert!((400..500).contains(&packed), "{packed}");
+}
+
 #[test]
 fn only_so_much_is_worked_on_at_once_and_for_so_long() {
     let (_lab, core) = lab();

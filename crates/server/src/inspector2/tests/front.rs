@@ -39,6 +39,27 @@ fn no_body_makes_a_fault() {
     assert_eq!(lab.send("admin", "POST", "/nothing", "{}").header("x-amzn-errortype"), Some("UnknownOperationException"));
 }
 
+/// More than AWS takes of anything is refused before it is compiled, and with its field's name.
+#[test]
+fn criteria_beyond_what_is_taken_are_refused() {
+    let lab = Lab::new();
+    let value = json!({"comparison": "EQUALS", "value": "HIGH"});
+    for body in [
+        json!({"filterCriteria": {"severity": vec![value.clone(); 100_000]}}),
+        json!({"filterCriteria": {"severity": [{"comparison": "LIKE", "value": "HIGH"}]}}),
+        json!({"filterCriteria": {"severity": "HIGH"}}),
+        json!({"filterCriteria": {"title": [{"comparison": "EQUALS", "value": "x".repeat(1 << 20)}]}}),
+        json!({"maxResults": 0}),
+        json!({"maxResults": 1001}),
+        json!({"sortCriteria": {"field": "SEVERITY", "sortOrder": "SIDEWAYS"}}),
+    ] {
+        let (kind, said) = lab.refused("/findings/list", body);
+        assert_eq!(kind, "ValidationException", "{said}");
+    }
+    let deep = format!("{}{}", "{\"filterCriteria\":".repeat(100_000), "}".repeat(100_000));
+    assert_eq!(lab.send("admin", "POST", "/findings/list", &deep).status, 400);
+}
+
 /// Only what changes something is refused later: reading again harms nobody.
 #[test]
 fn a_request_that_changes_something_is_not_replayed() {
