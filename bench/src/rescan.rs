@@ -5,13 +5,13 @@ use crate::estate::advisory;
 use crate::fleet::{Fleet, NAMES, Package, Random, component, named, versions_of};
 use crate::measure::{Cost, Invocation};
 use crate::peers::Programs;
-use crate::served::host;
+use crate::served::{Still, host};
 use crate::table::{Table, median, megabytes, time};
 use crate::{Options, trivy_db};
 use anyhow::{Context, Result};
 use lestrade_advisories::Library;
 use lestrade_matching::{Manifest, build_index};
-use lestrade_model::{Advisory, Clock, Family, Manager, Occurrence, Scope, Timestamp};
+use lestrade_model::{Advisory, Family, Manager, Occurrence, Scope};
 use lestrade_server::Core;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,14 +27,6 @@ const ADVISORIES: usize = 20_000;
 const SCANNED: u32 = 20;
 /// How many advisories are published one after another.
 const PUBLISHED: usize = 30;
-
-struct Still;
-
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_800_000_000_000)
-    }
-}
 
 /// The language packages of a bill of materials, one version of each.
 fn packages(fleet: &Fleet, number: u32) -> Vec<Package> {

@@ -22,7 +22,7 @@ const PUBLISHED: usize = 100;
 const STANDING: usize = 5_000;
 
 /// A clock that stands still: a benchmark's history has no need of time.
-struct Still;
+pub(crate) struct Still;
 
 impl Clock for Still {
     fn now(&self) -> Timestamp {
