@@ -377,15 +377,16 @@ fn of_packages(world: &World, plan: &Plan<'_>) -> Vec<Group> {
         for component in verdicts.keys() {
             by_name.entry(&estate.component(*component).name).or_default().push(*component);
         }
-        let fixed = estate.sets_having(vulnerability).1;
+        let fixes = Fixes::of(world, vulnerability);
         let hidden = hidden_in(world, plan, vulnerability);
         for (name, components) in by_name {
             let sets = estate.sets_of(components.iter());
             let class = usize::from(class_of(assessment));
             if let Some(hidden) = &hidden {
-                let (left, with_fix) = (sharing.left(&sets, hidden), sharing.left(&(&sets & &fixed), hidden));
+                let left = sharing.left(&sets, hidden);
                 if !left.is_empty() {
-                    groups.counts(name).add_class(class, left.len(), with_fix.len());
+                    let with_fix = fixes.count(&sets, left.len(), |sets| sharing.left(sets, hidden).len());
+                    groups.counts(name).add_class(class, left.len(), with_fix);
                     *left_of_name.entry(name).or_default() |= left;
                 }
                 continue;
@@ -394,7 +395,7 @@ fn of_packages(world: &World, plan: &Plan<'_>) -> Vec<Group> {
             if found == 0 {
                 continue;
             }
-            groups.counts(name).add_class(class, found, sharing.count(&(&sets & &fixed)).0);
+            groups.counts(name).add_class(class, found, fixes.count(&sets, found, |sets| sharing.count(sets).0));
             *sets_of_name.entry(name).or_default() |= sets;
         }
     }
@@ -408,6 +409,33 @@ fn of_packages(world: &World, plan: &Plan<'_>) -> Vec<Group> {
         (part.counted, part.least) = (counted, Some(least));
     }
     groups.done()
+}
+
+/// Where a vulnerability has a fix: as a rule in all that have it or in none, and then nothing is put together.
+enum Fixes {
+    All,
+    None,
+    In(RoaringBitmap),
+}
+
+impl Fixes {
+    fn of(world: &World, vulnerability: VulnerabilityId) -> Self {
+        let verdicts = || world.estate.verdicts(vulnerability).into_iter().flatten();
+        match verdicts().filter(|(_, verdict)| verdict.fixed_in.is_some()).count() {
+            0 => Self::None,
+            some if some == verdicts().count() => Self::All,
+            _ => Self::In(world.estate.sets_having(vulnerability).1),
+        }
+    }
+
+    /// How many of those that have one of some match sets have a fix.
+    fn count(&self, sets: &RoaringBitmap, all: u64, count: impl FnOnce(&RoaringBitmap) -> u64) -> u64 {
+        match self {
+            Self::All => all,
+            Self::None => 0,
+            Self::In(fixed) => count(&(sets & fixed)),
+        }
+    }
 }
 
 /// The resources of a plan in which rules hide a vulnerability; none where no rule is about it.
@@ -475,7 +503,7 @@ fn of_titles(world: &World, plan: &Plan<'_>) -> Vec<Group> {
             }
             continue;
         }
-        let fixed = world.estate.sets_having(vulnerability).1;
+        let fixes = Fixes::of(world, vulnerability);
         for (names, sets) in names_together(world, vulnerability) {
             let count = |sets: &RoaringBitmap| match &hidden {
                 None => sharing.count(sets),
@@ -490,7 +518,7 @@ fn of_titles(world: &World, plan: &Plan<'_>) -> Vec<Group> {
             }
             let title = title_of(&assessment.id, &names);
             let part = groups.part(&title);
-            part.counts.add_class(usize::from(class_of(assessment)), found, count(&(&sets & &fixed)).0);
+            part.counts.add_class(usize::from(class_of(assessment)), found, fixes.count(&sets, found, |sets| count(sets).0));
             part.vulnerability = Some(assessment.id.clone());
             part.counted += found;
             part.least = Some(part.least.map_or(least, |known| known.min(least)));
