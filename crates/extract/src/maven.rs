@@ -145,7 +145,8 @@ impl<'a> Tree<'a> {
                 _ => unknown += 1,
             }
         }
-        let detail = format!("{unknown} dependencies have no version here, which is set elsewhere: they are not listed");
+        let (what, it_is) = if unknown == 1 { ("dependency has", "it is") } else { ("dependencies have", "they are") };
+        let detail = format!("{unknown} {what} no version here, which is set elsewhere: {it_is} not listed");
         Resolved { packages, problem: (unknown > 0).then_some((ProblemKind::Unsupported, detail)) }
     }
 
