@@ -8,6 +8,7 @@ use lestrade_matching::{CLASSES, ComponentId, ResourceId, SetId, Tally, Vulnerab
 use lestrade_model::{FindingStatus, Hash, Inventory, Scope, Severity, Timestamp};
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// How many inventories are read to count by layer: some 0.1 ms each.
 const MAX_INVENTORIES: usize = 5_000;
@@ -115,7 +116,8 @@ pub fn aggregate(
     }
     let of_status = |term: &&Term| matches!(term, Term::Text(TextField::FindingStatus, _));
     let criteria = Criteria { terms: criteria.terms.iter().filter(|term| !of_status(term)).cloned().collect() };
-    let plan = Plan::compile(world, inventories, scopes, &criteria, world.log.head(), now);
+    let mut plan = Plan::compile(world, inventories, scopes, &criteria, world.log.head(), now);
+    leave_out_what_is_hidden(&mut plan);
     let by_sets = matches!(
         by,
         GroupBy::Account | GroupBy::FindingType | GroupBy::Severity | GroupBy::Repository | GroupBy::Resource | GroupBy::MachineImage
@@ -128,6 +130,17 @@ pub fn aggregate(
         GroupBy::Layer if by_vulnerabilities => of_layers(world, &plan)?,
         _ => of_pairs(world, &plan, by),
     })
+}
+
+/// Vulnerabilities that a rule hides wherever anything is counted are not counted, and the rule need not be asked.
+fn leave_out_what_is_hidden(plan: &mut Plan<'_>) {
+    let is_everywhere = |rule: &Hidden| rule.residual.is_empty() && rule.resources.is_superset(&plan.resources);
+    if !plan.hidden.iter().any(is_everywhere) {
+        return;
+    }
+    let (everywhere, rest): (Vec<Hidden>, Vec<Hidden>) = plan.hidden.iter().cloned().partition(is_everywhere);
+    everywhere.iter().for_each(|rule| plan.vulnerabilities -= &rule.vulnerabilities);
+    plan.hidden = Arc::new(rest);
 }
 
 /// Every finding is asked for what it shares.

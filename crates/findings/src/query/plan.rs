@@ -19,7 +19,8 @@ const FEW_SETS: u64 = 20_000;
 /// Up to how many resources are asked one by one, rather than put together or their vulnerabilities all tried.
 pub(super) const FEW_RESOURCES: u64 = 1_000;
 
-/// A suppression rule, compiled.
+/// A suppression rule, compiled, or a part of one.
+#[derive(Clone)]
 pub(crate) struct Hidden {
     /// Which it is.
     pub(crate) by: Arc<str>,
@@ -384,9 +385,29 @@ fn hidden(world: &World, scopes: &[Scope]) -> Vec<Hidden> {
                 vulnerabilities &= world.estate.vulnerabilities_in(components.iter()) | world.log.vulnerabilities_closed_somewhere();
             }
         }
-        Hidden { by: Arc::clone(&rule.by), resources, vulnerabilities, residual }
+        decided_by_fix(world, Hidden { by: Arc::clone(&rule.by), resources, vulnerabilities, residual })
     };
-    world.suppressions.iter().filter(concerns).map(compile).collect()
+    world.suppressions.iter().filter(concerns).flat_map(compile).collect()
+}
+
+/// Takes a rule apart that asks for fixes: where a vulnerability is fixed in all packages or in none, no finding need be asked.
+fn decided_by_fix(world: &World, rule: Hidden) -> Vec<Hidden> {
+    let asks = |term: &Term| matches!(term, Term::Text(TextField::FixAvailable, tests) if all_equal(tests).is_some());
+    let Some(asked) = rule.residual.iter().position(asks) else { return vec![rule] };
+    let Term::Text(_, tests) = &rule.residual[asked] else { return vec![rule] };
+    let wants = |value: &str| all_equal(tests).is_some_and(|mut values| values.any(|wanted| wanted == value));
+    let (with, without) = world.estate.fixes();
+    // Of what closed somewhere it is the past that counts, where a page looks back.
+    let (always, never) = (with - without, without - with);
+    let (always, never) = (always - world.log.vulnerabilities_closed_somewhere(), never - world.log.vulnerabilities_closed_somewhere());
+    let none = RoaringBitmap::new();
+    let meets = if wants("YES") { &always } else { &none } | if wants("NO") { &never } else { &none };
+    let mut residual = rule.residual.clone();
+    residual.remove(asked);
+    let decided =
+        Hidden { by: Arc::clone(&rule.by), resources: rule.resources.clone(), vulnerabilities: meets & &rule.vulnerabilities, residual };
+    let open = Hidden { vulnerabilities: &rule.vulnerabilities - (always | never), ..rule };
+    [decided, open].into_iter().filter(|part| !part.vulnerabilities.is_empty()).collect()
 }
 
 /// The half of a finding that is its resource, with where it runs.
