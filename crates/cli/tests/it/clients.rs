@@ -103,7 +103,12 @@ impl Seeded {
             let listed = serving.aws(&["--region", "eu-west-1", "list-findings"]).ok()?;
             last = listed["findings"].as_array()?.iter().filter_map(|finding| finding["status"].as_str().map(str::to_owned)).collect();
             let of = |status: &str| last.iter().filter(|other| *other == status).count();
-            (of("ACTIVE") == 7 && of("SUPPRESSED") == 1 && of("CLOSED") == 1).then_some(())
+            let is_known = of("ACTIVE") == 7 && of("SUPPRESSED") == 1 && of("CLOSED") == 1;
+            // The network of an account is looked at after all else in it.
+            let covered = serving.aws(&["--region", "eu-west-1", "list-coverage"]).ok()?;
+            let covered = covered["coveredResources"].as_array()?.iter().filter(|of| of["scanType"] == "NETWORK");
+            let reached: BTreeSet<&str> = covered.filter_map(|of| of["resourceId"].as_str()).collect();
+            (is_known && world.instances.iter().all(|id| reached.contains(id.as_str()))).then_some(())
         });
         assert!(settled.is_ok(), "{last:?}; the server said: {}", serving.warnings());
         Some(Self { world, serving, facts })
