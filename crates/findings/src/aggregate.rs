@@ -118,17 +118,16 @@ pub fn aggregate(
     let criteria = Criteria { terms: criteria.terms.iter().filter(|term| !of_status(term)).cloned().collect() };
     let mut plan = Plan::compile(world, inventories, scopes, &criteria, world.log.head(), now);
     leave_out_what_is_hidden(&mut plan);
-    let by_sets = matches!(
-        by,
-        GroupBy::Account | GroupBy::FindingType | GroupBy::Severity | GroupBy::Repository | GroupBy::Resource | GroupBy::MachineImage
-    ) && criteria.of_side(Side::Pair).next().is_none();
-    let by_vulnerabilities = criteria.of_side(Side::Pair).next().is_none();
+    if criteria.of_side(Side::Pair).next().is_some() {
+        return Ok(of_pairs(world, &plan, by));
+    }
     Ok(match by {
-        _ if by_sets => of_everything(world, &plan, by).unwrap_or_else(|| of_sets(world, &plan, by)),
-        GroupBy::Package if by_vulnerabilities => of_packages(world, &plan),
-        GroupBy::Title if by_vulnerabilities => of_titles(world, &plan),
-        GroupBy::Layer if by_vulnerabilities => of_layers(world, &plan)?,
-        _ => of_pairs(world, &plan, by),
+        GroupBy::Package => of_packages(world, &plan),
+        GroupBy::Title => of_titles(world, &plan),
+        GroupBy::Layer => of_layers(world, &plan)?,
+        GroupBy::Account | GroupBy::FindingType | GroupBy::Severity | GroupBy::Repository | GroupBy::Resource | GroupBy::MachineImage => {
+            of_everything(world, &plan, by).unwrap_or_else(|| of_sets(world, &plan, by))
+        }
     })
 }
 

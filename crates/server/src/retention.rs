@@ -5,7 +5,12 @@ use crate::{Core, ServerError};
 use lestrade_findings::ResourceEntry;
 use lestrade_model::{CoverageReason, ImageDetails, ImageUse, ResourceKey, Timestamp};
 
-const DAY_MS: i64 = 86_400_000;
+pub(crate) const DAY_MS: i64 = 86_400_000;
+
+/// Whether something was not longer ago than so many days.
+pub(crate) fn is_within(at: Timestamp, days: u32, now: Timestamp) -> bool {
+    now.as_millis() - at.as_millis() <= i64::from(days) * DAY_MS
+}
 
 /// By what it is known that an image is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,11 +43,10 @@ impl Retention {
     /// Whether an image is watched, that runs there and was pulled last then.
     #[must_use]
     pub fn keeps(self, image: &ImageDetails, uses: &[ImageUse], pulled: Option<Timestamp>, now: Timestamp) -> bool {
-        let within = |at: Timestamp, days: u32| now.as_millis() - at.as_millis() <= i64::from(days) * DAY_MS;
-        self.pushed.is_none_or(|days| within(image.pushed_at, days))
+        self.pushed.is_none_or(|days| is_within(image.pushed_at, days, now))
             || match self.by {
-                LastUse::Run => uses.iter().any(|usage| usage.count > 0 || within(usage.last, self.used)),
-                LastUse::Pull => pulled.is_some_and(|at| within(at, self.used)),
+                LastUse::Run => uses.iter().any(|usage| usage.count > 0 || is_within(usage.last, self.used, now)),
+                LastUse::Pull => pulled.is_some_and(|at| is_within(at, self.used, now)),
             }
     }
 }

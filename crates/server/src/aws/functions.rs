@@ -2,6 +2,7 @@
 
 use super::{Halt, Read, WatchAws};
 use crate::look::{is_left_out, is_read, package_coverage, reason_of};
+use crate::retention::{DAY_MS, is_within};
 use crate::{Observation, Outcome};
 use lestrade_aws::{
     FunctionCode, FunctionVersions, Https, LATEST, Listing, Session, discover_function, discover_functions, discover_versions, download,
@@ -15,8 +16,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 const EXCLUSION: (&str, &str) = ("InspectorExclusion", "LambdaStandardScanning");
 /// Where a function finds its layers.
 const LAYERS: &str = "opt";
-const DAY_MS: i64 = 86_400_000;
-
 /// Which functions are looked at.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FunctionSettings {
@@ -230,7 +229,7 @@ impl WatchAws {
 
 /// Whether a function did not change for so many days. When it changed is always told; where it is not, it is not old.
 fn is_old(function: &FunctionDetails, days: u32, now: Timestamp) -> bool {
-    function.modified_at != Timestamp::default() && now.as_millis() - function.modified_at.as_millis() > i64::from(days) * DAY_MS
+    function.modified_at != Timestamp::default() && !is_within(function.modified_at, days, now)
 }
 
 /// Whether a function runs the code that is known: the digest of its own, and the versions of its layers.

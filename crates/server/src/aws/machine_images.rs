@@ -4,6 +4,7 @@
 use super::instances::is_excluded;
 use super::{Halt, WatchAws};
 use crate::look::{is_left_out, is_read, package_coverage};
+use crate::retention::is_within;
 use crate::{Observation, Outcome};
 use lestrade_aws::{Error, FoundMachineImage, Https, Session, discover_machine_images};
 use lestrade_extract::together;
@@ -11,7 +12,6 @@ use lestrade_findings::ResourceEntry;
 use lestrade_model::{CoverageReason, Inventory, ResourceDetails, ResourceKey, ResourceKind, Scope};
 use std::collections::HashSet;
 
-const DAY_MS: i64 = 86_400_000;
 /// Snapshots of one image that are read.
 const MOST_SNAPSHOTS: usize = 16;
 /// What coverage says of an image that waits to be read.
@@ -59,9 +59,8 @@ impl WatchAws {
     /// Whether an image was made or launched in the last days.
     fn is_recent(&self, image: &FoundMachineImage, days: u32) -> bool {
         let ResourceDetails::MachineImage(details) = &image.resource.details else { return false };
-        let now = self.core.now().as_millis();
         let last = image.launched_at.map_or(details.created_at, |launched| launched.max(details.created_at));
-        now - last.as_millis() <= i64::from(days) * DAY_MS
+        is_within(last, days, self.core.now())
     }
 
     fn take_machine_image(&mut self, image: FoundMachineImage, wanted: bool) -> Result<Outcome, Halt> {
