@@ -9,7 +9,8 @@ pub(crate) fn compare(a: &str, b: &str) -> Ordering {
     let (b_epoch, b_version, b_release) = split(b.trim());
     digits::compare(a_epoch, b_epoch).then_with(|| segments(a_version, b_version)).then_with(|| match (a_release, b_release) {
         (Some(a), Some(b)) => segments(a, b),
-        _ => Ordering::Equal,
+        // To vercmp a version is each of its releases, which differ: no order. Here it comes before them, as rpm's does.
+        _ => a_release.is_some().cmp(&b_release.is_some()),
     })
 }
 
@@ -89,7 +90,7 @@ mod tests {
             }
         }
         for (a, b, order) in [
-            ("1.5-1", "1.5", Ordering::Equal),
+            ("1.5-1", "1.5", Ordering::Greater),
             ("1.5-1", "1.5-2", Ordering::Less),
             ("0:1.0", "1.0", Ordering::Equal),
             ("1.0.", "1.0", Ordering::Greater),
