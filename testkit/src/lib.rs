@@ -3,7 +3,6 @@
 //! A test that needs a server which is not installed fails where `LESTRADE_REQUIRE_SERVERS` is set, as in CI, and says loudly
 //! that it did nothing elsewhere.
 
-mod aws;
 mod clock;
 mod debian;
 pub mod disk;
@@ -19,7 +18,6 @@ mod responder;
 mod sink;
 mod smtp;
 
-pub use aws::{AwsStandIn, Filled};
 pub use clock::SystemClock;
 pub use debian::debian_root;
 pub use file_server::FileServer;

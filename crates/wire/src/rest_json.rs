@@ -20,7 +20,9 @@ pub struct Route<S> {
 pub fn route<S: Service>(method: &str, path: &str) -> Option<Route<S>> {
     S::ALL.iter().find_map(|&operation| {
         let binding = operation.binding();
-        let labels = (binding.method == method).then(|| labels(binding.uri, path)).flatten()?;
+        // A query that belongs to the operation is no part of the path.
+        let template = binding.uri.split('?').next()?;
+        let labels = (binding.method == method).then(|| labels(template, path)).flatten()?;
         Some(Route { operation, labels })
     })
 }
@@ -87,13 +89,21 @@ pub enum Invalid {
 /// # Errors
 /// When it is not what the model asks for.
 pub fn decode<R: Request>(request: &HttpRequest, labels: &[(&'static str, String)]) -> Result<R, Invalid> {
+    serde_json::from_value(input(R::SHAPE, request, labels)?).map_err(|error| Invalid::Unreadable(error.to_string()))
+}
+
+/// The same as plain JSON, for operations that have shapes and no types.
+///
+/// # Errors
+/// When it is not what the shape asks for.
+pub fn input(shape: &'static Shape, request: &HttpRequest, labels: &[(&'static str, String)]) -> Result<Value, Invalid> {
     let unreadable = |text: &str| Invalid::Unreadable(text.to_owned());
-    let mut object = body(R::SHAPE, &request.body).map_err(unreadable)?;
+    let mut object = body(shape, &request.body).map_err(unreadable)?;
     let pairs = uri::query_pairs(&request.query).ok_or_else(|| unreadable("the query string is not percent-encoded UTF-8"))?;
-    for member in R::SHAPE.members() {
+    for member in shape.members() {
         let value = match member.place {
             Place::Body => continue,
-            Place::Label(name) => labels.iter().find(|(label, _)| *label == name).map(|(_, value)| Value::String(value.clone())),
+            Place::Label(name) => labels.iter().find(|(label, _)| *label == name).map(|(_, value)| from_text(member.shape, value)),
             Place::Query(name) => from_texts(member, pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value)),
             Place::Header(name) => {
                 from_texts(member, request.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v))
@@ -106,14 +116,14 @@ pub fn decode<R: Request>(request: &HttpRequest, labels: &[(&'static str, String
         }
     }
     let value = Value::Object(object);
-    let violations = validate(R::SHAPE, &value);
+    let violations = validate(shape, &value);
     if let Some(violation) = violations.iter().find(|violation| violation.unreadable) {
         return Err(Invalid::Unreadable(format!("{}: {}", violation.path, violation.message)));
     }
     if !violations.is_empty() {
         return Err(Invalid::Fields(violations));
     }
-    serde_json::from_value(value).map_err(|error| Invalid::Unreadable(error.to_string()))
+    Ok(value)
 }
 
 /// The body's object, without its nulls, which mean "absent". An operation without body members ignores its body.

@@ -2,7 +2,8 @@
 //! is filled over the same wire; Debian's registry holds the layers.
 
 use crate::lab::{Lab, PATIENCE, Serving, fixture, has_aws};
-use lestrade_testkit::{AwsStandIn, Layer, Moto, Registry, TestImage, missing, until};
+use lestrade_testkit::{Layer, Moto, Registry, TestImage, missing, until};
+use lestrade_testkit_aws::AwsStandIn;
 use serde_json::{Value, json};
 use std::path::Path;
 

@@ -3,7 +3,8 @@
 //! one more of the same name.
 
 use crate::lab::{Lab, PATIENCE, Serving};
-use lestrade_testkit::{AwsStandIn, JiraSite, Moto, Responder, SmtpSink, missing, until};
+use lestrade_testkit::{JiraSite, Moto, Responder, SmtpSink, missing, until};
+use lestrade_testkit_aws::AwsStandIn;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
