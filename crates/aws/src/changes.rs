@@ -47,10 +47,23 @@ pub enum NetworkObject {
     RouteTable(String),
 }
 
-/// What an event says is to be looked at again, with the account and region that it is about; none when it is not about
-/// anything that is watched.
+/// What an event says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeEvent {
+    /// The account that it is about.
+    pub account: String,
+    /// The region.
+    pub region: String,
+    /// What is to be looked at again.
+    pub change: Change,
+    /// What it says has ended: an instance by its id, an image by its digest, a function by its name. Where that is missing too, it
+    /// is gone.
+    pub ended: Option<String>,
+}
+
+/// Reads an event; none when it is not about anything that is watched.
 #[must_use]
-pub fn read_change(body: &str) -> Option<(String, String, Change)> {
+pub fn read_change(body: &str) -> Option<ChangeEvent> {
     if body.len() > LONGEST {
         return None;
     }
@@ -59,30 +72,49 @@ pub fn read_change(body: &str) -> Option<(String, String, Change)> {
     let account = text(&event["account"])?;
     let region = text(&event["region"])?;
     let detail = &event["detail"];
+    let mut ended = None;
     let change = match (event["source"].as_str()?, event["detail-type"].as_str()?) {
         ("aws.s3", "Object Created") => return synchronised(detail["object"]["key"].as_str()?, account, region),
         ("aws.ecr", "ECR Scan Resource Change") => Change::Registry,
         ("aws.ecs", "ECS Task State Change") => Change::Cluster(text(&detail["clusterArn"])?),
-        ("aws.ecr", "ECR Image Action") => Change::Repository(text(&detail["repository-name"])?),
-        ("aws.ec2", "EC2 Instance State-change Notification") => Change::Instance(text(&detail["instance-id"])?),
+        ("aws.ecr", "ECR Image Action") => {
+            ended = text(&detail["image-digest"]).filter(|_| detail["action-type"] == "DELETE");
+            Change::Repository(text(&detail["repository-name"])?)
+        }
+        ("aws.ec2", "EC2 Instance State-change Notification") => {
+            ended = text(&detail["instance-id"]).filter(|_| detail["state"] == "terminated");
+            Change::Instance(text(&detail["instance-id"])?)
+        }
         ("aws.ssm", "EC2 State Manager Instance Association State Change") => Change::Inventory(text(&detail["instance-id"])?),
-        (_, "AWS API Call via CloudTrail") => call(detail)?,
+        (_, "AWS API Call via CloudTrail") => {
+            let change = call(detail)?;
+            if let Change::Function(name) = &change {
+                ended = deletes_function(detail["eventName"].as_str()?).then(|| name.clone());
+            }
+            change
+        }
         _ => return None,
     };
-    Some((account, region, change))
+    Some(ChangeEvent { account, region, change, ended })
+}
+
+/// Whether a call deletes a function, and not something that belongs to one: `DeleteFunction20150331`.
+fn deletes_function(call: &str) -> bool {
+    call.strip_prefix("DeleteFunction").is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'v'))
 }
 
 /// The instance whose inventory an object of a resource data sync is:
 /// `…/AWS:Application/accountid=…/region=…/resourcetype=ManagedInstanceInventory/i-1.json`. A sync brings what many accounts and
 /// regions have into one bucket: the object's place says whose instance it is, and the event no more than whose bucket.
-fn synchronised(key: &str, account: String, region: String) -> Option<(String, String, Change)> {
+fn synchronised(key: &str, account: String, region: String) -> Option<ChangeEvent> {
     let key = key.replace("%3A", ":").replace("%3D", "=");
     let (_, rest) = key.split_once("AWS:Application/")?;
     let id = rest.rsplit('/').next()?.strip_suffix(".json")?;
     let named = |label: &str| rest.split('/').find_map(|part| part.strip_prefix(label)).filter(|value| !value.is_empty());
     let account = named("accountid=").map_or(account, str::to_owned);
     let region = named("region=").map_or(region, str::to_owned);
-    (id.starts_with("i-") || id.starts_with("mi-")).then(|| (account, region, Change::Inventory(id.to_owned())))
+    let change = Change::Inventory(id.to_owned());
+    (id.starts_with("i-") || id.starts_with("mi-")).then_some(ChangeEvent { account, region, change, ended: None })
 }
 
 /// What a call that somebody made touches. Calls that only read, and those that failed, touch nothing.
@@ -232,9 +264,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn change(source: &str, kind: &str, detail: Value) -> Option<Change> {
+    fn event(source: &str, kind: &str, detail: Value) -> Option<ChangeEvent> {
         let event = json!({"account": "111122223333", "region": "eu-west-1", "source": source, "detail-type": kind, "detail": detail});
-        read_change(&event.to_string()).map(|(_, _, change)| change)
+        read_change(&event.to_string())
+    }
+
+    fn change(source: &str, kind: &str, detail: Value) -> Option<Change> {
+        event(source, kind, detail).map(|event| event.change)
     }
 
     fn called(source: &str, name: &str, parameters: Value) -> Option<Change> {
@@ -284,13 +320,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn events_say_what_has_ended() {
+        let ended = |source: &str, kind: &str, detail: Value| event(source, kind, detail).and_then(|event| event.ended);
+        let image = |action: &str| json!({"repository-name": "app", "image-digest": "sha256:0", "action-type": action});
+        assert_eq!(ended("aws.ecr", "ECR Image Action", image("DELETE")).as_deref(), Some("sha256:0"));
+        assert_eq!(ended("aws.ecr", "ECR Image Action", image("PUSH")), None);
+        let instance = |state: &str| json!({"instance-id": "i-1", "state": state});
+        assert_eq!(ended("aws.ec2", "EC2 Instance State-change Notification", instance("terminated")).as_deref(), Some("i-1"));
+        assert_eq!(ended("aws.ec2", "EC2 Instance State-change Notification", instance("shutting-down")), None);
+        let call = |name: &str| {
+            let detail = json!({"eventSource": "lambda.amazonaws.com", "eventName": name, "requestParameters": {"functionName": "f"}});
+            ended("aws.lambda", "AWS API Call via CloudTrail", detail)
+        };
+        assert_eq!(call("DeleteFunction20150331").as_deref(), Some("f"));
+        assert_eq!(call("DeleteFunctionUrlConfig"), None);
+        assert_eq!(call("UpdateFunctionCode20150331v2"), None);
+    }
+
     /// One bucket holds what many accounts and regions have.
     #[test]
     fn an_object_of_a_data_sync_says_whose_instance_it_is() {
         let of = |key: &str| {
             let event = json!({"account": "111122223333", "region": "eu-west-1", "source": "aws.s3", "detail-type": "Object Created",
                 "detail": {"object": {"key": key}}});
-            read_change(&event.to_string())
+            read_change(&event.to_string()).map(|event| (event.account, event.region, event.change))
         };
         let place = "AWS:Application/accountid=444455556666/region=us-east-1/resourcetype=ManagedInstanceInventory/i-1.json";
         let theirs = Some(("444455556666".to_owned(), "us-east-1".to_owned(), Change::Inventory("i-1".into())));

@@ -32,7 +32,7 @@ mod told;
 
 pub use apply::apply;
 pub use bucket::{BucketSettings, Buckets, ObjectWriter};
-pub use changes::{Change, ChangeQueue, NetworkObject, read_change};
+pub use changes::{Change, ChangeEvent, ChangeQueue, NetworkObject, read_change};
 pub use code::{download, layer_location};
 pub use discover::{
     FoundImage, FoundMachineImage, FunctionCode, FunctionVersions, LATEST, RegistryRules, RunningImage, discover_clusters,

@@ -183,12 +183,20 @@ impl Core {
                     exposure => exposure,
                 };
                 let before = draft.world.reach(id);
+                // What is described in part closes nothing: it may be there again in a minute.
+                let whole = gone || is_whole(&network, own);
+                let exposure = if whole { exposure } else { exposure.max(draft.world.exposure(id)) };
                 draft.world.set_exposure(id, exposure);
                 if is_news {
                     draft.tell_scores(id, before);
                 }
-                draft.world.set_doors(id, open.doors);
-                if draft.set_conditions(id, Some(&open.conditions)) {
+                let mut doors = open.doors;
+                if !whole {
+                    let known = draft.world.doors(id).iter().filter(|door| !doors.contains(door)).cloned().collect::<Vec<_>>();
+                    doors.extend(known);
+                }
+                draft.world.set_doors(id, doors);
+                if draft.set_conditions(id, &open.conditions, whole) {
                     outcome = Outcome::Changed;
                 }
             }
@@ -207,11 +215,12 @@ impl Core {
 }
 
 impl Draft<'_> {
-    /// Gives a resource the conditions that it has now. Answers whether they are others than before.
-    pub(crate) fn set_conditions(&mut self, id: ResourceId, open: Option<&BTreeMap<String, (FindingKey, &Opening)>>) -> bool {
+    /// Gives a resource the conditions that it has now, beside those that it had where these are not all. Answers whether they are
+    /// others than before.
+    fn set_conditions(&mut self, id: ResourceId, open: &BTreeMap<String, (FindingKey, &Opening)>, all: bool) -> bool {
         // That the system is past its end is no matter of the network.
-        let mut now = self.conditions_that(id, |condition| !condition.is_of_network());
-        for (name, (key, opening)) in open.into_iter().flatten() {
+        let mut now = self.conditions_that(id, |condition| !all || !condition.is_of_network());
+        for (name, (key, opening)) in open {
             let condition = self.vulnerability(name);
             let known = condition_of(key.clone(), steps(opening));
             if self.world.assessment(condition).and_then(|known| known.condition.as_ref()) != Some(&known) {
@@ -286,6 +295,11 @@ fn by_instance(network: &Network) -> HashMap<&str, Vec<&String>> {
     instances
 }
 
+/// Whether all is described that an instance with some interfaces refers to. Each instance has interfaces.
+fn is_whole(network: &Network, interfaces: &[&String]) -> bool {
+    !interfaces.is_empty() && interfaces.iter().all(|id| network.unknown(id).next().is_none())
+}
+
 /// What is open at the interfaces of an instance.
 fn open<'n>(network: &'n Network, interfaces: &[&'n String]) -> Open<'n> {
     let mut open = Open { exposure: Exposure::None, ..Open::default() };
@@ -321,6 +335,7 @@ const fn exposure_of(class: SourceClass) -> Exposure {
 /// What about the network of an instance with some interfaces is not known, in one clause; empty when all is.
 fn what_is_unknown(network: &Network, problems: &[String], gaps: &[String], interfaces: &[&String]) -> String {
     let mut unknown: Vec<&str> = interfaces.iter().flat_map(|id| network.unknown(id)).map(String::as_str).collect();
+    unknown.extend(interfaces.is_empty().then_some("its interfaces are not described"));
     unknown.extend(problems.iter().map(String::as_str));
     unknown.extend(gaps.iter().map(String::as_str));
     match unknown.as_slice() {

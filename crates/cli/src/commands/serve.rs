@@ -351,6 +351,7 @@ fn watch_aws(
         },
         retention: retention(settings),
         interval,
+        gone_after: Duration::from_secs(settings.number("aws-gone-after")),
         required,
     };
     let bug = |error: std::io::Error| Failure::new("E0702", Exit::Bug, "no thread can be started").cause(error);

@@ -95,6 +95,12 @@ pub(crate) const KEYS: &[Key] = &[
         "latest",
         "Which versions of functions are watched: `latest`, what runs when nobody names one, or `all`.",
     ),
+    key(
+        "aws-gone-after",
+        Kind::Number(0, 3_600),
+        "90",
+        "Seconds that something is missing from what AWS lists before it counts as gone, where no event says that it ended.",
+    ),
     key("aws-interval", Kind::Number(1, 86_400), "3600", "Seconds between two looks at the whole of AWS."),
     key(
         "aws-inventory-bucket",

@@ -294,7 +294,7 @@ fn machine_images_that_are_used_or_new_are_watched() {
         world.moto.call("ec2", "create_image", image).unwrap()["ImageId"].as_str().unwrap().to_owned()
     };
     let (new, gone) = (made(&mut world, "new"), made(&mut world, "gone"));
-    let settings = ["aws-interval=1", "aws-run-command=false"];
+    let settings = ["aws-interval=1", "aws-gone-after=0", "aws-run-command=false"];
     let row = |id: &str, reason: &str| format!("{id} PACKAGE {reason}");
     let until_covered = |server: &Serving, row: String| {
         let seen = until(&row, PATIENCE, || coverage(server).contains(&row).then_some(()));

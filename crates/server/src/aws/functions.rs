@@ -102,16 +102,13 @@ impl WatchAws {
     }
 
     /// Forgets versions that a complete view does not hold. What was published and is no longer asked for is still there.
-    fn forget_versions(&self, known: &[ResourceEntry], seen: &HashSet<ResourceKey>) -> Result<Outcome, Halt> {
+    fn forget_versions(&mut self, known: &[ResourceEntry], seen: &HashSet<ResourceKey>) -> Result<Outcome, Halt> {
         let is_published = |entry: &ResourceEntry| matches!(&entry.resource.details, ResourceDetails::Function(f) if f.version != LATEST);
         let latest_alone = self.settings.functions.versions == FunctionVersions::Latest;
-        let mut outcome = Outcome::Unchanged;
-        for entry in known.iter().filter(|entry| !seen.contains(&entry.resource.key)) {
-            let reason = match latest_alone && is_published(entry) {
-                true => CoverageReason::ScanEligibilityExpired,
-                false => CoverageReason::ResourceTerminated,
-            };
-            if self.core.forget(&entry.resource.key, reason)? {
+        let (published, known): (Vec<_>, Vec<_>) = known.iter().cloned().partition(|entry| latest_alone && is_published(entry));
+        let mut outcome = self.forget_absent(&known, seen)?;
+        for entry in published.iter().filter(|entry| !seen.contains(&entry.resource.key)) {
+            if self.core.forget(&entry.resource.key, CoverageReason::ScanEligibilityExpired)? {
                 outcome = Outcome::Changed;
             }
         }
@@ -156,11 +153,13 @@ impl WatchAws {
                 version == LATEST || matches!(&entry.resource.details, ResourceDetails::Function(f) if f.version == version)
             };
             for entry in self.versions(scope, name).filter(is_it) {
-                self.core.forget(&entry.resource.key, CoverageReason::ResourceTerminated)?;
-                outcome = Outcome::Changed;
+                if self.miss(&entry)? == Outcome::Changed {
+                    outcome = Outcome::Changed;
+                }
             }
             return Ok(outcome);
         };
+        self.absences.is_there(&resource.key);
         if resource.tags.iter().any(|(key, value)| (key.as_str(), value.as_str()) == EXCLUSION) {
             return self.leave_out(resource, CoverageReason::ExcludedByTag);
         }

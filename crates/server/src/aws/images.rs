@@ -102,9 +102,8 @@ impl WatchAws {
             outcome = Outcome::Changed;
         }
         // A repository that is gone takes its images with it.
-        let known = self.known_images(scope);
-        for (_, key) in known.into_iter().filter(|(image, _)| !repositories.items.contains(&image.repository)) {
-            self.core.forget(&key, CoverageReason::ResourceTerminated)?;
+        let orphans: Vec<ResourceEntry> = self.images_of(scope, |repository| !repositories.items.iter().any(|name| name == repository));
+        if self.forget_absent(&orphans, &HashSet::new())? == Outcome::Changed {
             outcome = Outcome::Changed;
         }
         Ok(outcome)
@@ -139,6 +138,12 @@ impl WatchAws {
         images.filter(|(image, _)| image.registry == scope.account).collect()
     }
 
+    /// Those of the repositories whose names are so.
+    fn images_of(&self, scope: &Scope, is_named: impl Fn(&str) -> bool) -> Vec<ResourceEntry> {
+        let is_it = |entry: &ResourceEntry| matches!(&entry.resource.details, ResourceDetails::Image(image) if image.registry == scope.account && is_named(&image.repository));
+        self.known(scope, ResourceKind::Image).into_iter().filter(is_it).collect()
+    }
+
     pub(super) fn look_at_repository(&mut self, scope: &Scope, session: &Session<Https>, repository: &str) -> Result<Outcome, Halt> {
         if !self.is_watched(scope, session, repository)? {
             return self.leave_out_repository(scope, repository);
@@ -157,8 +162,8 @@ impl WatchAws {
             Some(error) if !error.is_refusal("RepositoryNotFoundException") => return Err(error.into()),
             _ => {}
         }
-        for (_, key) in self.known_images(scope).into_iter().filter(|(image, key)| image.repository == repository && !seen.contains(key)) {
-            self.core.forget(&key, CoverageReason::ResourceTerminated)?;
+        let known = self.images_of(scope, |name| name == repository);
+        if self.forget_absent(&known, &seen)? == Outcome::Changed {
             outcome = Outcome::Changed;
         }
         Ok(outcome)
@@ -167,8 +172,8 @@ impl WatchAws {
     /// Leaves the images of a repository alone that is not watched.
     fn leave_out_repository(&self, scope: &Scope, repository: &str) -> Result<Outcome, Halt> {
         let mut outcome = Outcome::Unchanged;
-        for (_, key) in self.known_images(scope).into_iter().filter(|(image, _)| image.repository == repository) {
-            if self.core.forget(&key, CoverageReason::ScanFrequencyManual)? {
+        for entry in self.images_of(scope, |name| name == repository) {
+            if self.core.forget(&entry.resource.key, CoverageReason::ScanFrequencyManual)? {
                 outcome = Outcome::Changed;
             }
         }

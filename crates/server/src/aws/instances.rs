@@ -85,9 +85,9 @@ impl WatchAws {
             return Err(error.into());
         }
         let Some(resource) = listing.items.into_iter().find(|resource| resource.key == key) else {
-            let gone = self.core.forget(&key, CoverageReason::ResourceTerminated)?;
-            return Ok(if gone { Outcome::Changed } else { Outcome::Unchanged });
+            return self.core.resource(&key).map_or(Ok(Outcome::Unchanged), |entry| self.miss(&entry));
         };
+        self.absences.is_there(&key);
         let managed = self.ask(managed_instances(session))?;
         let instance = managed.items.iter().find(|instance| instance.id == key.id);
         let asked =

@@ -3,6 +3,7 @@
 //! A sweep looks at everything; between sweeps a queue of events says what to look at again. Either way what is there is asked
 //! for anew: an event is never believed. What could not be seen whole closes nothing.
 
+mod absence;
 mod clusters;
 mod disks;
 mod functions;
@@ -18,11 +19,12 @@ use crate::look::verdict;
 use crate::reconcile::{Outcome, Reconciler};
 use crate::retention::Retention;
 use crate::{Core, ServerError};
+use absence::Absences;
 use functions::Idle;
 use images::Registries;
 use lestrade_aws::{
-    Change, ChangeQueue, Error, Estate, EstateSettings, Https, InventoryBucket, NetworkObject, RegistryRules, Session, describe_network,
-    describe_object, read_change,
+    Change, ChangeEvent, ChangeQueue, Error, Estate, EstateSettings, Https, InventoryBucket, NetworkObject, RegistryRules, Session,
+    describe_network, describe_object, read_change,
 };
 use lestrade_extract::Scanner;
 use lestrade_findings::ResourceEntry;
@@ -70,6 +72,8 @@ pub struct AwsSettings {
     pub retention: Retention,
     /// How long from sweep to sweep.
     pub interval: Duration,
+    /// How long something is missing from what AWS lists before it counts as gone, where no event says that it ended.
+    pub gone_after: Duration,
     /// Whether it is an error that there are no credentials.
     pub required: bool,
 }
@@ -122,6 +126,7 @@ pub struct WatchAws {
     /// The rules of registries.
     rules: BTreeMap<Scope, Option<RegistryRules>>,
     idle: Idle,
+    absences: Absences,
 }
 
 /// What came of reading something: its inventory if it gave one, and how well it is covered.
@@ -171,6 +176,7 @@ impl WatchAws {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
         let registries = Registries::default();
+        let absences = Absences::new(settings.gone_after);
         let watch = Self {
             core,
             scanner,
@@ -187,6 +193,7 @@ impl WatchAws {
             clusters: BTreeSet::new(),
             rules: BTreeMap::new(),
             idle: Idle::default(),
+            absences,
         };
         Ok((watch, StopAws(stop)))
     }
@@ -325,9 +332,12 @@ impl WatchAws {
                 break;
             }
             let mut named: BTreeSet<(usize, Change)> = BTreeSet::new();
-            for (account, region, change) in received.iter().filter_map(|event| read_change(&event.body)) {
+            let mut all_ended = BTreeSet::new();
+            for event in received.iter().filter_map(|event| read_change(&event.body)) {
+                let ChangeEvent { account, region, change, ended } = event;
                 let ours = sessions.iter().position(|(scope, _)| scope.account == account && scope.region == region);
                 if let Some(at) = ours {
+                    all_ended.extend(ended.map(|ended| (sessions[at].0.clone(), ended)));
                     // An instance that comes, goes or moves is somewhere else in the network too.
                     if matches!(change, Change::Instance(_)) {
                         named.insert((at, Change::Network));
@@ -338,6 +348,7 @@ impl WatchAws {
             // Where all of a network is asked for, no part of it is.
             let whole: BTreeSet<usize> = named.iter().filter(|(_, change)| *change == Change::Network).map(|(at, _)| *at).collect();
             named.retain(|(at, change)| !(matches!(change, Change::Object(_)) && whole.contains(at)));
+            self.absences.set_ended(all_ended);
             let mut again = false;
             for (at, change) in named {
                 let (scope, session) = &sessions[at];
@@ -369,6 +380,7 @@ impl WatchAws {
                     Err(halt) => return Err(halt),
                 }
             }
+            self.absences.set_ended(BTreeSet::new());
             // Only now, and only all of them: what was not looked at comes again.
             if again {
                 break;
@@ -399,11 +411,13 @@ impl WatchAws {
         (Some(inventory), reason, detail)
     }
 
-    /// Forgets the known resources that a complete view does not hold.
-    fn forget_absent(&self, known: &[ResourceEntry], seen: &HashSet<ResourceKey>) -> Result<Outcome, Halt> {
+    /// Takes in which known resources a complete view does not hold.
+    fn forget_absent(&mut self, known: &[ResourceEntry], seen: &HashSet<ResourceKey>) -> Result<Outcome, Halt> {
         let mut outcome = Outcome::Unchanged;
-        for entry in known.iter().filter(|entry| !seen.contains(&entry.resource.key)) {
-            if self.core.forget(&entry.resource.key, CoverageReason::ResourceTerminated)? {
+        for entry in known {
+            if seen.contains(&entry.resource.key) {
+                self.absences.is_there(&entry.resource.key);
+            } else if self.miss(entry)? == Outcome::Changed {
                 outcome = Outcome::Changed;
             }
         }
@@ -434,6 +448,9 @@ impl WatchAws {
             }
             outcome = self.sweep()?;
             self.swept = Some(self.clock.now());
+        }
+        if self.look_for_missing()? == Outcome::Changed {
+            outcome = Outcome::Changed;
         }
         // One at a time: what moves meanwhile is not put off by it.
         if self.read_next_disk()? == Outcome::Changed {
@@ -471,7 +488,10 @@ impl Reconciler for WatchAws {
             // Waiting is the queue's business.
             (Some(_), Some(_)) => Duration::ZERO,
             (Some(_), None) if !self.disks.is_empty() => Duration::ZERO,
-            (Some(_), None) => self.until_sweep(),
+            (Some(_), None) => {
+                let missing = self.absences.due(self.clock.now());
+                missing.map_or_else(|| self.until_sweep(), |due| due.min(self.until_sweep()))
+            }
         })
     }
 }
