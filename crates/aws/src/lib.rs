@@ -55,7 +55,7 @@ pub use retry::Retry;
 pub use session::Session;
 pub use setup::{cloudformation, setup_policy, terraform};
 pub use snapshot::{SnapshotBlocks, delete_snapshot, our_snapshots, snapshot_block, snapshot_blocks, take_snapshot};
-pub use told::{Told, ask_instances};
+pub use told::{Told, ToldSocket, ask_instances};
 
 #[cfg(test)]
 mod script;

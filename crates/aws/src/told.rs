@@ -24,6 +24,9 @@ const PIECE: usize = 18_000;
 const LONGEST: usize = 4 << 20;
 const LARGEST: u64 = 64 << 20;
 const MOST_FILES: usize = 50_000;
+/// The longest list of sockets, unpacked, and the longest name in it.
+const LARGEST_LIST: u64 = 1 << 20;
+const NAME: usize = 1024;
 /// SSM takes as many instances in one command.
 const AT_ONCE: usize = 50;
 /// How long an instance may take for one piece.
@@ -41,6 +44,23 @@ pub struct Told {
     rpms: Vec<String>,
     /// What it could not read, a clause each.
     pub unread: Vec<String>,
+    /// The sockets on it that wait for others; none where it could not tell, or they are too many to be told.
+    pub sockets: Option<Vec<ToldSocket>>,
+}
+
+/// A socket that waits for others, as an instance tells of it. Of its owner what the instance does not know is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldSocket {
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    /// The address and the port, as the kernel writes them (proc(5), `/proc/net/tcp`).
+    pub local: String,
+    /// The name of the process.
+    pub process: Option<String>,
+    /// The path of its program.
+    pub executable: Option<String>,
+    /// The package that the program belongs to.
+    pub package: Option<String>,
 }
 
 /// Asks instances, all at once. Paths are folders in which packages of languages are looked for.
@@ -87,7 +107,9 @@ async fn whole<T: Transport + Clone>(session: &Session<T>, id: &str, command: &s
     if hex(&Sha256::digest(packed.as_bytes())) != first.digest {
         return Err(unusable("its digest is not the one computed"));
     }
-    read(&packed)
+    let mut told = read(&packed)?;
+    told.sockets = first.sockets.as_deref().and_then(sockets);
+    Ok(told)
 }
 
 async fn send<T: Transport + Clone>(session: &Session<T>, ids: &[String], from: usize, paths: &[String]) -> Result<String, Error> {
@@ -144,6 +166,8 @@ struct Piece {
     length: usize,
     digest: String,
     text: String,
+    /// The sockets, packed, which only the first piece has.
+    sockets: Option<String>,
 }
 
 fn piece(output: &str) -> Result<Piece, Error> {
@@ -155,7 +179,8 @@ fn piece(output: &str) -> Result<Piece, Error> {
     if length > LONGEST || text.len() > PIECE || digest.len() != 64 {
         return Err(bad());
     }
-    Ok(Piece { length, digest: digest.to_owned(), text: text.to_owned() })
+    let sockets = lines.next().filter(|line| !line.is_empty()).map(str::to_owned);
+    Ok(Piece { length, digest: digest.to_owned(), text: text.to_owned(), sockets })
 }
 
 fn read(packed: &str) -> Result<Told, Error> {
@@ -199,6 +224,38 @@ fn read(packed: &str) -> Result<Told, Error> {
     }
     told.files.extend(file);
     if ended { Ok(told) } else { Err(unusable("it ends too early")) }
+}
+
+/// The sockets that an instance tells of; none where it does not, or what it tells is cut or is no such list.
+fn sockets(packed: &str) -> Option<Vec<ToldSocket>> {
+    let packed = base64::engine::general_purpose::STANDARD.decode(packed).ok()?;
+    let mut text = String::new();
+    GzDecoder::new(packed.as_slice()).take(LARGEST_LIST).read_to_string(&mut text).ok()?;
+    let mut lines = text.lines();
+    let range = lines.next()?.strip_prefix("@range")?;
+    let mut given_out = range.split_whitespace().filter_map(|port| port.parse::<u16>().ok());
+    let given_out = given_out.next().unwrap_or(32_768)..=given_out.next().unwrap_or(60_999);
+    let mut sockets = Vec::new();
+    for line in lines {
+        if line == "@end" {
+            return Some(sockets);
+        }
+        let [protocol, local, process, executable, package] = line.split('\t').collect::<Vec<_>>()[..] else { return None };
+        let known = |text: &str| Some(text.chars().take(NAME).collect::<String>()).filter(|text| !text.is_empty());
+        let port = u16::from_str_radix(local.rsplit(':').next()?, 16).ok()?;
+        // A socket that asks others (a resolver's) is bound as well, to one of the ports that are given out.
+        if protocol == "udp" && given_out.contains(&port) {
+            continue;
+        }
+        sockets.push(ToldSocket {
+            protocol: protocol.chars().take(8).collect(),
+            local: local.chars().take(64).collect(),
+            process: known(process),
+            executable: known(executable),
+            package: known(package),
+        });
+    }
+    None
 }
 
 /// A path without its leading slash; none when it leads elsewhere than it says.
@@ -278,6 +335,24 @@ mod tests {
         assert_eq!(rpms.len(), 2);
         assert_eq!((rpms[0].0.version.as_str(), rpms[0].0.source.as_ref().unwrap().name.as_str()), ("1:3.0.7-27.el9", "openssl"));
         assert_eq!(rpms[1].0.module.as_deref(), Some("nodejs:18"));
+    }
+
+    #[test]
+    fn sockets_are_told_whole_or_not_at_all() {
+        let list = "@range 32768\t60999\ntcp\t00000000:0016\tsshd\t/usr/sbin/sshd\topenssh-server\nudp\t00000000:0044\t\t\t\n\
+                    udp\t00000000:9C41\t\t\t\n@end\n";
+        let told = sockets(&packed(list)).unwrap();
+        let shown: Vec<_> = told.iter().map(|socket| (socket.local.as_str(), socket.package.as_deref())).collect();
+        assert_eq!(shown, [("00000000:0016", Some("openssh-server")), ("00000000:0044", None)]);
+        assert_eq!(sockets(&packed("@range\n@end\n")), Some(vec![]), "nobody waits");
+        for cut in ["", "@range\n", "@range\ntcp\t00000000:0016\tsshd\n@end\n", "@range\ntcp\tx\t\t\t\n@end\n", "x\n@end\n"] {
+            assert_eq!(sockets(&packed(cut)), None, "{cut}");
+        }
+        assert_eq!(sockets("%%%"), None);
+        let of_piece = |output: &str| piece(output).unwrap().sockets;
+        let digest = "0".repeat(64);
+        assert_eq!(of_piece(&format!("2 {digest}\nAA\nBB\n")).as_deref(), Some("BB"));
+        assert_eq!(of_piece(&format!("2 {digest}\nAA\n")), None);
     }
 
     #[test]

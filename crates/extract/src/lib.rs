@@ -31,7 +31,7 @@ pub use extractors::all as extractors;
 pub use host::HostRoot;
 pub use job::worker_main;
 pub use lestrade_sys::Pieces;
-pub use listening::Listening;
+pub use listening::{Listening, socket_address};
 pub use maven::{Coordinates, MavenDependency, MavenProject};
 pub use report::{FileReport, Found, LayerReport, Origin, shadow};
 pub use scanner::{PullProgress, ScanError, ScannedImage, Scanner};

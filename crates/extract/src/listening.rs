@@ -82,7 +82,7 @@ fn rows(proc: &Path) -> Option<Vec<Row>> {
         for line in lines.skip(1) {
             let fields: Vec<&str> = line.split_whitespace().collect();
             let [_, local, remote, state, _, _, _, _, _, inode, ..] = fields.as_slice() else { continue };
-            let (Some((address, port)), Ok(inode)) = (endpoint(local), inode.parse::<u64>()) else { continue };
+            let (Some((address, port)), Ok(inode)) = (socket_address(local), inode.parse::<u64>()) else { continue };
             let waits = match protocol {
                 "tcp" => *state == "0A",
                 // A socket that asks others (a resolver's) is bound as well, to one of the ports that are given out.
@@ -97,7 +97,8 @@ fn rows(proc: &Path) -> Option<Vec<Row>> {
 }
 
 /// `0100007F:0016`: words of an address in the machine's own order, here the little one, and a port.
-fn endpoint(text: &str) -> Option<(IpAddr, u16)> {
+#[must_use]
+pub fn socket_address(text: &str) -> Option<(IpAddr, u16)> {
     let (address, port) = text.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
     let words: Vec<u32> =

@@ -122,6 +122,7 @@ pub struct World {
     inventory_sets: HashMap<Hash, Vec<(ResourceFacts, SetId)>>,
     /// Hosts whose agents say that they run on an instance, by the instance's id.
     agents: HashMap<String, ResourceId>,
+    told_sockets: HashMap<ResourceId, Box<[ListeningSocket]>>,
     /// Verdicts that held once and hold no longer, kept while a closed finding may be shown.
     past_verdicts: HashMap<VulnerabilityId, BTreeMap<ComponentId, Cleared>>,
 }
@@ -130,6 +131,17 @@ pub struct World {
 struct Cleared {
     position: LogPosition,
     verdict: Verdict,
+}
+
+/// Whether what is known of a resource was heard not too long ago.
+fn is_current(entry: &ResourceEntry) -> bool {
+    let old = [CoverageReason::StaleInventory, CoverageReason::ResourceTerminated];
+    !entry.coverage.iter().any(|coverage| old.contains(&coverage.reason))
+}
+
+fn sockets_of_machine(entry: &ResourceEntry) -> Option<&[ListeningSocket]> {
+    let ResourceDetails::Host(host) = &entry.resource.details else { return None };
+    host.listening.as_deref().filter(|_| is_current(entry))
 }
 
 impl World {
@@ -317,24 +329,33 @@ impl World {
         self.uses.get(&id).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The sockets that wait on a resource: of a machine its own, of an instance those of the agent on it. None where nobody
-    /// tells, or has not for too long.
+    /// Sets the sockets that an instance told of when it was asked; none where it could not tell.
+    pub fn set_told_sockets(&mut self, id: ResourceId, sockets: Option<Vec<ListeningSocket>>) {
+        match sockets {
+            Some(sockets) => drop(self.told_sockets.insert(id, sockets.into())),
+            None => drop(self.told_sockets.remove(&id)),
+        }
+    }
+
+    /// The sockets that an instance told of when it was asked.
+    #[must_use]
+    pub fn told_sockets(&self, id: ResourceId) -> Option<&[ListeningSocket]> {
+        self.told_sockets.get(&id).map(AsRef::as_ref)
+    }
+
+    /// The sockets that wait on a resource: of a machine its own, of an instance those of the agent on it, or those that it told of
+    /// itself. None where nobody tells, or has not for too long.
     #[must_use]
     pub fn sockets(&self, id: ResourceId) -> Option<&[ListeningSocket]> {
         let entry = self.resource(id)?;
-        let machine = match entry.resource.key.kind {
-            ResourceKind::Instance => self.resource(*self.agents.get(&entry.resource.key.id)?)?,
-            _ => entry,
-        };
-        let old = [CoverageReason::StaleInventory, CoverageReason::ResourceTerminated];
-        if machine.coverage.iter().any(|coverage| old.contains(&coverage.reason)) {
-            return None;
+        if entry.resource.key.kind != ResourceKind::Instance {
+            return sockets_of_machine(entry);
         }
-        let ResourceDetails::Host(host) = &machine.resource.details else { return None };
+        let instance = &entry.resource.key.id;
+        let agent = self.agents.get(instance).and_then(|agent| self.resource(*agent));
         // What it said once and takes back is no longer so.
-        let still = machine.resource.key.kind == entry.resource.key.kind
-            || machine.resource.tags.iter().any(|(key, value)| key == INSTANCE_TAG && *value == entry.resource.key.id);
-        host.listening.as_deref().filter(|_| still)
+        let still = |agent: &&ResourceEntry| agent.resource.tags.iter().any(|(key, value)| key == INSTANCE_TAG && value == instance);
+        agent.filter(still).and_then(sockets_of_machine).or_else(|| self.told_sockets(id).filter(|_| is_current(entry)))
     }
 
     /// The resources of which it is known that no network path leads to them.

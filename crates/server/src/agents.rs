@@ -7,6 +7,7 @@ use crate::core::lock;
 use crate::host::host_key;
 use crate::look::{verdict, with_unread};
 use crate::reconcile::{Outcome, Reconciler};
+use crate::sockets::tidy;
 use crate::{Core, Observation, ServerError};
 use lestrade_findings::{INSTANCE_TAG, InventorySource};
 use lestrade_model::{
@@ -175,7 +176,8 @@ fn hash_of(secret: &str) -> String {
     Hash::of_fields([b"lestrade agent".as_slice(), secret.as_bytes()]).to_string()
 }
 
-fn clean(text: &str, most: usize) -> String {
+/// A text without control characters, cut.
+pub(crate) fn clean(text: &str, most: usize) -> String {
     text.chars().filter(|c| !c.is_control()).take(most).collect()
 }
 
@@ -470,24 +472,6 @@ fn whole(inventory: Inventory) -> Result<Inventory, AgentError> {
         return Err(AgentError::Refused("a package is nowhere".into()));
     }
     Ok(assembled)
-}
-
-/// Sockets in order, their texts cut.
-fn tidy(sockets: Vec<ListeningSocket>) -> Vec<ListeningSocket> {
-    let cut = |text: Option<String>| text.map(|text| clean(&text, 1024));
-    let mut sockets: Vec<ListeningSocket> = sockets
-        .into_iter()
-        .map(|socket| ListeningSocket {
-            protocol: clean(&socket.protocol, 8),
-            process: cut(socket.process),
-            executable: cut(socket.executable),
-            package: cut(socket.package),
-            ..socket
-        })
-        .collect();
-    sockets.sort();
-    sockets.dedup();
-    sockets
 }
 
 /// Notices agents that are not heard of.

@@ -35,6 +35,7 @@ mod prune;
 mod reconcile;
 mod registry;
 mod retention;
+mod sockets;
 mod tls;
 mod warm;
 

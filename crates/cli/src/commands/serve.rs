@@ -314,6 +314,7 @@ fn watch_aws(
     told: &[Signal],
 ) -> Result<Option<StopAws>, Failure> {
     core.recall_networks().map_err(|error| server_failure(&error))?;
+    core.recall_sockets().map_err(|error| server_failure(&error))?;
     let required = match settings.text("aws").unwrap_or_default() {
         "off" => return Ok(None),
         "on" => true,

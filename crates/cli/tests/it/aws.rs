@@ -427,6 +427,15 @@ fn an_instance_is_asked_what_is_installed_in_it() {
          Package: gone\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: 1\n",
     );
     write("usr/lib/node_modules/lodash/package.json", r#"{"name": "lodash", "version": "4.17.20"}"#);
+    // A server of a package waits for everybody at port 22, and something at 4000 that nobody knows.
+    let row =
+        |local: &str, inode: u32| format!("   0: {local} 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0 0 {inode} 1 0 100\n");
+    write("proc/net/tcp", &format!("  sl  local_address\n{}{}", row("00000000:0016", 13), row("00000000:0FA0", 14)));
+    write("proc/77/comm", "cat\n");
+    write("proc/77/fd/0", "");
+    std::os::unix::fs::symlink("socket:[13]", root.join("proc/77/fd/3")).unwrap();
+    std::os::unix::fs::symlink("/usr/bin/cat", root.join("proc/77/exe")).unwrap();
+    write("var/lib/dpkg/info/coreutils.list", "/.\n/bin\n/bin/cat\n");
     // More than a piece.
     for i in 0..3000 {
         let name = format!("filler-{i:x}-{:x}", i * 7919);
@@ -456,12 +465,20 @@ fn an_instance_is_asked_what_is_installed_in_it() {
             format!("ACTIVE {} {LODASH}", world.image),
         ],
     );
+    // Whose the sockets are is known as if an agent told it, also by a server that has asked nobody yet.
+    let told =
+        |lab: &Lab| lab.json(&["findings", "--resource", &debian, "--vulnerability", "CVE-2016-2781", "--json"])["findings"][0].clone();
+    assert_eq!(told(&world.lab)["listening"], "listening", "{}", told(&world.lab));
     let covered = coverage(&server);
     for row in [format!("{debian} PACKAGE SUCCESSFUL"), format!("{} PACKAGE STALE_INVENTORY", world.instances[0])] {
         assert!(covered.contains(&row), "{row} in {covered:#?}");
     }
     let pieces = world.aws.operations().iter().filter(|operation| *operation == "SendCommand").count();
     assert!(pieces > 1, "it was told in {pieces} pieces");
+    drop(server);
+    world.aws.filled().denied = vec!["DescribeInstances".into()];
+    let _server = world.serve(&[]);
+    assert_eq!(told(&world.lab)["listening"], "listening", "{}", told(&world.lab));
 }
 
 /// What may not be asked is named, with the policy that grants it; what may be is not.

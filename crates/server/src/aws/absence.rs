@@ -89,6 +89,9 @@ impl WatchAws {
             return Ok(Outcome::Unchanged);
         }
         let gone = self.core.forget(&entry.resource.key, CoverageReason::ResourceTerminated)?;
+        if entry.resource.key.kind == ResourceKind::Instance {
+            self.core.note_sockets(&entry.resource.key, None)?;
+        }
         Ok(if gone { Outcome::Changed } else { Outcome::Unchanged })
     }
 

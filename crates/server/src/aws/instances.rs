@@ -1,6 +1,7 @@
 //! Instances: what they are, and what they tell of themselves through SSM.
 
 use super::disks::PENDING;
+use super::told::sockets_of;
 use super::{Halt, Read, WatchAws};
 use crate::look::{package_coverage, verdict};
 use crate::{Observation, Outcome};
@@ -114,10 +115,15 @@ impl WatchAws {
             _ => self.core.resource(&resource.key).and_then(|entry| entry.resource.facts.running_kernel),
         };
         let agentless = heard.agentless;
+        // Of one that does not tell them now they are not known.
+        let sockets = heard.told.as_ref().and_then(|told| told.as_ref().ok()).and_then(sockets_of);
         let (inventory, reason, detail) = self.inventory(session, &resource, heard)?;
         let silent = matches!(reason, CoverageReason::UnmanagedEc2Instance | CoverageReason::NoInventory);
         if !silent || !agentless {
-            return self.keep(resource, inventory, reason, detail);
+            let key = resource.key.clone();
+            let kept = self.keep(resource, inventory, reason, detail)?;
+            self.core.note_sockets(&key, sockets)?;
+            return Ok(kept);
         }
         let before = self.core.resource(&resource.key);
         if let Some(entry) = before.as_ref().filter(|entry| self.disks_are_fresh(entry)) {

@@ -1,9 +1,9 @@
 //! What instances tell when they are asked, read like any other artifact: packed as an archive, in the confined worker.
 
 use super::{Halt, WatchAws};
-use lestrade_aws::{Https, Session, Told, ask_instances};
-use lestrade_extract::ScanError;
-use lestrade_model::{Inventory, OsRelease, Problem, ProblemKind};
+use lestrade_aws::{Https, Session, Told, ToldSocket, ask_instances};
+use lestrade_extract::{ScanError, socket_address};
+use lestrade_model::{Inventory, ListeningSocket, OsRelease, Problem, ProblemKind};
 use std::collections::BTreeMap;
 use std::io::{Error as IoError, Write};
 use tempfile::NamedTempFile;
@@ -36,6 +36,16 @@ impl WatchAws {
             told.unread.iter().map(|detail| Problem { path: PLACE.to_owned(), kind: ProblemKind::Unreadable, detail: detail.clone() });
         Ok(Inventory::assemble(os, found, read.problems.into_iter().chain(unread).collect()))
     }
+}
+
+/// The sockets that an instance told of; none where it did not, or one of them cannot be read.
+pub(super) fn sockets_of(told: &Told) -> Option<Vec<ListeningSocket>> {
+    let read = |socket: &ToldSocket| {
+        let (address, port) = socket_address(&socket.local)?;
+        let ToldSocket { protocol, process, executable, package, .. } = socket.clone();
+        Some(ListeningSocket { protocol, address, port, process, executable, package })
+    };
+    told.sockets.as_ref()?.iter().map(read).collect()
 }
 
 fn packed(told: &Told) -> Result<NamedTempFile, IoError> {
