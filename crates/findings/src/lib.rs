@@ -38,4 +38,4 @@ pub use suppressed::shown_otherwise;
 pub use token::{TokenError, TokenKey};
 pub use upgrades::{Upgrade, upgrades};
 pub use view::{AffectedPackage, FindingView, FixAvailable, InventorySource, NoInventories, WEIGHT_TAG, resource_type, view_of};
-pub use world::{INSTANCE_TAG, ResourceEntry, Suppression, World};
+pub use world::{Activity, INSTANCE_TAG, ResourceEntry, Suppression, World};

@@ -123,6 +123,8 @@ pub struct World {
     /// Hosts whose agents say that they run on an instance, by the instance's id.
     agents: HashMap<String, ResourceId>,
     told_sockets: HashMap<ResourceId, Box<[ListeningSocket]>>,
+    /// When images were pulled last.
+    pulled: HashMap<ResourceId, Timestamp>,
     /// Verdicts that held once and hold no longer, kept while a closed finding may be shown.
     past_verdicts: HashMap<VulnerabilityId, BTreeMap<ComponentId, Cleared>>,
 }
@@ -131,6 +133,15 @@ pub struct World {
 struct Cleared {
     position: LogPosition,
     verdict: Verdict,
+}
+
+/// What is known of an image's use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Activity<'a> {
+    /// Where it runs, or ran, as far as clusters tell it.
+    pub uses: &'a [ImageUse],
+    /// When it was pulled last, as far as its registry tells.
+    pub pulled: Option<Timestamp>,
 }
 
 /// Whether what is known of a resource was heard not too long ago.
@@ -335,6 +346,20 @@ impl World {
             Some(sockets) => drop(self.told_sockets.insert(id, sockets.into())),
             None => drop(self.told_sockets.remove(&id)),
         }
+    }
+
+    /// Sets when an image was pulled last, as its registry tells.
+    pub fn set_pulled(&mut self, id: ResourceId, pulled: Option<Timestamp>) {
+        match pulled {
+            Some(pulled) => drop(self.pulled.insert(id, pulled)),
+            None => drop(self.pulled.remove(&id)),
+        }
+    }
+
+    /// What is known of an image's use.
+    #[must_use]
+    pub fn activity(&self, id: ResourceId) -> Activity<'_> {
+        Activity { uses: self.uses(id), pulled: self.pulled.get(&id).copied() }
     }
 
     /// The sockets that an instance told of when it was asked.

@@ -201,6 +201,19 @@ impl Core {
         Ok(all)
     }
 
+    /// Sets when images were pulled last, as their registry tells.
+    pub fn set_pulled(&self, pulled: &[(ResourceKey, Option<Timestamp>)]) {
+        let moved: Vec<_> = {
+            let world = self.world();
+            let known = pulled.iter().filter_map(|(key, pulled)| Some((world.resource_id(key)?, *pulled)));
+            known.filter(|(id, pulled)| world.activity(*id).pulled != *pulled).collect()
+        };
+        if !moved.is_empty() {
+            let mut world = self.world_mut();
+            moved.into_iter().for_each(|(id, pulled)| world.set_pulled(id, pulled));
+        }
+    }
+
     /// Sets where images run; answers whether that is news.
     pub fn set_uses(&self, uses: impl Iterator<Item = (Vec<ImageUse>, ResourceKey)>) -> bool {
         let moved: Vec<_> = {

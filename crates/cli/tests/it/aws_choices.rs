@@ -88,6 +88,9 @@ fn images_are_watched_by_rule_and_age() {
     // It was pulled yesterday.
     configure(json!({"rescanDuration": "DAYS_30", "pullDateRescanDuration": "DAYS_14", "pullDateRescanMode": "LAST_PULL_DATE"}));
     until_it_is(&server, &image, "ACTIVE", "SUCCESSFUL");
+    let pulled = json!({"imagePulledAt": [{"startInclusive": now() - 2 * DAY}]}).to_string();
+    let covered = server.aws(&["--region", REGION, "list-coverage", "--filter-criteria", &pulled]).unwrap();
+    assert_eq!(covered["coveredResources"][0]["resourceId"], image.as_str(), "{covered}");
     world.aws.filled().pushed = Some((now() - 60 * DAY, Some(now() - 20 * DAY)));
     until_it_is(&server, &image, "CLOSED", "SCAN_ELIGIBILITY_EXPIRED");
     configure(json!({"rescanDuration": "LIFETIME"}));

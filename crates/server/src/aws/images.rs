@@ -152,11 +152,14 @@ impl WatchAws {
         let seen: HashSet<ResourceKey> = listing.items.iter().map(|image| image.resource.key.clone()).collect();
         let mut outcome = Outcome::Unchanged;
         let retention = self.retention(scope);
+        let mut pulled = Vec::new();
         for image in listing.items {
+            pulled.push((image.resource.key.clone(), image.pulled_at));
             if self.take_image(scope, session, image, retention)? == Outcome::Changed {
                 outcome = Outcome::Changed;
             }
         }
+        self.core.set_pulled(&pulled);
         match listing.missing {
             // A repository that is gone has no images: then the list is empty, and whole.
             Some(error) if !error.is_refusal("RepositoryNotFoundException") => return Err(error.into()),

@@ -2,7 +2,7 @@
 
 use crate::Retention;
 use lestrade_extract::{ScanError, Scanner};
-use lestrade_findings::{Assessment, Counts, Criteria, GroupBy, Page, QueryError, ResourceEntry, Sort, Suppression};
+use lestrade_findings::{Activity, Assessment, Counts, Criteria, GroupBy, Page, QueryError, ResourceEntry, Sort, Suppression};
 use lestrade_matching::IndexError;
 use lestrade_model::{Hash, ImageUse, Inventory, Scope, Timestamp};
 use lestrade_report::ScanReport;
@@ -80,7 +80,7 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the estate cannot be read.
-    fn resources(&self, scopes: &[Scope], visit: &mut dyn FnMut(&ResourceEntry, &[ImageUse])) -> Result<(), BackendError>;
+    fn resources(&self, scopes: &[Scope], visit: &mut dyn FnMut(&ResourceEntry, Activity<'_>)) -> Result<(), BackendError>;
 
     /// What is vulnerable in a bill of materials, by the intelligence in force; none when there is none. Nothing of it is kept. It
     /// is called by `name`.

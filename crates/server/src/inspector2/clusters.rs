@@ -19,12 +19,12 @@ pub(super) fn get_clusters_for_image(call: &Call<'_>, input: GetClustersForImage
     let is_asked = |id: &str| id == asked || id.strip_prefix(asked.as_str()).is_some_and(|rest| rest.starts_with("/sha256:"));
     // One that runs in the same cluster under several of its images is told once.
     let mut found: BTreeMap<(Scope, String), ImageUse> = BTreeMap::new();
-    call.backend.resources(&call.principal.scopes(), &mut |entry, uses| {
+    call.backend.resources(&call.principal.scopes(), &mut |entry, activity| {
         let key = &entry.resource.key;
         if key.kind != ResourceKind::Image || !is_asked(&key.id) {
             return;
         }
-        for usage in uses {
+        for usage in activity.uses {
             let place = (key.scope.clone(), usage.cluster.clone());
             let known = found.entry(place).or_insert_with(|| ImageUse { count: 0, ..usage.clone() });
             known.count = known.count.saturating_add(usage.count);

@@ -6,11 +6,11 @@ use crate::core::{Draft, lock};
 use crate::{Core, Retention, ServerError};
 use lestrade_extract::Scanner;
 use lestrade_findings::{
-    Assessment, Criteria, Effort, GroupBy, InventorySource, Page, PageRequest, ResourceEntry, Sort, Suppression, World, aggregate, assess,
-    end_of_life, list, scan, shown_otherwise,
+    Activity, Assessment, Criteria, Effort, GroupBy, InventorySource, Page, PageRequest, ResourceEntry, Sort, Suppression, World,
+    aggregate, assess, end_of_life, list, scan, shown_otherwise,
 };
 use lestrade_matching::Statements;
-use lestrade_model::{Hash, ImageUse, Inventory, ResourceFacts, Scope, Timestamp};
+use lestrade_model::{Hash, Inventory, ResourceFacts, Scope, Timestamp};
 use lestrade_report::{Intelligence, ScanReport};
 use lestrade_store::{Document, Fan};
 use lestrade_wire::inspector2::Error;
@@ -55,10 +55,10 @@ impl Backend for Core {
         Ok(groups.filter_map(row).collect())
     }
 
-    fn resources(&self, scopes: &[Scope], visit: &mut dyn FnMut(&ResourceEntry, &[ImageUse])) -> Result<(), BackendError> {
+    fn resources(&self, scopes: &[Scope], visit: &mut dyn FnMut(&ResourceEntry, Activity<'_>)) -> Result<(), BackendError> {
         let world = self.world();
         let ids = scopes.iter().flat_map(|scope| world.resources_in(scope));
-        ids.filter_map(|id| Some((world.resource(id)?, world.uses(id)))).for_each(|(entry, uses)| visit(entry, uses));
+        ids.filter_map(|id| Some((world.resource(id)?, world.activity(id)))).for_each(|(entry, activity)| visit(entry, activity));
         Ok(())
     }
 

@@ -2,8 +2,7 @@
 
 use super::call::Call;
 use super::failure::Failure;
-use lestrade_findings::ResourceEntry;
-use lestrade_findings::resource_type;
+use lestrade_findings::{Activity, ResourceEntry, resource_type};
 use lestrade_model::{Coverage, ImageDetails, ImageUse, Resource, ResourceDetails, ResourceKind, ScanKind, Timestamp};
 use lestrade_report::inspector;
 use lestrade_wire::inspector2::{
@@ -23,8 +22,8 @@ pub(super) fn list_coverage(call: &Call<'_>, input: ListCoverageRequest) -> Resu
     let cut = call.cut(&("ListCoverage", &input.filter_criteria), input.next_token.as_ref(), input.max_results, PAGE)?;
     let filter = Filter::new(input.filter_criteria)?;
     let mut window = call.pages.window::<(String, String, String), CoveredResource>(&cut, call.now)?;
-    call.backend.resources(&call.principal.scopes(), &mut |entry, uses| {
-        for row in rows(entry, uses).filter(|row| filter.admits(row)) {
+    call.backend.resources(&call.principal.scopes(), &mut |entry, activity| {
+        for row in rows(entry, activity).filter(|row| filter.admits(row)) {
             let key = &entry.resource.key;
             window.offer((key.scope.account.clone(), key.id.clone(), scan_type(row.coverage.kind).to_owned()), || row.covered());
         }
@@ -40,8 +39,8 @@ pub(super) fn list_coverage_statistics(
     let filter = Filter::new(input.filter_criteria)?;
     let mut total = 0;
     let mut groups: BTreeMap<String, i64> = BTreeMap::new();
-    call.backend.resources(&call.principal.scopes(), &mut |entry, uses| {
-        for row in rows(entry, uses).filter(|row| filter.admits(row)) {
+    call.backend.resources(&call.principal.scopes(), &mut |entry, activity| {
+        for row in rows(entry, activity).filter(|row| filter.admits(row)) {
             total += 1;
             if let Some(group) = input.group_by.as_ref().and_then(|by| row.group(by)) {
                 *groups.entry(group).or_default() += 1;
@@ -59,19 +58,18 @@ pub(super) fn list_coverage_statistics(
 /// coverage, under the same names; where an image runs is none of them.
 pub(super) fn resource_filter(criteria: Option<&ResourceFilterCriteria>) -> Result<impl Fn(&ResourceEntry) -> bool + use<>, Failure> {
     let filter = Filter::new(Some(serde_json::from_value(serde_json::to_value(criteria.cloned().unwrap_or_default())?)?))?;
-    Ok(move |entry: &ResourceEntry| rows(entry, &[]).any(|row| filter.admits(&row)))
+    Ok(move |entry: &ResourceEntry| rows(entry, Activity::default()).any(|row| filter.admits(&row)))
 }
 
 /// One kind of look at one resource.
 struct Row<'a> {
     resource: &'a Resource,
     coverage: &'a Coverage,
-    /// Where it runs.
-    uses: &'a [ImageUse],
+    activity: Activity<'a>,
 }
 
-fn rows<'a>(entry: &'a ResourceEntry, uses: &'a [ImageUse]) -> impl Iterator<Item = Row<'a>> {
-    entry.coverage.iter().map(move |coverage| Row { resource: &entry.resource, coverage, uses })
+fn rows<'a>(entry: &'a ResourceEntry, activity: Activity<'a>) -> impl Iterator<Item = Row<'a>> {
+    entry.coverage.iter().map(move |coverage| Row { resource: &entry.resource, coverage, activity })
 }
 
 const fn scan_type(kind: ScanKind) -> &'static str {
@@ -91,11 +89,11 @@ impl Row<'_> {
     }
 
     fn in_use_count(&self) -> Option<i64> {
-        ImageUse::count_of(self.uses).map(|count| i64::try_from(count).unwrap_or(i64::MAX))
+        ImageUse::count_of(self.activity.uses).map(|count| i64::try_from(count).unwrap_or(i64::MAX))
     }
 
     fn last_in_use(&self) -> Option<Timestamp> {
-        ImageUse::last_of(self.uses)
+        ImageUse::last_of(self.activity.uses)
     }
 
     const fn status_code(&self) -> &'static str {
@@ -108,7 +106,7 @@ impl Row<'_> {
             Some(image) => ResourceScanMetadata {
                 ecr_image: Some(EcrContainerImageMetadata {
                     tags: Some(image.tags.clone()),
-                    image_pulled_at: None,
+                    image_pulled_at: self.activity.pulled.map(EpochSeconds::from),
                     last_in_use_at: self.last_in_use().map(EpochSeconds::from),
                     in_use_count: self.in_use_count(),
                 }),
@@ -226,6 +224,7 @@ impl Row<'_> {
     fn date(&self, name: &str) -> Option<Timestamp> {
         match name {
             "ecrImageLastInUseAt" => self.last_in_use(),
+            "imagePulledAt" => self.activity.pulled,
             _ => self.coverage.last_scanned,
         }
     }
@@ -263,7 +262,9 @@ impl Filter {
             let test = match (item.name, member.name) {
                 ("CoverageStringFilter", _) => Tests::Texts(serde_json::from_value(value)?),
                 ("CoverageNumberFilter", "ecrImageInUseCount") => Tests::Numbers(serde_json::from_value(value)?),
-                ("CoverageDateFilter", "lastScannedAt" | "ecrImageLastInUseAt") => Tests::Dates(serde_json::from_value(value)?),
+                ("CoverageDateFilter", "lastScannedAt" | "ecrImageLastInUseAt" | "imagePulledAt") => {
+                    Tests::Dates(serde_json::from_value(value)?)
+                }
                 ("CoverageMapFilter", _) => Tests::Tags(serde_json::from_value(value)?),
                 _ => Tests::Nothing,
             };

@@ -129,7 +129,7 @@ impl Writer<'_> {
         for scope in self.scopes {
             let mut chosen: Vec<(ResourceKey, Hash)> = Vec::new();
             let scope = std::slice::from_ref(scope);
-            let mut choose = |entry: &lestrade_findings::ResourceEntry, _: &[lestrade_model::ImageUse]| {
+            let mut choose = |entry: &lestrade_findings::ResourceEntry, _: lestrade_findings::Activity<'_>| {
                 if let (Some(inventory), true) = (entry.inventory, admits(entry)) {
                     chosen.push((entry.resource.key.clone(), inventory));
                 }

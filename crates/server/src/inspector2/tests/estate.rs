@@ -189,6 +189,13 @@ fn where_images_run_is_told_and_filtered_by() {
     assert_eq!(covered(&json!({"ecrImageInUseCount": [{"upperInclusive": 2}]})).as_array().unwrap().len(), 1);
     assert_eq!(covered(&json!({"resourceId": [equals(&web)]}))[0]["resourceMetadata"]["ecrImage"]["inUseCount"], 3);
 
+    // When it was pulled is the registry's to tell.
+    let pulled = json!({"imagePulledAt": [{"startInclusive": 1_763_000_150}]});
+    assert_eq!(covered(&pulled), json!([]));
+    let key = image("111122223333", "web", 'a', &[]).resource.key;
+    lab.core.set_pulled(&[(key, Some(Timestamp::from_millis(1_763_000_200_000)))]);
+    assert_eq!(covered(&pulled)[0]["resourceMetadata"]["ecrImage"]["imagePulledAt"], 1_763_000_200.0);
+
     let containers = |request: Value| {
         let body = json!({"aggregationType": "AWS_ECR_CONTAINER", "aggregationRequest": {"awsEcrContainerAggregation": request}});
         let answer = lab.ask("/findings/aggregation/list", body);
