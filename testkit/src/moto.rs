@@ -51,11 +51,22 @@ impl Moto {
     /// # Errors
     /// When the operation does not succeed.
     pub fn call_in(&mut self, account: Option<&str>, service: &str, call: &str, arguments: Value) -> Result<Value> {
-        let asked = json!({"service": service, "call": call, "with": arguments, "account": account});
+        self.ask(&json!({"service": service, "call": call, "with": arguments, "account": account}))
+    }
+
+    /// The same in another region.
+    ///
+    /// # Errors
+    /// When the operation does not succeed.
+    pub fn call_at(&mut self, region: &str, service: &str, call: &str, arguments: Value) -> Result<Value> {
+        self.ask(&json!({"service": service, "call": call, "with": arguments, "region": region}))
+    }
+
+    fn ask(&mut self, asked: &Value) -> Result<Value> {
         writeln!(self.ask, "{asked}")?;
         let answer = self.line()?;
         match answer["error"].as_str() {
-            Some(error) => bail!("{service} {call}: {error}"),
+            Some(error) => bail!("{} {}: {error}", asked["service"], asked["call"]),
             None => Ok(answer),
         }
     }

@@ -199,6 +199,25 @@ mod tests {
         assert_eq!(script.sent().len(), 1);
     }
 
+    /// One account's calls of one service wait for each other, whoever makes them; those of another service do not.
+    #[tokio::test]
+    async fn calls_of_a_service_are_paced() {
+        let burst = PACE.burst as usize;
+        let script = Script::of((0..burst + 1).map(|_| script::ok(&script::groups(&["sg-1"], ""))));
+        let session = script::session(&script);
+        for _ in 0..burst {
+            assert_eq!(session.clone().list(Api::DescribeSecurityGroups, json!({}), "SecurityGroups").await.items.len(), 1);
+        }
+        let one_more = session.clone();
+        tokio::select! {
+            biased;
+            _ = one_more.list(Api::DescribeSecurityGroups, json!({}), "SecurityGroups") => panic!("it did not wait for its turn"),
+            () = std::future::ready(()) => {}
+        }
+        let _ = session.list(lestrade_wire::elbv2::Api::DescribeLoadBalancers, json!({}), "LoadBalancers").await;
+        assert_eq!(script.sent().len(), burst + 1);
+    }
+
     #[tokio::test]
     async fn a_lost_page_leaves_what_came_before_it() {
         let script = Script::of([script::ok(&script::groups(&["sg-1"], "two")), script::refused(403, "UnauthorizedOperation")]);

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lestrade_testkit::{missing, until};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -114,6 +115,29 @@ fn images_are_watched_by_rule_and_age() {
 
     let server = world.serve(&["aws-interval=1", "aws-agentless=false", "aws-repositories=!shop/w*"]);
     until_it_is(&server, &image, "CLOSED", "SCAN_FREQUENCY_MANUAL");
+}
+
+/// Every region that is named is watched, in every account; what is in it is told where it is asked for.
+#[test]
+fn every_region_that_is_named_is_watched() {
+    let Some(mut world) = World::build() else { return };
+    let elsewhere = "us-east-1";
+    let image = world.moto.call_at(elsewhere, "ec2", "describe_images", json!({})).unwrap()["Images"][0]["ImageId"].clone();
+    let run = json!({"ImageId": image, "MinCount": 1, "MaxCount": 1});
+    let run = world.moto.call_at(elsewhere, "ec2", "run_instances", run).unwrap();
+    let there = run["Instances"][0]["InstanceId"].as_str().unwrap().to_owned();
+    let server = world.serve(&[&format!("aws-regions={REGION},{elsewhere}"), "aws-agentless=false"]);
+    let covered = |region: &str| {
+        let listed = server.aws(&["--region", region, "list-coverage"]).unwrap();
+        let rows = listed["coveredResources"].as_array().unwrap().iter();
+        rows.map(|row| row["resourceId"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
+    };
+    until("both regions are watched", PATIENCE, || {
+        let here = covered(REGION);
+        let both = world.instances.iter().all(|id| here.contains(id)) && !here.contains(&there);
+        (both && covered(elsewhere) == BTreeSet::from([there.clone()])).then_some(())
+    })
+    .unwrap_or_else(|_| panic!("{:?} {:?}; {}", covered(REGION), covered(elsewhere), server.warnings()));
 }
 
 /// Every account of the organisation is entered, also one that comes later; one that is suspended is not.
