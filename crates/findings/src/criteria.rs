@@ -204,6 +204,12 @@ impl Term {
         }
     }
 
+    /// Whether the term depends on where images run.
+    #[must_use]
+    pub const fn is_of_use(&self) -> bool {
+        matches!(self, Self::Number(NumberField::EcrImageInUseCount, _) | Self::Date(DateField::EcrImageLastInUseAt, _))
+    }
+
     /// Whether the term holds of attributes.
     pub(crate) fn holds(&self, facts: &impl Attributes) -> bool {
         match self {

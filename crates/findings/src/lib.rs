@@ -34,7 +34,7 @@ pub use query::{Effort, FEW_PAIRS, Page, PageRequest, QueryError, Sort, SortFiel
 pub use reach::Reach;
 pub use risk::{RiskFactors, RiskScore, risk};
 pub use scan::{Excepted, ScanFinding, ScanResult, end_of_life, scan};
-pub use suppressed::shown_otherwise;
+pub use suppressed::{shown_otherwise, suppressed_of};
 pub use token::{TokenError, TokenKey};
 pub use upgrades::{Upgrade, upgrades};
 pub use view::{AffectedPackage, FindingView, FixAvailable, InventorySource, NoInventories, WEIGHT_TAG, resource_type, view_of};

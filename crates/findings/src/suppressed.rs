@@ -3,7 +3,7 @@
 use crate::query::Plan;
 use crate::view::{InventorySource, Pair};
 use crate::{Suppression, World};
-use lestrade_matching::VulnerabilityId;
+use lestrade_matching::{ResourceId, VulnerabilityId};
 use lestrade_model::{Scope, Timestamp};
 use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
@@ -34,4 +34,14 @@ pub fn shown_otherwise(
         });
     }
     moved
+}
+
+/// The open findings of a resource that a rule suppresses.
+#[must_use]
+pub fn suppressed_of(world: &World, inventories: &dyn InventorySource, resource: ResourceId, now: Timestamp) -> RoaringBitmap {
+    let is_suppressed = |vulnerability: &VulnerabilityId| {
+        let pair = Pair::new(world, inventories, resource, *vulnerability, world.log.head());
+        pair.is_some_and(|pair| pair.is_open(now) == Some(true) && pair.is_suppressed())
+    };
+    world.estate.vulnerabilities_of(resource).iter().filter(is_suppressed).collect()
 }

@@ -257,7 +257,7 @@ impl<'w> Pair<'w> {
         }
     }
 
-    fn is_suppressed(&self) -> bool {
+    pub(crate) fn is_suppressed(&self) -> bool {
         self.suppressor().is_some()
     }
 

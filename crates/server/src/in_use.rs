@@ -1,10 +1,14 @@
 //! Which images run where, as clusters tell it. What a cluster said last is kept; an image that it no longer names was in use until
 //! then.
 
+use crate::core::Draft;
 use crate::{Core, ServerError};
 use lestrade_artifact::ImageReference;
+use lestrade_findings::{Term, World, suppressed_of};
+use lestrade_matching::ResourceId;
 use lestrade_model::{ImageUse, ResourceKey, Scope, Timestamp};
-use lestrade_store::Document;
+use lestrade_store::{Document, Fan};
+use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -214,8 +218,11 @@ impl Core {
         }
     }
 
-    /// Sets where images run; answers whether that is news.
-    pub fn set_uses(&self, uses: impl Iterator<Item = (Vec<ImageUse>, ResourceKey)>) -> bool {
+    /// Sets where images run, and tells of the findings that rules show otherwise by it; answers whether that is news.
+    ///
+    /// # Errors
+    /// When the store fails; then it is not told.
+    pub fn set_uses(&self, uses: impl Iterator<Item = (Vec<ImageUse>, ResourceKey)>) -> Result<bool, ServerError> {
         let moved: Vec<_> = {
             let world = self.world();
             uses.filter_map(|(uses, key)| world.resource_id(&key).map(|id| (id, uses)))
@@ -223,11 +230,24 @@ impl Core {
                 .collect()
         };
         if moved.is_empty() {
-            return false;
+            return Ok(false);
         }
-        let mut world = self.world_mut();
-        moved.into_iter().for_each(|(id, uses)| world.set_uses(id, uses));
-        true
+        let mut guard = self.world_mut();
+        let now = self.now();
+        let asks = guard.suppressions.iter().any(|rule| rule.criteria.terms.iter().any(Term::is_of_use));
+        let suppressed = |world: &World, id: ResourceId| if asks { suppressed_of(world, self, id, now) } else { RoaringBitmap::new() };
+        let mut otherwise = Vec::new();
+        for (id, uses) in moved {
+            let before = suppressed(&guard, id);
+            guard.set_uses(id, uses);
+            otherwise.push((id, before ^ suppressed(&guard, id)));
+        }
+        let mut draft = Draft::new(self, &mut guard)?;
+        for (resource, vulnerabilities) in otherwise {
+            draft.tell(None, Fan::Resource { resource, vulnerabilities });
+        }
+        draft.commit(self)?;
+        Ok(true)
     }
 }
 

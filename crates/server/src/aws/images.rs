@@ -241,7 +241,7 @@ impl WatchAws {
             let is_it = |used: &&Used| used.of_registry(&host) == Some((image.repository.as_str(), image.digest.as_str()));
             used.iter().filter(is_it).map(|used| used.usage.clone()).collect()
         };
-        Ok(self.core.set_uses(known.iter().map(|(image, key)| (uses(image), key.clone()))))
+        Ok(self.core.set_uses(known.iter().map(|(image, key)| (uses(image), key.clone())))?)
     }
 
     /// Notes where images run, and looks at those that were let go and run.

@@ -360,17 +360,17 @@ impl WatchRegistry {
         }
         self.used = found;
         // Where it runs first: an image that was let go is read again because it does.
-        looked.changed |= self.set_uses(&uses);
+        looked.changed |= self.set_uses(&uses)?;
         for (place, keys) in &self.used {
             if let Err(error) = self.read_all(&place.0, keys, looked) {
                 self.missed(looked, place, error);
             }
         }
-        looked.changed |= self.set_uses(&uses);
+        looked.changed |= self.set_uses(&uses)?;
         Ok(())
     }
 
-    fn set_uses(&self, uses: &BTreeMap<ResourceKey, Vec<ImageUse>>) -> bool {
+    fn set_uses(&self, uses: &BTreeMap<ResourceKey, Vec<ImageUse>>) -> Result<bool, ServerError> {
         let known = self.known().into_iter().map(|(_, entry)| entry.resource.key);
         self.core.set_uses(known.map(|key| (uses.get(&key).cloned().unwrap_or_default(), key)))
     }

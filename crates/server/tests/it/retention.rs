@@ -22,7 +22,7 @@ fn an_image_is_let_go_and_returns() {
     core.observe(observation("image-a", &[("left-pad", "1.0.0")])).unwrap();
     let key = ResourceKey { scope: scope(), kind: ResourceKind::Image, id: "image-a".to_owned() };
     let uses = |count| vec![ImageUse { cluster: "prod".into(), count, last: lab.now() }];
-    let set = |uses: Vec<ImageUse>| core.set_uses([(uses, key.clone())].into_iter());
+    let set = |uses: Vec<ImageUse>| core.set_uses([(uses, key.clone())].into_iter()).unwrap();
 
     assert!(!let_go(&core, &lab, "image-a", 14), "pushed lately");
     assert!(set(uses(2)) && !set(uses(2)), "the same is no news");

@@ -1,6 +1,7 @@
 //! Rules that end by themselves, and the standing audit.
 
 use super::{HOUR, Lab, observation, record, scope, summary};
+use lestrade_model::ImageUse;
 use lestrade_server::inspector2::{EndSuppressions, Front, Key, NewSuppression, SuppressionError};
 use lestrade_server::{Audit, Core, Outcome, Reconciler};
 use serde_json::json;
@@ -126,5 +127,20 @@ fn what_a_rule_hides_and_shows_again_is_told() {
     assert_eq!(told().len(), 2);
     core.enforce_suppressions(&[scope()]).unwrap();
     assert_eq!(told(), [""; 0]);
+
+    // What a rule says of images that run nowhere moves when clusters tell where they run.
+    let key = observation("image-a", &[]).resource.key;
+    let runs = |count| {
+        let usage = ImageUse { cluster: "prod".into(), count, last: lab.now() };
+        core.set_uses([(vec![usage], key.clone())].into_iter()).unwrap()
+    };
+    assert!(runs(1));
+    let idle = NewSuppression { criteria: json!({"ecrImageInUseCount": [{"upperInclusive": 0}]}), ..rule("idle", "2027-01-01T00:00:00Z") };
+    front.suppress(&scope(), &idle).unwrap();
+    assert_eq!(told(), [""; 0]);
+    assert!(runs(0));
+    assert_eq!(told(), ["Inspector2 Finding CVE-2024-2 SUPPRESSED"], "the other is hidden by another rule");
+    assert!(runs(1));
+    assert_eq!(told(), ["Inspector2 Finding CVE-2024-2 ACTIVE"]);
     assert_eq!(core.audit(), []);
 }

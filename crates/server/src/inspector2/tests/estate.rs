@@ -158,7 +158,7 @@ fn with_uses(lab: &Lab) -> [String; 2] {
         (vec![usage("prod", 2, 1_763_000_000), usage(ecs, 1, 1_763_000_100)], web.clone()),
         (vec![usage("prod", 0, 1_762_000_000)], api.clone()),
     ];
-    assert!(lab.core.set_uses(uses.into_iter()));
+    assert!(lab.core.set_uses(uses.into_iter()).unwrap());
     [web.id, api.id]
 }
 
@@ -241,7 +241,7 @@ fn the_clusters_of_an_image_are_told_page_by_page() {
     // What another scope runs is nobody else's business.
     let secret = image("777788889999", "secret", 'd', &[]).resource.key;
     let usage = ImageUse { cluster: "prod".into(), count: 1, last: lab.clock.now() };
-    assert!(lab.core.set_uses([(vec![usage], secret.clone())].into_iter()));
+    assert!(lab.core.set_uses([(vec![usage], secret.clone())].into_iter()).unwrap());
     assert_eq!(ask(&secret.id, json!({})), json!({"cluster": []}));
 }
 
