@@ -148,9 +148,9 @@ fn daily_delta(library: &Library, id: &lestrade_advisories::GenerationId) -> Res
     drop(index);
     let count = changed.len();
     let started = Instant::now();
-    let (older, mut importer) = library.next(Timestamp::default())?;
+    let (_, mut importer) = library.next(Timestamp::default())?;
     importer.extend(changed);
-    let (bytes, _) = importer.finish_over(older.as_ref())?;
+    let (bytes, _) = importer.finish()?;
     let newer = library.publish(&bytes)?;
     let newer = library.open(&newer)?;
     let older = library.open(id)?;

@@ -16,7 +16,7 @@ use crate::AdvisoriesError;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use lestrade_matching::{AdvisoryIndex, IndexChanges, Manifest, build_index_over, build_index_with};
+use lestrade_matching::{AdvisoryIndex, IndexChanges, Manifest, build_index_with};
 use lestrade_model::{Family, Hash, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -248,14 +248,7 @@ pub(crate) fn lead(head: &BundleHead, payload: Vec<u8>, from: Option<&[u8]>) -> 
             let changes: IndexChanges =
                 postcard::from_bytes(&payload).map_err(|_| AdvisoriesError::Bundle("its changes cannot be read".into()))?;
             let older = AdvisoryIndex::open(from)?;
-            let mut advisories = BTreeMap::new();
-            for advisory in older.advisories()? {
-                let advisory = advisory?;
-                advisories.insert(advisory.key.clone(), advisory);
-            }
-            let mut exploitation = older.exploitations()?.collect::<Result<_, _>>()?;
-            let manifest = changes.apply(&mut advisories, &mut exploitation);
-            build_index_over(Some(&older), advisories.into_values(), &exploitation, manifest)?
+            changes.lead_from(&older)?
         }
         (Some(since), _) => {
             return Err(AdvisoriesError::Bundle(format!("it follows on generation {}, which is not the one in force here", since.number)));

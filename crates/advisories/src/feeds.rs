@@ -6,6 +6,9 @@ use lestrade_model::{Advisory, Ecosystem, ExploitSource, Family};
 use std::fmt;
 use std::time::Duration;
 
+/// The feed of OSV's records.
+pub(crate) const OSV_FEED: &str = "osv";
+
 /// What a feed brings: the part of an index that its next state replaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FeedScope {
@@ -86,21 +89,36 @@ impl FeedScope {
         }
     }
 
+    /// The feed under which its records are kept; none for what is no record.
+    pub(crate) const fn feed(&self) -> Option<&'static str> {
+        match self {
+            Self::Osv(_) => Some(OSV_FEED),
+            Self::DebianTracker => Some("debian-tracker"),
+            Self::AlpineSecdb { .. } => Some(ALPINE_FEED),
+            Self::Records { feed, .. } => Some(feed),
+            Self::Epss | Self::Kev | Self::Exploits(_) | Self::Lifecycles => None,
+        }
+    }
+
+    /// Whether a record is one of this feed's, by all that its key tells. Of OSV's records their packages tell more.
+    pub(crate) fn may_hold(&self, feed: &str, id: &str) -> bool {
+        self.feed() == Some(feed)
+            && match self {
+                Self::AlpineSecdb { release, repository } => id.starts_with(&alpine_prefix(release, repository)),
+                Self::Records { prefix, .. } => id.starts_with(prefix.as_str()),
+                _ => true,
+            }
+    }
+
     /// Whether a record is one of this feed's.
     pub(crate) fn holds(&self, advisory: &Advisory) -> bool {
-        match self {
-            Self::Osv(family) => {
-                advisory.key.feed == "osv"
-                    && !advisory.affected.is_empty()
-                    && advisory.affected.iter().all(|affected| affected.ecosystem.family == *family)
+        self.may_hold(&advisory.key.feed, &advisory.key.id)
+            && match self {
+                Self::Osv(family) => {
+                    !advisory.affected.is_empty() && advisory.affected.iter().all(|affected| affected.ecosystem.family == *family)
+                }
+                _ => true,
             }
-            Self::DebianTracker => advisory.key.feed == "debian-tracker",
-            Self::AlpineSecdb { release, repository } => {
-                advisory.key.feed == ALPINE_FEED && advisory.key.id.starts_with(&alpine_prefix(release, repository))
-            }
-            Self::Records { feed, prefix, .. } => advisory.key.feed == *feed && advisory.key.id.starts_with(prefix.as_str()),
-            Self::Epss | Self::Kev | Self::Exploits(_) | Self::Lifecycles => false,
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! A record that cannot be used is *quarantined* with its reason; the rest of its feed is loaded. A generation replaces another
 //! only when it is complete: it is written beside, synced, then named.
 
+mod base;
 mod bundle;
 mod documents;
 mod download;

@@ -154,17 +154,15 @@ impl Library {
     /// # Errors
     /// When the folder cannot be read or the generation in force is damaged.
     pub fn next(&self, now: Timestamp) -> Result<(Option<OpenIndex>, Importer), AdvisoriesError> {
-        let current = match self.open_current() {
-            Ok((_, index)) => Some(index),
-            Err(AdvisoriesError::NoGeneration) => None,
-            Err(error) => return Err(error),
-        };
-        let importer = match &current {
-            Some(index) => {
+        let (current, importer) = match self.open_current() {
+            Ok((id, index)) => {
                 index.verify()?;
-                Importer::on_top_of(index, now)?
+                let path = self.file(&id);
+                let again = MappedFile::open(&path).map_err(AdvisoriesError::io("open", &path))?;
+                (Some(index), Importer::over(again, now)?)
             }
-            None => Importer::new(now),
+            Err(AdvisoriesError::NoGeneration) => (None, Importer::new(now)),
+            Err(error) => return Err(error),
         };
         let importer = importer.numbered_after(self.highest_number()?);
         Ok((current, importer))

@@ -8,7 +8,7 @@ use crate::feeds::Feed;
 use crate::library::FEED_MEMORY;
 use crate::routes::{Cursor, Next, Trip};
 use crate::{AdvisoriesError, Importer, Library};
-use lestrade_matching::IndexDiff;
+use lestrade_matching::{IndexDiff, IndexError};
 use lestrade_model::Timestamp;
 use lestrade_sys::step;
 use serde::{Deserialize, Serialize};
@@ -152,7 +152,7 @@ impl<'a> Updater<'a> {
         if changed {
             progress.compiling();
             step("feeds: accepted");
-            let (bytes, _) = importer.finish_over(older.as_ref())?;
+            let (bytes, _) = importer.finish()?;
             step("feeds: compiled");
             self.announce(before)?;
             let id = self.library.publish(&bytes)?;
@@ -208,18 +208,19 @@ impl<'a> Updater<'a> {
         importer: &mut Importer,
         quarantined: &mut Vec<(String, String)>,
     ) -> Result<(u64, usize), String> {
+        let damaged = |error: IndexError| error.to_string();
         let before = self.memory.get(&feed.name);
         let refused = next.part.quarantined().to_vec();
         if let Some(gone) = next.gone {
-            importer.change(&feed.scope, next.part, &gone);
-            let records = importer.records_in(&feed.scope);
+            importer.change(&feed.scope, next.part, &gone).map_err(damaged)?;
+            let records = importer.records_in(&feed.scope).map_err(damaged)?;
             let memory = FeedMemory { url: feed.url.clone(), cursor: next.cursor, records, checked: self.now, dated: None };
             self.memory.insert(feed.name.clone(), memory);
             return Ok(Self::told(feed, records, refused, quarantined));
         }
         // What is there twice counts once: it must not hide that half of it is gone.
-        let records = next.part.records_in(&feed.scope);
-        let had = before.map_or_else(|| importer.records_in(&feed.scope), |memory| memory.records);
+        let records = next.part.records_in(&feed.scope).map_err(damaged)?;
+        let had = before.map_or_else(|| importer.records_in(&feed.scope), |memory| Ok(memory.records)).map_err(damaged)?;
         if had >= LOSS_FROM && (records as f64) < had as f64 * (1.0 - MAX_LOSS) {
             return Err(format!("it shrank from {had} to {records} records"));
         }
@@ -228,7 +229,7 @@ impl<'a> Updater<'a> {
         {
             return Err(format!("it is of {dated}, and what is here is of {was}"));
         }
-        importer.replace(&feed.scope, next.part);
+        importer.replace(&feed.scope, next.part).map_err(damaged)?;
         let memory = FeedMemory { url: feed.url.clone(), cursor: next.cursor, records, checked: self.now, dated: next.dated };
         self.memory.insert(feed.name.clone(), memory);
         Ok(Self::told(feed, records, refused, quarantined))

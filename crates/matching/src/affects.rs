@@ -115,6 +115,10 @@ fn is_named(affected: &Affected, component: &Component) -> bool {
 /// Whether entry and component are of one module stream, or both of none. Builds in a module say so in their release, which tells
 /// them apart where a database or a feed has lost the stream's name.
 fn same_module(affected: &Affected, component: &Component) -> bool {
+    let names_one = affected.module.is_some() || component.module.is_some();
+    if !names_one && Scheme::of(&affected.ecosystem.family) != Some(Scheme::Rpm) {
+        return true;
+    }
     let is_build = |version: &str| version.contains(".module");
     let modular = component.module.is_some() || is_build(&component.version);
     match (&affected.module, &component.module) {

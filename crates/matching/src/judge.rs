@@ -20,8 +20,8 @@ pub fn judge_component<B: AsRef<[u8]>>(index: &AdvisoryIndex<B>, component: &Com
         for entry in index.entries(&component.ecosystem, name)? {
             if let Some(verdict) = affects(&entry.affected, component) {
                 // After they are merged: one that says open does not count where another one says fixed.
-                for vulnerability in entry.vulnerabilities {
-                    merge_into(&mut found, index.vulnerability(vulnerability)?.to_owned(), verdict.clone(), component);
+                for vulnerability in &entry.vulnerabilities {
+                    merge_into(&mut found, vulnerability.to_string(), verdict.clone(), component);
                 }
             }
         }

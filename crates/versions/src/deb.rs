@@ -4,18 +4,14 @@ use crate::digits;
 use std::cmp::Ordering;
 
 pub(crate) fn compare(a: &str, b: &str) -> Ordering {
-    let (a_epoch, a_upstream, a_revision) = split(a.trim());
-    let (b_epoch, b_upstream, b_revision) = split(b.trim());
+    let (a_epoch, a_upstream, a_revision) = split(digits::trimmed(a));
+    let (b_epoch, b_upstream, b_revision) = split(digits::trimmed(b));
     digits::compare(a_epoch, b_epoch).then_with(|| part(a_upstream, b_upstream)).then_with(|| part(a_revision, b_revision))
 }
 
 /// An absent epoch is 0; what stands before a colon and is no number belongs to the upstream version.
 fn split(version: &str) -> (&[u8], &[u8], &[u8]) {
-    let bytes = version.as_bytes();
-    let (epoch, rest) = match version.split_once(':') {
-        Some((epoch, rest)) if epoch.bytes().all(|c| c.is_ascii_digit()) => (epoch.as_bytes(), rest.as_bytes()),
-        _ => (b"".as_slice(), bytes),
-    };
+    let (epoch, rest) = digits::epoch(version.as_bytes());
     match rest.iter().rposition(|&c| c == b'-') {
         Some(dash) => (epoch, &rest[..dash], &rest[dash + 1..]),
         None => (epoch, rest, b""),

@@ -6,6 +6,13 @@ use crate::digits;
 use std::cmp::Ordering;
 
 pub(crate) fn compare(a: &str, b: &str) -> Ordering {
+    // An empty text is no version at all here.
+    if !a.is_empty()
+        && !b.is_empty()
+        && let Some(order) = digits::dotted(a, b)
+    {
+        return order;
+    }
     let (a_text, b_text) = (a.trim().to_ascii_lowercase(), b.trim().to_ascii_lowercase());
     match (Parsed::of(&a_text), Parsed::of(&b_text)) {
         (None, None) => a_text.cmp(&b_text),

@@ -16,28 +16,28 @@ pub enum Position<'a> {
     },
 }
 
-/// Evaluates one range. Events may come in any order and in several introduced/fixed pairs: they are sorted, and the last one at
-/// or below the version decides. `introduced: "0"` is before every version. At the same version a fix comes before an
+/// Evaluates one range. Events may come in any order and in several introduced/fixed pairs: in the order of
+/// their versions the last one at or below the version decides. `introduced: "0"` is before every version. At the same version a fix comes before an
 /// introduction and a last-affected after it.
 #[must_use]
 pub fn position<'a>(scheme: Scheme, events: &'a [Event], version: &str) -> Position<'a> {
-    let mut marks: Vec<Mark<'a>> = events.iter().filter_map(Mark::of).collect();
-    marks.sort_by(|a, b| a.compare(b, scheme));
-    let limits = || events.iter().filter_map(|event| if let Event::Limit(limit) = event { Some(limit.as_str()) } else { None });
-    if limits().next().is_some() && !limits().any(|limit| limit == "*" || scheme.compare(version, limit).is_lt()) {
+    let mut limits = events.iter().filter_map(|event| if let Event::Limit(limit) = event { Some(limit.as_str()) } else { None });
+    if limits.clone().next().is_some() && !limits.any(|limit| limit == "*" || scheme.compare(version, limit).is_lt()) {
         return Position::Outside;
     }
-    let mut inside = false;
-    let mut fixed = None;
-    for mark in &marks {
-        let reached = mark.reached(scheme, version);
-        match mark.kind {
-            Kind::Introduced if reached => inside = true,
-            Kind::Fixed | Kind::LastAffected if reached => inside = false,
-            Kind::Fixed if fixed.is_none() => fixed = Some(mark.version),
-            _ => {}
+    // Of what is at or below the version the last decides, of the fixes above it the first is told: neither needs them sorted.
+    let mut last: Option<Mark<'a>> = None;
+    let mut fixed: Option<&'a str> = None;
+    for mark in events.iter().filter_map(Mark::of) {
+        if mark.reached(scheme, version) {
+            if last.as_ref().is_none_or(|last| mark.compare(last, scheme).is_gt()) {
+                last = Some(mark);
+            }
+        } else if mark.kind == Kind::Fixed && fixed.is_none_or(|first| scheme.compare(mark.version, first).is_lt()) {
+            fixed = Some(mark.version);
         }
     }
+    let inside = last.is_some_and(|mark| mark.kind == Kind::Introduced);
     if inside { Position::Inside { fixed } } else { Position::Outside }
 }
 
@@ -115,6 +115,33 @@ mod tests {
             ("2.1.0", Position::Outside),
         ] {
             assert_eq!(position(Scheme::Semver, &events, version), expected, "{version}");
+        }
+    }
+
+    /// What [`position`] answers, by sorting.
+    fn by_sorting<'a>(scheme: Scheme, events: &'a [Event], version: &str) -> Position<'a> {
+        let mut marks: Vec<Mark<'a>> = events.iter().filter_map(Mark::of).collect();
+        marks.sort_by(|a, b| a.compare(b, scheme));
+        let last = marks.iter().rfind(|mark| mark.reached(scheme, version));
+        let fixed = marks.iter().find(|mark| mark.kind == Kind::Fixed && !mark.reached(scheme, version)).map(|mark| mark.version);
+        if last.is_some_and(|mark| mark.kind == Kind::Introduced) { Position::Inside { fixed } } else { Position::Outside }
+    }
+
+    #[test]
+    fn what_is_not_sorted_is_judged_as_if_it_were() {
+        const VERSIONS: [&str; 7] = ["0", "1", "1.0", "1.0-rc1", "2.0", "2.0.1", "x"];
+        let kinds = ["introduced", "fixed", "last"];
+        let all: Vec<(&str, &str)> = kinds.iter().flat_map(|kind| VERSIONS.map(|version| (*kind, version))).collect();
+        for (a, b) in all.iter().flat_map(|a| all.iter().map(move |b| (*a, *b))) {
+            for c in &all {
+                let events = events(&[a, b, *c]);
+                for scheme in [Scheme::Semver, Scheme::Deb, Scheme::Pep440] {
+                    for version in VERSIONS {
+                        let (fast, slow) = (position(scheme, &events, version), by_sorting(scheme, &events, version));
+                        assert_eq!(fast, slow, "{events:?} {version} {scheme:?}");
+                    }
+                }
+            }
         }
     }
 

@@ -4,8 +4,8 @@ use crate::digits;
 use std::cmp::Ordering;
 
 pub(crate) fn compare(a: &str, b: &str) -> Ordering {
-    let (a_epoch, a_version, a_release) = split(a.trim());
-    let (b_epoch, b_version, b_release) = split(b.trim());
+    let (a_epoch, a_version, a_release) = split(digits::trimmed(a));
+    let (b_epoch, b_version, b_release) = split(digits::trimmed(b));
     digits::compare(a_epoch, b_epoch).then_with(|| rpmvercmp(a_version, b_version)).then_with(|| match (a_release, b_release) {
         // An entry without a release speaks of the version alone.
         (None, _) | (_, None) => a_release.is_some().cmp(&b_release.is_some()),
@@ -25,13 +25,10 @@ pub(crate) fn is_valid(version: &str) -> bool {
 }
 
 fn split(evr: &str) -> (&[u8], &[u8], Option<&[u8]>) {
-    let (epoch, rest) = match evr.split_once(':') {
-        Some((epoch, rest)) if epoch.bytes().all(|c| c.is_ascii_digit()) => (epoch, rest),
-        _ => ("", evr),
-    };
-    match rest.rsplit_once('-') {
-        Some((version, release)) => (epoch.as_bytes(), version.as_bytes(), Some(release.as_bytes())),
-        None => (epoch.as_bytes(), rest.as_bytes(), None),
+    let (epoch, rest) = digits::epoch(evr.as_bytes());
+    match rest.iter().rposition(|&c| c == b'-') {
+        Some(dash) => (epoch, &rest[..dash], Some(&rest[dash + 1..])),
+        None => (epoch, rest, None),
     }
 }
 

@@ -16,6 +16,9 @@ pub(crate) enum Dialect {
 }
 
 pub(crate) fn compare(a: &str, b: &str, dialect: Dialect) -> Ordering {
+    if let Some(order) = digits::dotted(a, b) {
+        return order;
+    }
     if dialect == Dialect::NuGet {
         let lower = |version: &str| version.bytes().any(|c| c.is_ascii_uppercase()).then(|| version.to_ascii_lowercase());
         return match (lower(a), lower(b)) {
@@ -41,7 +44,7 @@ pub(crate) fn compare(a: &str, b: &str, dialect: Dialect) -> Ordering {
 
 /// The dotted core, the pre-release and the build metadata.
 fn split(version: &str, dialect: Dialect) -> (&str, Option<&str>, Option<&str>) {
-    let version = version.trim().trim_start_matches(['v', 'V', '=', ' ']);
+    let version = digits::trimmed(version).trim_start_matches(['v', 'V', '=', ' ']);
     let (version, build) = version.split_once('+').map_or((version, None), |(version, build)| (version, Some(build)));
     if dialect == Dialect::Npm {
         let end = version.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(version.len());

@@ -45,7 +45,7 @@ fn import(settings: &Settings, library: &Library, paths: &[PathBuf]) -> Result<E
     for path in paths {
         importer.import(path).map_err(failed)?;
     }
-    let (bytes, summary) = importer.finish_over(older.as_ref()).map_err(failed)?;
+    let (bytes, summary) = importer.finish().map_err(failed)?;
     let id = library.publish(&bytes).map_err(failed)?;
     let index = library.open(&id).map_err(failed)?;
     let mut out = format!("{} records read · generation {}", summary.read, index.manifest().generation);

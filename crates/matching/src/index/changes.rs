@@ -1,7 +1,7 @@
 //! The way from one generation to another: what has to be put in and taken out so that the same bytes come out.
 
 use super::format::{Section, Table, slice};
-use super::{AdvisoryIndex, IndexError, Manifest};
+use super::{AdvisoryIndex, IndexError, Manifest, build_index_over};
 use lestrade_model::{Advisory, AdvisoryKey, Exploitation};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -53,19 +53,24 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
 }
 
 impl IndexChanges {
-    /// Puts the changes into what the older index holds.
-    pub fn apply(self, advisories: &mut BTreeMap<AdvisoryKey, Advisory>, exploitation: &mut BTreeMap<String, Exploitation>) -> Manifest {
-        for key in &self.gone {
-            advisories.remove(key);
+    /// The index that the changes lead to from an older one.
+    ///
+    /// # Errors
+    /// When the older index is corrupt, or there is more than the format can hold.
+    pub fn lead_from<B: AsRef<[u8]>>(self, older: &AdvisoryIndex<B>) -> Result<Vec<u8>, IndexError> {
+        let mut changes: BTreeMap<AdvisoryKey, Option<Advisory>> = self.gone.into_iter().map(|key| (key, None)).collect();
+        changes.extend(self.advisories.into_iter().map(|advisory| (advisory.key.clone(), Some(advisory))));
+        if self.exploitation.is_empty() {
+            return build_index_over(Some(older), &changes, None, self.manifest);
         }
-        advisories.extend(self.advisories.into_iter().map(|advisory| (advisory.key.clone(), advisory)));
+        let mut exploitation = older.exploitations()?.collect::<Result<BTreeMap<_, _>, _>>()?;
         for (id, known) in self.exploitation {
             match known {
                 Some(known) => drop(exploitation.insert(id, known)),
                 None => drop(exploitation.remove(&id)),
             }
         }
-        self.manifest
+        build_index_over(Some(older), &changes, Some(&exploitation), self.manifest)
     }
 }
 

@@ -1,29 +1,68 @@
 //! What an advisory says of one package, as bytes.
 //!
 //! Whatever the index has elsewhere is left out and named by its number: the package (it is the key), the ecosystem (it is in the
-//! manifest), the vulnerabilities (they are a table), the distributor's words (they are few). Numbers are variable-length (LEB128),
-//! texts a length and their bytes. An entry begins with its length and its ecosystem, so that one of another release is passed
-//! over unread.
+//! manifest), the distributor's words (they are few). Numbers are variable-length (LEB128), texts a length and their bytes. The ids of
+//! the vulnerabilities stand in the entry: a CVE takes no more bytes than a number of it would, and nothing else has to be read to
+//! answer. An entry begins with its length and its ecosystem, so that one of another release is passed over unread.
 
 use super::IndexError;
 use lestrade_model::{Affected, Ecosystem, Event, FixState, Range, RangeKind};
 use lestrade_versions::{Position, Scheme, position};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// An entry under construction.
 pub(super) struct Draft<'a> {
     pub(super) advisory: u32,
-    pub(super) vulnerabilities: Vec<u32>,
+    pub(super) vulnerabilities: &'a [VulnerabilityName],
     pub(super) affected: &'a Affected,
 }
 
-/// An entry as it is matched: what the advisory says, and the numbers of the advisory and of the vulnerabilities that it is about.
+/// The id of a vulnerability as an entry holds it: most are of CVE, and those are numbers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum VulnerabilityName {
+    /// `CVE-2021-44228`.
+    Cve {
+        /// 1985 to 2111: a byte holds it.
+        year: u16,
+        /// What follows the year; ids have four digits of it at least.
+        number: u32,
+    },
+    /// Any other id.
+    Other(String),
+}
+
+/// The year before those that a byte holds.
+const BEFORE: u16 = 1984;
+
+impl VulnerabilityName {
+    /// The name of an id: the same text comes out of it again.
+    #[must_use]
+    pub fn of(id: &str) -> Self {
+        let parts = id.strip_prefix("CVE-").and_then(|rest| rest.split_once('-'));
+        let numbers = parts.and_then(|(year, number)| Some((year.parse::<u16>().ok()?, number.parse::<u32>().ok()?)));
+        let name = numbers.filter(|(year, _)| (1..0x80).contains(&year.saturating_sub(BEFORE)));
+        let name = name.map(|(year, number)| Self::Cve { year, number }).filter(|name| name.to_string() == id);
+        name.unwrap_or_else(|| Self::Other(id.to_owned()))
+    }
+}
+
+impl fmt::Display for VulnerabilityName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cve { year, number } => write!(f, "CVE-{year}-{number:04}"),
+            Self::Other(id) => f.write_str(id),
+        }
+    }
+}
+
+/// An entry as it is matched: what the advisory says, the advisory's number, and the vulnerabilities that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The advisory's ordinal.
     pub advisory: u32,
-    /// The ordinals of the vulnerabilities that it is about.
-    pub vulnerabilities: Vec<u32>,
+    /// The vulnerabilities that it is about.
+    pub vulnerabilities: Vec<VulnerabilityName>,
     /// The entry.
     pub affected: Affected,
 }
@@ -37,6 +76,9 @@ pub(super) struct Numbers {
 
 const STATES: [FixState; 6] =
     [FixState::Fixed, FixState::Open, FixState::Deferred, FixState::WillNotFix, FixState::EndOfLife, FixState::UnderInvestigation];
+
+/// In the place of a year.
+const NO_CVE: u64 = 0;
 
 const INTRODUCED_AT_ZERO: u64 = 0;
 const INTRODUCED: u64 = 1;
@@ -64,7 +106,15 @@ pub(super) fn encode(draft: &Draft<'_>, numbers: &Numbers, out: &mut Vec<u8>) ->
     number(*ecosystem, &mut body);
     number(u64::from(draft.advisory), &mut body);
     number(draft.vulnerabilities.len() as u64, &mut body);
-    draft.vulnerabilities.iter().for_each(|ordinal| number(u64::from(*ordinal), &mut body));
+    for vulnerability in draft.vulnerabilities {
+        match vulnerability {
+            VulnerabilityName::Cve { year, number: of_year } => {
+                number(u64::from(year - BEFORE), &mut body);
+                number(u64::from(*of_year), &mut body);
+            }
+            VulnerabilityName::Other(id) => tagged(NO_CVE, id, &mut body),
+        }
+    }
     let state = STATES.iter().position(|state| *state == affected.unfixed).ok_or(IndexError::TooLarge("states"))?;
     let word = affected.vendor_severity.as_ref().map(|word| numbers.words.get(word).ok_or(IndexError::TooLarge("words"))).transpose()?;
     number(state as u64, &mut body);
@@ -110,16 +160,89 @@ fn tagged(tag: u64, version: &str, out: &mut Vec<u8>) {
     text(version, out);
 }
 
+/// An entry of which the numbers were read that other indexes have otherwise, and nothing else.
+pub(super) struct Raw<'a> {
+    /// All of it, its length included.
+    pub(super) whole: &'a [u8],
+    pub(super) ecosystem: usize,
+    pub(super) advisory: u32,
+    pub(super) word: Option<usize>,
+    pub(super) module: Option<usize>,
+    /// Vulnerabilities and state.
+    middle: &'a [u8],
+    head: u64,
+    /// Ranges and versions.
+    tail: &'a [u8],
+}
+
+impl Raw<'_> {
+    /// Appends the entry with the numbers of another index.
+    pub(super) fn renumber(&self, advisory: u32, ecosystems: &[u64], words: &[u64], out: &mut Vec<u8>) -> Result<(), IndexError> {
+        let ecosystem = *ecosystems.get(self.ecosystem).ok_or(BROKEN)?;
+        let of = |word: usize| words.get(word).copied().ok_or(BROKEN);
+        let (word, module) = (self.word.map(of).transpose()?, self.module.map(of).transpose()?);
+        let same = |now: Option<u64>, was: Option<usize>| now == was.map(|was| was as u64);
+        if (ecosystem, advisory) == (self.ecosystem as u64, self.advisory) && same(word, self.word) && same(module, self.module) {
+            out.extend_from_slice(self.whole);
+            return Ok(());
+        }
+        // The longest that five numbers can be.
+        let mut numbers = Vec::with_capacity(50);
+        number(ecosystem, &mut numbers);
+        number(u64::from(advisory), &mut numbers);
+        let first = numbers.len();
+        number(word.map_or(0, |word| word + 1), &mut numbers);
+        number(self.head, &mut numbers);
+        module.iter().for_each(|word| number(*word, &mut numbers));
+        number((numbers.len() + self.middle.len() + self.tail.len()) as u64, out);
+        out.extend_from_slice(&numbers[..first]);
+        out.extend_from_slice(self.middle);
+        out.extend_from_slice(&numbers[first..]);
+        out.extend_from_slice(self.tail);
+        Ok(())
+    }
+}
+
 /// Reads entries one after another; every length is checked where it is used.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }
+
+/// For how many things room is made at once.
+const AT_ONCE: usize = 64;
 
 const BROKEN: IndexError = IndexError::Corrupt("entries");
 
 impl<'a> Reader<'a> {
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
+    }
+
+    /// The next entry, hardly read; none at the end.
+    pub(super) fn raw(&mut self) -> Result<Option<Raw<'a>>, IndexError> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let all = self.rest;
+        let length = self.length()?;
+        let (body, rest) = self.rest.split_at_checked(length).ok_or(BROKEN)?;
+        self.rest = rest;
+        let whole = &all[..all.len() - rest.len()];
+        let mut body = Reader { rest: body };
+        let (ecosystem, advisory) = (body.length()?, body.ordinal()?);
+        let from = body.rest;
+        for _ in 0..body.count()? {
+            match body.number()? {
+                NO_CVE => drop(body.bytes()?),
+                _ => drop(body.number()?),
+            }
+        }
+        body.number()?;
+        let middle = &from[..from.len() - body.rest.len()];
+        let word = body.length()?.checked_sub(1);
+        let head = body.number()?;
+        let module = if head & 1 == 1 { Some(body.length()?) } else { None };
+        Ok(Some(Raw { whole, ecosystem, advisory, word, module, middle, head, tail: body.rest }))
     }
 
     /// The next entry that is of one of the wanted ecosystems, by its number; none at the end.
@@ -145,7 +268,8 @@ impl<'a> Reader<'a> {
 
     fn entry(&mut self, name: &str, ecosystem: &Ecosystem, words: &[String]) -> Result<Entry, IndexError> {
         let advisory = self.ordinal()?;
-        let vulnerabilities = (0..self.count()?).map(|_| self.ordinal()).collect::<Result<_, _>>()?;
+        let count = self.count()?;
+        let vulnerabilities = self.many(count, Self::vulnerability)?;
         let unfixed = *STATES.get(self.length()?).ok_or(BROKEN)?;
         let vendor_severity = match self.length()?.checked_sub(1) {
             Some(word) => Some(words.get(word).ok_or(BROKEN)?.clone()),
@@ -156,16 +280,29 @@ impl<'a> Reader<'a> {
             1 => Some(words.get(self.length()?).ok_or(BROKEN)?.clone()),
             _ => None,
         };
-        let ranges = (0..self.checked(head >> 1)?).map(|_| self.range()).collect::<Result<_, _>>()?;
-        let versions = (0..self.count()?).map(|_| self.text()).collect::<Result<_, _>>()?;
+        let count = self.checked(head >> 1)?;
+        let ranges = self.many(count, Self::range)?;
+        let count = self.count()?;
+        let versions = self.many(count, Self::text)?;
         let affected = Affected { ecosystem: ecosystem.clone(), name: name.to_owned(), module, ranges, versions, unfixed, vendor_severity };
         Ok(Entry { advisory, vulnerabilities, affected })
+    }
+
+    fn vulnerability(&mut self) -> Result<VulnerabilityName, IndexError> {
+        Ok(match self.number()? {
+            NO_CVE => VulnerabilityName::Other(self.text()?),
+            year => VulnerabilityName::Cve {
+                year: u16::try_from(year).ok().and_then(|year| year.checked_add(BEFORE)).ok_or(BROKEN)?,
+                number: self.ordinal()?,
+            },
+        })
     }
 
     fn range(&mut self) -> Result<Range, IndexError> {
         let head = self.number()?;
         let kind = if head & 1 == 1 { RangeKind::Semver } else { RangeKind::Ecosystem };
-        let events = (0..self.checked(head >> 1)?).map(|_| self.event()).collect::<Result<_, _>>()?;
+        let count = self.checked(head >> 1)?;
+        let events = self.many(count, Self::event)?;
         Ok(Range { kind, events })
     }
 
@@ -180,7 +317,22 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// So many things one after another. Room is made for few at once, so that a lie allocates little.
+    fn many<T>(&mut self, count: usize, read: impl Fn(&mut Self) -> Result<T, IndexError>) -> Result<Vec<T>, IndexError> {
+        let mut all = Vec::with_capacity(count.min(AT_ONCE));
+        for _ in 0..count {
+            all.push(read(self)?);
+        }
+        Ok(all)
+    }
+
     fn number(&mut self) -> Result<u64, IndexError> {
+        if let Some((&byte, rest)) = self.rest.split_first()
+            && byte < 0x80
+        {
+            self.rest = rest;
+            return Ok(u64::from(byte));
+        }
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let (byte, rest) = self.rest.split_first().ok_or(BROKEN)?;
@@ -211,11 +363,15 @@ impl<'a> Reader<'a> {
         u32::try_from(self.number()?).map_err(|_| BROKEN)
     }
 
-    fn text(&mut self) -> Result<String, IndexError> {
+    fn bytes(&mut self) -> Result<&'a [u8], IndexError> {
         let length = self.length()?;
-        let (text, rest) = self.rest.split_at_checked(length).ok_or(BROKEN)?;
+        let (bytes, rest) = self.rest.split_at_checked(length).ok_or(BROKEN)?;
         self.rest = rest;
-        std::str::from_utf8(text).map(str::to_owned).map_err(|_| BROKEN)
+        Ok(bytes)
+    }
+
+    fn text(&mut self) -> Result<String, IndexError> {
+        std::str::from_utf8(self.bytes()?).map(str::to_owned).map_err(|_| BROKEN)
     }
 }
 
@@ -262,20 +418,43 @@ mod tests {
             })
     }
 
+    #[test]
+    fn names_come_out_as_they_went_in() {
+        for (id, is_number) in [
+            ("CVE-2021-44228", true),
+            ("CVE-1999-0001", true),
+            ("CVE-1984-0001", false),
+            ("CVE-2111-4294967295", true),
+            ("CVE-2112-0001", false),
+            ("CVE-2021-4294967296", false),
+            ("CVE-2021-00001", false),
+            ("CVE-2021-1", false),
+            ("CVE-2021-+001", false),
+            ("CVE-02021-0001", false),
+            ("CVE-2021", false),
+            ("GHSA-jfh8-c2jp-5v3q", false),
+            ("", false),
+        ] {
+            let name = VulnerabilityName::of(id);
+            assert_eq!((name.to_string().as_str(), matches!(name, VulnerabilityName::Cve { .. })), (id, is_number));
+        }
+    }
+
     proptest! {
         /// What is read is what was written, but for versions that the ranges say already: no verdict is another one.
         #[test]
         fn an_entry_is_read_as_it_was_written(affected in any_affected(), version in "[0-9.]{1,6}") {
             let numbers = numbers(&affected);
             let mut bytes = Vec::new();
-            let draft = Draft { advisory: 7, vulnerabilities: vec![300, 2], affected: &affected };
+            let about = ["CVE-2021-0002", "GHSA-x"].map(VulnerabilityName::of);
+            let draft = Draft { advisory: 7, vulnerabilities: &about, affected: &affected };
             encode(&draft, &numbers, &mut bytes).unwrap();
             let ecosystems = [(affected.ecosystem.clone(), 1)];
             let words: Vec<String> = numbers.words.keys().cloned().collect();
             let mut reader = Reader::new(&bytes);
             let entry = reader.next("x", &ecosystems, &words, |_| true).unwrap().unwrap();
             prop_assert!(reader.next("x", &ecosystems, &words, |_| true).unwrap().is_none());
-            prop_assert_eq!((entry.advisory, &entry.vulnerabilities), (7, &vec![300, 2]));
+            prop_assert_eq!((entry.advisory, entry.vulnerabilities.as_slice()), (7, about.as_slice()));
             prop_assert_eq!(&entry.affected.ranges, &affected.ranges);
             let component = lestrade_model::Component::new(affected.ecosystem.clone(), "x", &version);
             prop_assert_eq!(crate::affects(&entry.affected, &component), crate::affects(&affected, &component));

@@ -5,7 +5,7 @@ use lestrade_model::Family;
 use std::cmp::Ordering;
 
 const MAGIC: &[u8; 8] = b"LESTRADX";
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 const CHECKSUM: usize = 16;
 const SECTION_ROW: usize = 16 + CHECKSUM;
 
@@ -161,6 +161,7 @@ pub(super) struct Row {
 const ROW: usize = 4 + 2 + 4 + 6;
 
 /// Fixed-width rows, sorted by the keys that they point at.
+#[derive(Default)]
 pub(super) struct Table<'a> {
     rows: &'a [u8],
     keys: &'a [u8],
@@ -192,17 +193,28 @@ impl<'a> Table<'a> {
         slice(self.keys, number(&raw[..4]), number(&raw[4..6]) as u32)
     }
 
-    pub(super) fn find(&self, key: &[u8]) -> Result<Option<Row>, IndexError> {
-        let (mut low, mut high) = (0, self.len());
+    /// The first of the rows from one on whose key is not below this one; their number where there is none.
+    pub(super) fn place(&self, key: &[u8], from: u32) -> Result<u32, IndexError> {
+        let (mut low, mut high) = (from, self.len());
         while low < high {
             let middle = low + (high - low) / 2;
             match self.key(middle)?.cmp(key) {
                 Ordering::Less => low = middle + 1,
                 Ordering::Greater => high = middle,
-                Ordering::Equal => return self.row(middle).map(Some),
+                Ordering::Equal => return Ok(middle),
             }
         }
-        Ok(None)
+        Ok(low)
+    }
+
+    /// The number of the row of a key.
+    pub(super) fn ordinal(&self, key: &[u8]) -> Result<Option<u32>, IndexError> {
+        let place = self.place(key, 0)?;
+        Ok((place < self.len() && self.key(place)? == key).then_some(place))
+    }
+
+    pub(super) fn find(&self, key: &[u8]) -> Result<Option<Row>, IndexError> {
+        self.ordinal(key)?.map(|ordinal| self.row(ordinal)).transpose()
     }
 }
 
@@ -215,6 +227,11 @@ pub(super) struct TableWriter {
 }
 
 impl TableWriter {
+    /// How many rows there are.
+    pub(super) const fn len(&self) -> usize {
+        self.rows.len() / ROW
+    }
+
     pub(super) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), IndexError> {
         let key_offset = u32::try_from(self.keys.len()).map_err(|_| IndexError::TooLarge("keys"))?;
         let key_length = u16::try_from(key.len()).map_err(|_| IndexError::TooLarge("key"))?;

@@ -12,15 +12,16 @@ mod changes;
 mod diff;
 mod entry;
 mod format;
+mod kept;
 
 pub use build::{build_index, build_index_over, build_index_with, encode_advisory};
 pub use changes::IndexChanges;
 pub use diff::IndexDiff;
-pub use entry::Entry;
+pub use entry::{Entry, VulnerabilityName};
 
 use crate::{ReportMode, frame};
 use format::{Section, Sections, Table};
-use lestrade_model::{Advisory, Ecosystem, Exploitation, Lifecycle, Timestamp};
+use lestrade_model::{Advisory, AdvisoryKey, Ecosystem, Exploitation, Lifecycle, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What is wrong with an index.
@@ -202,13 +203,49 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
         Ok(found)
     }
 
-    /// The id of a vulnerability that an entry names.
+    /// Tells of every entry which record it is of, and of which ecosystem; in no order that matters.
     ///
     /// # Errors
     /// When the index is corrupt.
-    pub fn vulnerability(&self, ordinal: u32) -> Result<&str, IndexError> {
-        let key = self.table(Section::VulnerabilityKeys, Section::Vulnerabilities)?.key(ordinal)?;
-        std::str::from_utf8(key).map_err(|_| IndexError::Corrupt("vulnerabilities"))
+    pub fn each_entry(&self, tell: &mut dyn FnMut(u32, &Ecosystem)) -> Result<(), IndexError> {
+        let mut entries = entry::Reader::new(self.section(Section::Entries)?);
+        while let Some(entry) = entries.raw()? {
+            let (ecosystem, _) = self.manifest.ecosystems.get(entry.ecosystem).ok_or(IndexError::Corrupt("entries"))?;
+            tell(entry.advisory, ecosystem);
+        }
+        Ok(())
+    }
+
+    /// The ordinal of a record; none if it is not here.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn ordinal(&self, key: &AdvisoryKey) -> Result<Option<u32>, IndexError> {
+        self.table(Section::AdvisoryKeys, Section::Advisories)?.ordinal(&build::advisory_key(&key.feed, &key.id))
+    }
+
+    /// Feed and id of every record, in the order of their keys.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn keys(&self) -> Result<impl Iterator<Item = Result<(&str, &str), IndexError>> + '_, IndexError> {
+        let table = self.table(Section::AdvisoryKeys, Section::Advisories)?;
+        Ok((0..table.len()).map(move |ordinal| parts_of(table.key(ordinal)?)))
+    }
+
+    /// Ordinal and id of every record of a feed, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn keys_of(&self, feed: &str) -> Result<impl Iterator<Item = Result<(u32, &str), IndexError>> + '_, IndexError> {
+        let table = self.table(Section::AdvisoryKeys, Section::Advisories)?;
+        let mut key = build::advisory_key(feed, "");
+        let first = table.place(&key, 0)?;
+        // What follows the zero byte behind the feed's name.
+        key.pop();
+        key.push(1);
+        let end = table.place(&key, first)?;
+        Ok((first..end).map(move |ordinal| Ok((ordinal, parts_of(table.key(ordinal)?)?.1))))
     }
 
     /// The ordinals of the advisories about one vulnerability, withdrawn ones included.
@@ -282,6 +319,12 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
     }
 }
 
+/// Feed and id of a record's key.
+fn parts_of(key: &[u8]) -> Result<(&str, &str), IndexError> {
+    let key = std::str::from_utf8(key).map_err(|_| IndexError::Corrupt("keys"))?;
+    key.split_once('\0').ok_or(IndexError::Corrupt("keys"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,17 +359,6 @@ mod tests {
         assert_eq!(found.keys().collect::<Vec<_>>(), ["GHSA-2"]);
         let ordinal = index.advisories_of("GHSA-3").unwrap()[0];
         assert_eq!(index.advisory(ordinal).unwrap().summary, "about is-odd");
-    }
-
-    #[test]
-    fn over_an_older_index_the_same_bytes_come_out() {
-        let open = |bytes| AdvisoryIndex::open(bytes).unwrap();
-        let of = |all: &[(&str, &str)]| all.iter().map(|(id, fixed)| advisory(id, "x", fixed)).collect::<Vec<_>>();
-        let older = open(build_index(of(&[("A", "1"), ("B", "1"), ("D", "1")]), Manifest::default()).unwrap());
-        for newer in [&[("A", "1"), ("B", "2"), ("C", "1"), ("E", "1")][..], &[], &[("0", "1"), ("D", "1")], &[("B", "1.0.0.0.0.0.0")]] {
-            let over = build_index_over(Some(&older), of(newer), &std::collections::BTreeMap::new(), Manifest::default()).unwrap();
-            assert_eq!(over, build_index(of(newer), Manifest::default()).unwrap(), "{newer:?}");
-        }
     }
 
     #[test]
