@@ -1,6 +1,6 @@
 //! What changed between two generations, by content and never by date.
 
-use super::format::Section;
+use super::format::{Section, Table, slice};
 use super::{AdvisoryIndex, IndexError};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -22,6 +22,63 @@ pub struct IndexDiff {
     pub rescored_in_all: u64,
 }
 
+/// Rows of which it is worth while to compare a part in a thread of its own.
+const ROWS_OF_A_PART: u32 = 16_384;
+
+/// What is known of exploitation.
+struct Exploited<'a> {
+    table: Table<'a>,
+    values: &'a [u8],
+}
+
+impl Exploited<'_> {
+    fn value(&self, ordinal: u32) -> Result<&[u8], IndexError> {
+        let row = self.table.row(ordinal)?;
+        slice(self.values, row.offset, row.length)
+    }
+
+    /// How many rows differ between two places of this and of an older one, and which of them somebody cares for.
+    fn differ(
+        &self,
+        older: &Self,
+        (mut i, mut j): (u32, u32),
+        (end, older_end): (u32, u32),
+        cares: impl Fn(&str) -> bool,
+    ) -> Result<(u64, Vec<String>), IndexError> {
+        let mut count = 0;
+        let mut names = Vec::new();
+        let mut note = |key: &[u8]| {
+            count += 1;
+            let name = String::from_utf8_lossy(key);
+            if cares(&name) {
+                names.push(name.into_owned());
+            }
+        };
+        while i < end || j < older_end {
+            let (new, old) =
+                (if i < end { Some(self.table.key(i)?) } else { None }, if j < older_end { Some(older.table.key(j)?) } else { None });
+            match (new, old) {
+                (Some(new), Some(old)) if new == old => {
+                    if self.value(i)? != older.value(j)? {
+                        note(new);
+                    }
+                    (i, j) = (i + 1, j + 1);
+                }
+                (Some(new), old) if old.is_none_or(|old| new < old) => {
+                    note(new);
+                    i += 1;
+                }
+                (_, Some(old)) => {
+                    note(old);
+                    j += 1;
+                }
+                (_, None) => break,
+            }
+        }
+        Ok((count, names))
+    }
+}
+
 impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
     /// What changed from `older` to `self`: a merge of two sorted tables that decodes changed records only.
     ///
@@ -36,7 +93,7 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
     ///
     /// # Errors
     /// When either index is corrupt.
-    pub fn diff_for<C: AsRef<[u8]>>(&self, older: &AdvisoryIndex<C>, cares: impl Fn(&str) -> bool) -> Result<IndexDiff, IndexError> {
+    pub fn diff_for<C: AsRef<[u8]>>(&self, older: &AdvisoryIndex<C>, cares: impl Fn(&str) -> bool + Sync) -> Result<IndexDiff, IndexError> {
         let mut diff = IndexDiff::default();
         let (new, old) =
             (self.table(Section::AdvisoryKeys, Section::Advisories)?, older.table(Section::AdvisoryKeys, Section::Advisories)?);
@@ -73,40 +130,49 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
         Ok(diff)
     }
 
-    /// Compares what is known of exploitation, byte by byte: a new day of EPSS moves most rows, and few are decoded.
+    /// Compares what is known of exploitation, byte by byte, in as many parts as there are cores: a new day of EPSS moves most rows,
+    /// and few are decoded.
     fn rescored<C: AsRef<[u8]>>(
         &self,
         older: &AdvisoryIndex<C>,
-        cares: impl Fn(&str) -> bool,
+        cares: impl Fn(&str) -> bool + Sync,
         diff: &mut IndexDiff,
     ) -> Result<(), IndexError> {
-        let (new, old) = (
-            self.table(Section::ExploitationKeys, Section::Exploitations)?,
-            older.table(Section::ExploitationKeys, Section::Exploitations)?,
-        );
-        let mut note = |key: &[u8]| {
-            diff.rescored_in_all += 1;
-            let name = String::from_utf8_lossy(key);
-            if cares(&name) {
-                diff.rescored.insert(name.into_owned());
-            }
+        let (new, old) = (self.exploited()?, older.exploited()?);
+        let rows = new.table.len();
+        let parts = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32).clamp(1, (rows / ROWS_OF_A_PART).max(1));
+        // A part begins at a row of the newer one, and in the older one where its key belongs.
+        let begins = |part: u32| {
+            let row = (u64::from(rows) * u64::from(part) / u64::from(parts)) as u32;
+            Ok(match part {
+                0 => (0, 0),
+                part if part == parts => (rows, old.table.len()),
+                _ => (row, old.table.place(new.table.key(row)?, 0)?),
+            })
         };
-        let (mut i, mut j) = (0, 0);
-        while i < new.len() || j < old.len() {
-            let order = match (i < new.len(), j < old.len()) {
-                (true, true) => new.key(i)?.cmp(old.key(j)?),
-                (true, false) => Ordering::Less,
-                _ => Ordering::Greater,
-            };
-            if order.is_lt() || (order.is_eq() && self.exploitation_bytes(&new.row(i)?)? != older.exploitation_bytes(&old.row(j)?)?) {
-                note(new.key(i)?);
-            } else if order.is_gt() {
-                note(old.key(j)?);
-            }
-            i += u32::from(order.is_le());
-            j += u32::from(order.is_ge());
+        let bounds = (0..=parts).map(begins).collect::<Result<Vec<(u32, u32)>, IndexError>>()?;
+        let (new, old, cares) = (&new, &old, &cares);
+        let compared: Vec<_> = std::thread::scope(|scope| {
+            let begun: Vec<_> = bounds
+                .windows(2)
+                .map(|part| (part[0], part[1]))
+                .map(|(from, to)| scope.spawn(move || new.differ(old, from, to, cares)))
+                .collect();
+            begun.into_iter().map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        });
+        let mut named = Vec::new();
+        for part in compared {
+            let (count, names) = part?;
+            diff.rescored_in_all += count;
+            named.extend(names);
         }
+        diff.rescored = named.into_iter().collect();
         Ok(())
+    }
+
+    fn exploited(&self) -> Result<Exploited<'_>, IndexError> {
+        let table = self.table(Section::ExploitationKeys, Section::Exploitations)?;
+        Ok(Exploited { table, values: self.section(Section::ExploitationValues)? })
     }
 
     fn content_hash(&self, ordinal: u32) -> Result<&[u8], IndexError> {
@@ -130,6 +196,30 @@ mod tests {
 
     fn index(all: Vec<Advisory>) -> AdvisoryIndex<Vec<u8>> {
         AdvisoryIndex::open(build_index(all, Manifest::default()).unwrap()).unwrap()
+    }
+
+    /// Large enough for parts: what comes, goes and moves is found on both sides of where they meet.
+    #[test]
+    fn parts_find_what_one_finds() {
+        let rows = super::ROWS_OF_A_PART * 4;
+        let day = |shift: u32| {
+            let rows = (0..rows).filter(|n| n % 7 != shift).map(|n| {
+                let epss = Some(if n % 3 == 0 { shift as f32 } else { 0.5 });
+                (format!("CVE-{n:07}"), Exploitation { epss, ..Exploitation::default() })
+            });
+            let rows: BTreeMap<String, Exploitation> = rows.collect();
+            AdvisoryIndex::open(build_index_with(vec![], &rows, Manifest::default()).unwrap()).unwrap()
+        };
+        let (old, new) = (day(0), day(1));
+        let diff = new.diff_for(&old, |_| true).unwrap();
+        let expected: std::collections::BTreeSet<String> =
+            (0..rows).filter(|n| n % 7 < 2 || n % 3 == 0).map(|n| format!("CVE-{n:07}")).collect();
+        assert_eq!((diff.rescored_in_all, &diff.rescored), (expected.len() as u64, &expected));
+        let some = new.diff_for(&old, |name| name.ends_with('7')).unwrap();
+        assert_eq!(
+            (some.rescored_in_all, some.rescored.len()),
+            (diff.rescored_in_all, expected.iter().filter(|n| n.ends_with('7')).count())
+        );
     }
 
     #[test]
