@@ -151,7 +151,48 @@ impl Estate {
     /// The number of the match set of these components (in any order), and whether it is new here. A new set's vulnerabilities
     /// are derived from the verdicts that hold now.
     pub fn intern_set(&mut self, components: &[ComponentId]) -> (SetId, bool) {
-        let mut components = components.to_vec();
+        let (id, is_new) = self.enter_set(components.to_vec());
+        if is_new {
+            for &component in &self.sets[id as usize].components {
+                // A new set has the highest number of all.
+                let _ = self.component_sets[component as usize].try_push(id);
+            }
+        }
+        (id, is_new)
+    }
+
+    /// The same of many sets, one after the other. The sets of each component are written in the order of the components, many at
+    /// once: one set after the other would look for each of its components in memory by itself.
+    pub fn intern_sets(&mut self, sets: Vec<Vec<ComponentId>>) -> Vec<(SetId, bool)> {
+        let entered: Vec<(SetId, bool)> = sets.into_iter().map(|components| self.enter_set(components)).collect();
+        let new = || entered.iter().filter(|(_, is_new)| *is_new).map(|(id, _)| *id);
+        // Sorted by counting: where the sets of each component begin, and then the sets.
+        let mut ends = vec![0_usize; self.components.len() + 1];
+        for component in new().flat_map(|id| &self.sets[id as usize].components) {
+            ends[*component as usize + 1] += 1;
+        }
+        for component in 0..self.components.len() {
+            ends[component + 1] += ends[component];
+        }
+        let mut sorted = vec![0; ends.last().copied().unwrap_or_default()];
+        for id in new() {
+            for component in &self.sets[id as usize].components {
+                let place = &mut ends[*component as usize];
+                sorted[*place] = id;
+                *place += 1;
+            }
+        }
+        let mut begin = 0;
+        for (sets, end) in self.component_sets.iter_mut().zip(ends) {
+            // New sets have the highest numbers of all, and rise.
+            let _ = sets.append(sorted[begin..end].iter().copied());
+            begin = end;
+        }
+        entered
+    }
+
+    /// Enters a set, but for what its components say of the sets that they are in.
+    fn enter_set(&mut self, mut components: Vec<ComponentId>) -> (SetId, bool) {
         components.sort_unstable();
         components.dedup();
         let hash = Hash::of(&components.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>());
@@ -159,11 +200,11 @@ impl Estate {
             return (id, false);
         }
         let id = next_id(self.sets.len());
-        for &component in &components {
-            // A new set has the highest number of all.
-            let _ = self.component_sets[component as usize].try_push(id);
-        }
-        let vulnerabilities = union(components.iter().map(|component| &self.component_vulnerabilities[*component as usize]));
+        // While a state is read there are no verdicts yet.
+        let vulnerabilities = match self.present.is_empty() {
+            true => RoaringBitmap::new(),
+            false => union(components.iter().map(|component| &self.component_vulnerabilities[*component as usize])),
+        };
         let mut tally = Tally::default();
         for vulnerability in &vulnerabilities {
             let class = self.class(vulnerability);
@@ -556,6 +597,26 @@ mod tests {
         assert_eq!(estate.set_conditions(3, RoaringBitmap::from([open])), ResourceDelta::default());
         assert_eq!(estate.set_conditions(3, RoaringBitmap::new()).closed.len(), 1);
         assert!(!estate.has(3, open) && estate.present_vulnerabilities().is_empty());
+    }
+
+    #[test]
+    fn many_sets_at_once_are_what_they_are_one_by_one() {
+        let filled = || {
+            let mut estate = Estate::default();
+            for n in 0..40 {
+                estate.intern_component(&Component::new(Ecosystem::of(Family::Npm), &format!("p{n}"), "1"));
+            }
+            estate.intern_set(&[3, 5]);
+            estate
+        };
+        let sets: Vec<Vec<ComponentId>> = (0..200_u32).map(|n| (0..n % 9).map(|i| (n * 7 + i * i * 11) % 40).rev().collect()).collect();
+        let (mut one_by_one, mut at_once) = (filled(), filled());
+        let expected: Vec<_> = sets.iter().map(|set| one_by_one.intern_set(set)).collect();
+        assert!(expected.iter().any(|(_, is_new)| *is_new) && expected.iter().any(|(_, is_new)| !is_new));
+        assert_eq!(at_once.intern_sets(sets[..120].to_vec()), expected[..120]);
+        assert_eq!(at_once.intern_sets(sets[120..].to_vec()), expected[120..]);
+        assert_eq!(at_once.component_sets, one_by_one.component_sets);
+        assert_eq!(at_once.sizes(), one_by_one.sizes());
     }
 
     #[test]

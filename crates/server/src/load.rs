@@ -24,6 +24,9 @@ struct Loading {
     last_group: LogPosition,
     /// The first row that did not get the number that it was stored under: a sign of damage.
     out_of_order: Option<&'static str>,
+    /// Match sets that wait for others, the first of them under this number.
+    sets: Vec<Vec<ComponentId>>,
+    first_set: SetId,
 }
 
 impl Loading {
@@ -44,6 +47,8 @@ enum Row {
     LastGroup(LogPosition),
 }
 
+/// How many match sets are entered together.
+const SETS: usize = 8192;
 /// How many rows are handed over together, and how often ahead.
 const ROWS: usize = 1024;
 const AHEAD: usize = 8;
@@ -91,6 +96,9 @@ impl LoadSink for Reading {
 
 impl Loading {
     fn take(&mut self, row: Row) {
+        if !matches!(row, Row::Set(..)) {
+            self.enter_sets();
+        }
         match row {
             Row::Component(id, component) => {
                 let right = self.world.estate.intern_component(&component) == (id, true);
@@ -98,8 +106,17 @@ impl Loading {
             }
             Row::Set(id, components) => {
                 let known = self.world.estate.sizes().0;
-                let right = components.iter().all(|c| (*c as usize) < known) && self.world.estate.intern_set(&components) == (id, true);
-                self.expect("match_sets", right);
+                if self.sets.is_empty() {
+                    self.first_set = id;
+                }
+                let follows = id as usize == self.first_set as usize + self.sets.len();
+                self.expect("match_sets", follows && components.iter().all(|c| (*c as usize) < known));
+                if self.out_of_order.is_none() {
+                    self.sets.push(components);
+                }
+                if self.sets.len() == SETS {
+                    self.enter_sets();
+                }
             }
             Row::Vulnerability(id, name) => {
                 let right = self.world.estate.intern_vulnerability(&name) == (id, true);
@@ -116,6 +133,16 @@ impl Loading {
             Row::Episode(episode) => self.episode(episode),
             Row::LastGroup(id) => self.last_group = id,
         }
+    }
+
+    /// Enters the match sets that wait.
+    fn enter_sets(&mut self) {
+        if self.sets.is_empty() {
+            return;
+        }
+        let entered = self.world.estate.intern_sets(std::mem::take(&mut self.sets));
+        let right = entered.into_iter().zip(self.first_set..).all(|((id, is_new), expected)| is_new && id == expected);
+        self.expect("match_sets", right);
     }
 
     fn episode(&mut self, episode: Episode) {
@@ -151,6 +178,7 @@ fn read(store: &mut dyn Store) -> Result<Loading, StoreError> {
         });
         let mut loading = Loading::default();
         from.into_iter().flatten().for_each(|row| loading.take(row));
+        loading.enter_sets();
         let broken = StoreError::Engine { action: "reading the state", reason: "the reader panicked".into() };
         reading.join().unwrap_or(Err(broken)).map(|()| loading)
     })
