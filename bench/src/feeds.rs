@@ -1,6 +1,5 @@
 //! The index of real feeds: how long it takes to compile, how large it is, how fast it answers from cold.
 
-use crate::estate::COMMAND;
 use crate::table::{Table, median, megabytes, time};
 use crate::{Options, packages, workspace};
 use anyhow::Result;
@@ -11,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+const COMMAND: &str = "cargo run --release -p lestrade-bench -- feeds";
 /// What lies in the pack and is no feed: samples of formats, labels, lists of sources.
 const NO_FEEDS: [&str; 4] = ["formats", "match-labels", "cve-aliases", "COLLECTED_SOURCES.tsv"];
 /// As many records as change in a day.
