@@ -6,8 +6,7 @@ use crate::{Collector, Extractors, LayerReport, extractors, sbom};
 use lestrade_artifact::{
     Disk, Hasher, Holder, Limits, ReadAt, Skip, SkipPatterns, TarEntry, index_tar, walk_directory, walk_layer, walk_zip,
 };
-use lestrade_model::Inventory;
-use lestrade_sys::{Asking, Reach, Sandbox, Spill, answer, confine};
+use lestrade_sys::{Answer, Asking, Reach, Sandbox, Spill, answer, confine};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -29,7 +28,7 @@ pub(crate) enum Job {
     Disk { skip: SkipPatterns, limits: Limits, asked: Option<u64> },
     /// Lists the tar at standard input: answers a [`TarListing`].
     Index { limits: Limits },
-    /// Reads the bill of materials at standard input: answers a [`Document`].
+    /// Reads the bill of materials at standard input: says what [`sbom::Assembling`] hears.
     Document { limits: Limits },
 }
 
@@ -38,9 +37,6 @@ pub(crate) type TarListing = Result<Vec<TarEntry>, (bool, String)>;
 
 /// What is on a disk, or why it cannot be read: one clause.
 pub(crate) type DiskAnswer = Result<DiskReport, String>;
-
-/// What a bill of materials says, or why it is not one that can be read: one clause.
-pub(crate) type Document = Result<Inventory, String>;
 
 /// What the program does when it was started as a worker, with the arguments after that word.
 #[must_use]
@@ -53,10 +49,10 @@ pub fn worker_main(arguments: &[String]) -> ExitCode {
     }
 }
 
-fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
+fn work(job: &[u8], memory: u64) -> (Sandbox, Answer) {
     let stdin = std::io::stdin().as_fd().try_clone_to_owned().map(File::from);
     let (Ok(job), Ok(input)) = (postcard::from_bytes::<Job>(job), stdin) else {
-        return (Sandbox::default(), Vec::new());
+        return (Sandbox::default(), Answer::Whole(Vec::new()));
     };
     // Compiled before the walls: it needs memory and nothing else, but it is ours and trusted. A list of entries needs none.
     let extractors = || Extractors::new(extractors());
@@ -75,7 +71,7 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
                 walk_directory(&input, Path::new("."), &well_known, &skip, &limits, &mut holder, &mut collector);
                 (sandbox, encode(&collector.finish()))
             } else {
-                (sandbox, Vec::new())
+                (sandbox, Answer::Whole(Vec::new()))
             }
         }
         Job::Layer { slice, hashed_before, aliases, limits } => {
@@ -83,7 +79,7 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
             let mut holder = holder();
             // Walls stand around threads: the second one confines itself, and both have to be inside.
             let Ok((hasher, around_hasher)) = Hasher::start(move || confine(memory, &Reach::Nothing)) else {
-                return (Sandbox::default(), Vec::new());
+                return (Sandbox::default(), Answer::Whole(Vec::new()));
             };
             let sandbox = confine(memory, &Reach::Nothing).and(around_hasher);
             let mut collector = Collector::new(&extractors).with_aliases(&aliases);
@@ -91,7 +87,7 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
                 None => walk_layer(input, &limits, hasher, hashed_before, &mut holder, &mut collector),
                 Some((offset, length)) => match seek(input, offset) {
                     Ok(input) => walk_layer(input.take(length), &limits, hasher, hashed_before, &mut holder, &mut collector),
-                    Err(_) => return (sandbox, Vec::new()),
+                    Err(_) => return (sandbox, Answer::Whole(Vec::new())),
                 },
             };
             let mut report = collector.finish();
@@ -128,13 +124,7 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
         }
         Job::Document { limits } => {
             let sandbox = confine(memory, &Reach::Nothing);
-            let mut content = Vec::new();
-            let document: Document = match input.take(limits.document + 1).read_to_end(&mut content) {
-                Err(error) => Err(error.to_string()),
-                Ok(_) if content.len() as u64 > limits.document => Err(format!("it is larger than {} MiB", limits.document >> 20)),
-                Ok(_) => sbom::read(&content).map_err(|error| error.to_string()),
-            };
-            (sandbox, encode(&document))
+            (sandbox, Answer::Streamed(Box::new(move |out| sbom::answer(input, limits.document, out))))
         }
     }
 }
@@ -175,6 +165,6 @@ fn seek(mut input: File, offset: u64) -> std::io::Result<File> {
     Ok(input)
 }
 
-fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_stdvec(value).unwrap_or_default()
+fn encode<T: Serialize>(value: &T) -> Answer {
+    Answer::Whole(postcard::to_stdvec(value).unwrap_or_default())
 }

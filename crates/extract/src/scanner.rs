@@ -2,14 +2,15 @@
 
 use crate::compose::compose_with;
 use crate::disk::ScannedDisk;
-use crate::job::{DiskAnswer, Document, Job, TarListing};
+use crate::job::{DiskAnswer, Job, TarListing};
 use crate::report::Alias;
+use crate::sbom::Assembling;
 use crate::{Extractors, LayerCache, LayerReport, compose, extractors};
 use lestrade_artifact::{
     ArtifactError, BadSkipPattern, Hashing, ImageConfig, ImageReference, LayerPlace, LayerSource, Limits, Platform, RegistryClient, Skip,
     SkipPatterns, TarEntry, TarIndexer, open_image,
 };
-use lestrade_model::{Inventory, Problem, ProblemKind};
+use lestrade_model::{Inventory, PackedInventory, Problem, ProblemKind};
 use lestrade_sys::{Input, Pieces, Sandbox, WorkerCommand, WorkerFailure, WorkerLimits};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -191,11 +192,13 @@ impl Scanner {
     ///
     /// # Errors
     /// When it is not there, may not be read, or is no such document.
-    pub fn scan_document(&self, path: &Path) -> Result<Inventory, ScanError> {
+    pub fn scan_document(&self, path: &Path) -> Result<PackedInventory, ScanError> {
         let shown = path.display().to_string();
         let file = open_file(path)?;
-        let body = self.run(&Job::Document { limits: self.limits }, Input::File(file))?;
-        let read = postcard::from_bytes::<Document>(&body).map_err(|_| WorkerFailure::BadAnswer)?;
+        let job = postcard::to_stdvec(&Job::Document { limits: self.limits }).map_err(|_| WorkerFailure::JobTooLarge)?;
+        let mut assembling = Assembling::default();
+        self.worker.run_streamed(&job, Input::File(file), WorkerLimits::default(), &mut |bytes| assembling.take(bytes))?;
+        let read = assembling.finish().ok_or(WorkerFailure::BadAnswer)?;
         let mut inventory = read.map_err(|detail| ScanError::NotADocument { path: shown.clone(), detail })?;
         inventory.problems.iter_mut().filter(|problem| problem.path.is_empty()).for_each(|problem| problem.path.clone_from(&shown));
         Ok(inventory)

@@ -33,7 +33,7 @@ pub use listening::{Door, Listening, ReachedSocket};
 pub use query::{Effort, FEW_PAIRS, Page, PageRequest, QueryError, Sort, SortField, WORK, list};
 pub use reach::Reach;
 pub use risk::{RiskFactors, RiskScore, risk};
-pub use scan::{Excepted, ScanFinding, ScanResult, end_of_life, scan};
+pub use scan::{Excepted, Judged, ScanFinding, ScanResult, end_of_life, judge, scan, tell};
 pub use suppressed::shown_otherwise;
 pub use token::{TokenError, TokenKey};
 pub use upgrades::{Upgrade, upgrades};

@@ -1,5 +1,5 @@
-//! The only room that may hold unsafe code: mapped files, spilled content, the sandboxed worker, and opening files inside a foreign root;
-//! and the steps at which tests cut the power.
+//! The only room that may hold unsafe code: mapped files, spilled content, the sandboxed worker, opening files inside a foreign root, what the
+//! system says of a file; and the steps at which tests cut the power.
 
 mod asking;
 mod mapped;
@@ -15,4 +15,4 @@ pub use open::open_in_root;
 pub use sandbox::{Reach, Sandbox, confine, forgo_sockets};
 pub use spill::{Spill, Spilled};
 pub use step::step;
-pub use worker::{Input, Pieces, WorkerCommand, WorkerFailure, WorkerLimits, answer};
+pub use worker::{Answer, Input, NotTaken, Pieces, Say, WorkerCommand, WorkerFailure, WorkerLimits, answer};

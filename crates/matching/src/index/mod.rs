@@ -202,6 +202,14 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
         Ok(found)
     }
 
+    /// Whether any standing advisory names a package, by its normalised name.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn names_package(&self, family: &lestrade_model::Family, name: &str) -> Result<bool, IndexError> {
+        Ok(self.table(Section::NameKeys, Section::Names)?.find(&format::name_key(family, name))?.is_some())
+    }
+
     /// The id of a vulnerability that an entry names.
     ///
     /// # Errors
