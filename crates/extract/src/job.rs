@@ -4,12 +4,12 @@ use crate::disk::{DiskReport, VolumeReport};
 use crate::report::Alias;
 use crate::{Collector, Extractors, LayerReport, extractors, sbom};
 use lestrade_artifact::{
-    Disk, Hasher, Holder, Limits, ReadAt, Skip, SkipPatterns, TarEntry, index_tar, walk_directory, walk_layer, walk_zip,
+    Disk, FilePart, Hasher, Holder, Limits, ReadAt, Skip, SkipPatterns, TarEntry, index_tar, walk_directory, walk_layer, walk_layer_file,
+    walk_zip,
 };
 use lestrade_sys::{Answer, Asking, Reach, Sandbox, Spill, answer, confine};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
@@ -83,12 +83,13 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Answer) {
             };
             let sandbox = confine(memory, &Reach::Nothing).and(around_hasher);
             let mut collector = Collector::new(&extractors).with_aliases(&aliases);
-            let digests = match slice {
-                None => walk_layer(input, &limits, hasher, hashed_before, &mut holder, &mut collector),
-                Some((offset, length)) => match seek(input, offset) {
-                    Ok(input) => walk_layer(input.take(length), &limits, hasher, hashed_before, &mut holder, &mut collector),
-                    Err(_) => return (sandbox, Answer::Whole(Vec::new())),
-                },
+            let (offset, length) = slice.unwrap_or((0, u64::MAX));
+            let digests = match FilePart::new(input, offset, length) {
+                Ok(part) if hashed_before => walk_layer_file(part, &limits, hasher, &mut holder, &mut collector),
+                Ok(part) => walk_layer(part, &limits, hasher, false, &mut holder, &mut collector),
+                // A stream is read from where it is.
+                Err(input) if slice.is_none() => walk_layer(input, &limits, hasher, hashed_before, &mut holder, &mut collector),
+                Err(_) => return (sandbox, Answer::Whole(Vec::new())),
             };
             let mut report = collector.finish();
             report.digests = digests;
@@ -158,11 +159,6 @@ fn disk(input: impl ReadAt + 'static, extractors: &Extractors, skip: &Skip, limi
 /// Where contents are held; what is too large for memory is spilled where there is room for temporary files.
 fn holder() -> Holder {
     Holder::new(Spill::create().ok())
-}
-
-fn seek(mut input: File, offset: u64) -> std::io::Result<File> {
-    input.seek(SeekFrom::Start(offset))?;
-    Ok(input)
 }
 
 fn encode<T: Serialize>(value: &T) -> Answer {
