@@ -1,6 +1,7 @@
 //! From an artifact to its inventory: finds the layers, has workers read them, puts the results together.
 
 use crate::compose::compose_with;
+use crate::digests::KnownDigests;
 use crate::disk::ScannedDisk;
 use crate::job::{DiskAnswer, Job, TarListing};
 use crate::report::Alias;
@@ -90,6 +91,7 @@ pub struct Scanner {
     worker: WorkerCommand,
     limits: Limits,
     cache: Option<Box<dyn LayerCache>>,
+    digests: Option<KnownDigests>,
     fingerprint: String,
     progress: Option<Arc<dyn PullProgress>>,
 }
@@ -152,13 +154,19 @@ impl Scanner {
     #[must_use]
     pub fn new(worker: WorkerCommand, limits: Limits, cache: Option<Box<dyn LayerCache>>) -> Self {
         let fingerprint = format!("{WALK};{};{limits:?}", Extractors::fingerprint(extractors()));
-        Self { worker, limits, cache, fingerprint, progress: None }
+        Self { worker, limits, cache, digests: None, fingerprint, progress: None }
     }
 
     /// The same, telling how layers come in.
     #[must_use]
     pub fn telling(self, progress: Arc<dyn PullProgress>) -> Self {
         Self { progress: Some(progress), ..self }
+    }
+
+    /// The same, knowing the digests of local files that are as they were.
+    #[must_use]
+    pub fn knowing(self, digests: KnownDigests) -> Self {
+        Self { digests: Some(digests), ..self }
     }
 
     /// Which walls stand around a worker on this machine: has one look at nothing.
@@ -354,7 +362,13 @@ impl Scanner {
                     let report = self.report(&job(source.slice(), false), Input::File(open()?), &name)?;
                     return check(source.digest.as_deref(), source.is_cut(), report);
                 };
-                let hash = || source.hash(open()?).map_err(|source| ArtifactError::Io { path: shown.clone(), source });
+                // A file that is what it was when it was hashed before has the digest that it had; what was found in it is then at hand,
+                // or it is read and hashed like any other.
+                let known = self.digests.as_ref().and_then(|digests| digests.get(&open().ok()?, source.slice()));
+                if let Some(report) = known.and_then(|digest| cache.get(&self.key(&digest))) {
+                    return check(source.digest.as_deref(), source.is_cut(), report);
+                }
+                let hash = || self.hash(source, open()?).map_err(|source| ArtifactError::Io { path: shown.clone(), source });
                 let read = || self.report(&job(source.slice(), true), Input::File(open()?), &name);
                 // A file may have changed since, so what it promises is not enough: what it is now is what it is looked up by.
                 let promised = source.digest.as_deref().and_then(|digest| cache.get(&self.key(digest)));
@@ -398,6 +412,18 @@ impl Scanner {
                 Ok(report)
             }
         }
+    }
+
+    /// The digest of a local layer, which is kept where it will be known whether it still holds.
+    fn hash(&self, source: &LayerSource, file: File) -> std::io::Result<String> {
+        let Some(digests) = &self.digests else { return source.hash(file) };
+        let again = file.try_clone()?;
+        let pending = digests.begin(&file, source.slice());
+        let digest = source.hash(file)?;
+        if let Some(pending) = pending {
+            digests.keep(&pending, &again, &digest);
+        }
+        Ok(digest)
     }
 
     /// The key of a layer's result: the digest that *we* computed, never a worker's word, which a hostile layer may have put into

@@ -2,6 +2,7 @@
 //! system says of a file; and the steps at which tests cut the power.
 
 mod asking;
+mod file_state;
 mod mapped;
 mod open;
 mod sandbox;
@@ -10,6 +11,7 @@ mod step;
 mod worker;
 
 pub use asking::Asking;
+pub use file_state::{FileState, is_private_folder};
 pub use mapped::MappedFile;
 pub use open::open_in_root;
 pub use sandbox::{Reach, Sandbox, confine, forgo_sockets};

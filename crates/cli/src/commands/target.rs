@@ -9,8 +9,8 @@ use crate::failure::Failure;
 use crate::output::Speech;
 use crate::progress::Bars;
 use lestrade_artifact::{ArtifactError, ImageReference, Platform, RegistryClient};
-use lestrade_extract::{DirectoryCache, FileSort, HostRoot, LayerCache, ScanError};
-use lestrade_model::{Inventory, ResourceFacts};
+use lestrade_extract::{DirectoryCache, FileSort, HostRoot, KnownDigests, LayerCache, ScanError};
+use lestrade_model::{PackedInventory, ResourceFacts};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -121,8 +121,12 @@ fn image(settings: &Settings, arguments: &ImageArgs, speech: Speech) -> Result<T
     let cache = || Some(Box::new(DirectoryCache::new(settings.path("cache-dir").join("layers"))) as Box<dyn LayerCache>);
     let failed = |error: ScanError| scan_failure(&error);
     if scheme == Scheme::File || (scheme == Scheme::None && (looks_like_path(name) || path.exists())) {
-        let scanned = scanner(cache())?.scan_image_file(path, &platform).map_err(failed)?;
-        return Ok(Target::new(name, "image", scanned.inventory));
+        let mut scanner = scanner(cache())?;
+        if settings.flag("remember-digests") {
+            scanner = scanner.knowing(KnownDigests::new(settings.path("cache-dir").join("digests")));
+        }
+        let scanned = scanner.scan_image_file(path, &platform).map_err(failed)?;
+        return Ok(Target::new(name, "image", (&scanned.inventory).into()));
     }
     let reference: ImageReference = path.to_string_lossy().parse().map_err(|error: ArtifactError| scan_failure(&error.into()))?;
     if settings.flag("offline") {
