@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 const COMMAND: &str = "cargo run --release -p lestrade-bench -- image";
+const AGAIN: &str = "lestrade, the same again";
 /// How many differences are listed.
 const LISTED: usize = 10;
 
@@ -96,6 +97,9 @@ fn one(options: &Options, programs: &Programs, image: &BenchImage, form: &str, p
     let mut rows = vec![Row { name: "lestrade", invocation: programs.scan(path), costs: vec![] }];
     rows.extend(programs.trivy(path).map(|invocation| Row { name: "Trivy 0.76.0", invocation, costs: vec![] }));
     rows.extend(programs.syft(image, path).map(|invocation| Row { name: "Syft 1.18.1", invocation, costs: vec![] }));
+    let again = programs.again(&rows[0].invocation, "home-of-lestrade");
+    rows.push(Row { name: AGAIN, invocation: again, costs: vec![] });
+    rows.extend(programs.trivy_again(path).map(|invocation| Row { name: "Trivy 0.76.0, the same again", invocation, costs: vec![] }));
     let (mut all, mut hashing, mut inflating) = (vec![], vec![], vec![]);
     eprintln!("{title}");
     in_turns(options.runs, &mut rows, || {
@@ -113,6 +117,8 @@ fn one(options: &Options, programs: &Programs, image: &BenchImage, form: &str, p
         let target = match row.name {
             "lestrade" => "< 150 MB",
             "Syft 1.18.1" => ">= 10x",
+            AGAIN => "<= 0.05x of the first",
+            "Trivy 0.76.0, the same again" => "–",
             _ => ">= 3x",
         };
         let together = megabytes(row.invocation.together()?);

@@ -1,12 +1,13 @@
 //! Benchmarks against peers and floors. Prints the tables of `docs/benchmarks.md`:
 //!
 //! ```text
-//! cargo run --release -p lestrade-bench -- <image|estate|feeds|serve|reachability|rules|outbreak|rescan|all> [--resources N] [--runs N] [--only TEXT]
+//! cargo run --release -p lestrade-bench -- <image|estate|feeds|serve|reachability|rules|outbreak|rescan|documents|all> [--resources N] [--runs N] [--only TEXT]
 //! ```
 //!
 //! Whatever is compared is measured in the same run, in turns, so that a slow moment of the machine falls on everybody.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tables on standard output, progress on standard error")]
 
+mod documents;
 mod estate;
 mod feeds;
 mod fleet;
@@ -83,11 +84,12 @@ fn main() -> Result<()> {
         "rules" => rules::run(&options),
         "outbreak" => outbreak::run(&options),
         "rescan" => rescan::run(&options),
-        "all" => [image::run, estate::run, serve::run, reachability::run, rules::run, outbreak::run, rescan::run]
+        "documents" => documents::run(&options),
+        "all" => [image::run, estate::run, serve::run, reachability::run, rules::run, outbreak::run, rescan::run, documents::run]
             .into_iter()
             .try_for_each(|part| part(&options)),
         _ => bail!(
-            "usage: lestrade-bench <image|estate|feeds|serve|reachability|rules|outbreak|rescan|all> [--resources N] [--served N] [--unshared true] [--runs N] [--only TEXT]"
+            "usage: lestrade-bench <image|estate|feeds|serve|reachability|rules|outbreak|rescan|documents|all> [--resources N] [--served N] [--unshared true] [--runs N] [--only TEXT]"
         ),
     }
 }

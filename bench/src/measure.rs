@@ -27,8 +27,10 @@ pub(crate) struct Invocation {
     pub(crate) arguments: Vec<OsString>,
     /// Its environment besides `PATH`.
     pub(crate) environment: Vec<(String, OsString)>,
-    /// A folder that is emptied before each run: `HOME`, and with it every cache.
+    /// `HOME`, and with it every cache.
     pub(crate) home: PathBuf,
+    /// Whether it stays as it is between runs; else it is emptied before each.
+    pub(crate) keeps_home: bool,
     /// The exit codes that it may end with.
     pub(crate) exits: &'static [i32],
 }
@@ -44,7 +46,7 @@ pub(crate) struct Cost {
 
 impl Invocation {
     fn fresh_home(&self) -> Result<()> {
-        if self.home.exists() {
+        if self.home.exists() && !self.keeps_home {
             fs::remove_dir_all(&self.home)?;
         }
         Ok(fs::create_dir_all(&self.home)?)

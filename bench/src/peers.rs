@@ -38,7 +38,7 @@ impl Programs {
 
     fn invocation(&self, program: &Path, arguments: Vec<OsString>, environment: &[(&str, &str)]) -> Invocation {
         let environment = environment.iter().map(|(key, value)| ((*key).to_owned(), OsString::from(value))).collect();
-        Invocation { program: program.to_owned(), arguments, environment, home: self.home.clone(), exits: &[0] }
+        Invocation { program: program.to_owned(), arguments, environment, home: self.home.clone(), keeps_home: false, exits: &[0] }
     }
 
     /// Ours, with some arguments.
@@ -50,9 +50,26 @@ impl Programs {
     pub(crate) fn scan(&self, image: &Path) -> Invocation {
         let mut invocation = self.ours(&["scan", "image"]);
         invocation.arguments.extend([image.into(), "-o".into(), "json".into()]);
+        // Nothing from the network, as for the peers: they are told not to look for a newer database.
+        invocation.environment.push(("LESTRADE_AUTO_UPDATE".to_owned(), "false".into()));
         // 5: the starter set found nothing, and does not call that clean.
         invocation.exits = &[0, 5];
         invocation
+    }
+
+    /// The same of an image that was looked at before, where what was kept of that is still there.
+    pub(crate) fn again(&self, invocation: &Invocation, folder: &str) -> Invocation {
+        Invocation { home: self.home.with_file_name(folder), keeps_home: true, ..invocation.clone() }
+    }
+
+    /// Trivy as it keeps results of layers between runs.
+    pub(crate) fn trivy_again(&self, image: &Path) -> Option<Invocation> {
+        let mut invocation = self.trivy(image)?;
+        let places = invocation.arguments.iter().position(|argument| argument == "--cache-backend");
+        if let Some(place) = places {
+            invocation.arguments.drain(place..place + 2);
+        }
+        Some(self.again(&invocation, "home-of-trivy"))
     }
 
     /// Trivy's lightest look at an image: an SBOM needs no vulnerability database, no secrets, nothing from the network, and the

@@ -11,12 +11,17 @@ use flate2::bufread::MultiGzDecoder;
 use lestrade_model::{Problem, ProblemKind};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
-use std::io::{self, BufRead, Read};
+use std::fs::File;
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// What is inflated and handed over at a time: large enough to be worth waking a thread, small enough for a core's cache.
 const BLOCK: usize = 256 << 10;
+/// The same where most is passed over: what is read too much is copied for nothing.
+const PASSING_BLOCK: usize = 32 << 10;
+/// How many bytes are worth going to another place in a file rather than reading on.
+const WORTH_PASSING: u64 = 4 << 10;
 
 /// The computed digests of a layer, `sha256:…`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,14 +51,21 @@ struct Hashed<'a, R> {
     /// Bytes that were taken from `inner`.
     bytes: Rc<Cell<u64>>,
     guard: Option<Guard>,
+    /// How bytes that nobody asks for are passed over, where they need not be read to be hashed.
+    pass: Option<Pass<R>>,
+    /// How much is taken from `inner` at a time.
+    block: usize,
 }
+
+/// Passes over so many bytes of a reader; answers how many there were.
+type Pass<R> = fn(&mut R, u64) -> io::Result<u64>;
 
 const TOO_MUCH: &str = "the layer inflates to more than the limits allow";
 
 impl<'a, R: Read> Hashed<'a, R> {
     fn new(inner: R, hasher: Option<&'a Hasher>, side: Side) -> Self {
         let blocks = vec![Block::default()];
-        Self { inner, hasher, side, blocks, current: 0, position: 0, bytes: Rc::default(), guard: None }
+        Self { inner, hasher, side, blocks, current: 0, position: 0, bytes: Rc::default(), guard: None, pass: None, block: BLOCK }
     }
 
     /// How many bytes were read here.
@@ -87,7 +99,7 @@ impl<R: Read> BufRead for Hashed<'_, R> {
             let block = &mut self.blocks[self.current];
             // Only blocks that nobody else holds are chosen; were one held after all, the hasher keeps the old bytes.
             let (buffer, filled) = Arc::make_mut(block);
-            buffer.resize(BLOCK, 0);
+            buffer.resize(self.block, 0);
             *filled = 0;
             *filled = self.inner.read(buffer)?;
             if *filled > 0 {
@@ -122,6 +134,17 @@ impl<R: Read> TarInput for Hashed<'_, R> {
     fn skip(&mut self, length: u64) -> io::Result<u64> {
         let mut left = length;
         while left > 0 {
+            let is_empty = self.position == self.blocks[self.current].1;
+            if let Some(pass) = self.pass.filter(|_| is_empty && left >= WORTH_PASSING) {
+                let passed = pass(&mut self.inner, left)?;
+                self.bytes.set(self.bytes.get() + passed);
+                self.check()?;
+                left -= passed;
+                if passed == 0 {
+                    break;
+                }
+                continue;
+            }
             let ready = self.fill_buf()?.len();
             if ready == 0 {
                 break;
@@ -134,14 +157,53 @@ impl<R: Read> TarInput for Hashed<'_, R> {
     }
 }
 
-/// Reads to the end.
-fn drain(stream: &mut impl BufRead) -> io::Result<()> {
-    loop {
-        match stream.fill_buf()?.len() {
-            0 => return Ok(()),
-            length => stream.consume(length),
+/// Goes to the end.
+fn drain(stream: &mut impl TarInput) -> io::Result<()> {
+    while stream.skip(u64::MAX)? > 0 {}
+    Ok(())
+}
+
+/// A part of a file.
+#[derive(Debug)]
+pub struct FilePart {
+    file: File,
+    left: u64,
+}
+
+impl FilePart {
+    /// The part of a file from `offset` on, of at most `length` bytes.
+    ///
+    /// # Errors
+    /// When it is no file in which one can go to a place, which is then given back.
+    pub fn new(mut file: File, offset: u64, length: u64) -> Result<Self, File> {
+        let end = file.seek(SeekFrom::End(0)).and_then(|end| file.seek(SeekFrom::Start(offset)).map(|_| end));
+        match end {
+            Ok(end) => Ok(Self { file, left: end.saturating_sub(offset).min(length) }),
+            Err(_) => Err(file),
         }
     }
+
+    fn pass(&mut self, length: u64) -> io::Result<u64> {
+        let step = length.min(self.left);
+        self.file.seek_relative(i64::try_from(step).map_err(io::Error::other)?)?;
+        self.left -= step;
+        Ok(step)
+    }
+}
+
+impl Read for FilePart {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let length = self.file.read(&mut buffer[..most])?;
+        self.left -= length as u64;
+        Ok(length)
+    }
+}
+
+/// Walks a layer in a file that somebody else hashes, as [`walk_layer`] does. What nobody asks for in a layer that is not compressed
+/// is then not read here at all.
+pub fn walk_layer_file(part: FilePart, limits: &Limits, hasher: Hasher, holder: &mut Holder, sink: &mut dyn FileSink) -> LayerDigests {
+    walk_hashed(part, limits, hasher, Some(FilePart::pass), true, holder, sink)
 }
 
 /// Walks a layer. Always answers: a layer that is cut off or lies about itself gives what was read and a problem. Where somebody
@@ -150,6 +212,18 @@ pub fn walk_layer(
     input: impl Read,
     limits: &Limits,
     hasher: Hasher,
+    hashed_before: bool,
+    holder: &mut Holder,
+    sink: &mut dyn FileSink,
+) -> LayerDigests {
+    walk_hashed(input, limits, hasher, None, hashed_before, holder, sink)
+}
+
+fn walk_hashed<R: Read>(
+    input: R,
+    limits: &Limits,
+    hasher: Hasher,
+    pass: Option<Pass<R>>,
     hashed_before: bool,
     holder: &mut Holder,
     sink: &mut dyn FileSink,
@@ -178,6 +252,9 @@ pub fn walk_layer(
             // Both sides are one: hashed once.
             plain = true;
             raw.guard = Some(guard);
+            if pass.is_some() {
+                (raw.pass, raw.block) = (pass, PASSING_BLOCK);
+            }
             walk_stream(&mut raw, limits, holder, sink);
             raw.guard = None;
         }
@@ -435,6 +512,33 @@ pub(crate) mod tests {
             let (seen, _) = walk(&packed[..cut]);
             assert!(seen.iter().any(|line| line.starts_with('?')), "gzip cut at {cut}: {seen:?}");
         }
+    }
+
+    /// In a file that somebody else hashes, what nobody asks for is not read: what is seen is the same, wherever the file ends.
+    #[test]
+    fn a_layer_that_is_passed_over_is_seen_the_same() {
+        let walk_file = |bytes: &[u8], offset: u64, length: u64| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(bytes).unwrap();
+            let mut recorder = Recorder::default();
+            let part = FilePart::new(file, offset, length).unwrap();
+            let digests = walk_layer_file(part, &Limits::default(), hasher(), &mut Holder::default(), &mut recorder);
+            (recorder.0, digests)
+        };
+        let large = "l".repeat(3 * BLOCK);
+        let middle = "m".repeat(PASSING_BLOCK + 700);
+        let tar = tar_of(&[("a", "1"), ("b.bin", &large), ("c", &middle), ("d.bin", &middle), ("e.bin", "x"), ("f", "2")]);
+        let cuts =
+            [tar.len(), tar.len() - 1024, tar.len() - 1025, tar.len() - 2048, tar.len() - 2049, 512, 1025, 1536, BLOCK, 3 * BLOCK + 1];
+        for cut in cuts {
+            let (seen, digests) = walk(&tar[..cut]);
+            let (passed, others) = walk_file(&tar[..cut], 0, u64::MAX);
+            assert_eq!((&passed, others.expanded), (&seen, digests.expanded), "cut at {cut}");
+            // As a part of an archive.
+            let archive = [b"before".as_slice(), &tar[..cut], b"after"].concat();
+            assert_eq!(walk_file(&archive, 6, cut as u64).0, seen, "cut at {cut}");
+        }
+        assert_eq!(walk_file(&gzip(&tar), 0, u64::MAX).0, walk(&tar).0, "what is compressed is read whole");
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub use disk::{Disk, Volume};
 pub use error::ArtifactError;
 pub use hasher::{Hasher, Hashing};
 pub use image::{ImageConfig, ImageSource, LayerPlace, LayerSource, Platform, TarIndexer, open_image};
-pub use layer::{LayerDigests, walk_layer};
+pub use layer::{FilePart, LayerDigests, walk_layer, walk_layer_file};
 pub use limits::Limits;
 pub use read_at::ReadAt;
 pub use reference::ImageReference;

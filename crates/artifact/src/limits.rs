@@ -23,7 +23,7 @@ pub struct Limits {
     pub large: u64,
     /// Bytes of a file that is held in memory; more is spilled to disk.
     pub memory: u64,
-    /// Bytes of a bill of materials.
+    /// Bytes of a bill of materials, which is read as a stream and never held.
     pub document: u64,
 }
 
@@ -39,7 +39,7 @@ impl Default for Limits {
             file: 64 << 20,
             large: 1 << 30,
             memory: 16 << 20,
-            document: 128 << 20,
+            document: 512 << 20,
         }
     }
 }

@@ -3,9 +3,12 @@
 use crate::args::When;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+/// How much is written at a time.
+const PIECE: usize = 64 << 10;
 
 /// How much is said besides the answer, and how.
 #[derive(Clone, Copy, Debug)]
@@ -54,17 +57,25 @@ pub(crate) fn width() -> usize {
 
 /// Writes to a file that is replaced whole, or to standard output.
 pub(crate) fn write(to: Option<&Path>, text: &str) -> Result<(), Failure> {
+    write_with(to, |out| out.write_all(text.as_bytes()))
+}
+
+/// The same of what is written piece by piece.
+pub(crate) fn write_with(to: Option<&Path>, say: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Failure> {
     match to {
         None => {
-            let mut out = std::io::stdout().lock();
-            match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            let mut out = BufWriter::with_capacity(PIECE, std::io::stdout().lock());
+            let written = say(&mut out).and_then(|()| out.flush());
+            // What could not be written is not tried once more when this is dropped.
+            drop(out.into_parts());
+            match written {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                     Err(Failure::new("E0301", Exit::Input, "the output cannot be written").cause(error))
                 }
                 _ => Ok(()),
             }
         }
-        Some(path) => replace(path, text.as_bytes()).map_err(|error| cannot_write(path, &error)),
+        Some(path) => replace(path, say).map_err(|error| cannot_write(path, &error)),
     }
 }
 
@@ -73,12 +84,17 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// Replaces a file whole: whoever reads it sees the old one or the new one. What is no file (a pipe, a device) is written to.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+fn replace(path: &Path, say: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> std::io::Result<()> {
+    let buffered = |file: &mut dyn Write| {
+        let mut out = BufWriter::with_capacity(PIECE, file);
+        say(&mut out)?;
+        out.flush()
+    };
     if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return std::fs::write(path, bytes);
+        return buffered(&mut std::fs::File::create(path)?);
     }
     let mut file = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o644)).tempfile_in(folder_of(path))?;
-    file.write_all(bytes)?;
+    buffered(&mut file)?;
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 

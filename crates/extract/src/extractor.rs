@@ -56,10 +56,15 @@ impl ExtractError {
 
     /// The error of a JSON parser, which knows where a document that was cut ends.
     pub(crate) fn json(error: &serde_json::Error) -> Self {
-        if error.is_eof() {
-            return Self::Truncated(format!("the JSON ends at line {} column {}", error.line(), error.column()));
+        Self::json_at(error.is_eof(), error.line(), error.column())
+    }
+
+    /// The same of a place that somebody else found.
+    pub(crate) fn json_at(is_end: bool, line: usize, column: usize) -> Self {
+        if is_end {
+            return Self::Truncated(format!("the JSON ends at line {line} column {column}"));
         }
-        Self::Malformed(format!("not valid JSON at line {} column {}", error.line(), error.column()))
+        Self::Malformed(format!("not valid JSON at line {line} column {column}"))
     }
 }
 

@@ -4,13 +4,12 @@ use crate::disk::{DiskReport, VolumeReport};
 use crate::report::Alias;
 use crate::{Collector, Extractors, LayerReport, extractors, sbom};
 use lestrade_artifact::{
-    Disk, Hasher, Holder, Limits, ReadAt, Skip, SkipPatterns, TarEntry, index_tar, walk_directory, walk_layer, walk_zip,
+    Disk, FilePart, Hasher, Holder, Limits, ReadAt, Skip, SkipPatterns, TarEntry, index_tar, walk_directory, walk_layer, walk_layer_file,
+    walk_zip,
 };
-use lestrade_model::Inventory;
-use lestrade_sys::{Asking, Reach, Sandbox, Spill, answer, confine};
+use lestrade_sys::{Answer, Asking, Reach, Sandbox, Spill, answer, confine};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
@@ -29,7 +28,7 @@ pub(crate) enum Job {
     Disk { skip: SkipPatterns, limits: Limits, asked: Option<u64> },
     /// Lists the tar at standard input: answers a [`TarListing`].
     Index { limits: Limits },
-    /// Reads the bill of materials at standard input: answers a [`Document`].
+    /// Reads the bill of materials at standard input: says what [`sbom::Assembling`] hears.
     Document { limits: Limits },
 }
 
@@ -38,9 +37,6 @@ pub(crate) type TarListing = Result<Vec<TarEntry>, (bool, String)>;
 
 /// What is on a disk, or why it cannot be read: one clause.
 pub(crate) type DiskAnswer = Result<DiskReport, String>;
-
-/// What a bill of materials says, or why it is not one that can be read: one clause.
-pub(crate) type Document = Result<Inventory, String>;
 
 /// What the program does when it was started as a worker, with the arguments after that word.
 #[must_use]
@@ -53,10 +49,10 @@ pub fn worker_main(arguments: &[String]) -> ExitCode {
     }
 }
 
-fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
+fn work(job: &[u8], memory: u64) -> (Sandbox, Answer) {
     let stdin = std::io::stdin().as_fd().try_clone_to_owned().map(File::from);
     let (Ok(job), Ok(input)) = (postcard::from_bytes::<Job>(job), stdin) else {
-        return (Sandbox::default(), Vec::new());
+        return (Sandbox::default(), Answer::Whole(Vec::new()));
     };
     // Compiled before the walls: it needs memory and nothing else, but it is ours and trusted. A list of entries needs none.
     let extractors = || Extractors::new(extractors());
@@ -75,7 +71,7 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
                 walk_directory(&input, Path::new("."), &well_known, &skip, &limits, &mut holder, &mut collector);
                 (sandbox, encode(&collector.finish()))
             } else {
-                (sandbox, Vec::new())
+                (sandbox, Answer::Whole(Vec::new()))
             }
         }
         Job::Layer { slice, hashed_before, aliases, limits } => {
@@ -83,16 +79,17 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
             let mut holder = holder();
             // Walls stand around threads: the second one confines itself, and both have to be inside.
             let Ok((hasher, around_hasher)) = Hasher::start(move || confine(memory, &Reach::Nothing)) else {
-                return (Sandbox::default(), Vec::new());
+                return (Sandbox::default(), Answer::Whole(Vec::new()));
             };
             let sandbox = confine(memory, &Reach::Nothing).and(around_hasher);
             let mut collector = Collector::new(&extractors).with_aliases(&aliases);
-            let digests = match slice {
-                None => walk_layer(input, &limits, hasher, hashed_before, &mut holder, &mut collector),
-                Some((offset, length)) => match seek(input, offset) {
-                    Ok(input) => walk_layer(input.take(length), &limits, hasher, hashed_before, &mut holder, &mut collector),
-                    Err(_) => return (sandbox, Vec::new()),
-                },
+            let (offset, length) = slice.unwrap_or((0, u64::MAX));
+            let digests = match FilePart::new(input, offset, length) {
+                Ok(part) if hashed_before => walk_layer_file(part, &limits, hasher, &mut holder, &mut collector),
+                Ok(part) => walk_layer(part, &limits, hasher, false, &mut holder, &mut collector),
+                // A stream is read from where it is.
+                Err(input) if slice.is_none() => walk_layer(input, &limits, hasher, hashed_before, &mut holder, &mut collector),
+                Err(_) => return (sandbox, Answer::Whole(Vec::new())),
             };
             let mut report = collector.finish();
             report.digests = digests;
@@ -128,13 +125,7 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Vec<u8>) {
         }
         Job::Document { limits } => {
             let sandbox = confine(memory, &Reach::Nothing);
-            let mut content = Vec::new();
-            let document: Document = match input.take(limits.document + 1).read_to_end(&mut content) {
-                Err(error) => Err(error.to_string()),
-                Ok(_) if content.len() as u64 > limits.document => Err(format!("it is larger than {} MiB", limits.document >> 20)),
-                Ok(_) => sbom::read(&content).map_err(|error| error.to_string()),
-            };
-            (sandbox, encode(&document))
+            (sandbox, Answer::Streamed(Box::new(move |out| sbom::answer(input, limits.document, out))))
         }
     }
 }
@@ -170,11 +161,6 @@ fn holder() -> Holder {
     Holder::new(Spill::create().ok())
 }
 
-fn seek(mut input: File, offset: u64) -> std::io::Result<File> {
-    input.seek(SeekFrom::Start(offset))?;
-    Ok(input)
-}
-
-fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_stdvec(value).unwrap_or_default()
+fn encode<T: Serialize>(value: &T) -> Answer {
+    Answer::Whole(postcard::to_stdvec(value).unwrap_or_default())
 }

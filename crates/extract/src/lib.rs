@@ -8,6 +8,7 @@
 mod cache;
 mod collect;
 mod compose;
+mod digests;
 mod disk;
 mod extractor;
 mod extractors;
@@ -25,6 +26,7 @@ mod sort;
 pub use cache::{DirectoryCache, LayerCache};
 pub use collect::Collector;
 pub use compose::compose;
+pub use digests::KnownDigests;
 pub use disk::{ScannedDisk, together};
 pub use extractor::{ExtractError, Extractor, ExtractorId, Extractors, InventorySink, WantedFile};
 pub use extractors::all as extractors;

@@ -1,15 +1,17 @@
 //! From an artifact to its inventory: finds the layers, has workers read them, puts the results together.
 
 use crate::compose::compose_with;
+use crate::digests::KnownDigests;
 use crate::disk::ScannedDisk;
-use crate::job::{DiskAnswer, Document, Job, TarListing};
+use crate::job::{DiskAnswer, Job, TarListing};
 use crate::report::Alias;
+use crate::sbom::Assembling;
 use crate::{Extractors, LayerCache, LayerReport, compose, extractors};
 use lestrade_artifact::{
     ArtifactError, BadSkipPattern, Hashing, ImageConfig, ImageReference, LayerPlace, LayerSource, Limits, Platform, RegistryClient, Skip,
     SkipPatterns, TarEntry, TarIndexer, open_image,
 };
-use lestrade_model::{Inventory, Problem, ProblemKind};
+use lestrade_model::{Inventory, PackedInventory, Problem, ProblemKind};
 use lestrade_sys::{Input, Pieces, Sandbox, WorkerCommand, WorkerFailure, WorkerLimits};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -89,6 +91,7 @@ pub struct Scanner {
     worker: WorkerCommand,
     limits: Limits,
     cache: Option<Box<dyn LayerCache>>,
+    digests: Option<KnownDigests>,
     fingerprint: String,
     progress: Option<Arc<dyn PullProgress>>,
 }
@@ -151,13 +154,19 @@ impl Scanner {
     #[must_use]
     pub fn new(worker: WorkerCommand, limits: Limits, cache: Option<Box<dyn LayerCache>>) -> Self {
         let fingerprint = format!("{WALK};{};{limits:?}", Extractors::fingerprint(extractors()));
-        Self { worker, limits, cache, fingerprint, progress: None }
+        Self { worker, limits, cache, digests: None, fingerprint, progress: None }
     }
 
     /// The same, telling how layers come in.
     #[must_use]
     pub fn telling(self, progress: Arc<dyn PullProgress>) -> Self {
         Self { progress: Some(progress), ..self }
+    }
+
+    /// The same, knowing the digests of local files that are as they were.
+    #[must_use]
+    pub fn knowing(self, digests: KnownDigests) -> Self {
+        Self { digests: Some(digests), ..self }
     }
 
     /// Which walls stand around a worker on this machine: has one look at nothing.
@@ -191,11 +200,13 @@ impl Scanner {
     ///
     /// # Errors
     /// When it is not there, may not be read, or is no such document.
-    pub fn scan_document(&self, path: &Path) -> Result<Inventory, ScanError> {
+    pub fn scan_document(&self, path: &Path) -> Result<PackedInventory, ScanError> {
         let shown = path.display().to_string();
         let file = open_file(path)?;
-        let body = self.run(&Job::Document { limits: self.limits }, Input::File(file))?;
-        let read = postcard::from_bytes::<Document>(&body).map_err(|_| WorkerFailure::BadAnswer)?;
+        let job = postcard::to_stdvec(&Job::Document { limits: self.limits }).map_err(|_| WorkerFailure::JobTooLarge)?;
+        let mut assembling = Assembling::default();
+        self.worker.run_streamed(&job, Input::File(file), WorkerLimits::default(), &mut |bytes| assembling.take(bytes))?;
+        let read = assembling.finish().ok_or(WorkerFailure::BadAnswer)?;
         let mut inventory = read.map_err(|detail| ScanError::NotADocument { path: shown.clone(), detail })?;
         inventory.problems.iter_mut().filter(|problem| problem.path.is_empty()).for_each(|problem| problem.path.clone_from(&shown));
         Ok(inventory)
@@ -351,7 +362,13 @@ impl Scanner {
                     let report = self.report(&job(source.slice(), false), Input::File(open()?), &name)?;
                     return check(source.digest.as_deref(), source.is_cut(), report);
                 };
-                let hash = || source.hash(open()?).map_err(|source| ArtifactError::Io { path: shown.clone(), source });
+                // A file that is what it was when it was hashed before has the digest that it had; what was found in it is then at hand,
+                // or it is read and hashed like any other.
+                let known = self.digests.as_ref().and_then(|digests| digests.get(&open().ok()?, source.slice()));
+                if let Some(report) = known.and_then(|digest| cache.get(&self.key(&digest))) {
+                    return check(source.digest.as_deref(), source.is_cut(), report);
+                }
+                let hash = || self.hash(source, open()?).map_err(|source| ArtifactError::Io { path: shown.clone(), source });
                 let read = || self.report(&job(source.slice(), true), Input::File(open()?), &name);
                 // A file may have changed since, so what it promises is not enough: what it is now is what it is looked up by.
                 let promised = source.digest.as_deref().and_then(|digest| cache.get(&self.key(digest)));
@@ -395,6 +412,18 @@ impl Scanner {
                 Ok(report)
             }
         }
+    }
+
+    /// The digest of a local layer, which is kept where it will be known whether it still holds.
+    fn hash(&self, source: &LayerSource, file: File) -> std::io::Result<String> {
+        let Some(digests) = &self.digests else { return source.hash(file) };
+        let again = file.try_clone()?;
+        let pending = digests.begin(&file, source.slice());
+        let digest = source.hash(file)?;
+        if let Some(pending) = pending {
+            digests.keep(&pending, &again, &digest);
+        }
+        Ok(digest)
     }
 
     /// The key of a layer's result: the digest that *we* computed, never a worker's word, which a hostile layer may have put into

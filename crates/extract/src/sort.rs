@@ -73,7 +73,7 @@ impl Scanner {
     pub fn scan_file(&self, path: &Path, platform: &Platform) -> Result<(FileSort, Inventory), ScanError> {
         let sort = FileSort::of(path).map_err(|error| ArtifactError::at(path, error))?;
         let inventory = match sort {
-            FileSort::Document => self.scan_document(path)?,
+            FileSort::Document => self.scan_document(path)?.unpack(),
             FileSort::Function => self.scan_zip_file(path)?,
             FileSort::Package => self.scan_package(path)?,
             FileSort::Disk => self.scan_disk(path, &SkipPatterns::default())?.inventory,

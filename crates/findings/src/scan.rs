@@ -4,8 +4,9 @@ use crate::{AffectedPackage, Assessment, Condition, assess};
 use lestrade_matching::{
     AdvisoryIndex, Applicability, IndexError, Statement, Statements, Verdict, applies_to, comparable, judge_component,
 };
-use lestrade_model::{Component, Ecosystem, Family, FixState, Inventory, Lifecycle, ResourceFacts, Timestamp};
+use lestrade_model::{Component, Ecosystem, Family, FixState, Lifecycle, PackedComponent, PackedInventory, ResourceFacts, Timestamp};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// A vulnerability that is in an inventory.
 #[derive(Clone, Debug)]
@@ -32,8 +33,8 @@ pub struct Excepted {
 pub struct ScanResult {
     /// Findings, by vulnerability id.
     pub findings: Vec<ScanFinding>,
-    /// Components whose versions cannot be compared or of whose ecosystem nothing is known: listed, and not clean.
-    pub not_judged: Vec<Component>,
+    /// The numbers of components whose versions cannot be compared or of whose ecosystem nothing is known: listed, and not clean.
+    pub not_judged: Vec<u32>,
     /// Components that do not count here, with the reason.
     pub not_applicable: Vec<(Component, &'static str)>,
     /// Packages that a statement speaks against, by vulnerability id.
@@ -42,7 +43,7 @@ pub struct ScanResult {
 
 /// The finding that a system is no longer looked after, if that is so at a time. It stands where a package would: at the system.
 #[must_use]
-pub fn end_of_life(lifecycles: &[Lifecycle], inventory: &Inventory, now: Timestamp) -> Option<ScanFinding> {
+pub fn end_of_life(lifecycles: &[Lifecycle], inventory: &PackedInventory, now: Timestamp) -> Option<ScanFinding> {
     let os = inventory.os.as_ref()?;
     let condition = Condition::end_of_life(lifecycles, os, now)?;
     let ecosystem = os.ecosystem().unwrap_or_else(|| Ecosystem::of(Family::Other(os.id.clone())));
@@ -51,31 +52,98 @@ pub fn end_of_life(lifecycles: &[Lifecycle], inventory: &Inventory, now: Timesta
     Some(ScanFinding { assessment: Assessment::of_condition(condition), packages: vec![package] })
 }
 
+/// What was said of some components of an inventory.
+#[derive(Clone, Debug, Default)]
+pub struct Judged {
+    by_vulnerability: BTreeMap<String, Vec<(u32, Verdict)>>,
+    not_judged: Vec<u32>,
+    not_applicable: Vec<(Component, &'static str)>,
+}
+
+/// Judges the components of these numbers: whoever has several threads has each judge some.
+///
+/// # Errors
+/// When the index is corrupt.
+pub fn judge<B: AsRef<[u8]>>(
+    index: &AdvisoryIndex<B>,
+    inventory: &PackedInventory,
+    facts: &ResourceFacts,
+    numbers: Range<u32>,
+) -> Result<Judged, IndexError> {
+    let mut judged = Judged::default();
+    // Sorted components have those of one ecosystem together: what holds of all of them is asked once.
+    let mut before: Option<(&Ecosystem, bool)> = None;
+    for number in numbers {
+        let Some(packed) = inventory.component(number) else { continue };
+        let spoken_of = match before {
+            Some((ecosystem, spoken_of)) if std::ptr::eq(ecosystem, packed.ecosystem) => spoken_of,
+            _ => index.manifest().speaks_of(packed.ecosystem),
+        };
+        before = Some((packed.ecosystem, spoken_of));
+        if spoken_of && is_unheard_of(index, facts, &packed)? {
+            continue;
+        }
+        let component = packed.to_component();
+        if let Applicability::NotApplicable(reason) = applies_to(facts, &component) {
+            judged.not_applicable.push((component, reason));
+            continue;
+        }
+        // Of what an operating system owns its own packages are judged.
+        if !(comparable(&component) && spoken_of || component.os_owned) {
+            judged.not_judged.push(number);
+        }
+        for (vulnerability, verdict) in judge_component(index, &component)? {
+            judged.by_vulnerability.entry(vulnerability).or_default().push((number, verdict));
+        }
+    }
+    Ok(judged)
+}
+
+/// Whether a component is one that counts, can be compared and bears a name that no advisory names: most of a large bill of materials,
+/// for which nothing needs to be put together.
+fn is_unheard_of<B: AsRef<[u8]>>(
+    index: &AdvisoryIndex<B>,
+    facts: &ResourceFacts,
+    component: &PackedComponent<'_>,
+) -> Result<bool, IndexError> {
+    // Families for which nothing but the name decides whether there is anything to be compared.
+    let by_name = matches!(
+        component.ecosystem.family,
+        Family::Npm | Family::PyPi | Family::Maven | Family::CratesIo | Family::RubyGems | Family::NuGet | Family::Packagist | Family::Go
+    );
+    Ok(by_name && facts.running_kernel.is_none() && !index.names_package(&component.ecosystem.family, component.name)?)
+}
+
 /// Judges every component of an inventory; what statements speak against is set apart.
 ///
 /// # Errors
 /// When the index is corrupt.
 pub fn scan<B: AsRef<[u8]>>(
     index: &AdvisoryIndex<B>,
-    inventory: &Inventory,
+    inventory: &PackedInventory,
     facts: &ResourceFacts,
     statements: &Statements,
 ) -> Result<ScanResult, IndexError> {
+    let all = 0..u32::try_from(inventory.len()).unwrap_or(u32::MAX);
+    tell(index, inventory, statements, vec![judge(index, inventory, facts, all)?])
+}
+
+/// Puts together what was said of all components of an inventory, in the order of their numbers.
+///
+/// # Errors
+/// When the index is corrupt.
+pub fn tell<B: AsRef<[u8]>>(
+    index: &AdvisoryIndex<B>,
+    inventory: &PackedInventory,
+    statements: &Statements,
+    parts: Vec<Judged>,
+) -> Result<ScanResult, IndexError> {
     let mut result = ScanResult::default();
     let mut by_vulnerability: BTreeMap<String, Vec<(u32, Verdict)>> = BTreeMap::new();
-    for (number, component) in (0_u32..).zip(&inventory.components) {
-        if let Applicability::NotApplicable(reason) = applies_to(facts, component) {
-            result.not_applicable.push((component.clone(), reason));
-            continue;
-        }
-        // Of what an operating system owns its own packages are judged.
-        let judged = comparable(component) && index.manifest().speaks_of(&component.ecosystem);
-        if !(judged || component.os_owned) {
-            result.not_judged.push(component.clone());
-        }
-        for (vulnerability, verdict) in judge_component(index, component)? {
-            by_vulnerability.entry(vulnerability).or_default().push((number, verdict));
-        }
+    for mut part in parts {
+        result.not_judged.append(&mut part.not_judged);
+        result.not_applicable.append(&mut part.not_applicable);
+        part.by_vulnerability.into_iter().for_each(|(id, mut verdicts)| by_vulnerability.entry(id).or_default().append(&mut verdicts));
     }
     for (vulnerability, verdicts) in by_vulnerability {
         let advisories =
@@ -99,7 +167,8 @@ pub fn scan<B: AsRef<[u8]>>(
 }
 
 /// A component with a verdict, once for each place where it lies.
-fn affected_packages(inventory: &Inventory, number: u32, verdict: &Verdict) -> Vec<AffectedPackage> {
-    let affected = AffectedPackage::of(&inventory.components[number as usize], verdict);
-    inventory.occurrences_of(number).map(|occurrence| affected.at(occurrence)).collect()
+fn affected_packages(inventory: &PackedInventory, number: u32, verdict: &Verdict) -> Vec<AffectedPackage> {
+    let Some(component) = inventory.component(number) else { return Vec::new() };
+    let affected = AffectedPackage::of(&component.to_component(), verdict);
+    inventory.places(number).map(|place| affected.at(&place.to_occurrence(number))).collect()
 }

@@ -17,6 +17,7 @@ mod host;
 mod inventory;
 mod lifecycle;
 mod package_url;
+mod packed;
 mod purl;
 mod resource;
 mod scope;
@@ -39,6 +40,8 @@ pub use host::{HostDetails, ListeningSocket};
 pub use inventory::{Completeness, Inventory, Manager, Occurrence, OsRelease, Problem, ProblemKind};
 pub use lifecycle::Lifecycle;
 pub use package_url::{PackageUrl, PackageUrlError};
+pub use packed::{NotPacked, PackedComponent, PackedInventory, PackedPart, PackedPlace, Packer};
+pub use purl::plain_purl;
 pub use resource::{
     FunctionDetails, ImageDetails, ImageUse, InstanceDetails, MachineImageDetails, Resource, ResourceDetails, ResourceFacts, ResourceKey,
     ResourceKind,

@@ -76,6 +76,9 @@ const TYPES: &[(&str, Namespace, u8)] = &[
 ];
 
 impl PackageUrl {
+    /// The longest one that is read.
+    pub(crate) const LONGEST: usize = MAX_LENGTH;
+
     /// A package URL from its parts, in the spelling of its type.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! (`openssl` or `openssl@3.0.9-1`), `epoch` that of an rpm, `rpmmod` its module stream (`nodejs:18`).
 
 use crate::{Component, Ecosystem, Family, OsRelease, PackageUrl};
+use std::borrow::Cow;
 
 /// Types, with the namespace that a distribution's packages have.
 const TYPES: &[(Family, &str, Option<&str>)] = &[
@@ -91,6 +92,17 @@ impl Component {
     /// is not one of packages that advisories speak of.
     #[must_use]
     pub fn from_purl(url: &PackageUrl, os: Option<&OsRelease>) -> Option<Self> {
+        let (mut component, names_release) = Self::from_purl_alone(url)?;
+        if let Some(system) = os.and_then(OsRelease::ecosystem).filter(|_| !names_release) {
+            component.ecosystem = system;
+        }
+        Some(component)
+    }
+
+    /// The same without looking at a system; and whether the package URL says all that there is to say: a distribution's package that
+    /// names no release is one of the system that it is in, if that is known, and its ecosystem is then that system's.
+    #[must_use]
+    pub fn from_purl_alone(url: &PackageUrl) -> Option<(Self, bool)> {
         let version = url.version.as_deref().unwrap_or_default();
         let joined = |separator: char| match &url.namespace {
             Some(namespace) => format!("{namespace}{separator}{}", url.name),
@@ -100,28 +112,85 @@ impl Component {
             "deb" | "apk" | "rpm" | "alpm" => {
                 let epoch = url.qualifiers.get("epoch").filter(|epoch| *epoch != "0" && !version.contains(':'));
                 let version = epoch.map_or_else(|| version.to_owned(), |epoch| format!("{epoch}:{version}"));
-                let component = Self::new(system(url, os), &url.name, &version);
+                let (system, names_release) = system(url);
+                let component = Self::new(system, &url.name, &version);
                 // Red Hat's have the whole label there: name, stream, version, context.
                 let module = url.qualifiers.get("rpmmod").map(|label| label.splitn(3, ':').take(2).collect::<Vec<_>>().join(":"));
                 let component = component.in_module(module);
-                Some(match url.qualifiers.get("upstream").and_then(|upstream| source(upstream, &version)) {
+                let component = match url.qualifiers.get("upstream").and_then(|upstream| source(upstream, &version)) {
                     Some((name, version)) => component.from_source(&name, &version),
                     None => component,
-                })
+                };
+                Some((component, names_release))
             }
             // It is read and not written: a package URL of Julia's names the package's UUID, which a component does not have.
-            "julia" => Some(Self::new(Ecosystem::of(Family::Julia), &url.name, version)),
+            "julia" => Some((Self::new(Ecosystem::of(Family::Julia), &url.name, version), true)),
             kind => {
                 let (family, ..) = TYPES.iter().find(|(_, known, distribution)| *known == kind && distribution.is_none())?;
                 let name = joined(if kind == "maven" { ':' } else { '/' });
-                Some(Self::new(Ecosystem::of(family.clone()), &name, version))
+                Some((Self::new(Ecosystem::of(family.clone()), &name, version), true))
             }
         }
     }
 }
 
-/// The release that a distribution's package is of.
-fn system(url: &PackageUrl, os: Option<&OsRelease>) -> Ecosystem {
+/// What a package URL names that is written as plainly as most are: a package of a language, with nothing in it that is escaped,
+/// qualified or spelt in another way; its name as it is indexed, and its version. None says nothing: such a one is read as a
+/// [`PackageUrl`], which comes to the same.
+#[must_use]
+pub fn plain_purl(text: &str) -> Option<(Family, Cow<'_, str>, &str)> {
+    let rest = text.strip_prefix("pkg:").filter(|_| text.len() <= PackageUrl::LONGEST)?;
+    let (kind, path) = rest.split_once('/')?;
+    // Not looked up: the answer is wanted a million times.
+    let (family, may_have_namespace, may_have_capitals) = match kind {
+        "npm" => (Family::Npm, true, true),
+        "maven" => (Family::Maven, true, true),
+        "pypi" => (Family::PyPi, false, false),
+        "golang" => (Family::Go, true, true),
+        "cargo" => (Family::CratesIo, false, true),
+        "nuget" => (Family::NuGet, false, true),
+        "gem" => (Family::RubyGems, true, true),
+        "composer" => (Family::Packagist, true, false),
+        _ => return None,
+    };
+    // A slash before the first byte and after the last would be one too many.
+    let mut before = b'/';
+    for byte in path.bytes() {
+        let plain = match byte {
+            b'%' | b'?' | b'#' => false,
+            b'/' => before != b'/',
+            b'A'..=b'Z' => may_have_capitals,
+            byte => byte.is_ascii_graphic(),
+        };
+        if !plain {
+            return None;
+        }
+        before = byte;
+    }
+    if before == b'/' {
+        return None;
+    }
+    let last = path.rfind('/').map_or(0, |slash| slash + 1);
+    let (whole, version) = match path[last..].rfind('@') {
+        Some(at) => (&path[..last + at], &path[last + at + 1..]),
+        None => (path, ""),
+    };
+    if whole.len() == last || (last > 0 && !may_have_namespace) {
+        return None;
+    }
+    let name = if kind == "maven" && last > 0 {
+        Cow::Owned(format!("{}:{}", &whole[..last - 1], &whole[last..]))
+    } else {
+        match family.normalise(whole) {
+            Cow::Borrowed(name) => Cow::Borrowed(name),
+            Cow::Owned(name) => Cow::Owned(name),
+        }
+    };
+    Some((family, name, version))
+}
+
+/// The release that a distribution's package is of, and whether it is said.
+fn system(url: &PackageUrl) -> (Ecosystem, bool) {
     let namespace = url.namespace.as_deref().unwrap_or_default();
     let said = url.qualifiers.get("distro").map(|distro| {
         let numbered = distro.rsplit_once('-').filter(|(_, version)| version.starts_with(|c: char| c.is_ascii_digit()));
@@ -131,8 +200,10 @@ fn system(url: &PackageUrl, os: Option<&OsRelease>) -> Ecosystem {
         });
         release(id, version)
     });
-    let known = said.as_ref().and_then(OsRelease::ecosystem).or_else(|| os.and_then(OsRelease::ecosystem));
-    known.or_else(|| release(namespace, "").ecosystem()).unwrap_or_else(|| Ecosystem::of(Family::Other(namespace.to_owned())))
+    match said.as_ref().and_then(OsRelease::ecosystem) {
+        Some(known) => (known, true),
+        None => (release(namespace, "").ecosystem().unwrap_or_else(|| Ecosystem::of(Family::Other(namespace.to_owned()))), false),
+    }
 }
 
 /// A release, by the name that os-release files have for it.
@@ -164,6 +235,7 @@ fn source(upstream: &str, version: &str) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn component(ecosystem: &str, name: &str, version: &str) -> Component {
         Component::new(ecosystem.parse::<Ecosystem>().unwrap(), name, version)
@@ -211,5 +283,29 @@ mod tests {
         let rpm =
             Component::from_purl(&"pkg:rpm/redhat/openssl-libs@3.0.7-24.el9?upstream=openssl-3.0.7-24.el9.src.rpm".parse().unwrap(), None);
         assert_eq!(rpm.unwrap().source.unwrap().name, "openssl");
+    }
+
+    proptest! {
+        /// The short way comes to what the long way comes to.
+        #[test]
+        fn a_plain_package_url_is_read_the_same(
+            kind in prop_oneof!["npm|golang|maven|pypi|cargo|gem|composer|nuget|swift|hex|cran|deb|julia|x", "[a-z]{1,3}"],
+            path in "[a-cA@/._%:~+-]{0,9}",
+        ) {
+            let text = format!("pkg:{kind}/{path}");
+            if let Some((family, name, version)) = plain_purl(&text) {
+                let component = Component::from_purl(&text.parse().unwrap(), None);
+                prop_assert_eq!(component, Some(Component { name: name.into_owned(), ..Component::new(Ecosystem::of(family), "", version) }));
+            }
+        }
+    }
+
+    #[test]
+    fn most_package_urls_are_plain() {
+        for text in
+            ["pkg:npm/a@1", "pkg:npm/@a/b@1.0", "pkg:golang/github.com/A/b@v1", "pkg:maven/g.h/a@1", "pkg:pypi/a_b@1", "pkg:cargo/A@1"]
+        {
+            assert!(plain_purl(text).is_some(), "{text}");
+        }
     }
 }

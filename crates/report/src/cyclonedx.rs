@@ -4,13 +4,14 @@
 //! The same inventory gives the same bytes: there is no time and no random number in it, unless a time is asked for
 //! (`SOURCE_DATE_EPOCH`). The serial number is a function of the content.
 
-use crate::ScanReport;
 use crate::scan_report::state_of;
+use crate::{Document, ScanReport};
 use lestrade_findings::{Assessment, ScanFinding};
 use lestrade_matching::Status;
-use lestrade_model::{Completeness, Component, CvssVersion, Family, FixState, Hash, Inventory, Score, Severity};
+use lestrade_model::{Completeness, Component, CvssVersion, Family, FixState, Hash, PackedInventory, Score, Severity};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use uuid::Uuid;
 
 /// The namespace of serial numbers (RFC 9562, version 5). Random, fixed for ever.
@@ -47,19 +48,17 @@ impl CycloneDxVersion {
 
 /// The bill of materials of what was scanned. What could not be read is said: the composition is then incomplete.
 #[must_use]
-pub fn cyclonedx(report: &ScanReport, version: CycloneDxVersion) -> Value {
+pub fn cyclonedx(report: &ScanReport, version: CycloneDxVersion) -> Document<'_> {
     let inventory = &report.inventory;
-    let identity =
-        Hash::of_fields(inventory.components.iter().map(|c| *c.hash().as_bytes()).collect::<Vec<_>>().iter().map(<[u8; 32]>::as_slice));
+    let hashes: Rc<[Hash]> = inventory.components().map(|component| component.to_component().hash()).collect();
+    let identity = Hash::of_fields(hashes.iter().map(|hash| hash.as_bytes().as_slice()));
     let serial = Uuid::new_v5(&NAMESPACE, &[identity.as_bytes().as_slice(), report.target.as_bytes()].concat());
     let root = json!({
         "bom-ref": "root",
         "type": if report.kind == "image" { "container" } else { "file" },
         "name": report.target,
     });
-    let mut components: Vec<Value> =
-        (0_u32..).zip(&inventory.components).map(|(number, component)| entry(inventory, number, component)).collect();
-    if let Some(os) = &inventory.os {
+    let system = inventory.os.as_ref().map(|os| {
         let mut system = json!({"bom-ref": "os", "type": "operating-system", "name": os.id});
         if !os.version.is_empty() {
             system["version"] = json!(os.version);
@@ -67,9 +66,23 @@ pub fn cyclonedx(report: &ScanReport, version: CycloneDxVersion) -> Value {
         if !os.pretty_name.is_empty() {
             system["description"] = json!(os.pretty_name);
         }
-        components.insert(0, system);
-    }
-    let references: Vec<Value> = components.iter().map(|component| component["bom-ref"].clone()).collect();
+        system
+    });
+    let references = {
+        let (system, hashes) = (system.as_ref().map(|_| json!("os")), Rc::clone(&hashes));
+        move || {
+            let hashes = Rc::clone(&hashes);
+            let numbers = 0..hashes.len();
+            system.clone().into_iter().chain(numbers.filter_map(move |number| Some(json!(hashes.get(number)?.to_string()))))
+        }
+    };
+    let components = move || {
+        let hashes = Rc::clone(&hashes);
+        let packages = (0_u32..)
+            .zip(inventory.components())
+            .filter_map(move |(number, component)| Some(entry(inventory, number, &component.to_component(), hashes.get(number as usize)?)));
+        system.clone().into_iter().chain(packages)
+    };
     let tool = env!("CARGO_PKG_VERSION");
     let tools = if version == CycloneDxVersion::V1_4 {
         json!([{"vendor": "lestrade", "name": "lestrade", "version": tool}])
@@ -80,15 +93,15 @@ pub fn cyclonedx(report: &ScanReport, version: CycloneDxVersion) -> Value {
     if let Some(at) = report.source_date {
         metadata["timestamp"] = json!(at.to_string());
     }
-    json!({
+    let outline = json!({
         "$schema": format!("http://cyclonedx.org/schema/bom-{}.schema.json", version.as_str()),
         "bomFormat": "CycloneDX",
         "specVersion": version.as_str(),
         "serialNumber": format!("urn:uuid:{serial}"),
         "version": 1,
         "metadata": metadata,
-        "components": components,
-        "dependencies": [{"ref": "root", "dependsOn": references}],
+        "components": [],
+        "dependencies": [{"ref": "root", "dependsOn": []}],
         "compositions": [{
             "aggregate": match report.completeness() {
                 Completeness::Complete => "complete",
@@ -96,13 +109,14 @@ pub fn cyclonedx(report: &ScanReport, version: CycloneDxVersion) -> Value {
             },
             "assemblies": ["root"],
         }],
-    })
+    });
+    Document::new(outline).with(&["components"], components).with(&["dependencies", "0", "dependsOn"], references)
 }
 
 /// The bill of materials with its vulnerabilities, also those that a statement speaks against, with what it says.
 #[must_use]
 pub fn cyclonedx_vdr(report: &ScanReport, version: CycloneDxVersion) -> Value {
-    let mut document = cyclonedx(report, version);
+    let mut document = cyclonedx(report, version).to_value();
     let mut vulnerabilities: Vec<Value> = report.by_risk().into_iter().map(|finding| vulnerability(finding, version)).collect();
     let mut excepted: BTreeMap<(&str, Status, &str), (&Assessment, Vec<Value>)> = BTreeMap::new();
     for exception in &report.result.excepted {
@@ -201,13 +215,13 @@ pub(crate) fn updates(component: &Component) -> Option<String> {
     component.module.clone().filter(|_| component.ecosystem.family == Family::Windows)
 }
 
-fn entry(inventory: &Inventory, number: u32, component: &Component) -> Value {
+fn entry(inventory: &PackedInventory, number: u32, component: &Component, hash: &Hash) -> Value {
     let mut properties: Vec<(&str, String)> = Vec::new();
     let mut arch = None;
-    for occurrence in inventory.occurrences_of(number) {
-        arch = arch.or(occurrence.arch.as_deref());
-        properties.push(("lestrade:path", occurrence.path.clone()));
-        properties.extend(occurrence.layer.clone().map(|layer| ("lestrade:layer", layer)));
+    for place in inventory.places(number) {
+        arch = arch.or(place.arch);
+        properties.push(("lestrade:path", place.path.to_owned()));
+        properties.extend(place.layer.map(|layer| ("lestrade:layer", layer.to_owned())));
     }
     properties.extend(component.source.iter().map(|source| ("lestrade:source", format!("{} {}", source.name, source.version))));
     properties.extend(arch.map(|arch| ("lestrade:arch", arch.to_owned())));
@@ -219,7 +233,7 @@ fn entry(inventory: &Inventory, number: u32, component: &Component) -> Value {
     let properties: Vec<Value> = properties.into_iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
     let mut out = json!({
         // Two components of one purl (owned by the system, and not) are two.
-        "bom-ref": component.hash().to_string(),
+        "bom-ref": hash.to_string(),
         "type": "library",
         "name": component.name,
         "version": component.version,

@@ -260,7 +260,13 @@ fn waterfall(view: &FindingView) -> Vec<Value> {
 /// Why it is not in there: packages that bear the name and are not affected.
 fn near_misses(advisories: &[Advisory], report: &ScanReport, out: &mut String) {
     let _ = writeln!(out, "  it is not in {}", printable(&report.target));
-    for component in &report.inventory.components {
+    for packed in report.inventory.components() {
+        // Names are compared before anything is put together: there may be a million.
+        let named_so = |affected: &Affected| affected.name == packed.name || packed.source.is_some_and(|(name, _)| affected.name == name);
+        if !advisories.iter().flat_map(|advisory| &advisory.affected).any(named_so) {
+            continue;
+        }
+        let component = &packed.to_component();
         let speaks =
             |affected: &&Affected| affected.name == component.advised_name() && affected.ecosystem.family == component.ecosystem.family;
         let Some(affected) = advisories.iter().flat_map(|advisory| &advisory.affected).find(speaks) else { continue };

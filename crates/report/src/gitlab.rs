@@ -98,13 +98,12 @@ fn entry(report: &ScanReport, finding: &ScanFinding, package: &AffectedPackage) 
 /// The files that were read, with what each names.
 fn dependency_files(report: &ScanReport) -> Value {
     let mut files: BTreeMap<(&str, String), Vec<Value>> = BTreeMap::new();
-    for occurrence in &report.inventory.occurrences {
-        let Some(component) = report.inventory.components.get(occurrence.component as usize) else { continue };
-        let manager = format!("{:?}", occurrence.manager).to_lowercase();
-        files
-            .entry((&occurrence.path, manager))
-            .or_default()
-            .push(json!({"package": {"name": component.name}, "version": component.version}));
+    for (number, component) in (0_u32..).zip(report.inventory.components()) {
+        for place in report.inventory.places(number) {
+            let manager = format!("{:?}", place.manager).to_lowercase();
+            let entry = json!({"package": {"name": component.name}, "version": component.version});
+            files.entry((place.path, manager)).or_default().push(entry);
+        }
     }
     files
         .into_iter()

@@ -1,14 +1,24 @@
 //! A scan as JSON: `lestrade.scan/1`. Fields are only ever added.
 
 use crate::scan_report::state_of;
-use crate::{ScanReport, fixes};
+use crate::{Document, ScanReport, fixes};
 use lestrade_findings::{AffectedPackage, Assessment, ScanFinding};
 use lestrade_model::{Completeness, Exploit, Problem};
 use serde_json::{Value, json};
 
 /// The report as one JSON document; the same report gives the same bytes.
 #[must_use]
-pub fn scan_json(report: &ScanReport) -> Value {
+pub fn scan_json(report: &ScanReport) -> Document<'_> {
+    let not_judged = || {
+        report
+            .not_judged()
+            .map(|component| json!({"ecosystem": component.ecosystem.to_string(), "name": component.name, "version": component.version}))
+    };
+    Document::new(outline(report)).with(&["notJudged"], not_judged)
+}
+
+/// The report without its longest list.
+fn outline(report: &ScanReport) -> Value {
     let counts: serde_json::Map<String, Value> =
         report.counts().into_iter().map(|(severity, count)| (severity.as_str().to_lowercase(), json!(count))).collect();
     json!({
@@ -29,7 +39,7 @@ pub fn scan_json(report: &ScanReport) -> Value {
             "feeds": report.intelligence.feeds.iter().map(|(feed, records)| json!({"feed": feed, "records": records})).collect::<Vec<_>>(),
         },
         "summary": {
-            "components": report.inventory.components.len(),
+            "components": report.inventory.len(),
             "findings": report.result.findings.len(),
             "bySeverity": counts,
             "notJudged": report.result.not_judged.len(),
@@ -44,9 +54,7 @@ pub fn scan_json(report: &ScanReport) -> Value {
             "command": fix.command,
         })).collect::<Vec<_>>(),
         "findings": report.by_risk().into_iter().map(finding).collect::<Vec<_>>(),
-        "notJudged": report.result.not_judged.iter().map(|component| json!({
-            "ecosystem": component.ecosystem.to_string(), "name": component.name, "version": component.version,
-        })).collect::<Vec<_>>(),
+        "notJudged": [],
         "notApplicable": report.result.not_applicable.iter().map(|(component, reason)| json!({
             "name": component.name, "version": component.version, "reason": reason,
         })).collect::<Vec<_>>(),

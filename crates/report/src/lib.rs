@@ -6,6 +6,7 @@ mod asff;
 mod csv;
 mod cyclonedx;
 mod diff;
+mod document;
 mod escape;
 mod estate;
 pub mod events;
@@ -28,6 +29,7 @@ pub use asff::asff;
 pub use csv::csv;
 pub use cyclonedx::{CycloneDxVersion, cyclonedx, cyclonedx_vdr};
 pub use diff::{Diff, DiffEntry, diff, diff_json, diff_table};
+pub use document::Document;
 pub use escape::printable;
 pub use estate::{
     coverage_json, exposure_word, finding_detail_json, finding_json, kind_name, resource_exposure_json, resource_json, resource_name,

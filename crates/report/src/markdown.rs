@@ -16,7 +16,7 @@ pub fn markdown(report: &ScanReport) -> String {
         report.counts().into_iter().map(|(severity, count)| format!("{count} {}", severity.as_str().to_lowercase())).collect();
     let total = report.result.findings.len();
     let said = if total == 0 { "No findings".to_owned() } else { format!("**{total} findings**: {}", counts.join(", ")) };
-    let packages = report.inventory.components.len();
+    let packages = report.inventory.len();
     let complete = match report.completeness() {
         Completeness::Complete => "",
         Completeness::Partial => " — **incomplete**",

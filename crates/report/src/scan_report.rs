@@ -2,7 +2,7 @@
 
 use lestrade_findings::{RiskFactors, ScanFinding, ScanResult, risk};
 use lestrade_matching::{Manifest, Statement};
-use lestrade_model::{Completeness, Exposure, FixState, Inventory, Severity, Timestamp};
+use lestrade_model::{Completeness, Exposure, FixState, PackedComponent, PackedInventory, Severity, Timestamp};
 
 /// What the answer rests on.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +36,7 @@ pub struct ScanReport {
     /// `image`, `rootfs`, `fs`, `repo`, `host`, `function`, `sbom`.
     pub kind: &'static str,
     /// What is in it.
-    pub inventory: Inventory,
+    pub inventory: PackedInventory,
     /// What was found.
     pub result: ScanResult,
     /// What the answer rests on.
@@ -77,6 +77,11 @@ impl ScanReport {
     pub fn counts(&self) -> Vec<(Severity, usize)> {
         let of = |severity| self.result.findings.iter().filter(|f| f.assessment.severity == severity).count();
         Severity::ALL.into_iter().rev().map(|severity| (severity, of(severity))).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Components that were not judged, sorted.
+    pub fn not_judged(&self) -> impl Iterator<Item = PackedComponent<'_>> {
+        self.result.not_judged.iter().filter_map(|number| self.inventory.component(*number))
     }
 
     /// Whether everything was read and judged.

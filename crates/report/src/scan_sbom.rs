@@ -26,12 +26,12 @@ pub fn scanned_cyclonedx(report: &ScanReport) -> Value {
 /// The vulnerabilities alone, as `INSPECTOR` has them. Components that were not judged have a message: they are not clean.
 #[must_use]
 pub fn scanned_inspector(report: &ScanReport) -> Value {
-    let not_judged = report.result.not_judged.iter().map(|component| (component, "Component skipped: no rules found."));
-    let excluded = report.result.not_applicable.iter().map(|(component, reason)| (component, *reason));
     let message =
-        |(component, info): (&lestrade_model::Component, &str)| json!({"name": component.name, "purl": component.purl(), "info": info});
+        |component: &lestrade_model::Component, info: &str| json!({"name": component.name, "purl": component.purl(), "info": info});
+    let not_judged = report.not_judged().map(|component| message(&component.to_component(), "Component skipped: no rules found."));
+    let excluded = report.result.not_applicable.iter().map(|(component, reason)| message(component, reason));
     let problems = report.inventory.problems.iter().map(|problem| json!({"name": problem.path, "info": problem.detail}));
-    let messages: Vec<Value> = not_judged.chain(excluded).map(message).chain(problems).collect();
+    let messages: Vec<Value> = not_judged.chain(excluded).chain(problems).collect();
     let counts: Map<String, Value> = counts(report).into_iter().map(|(word, count)| (word.to_owned(), count.into())).collect();
     json!({
         "messages": messages,

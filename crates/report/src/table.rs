@@ -18,6 +18,8 @@ pub struct TableStyle {
 const FIXES: usize = 5;
 /// At most this many unread files are named; the rest is counted.
 const PROBLEMS: usize = 20;
+/// At most this many of several names are named; the rest is counted.
+const NAMED: usize = 3;
 
 const RED: &str = "31;1";
 const YELLOW: &str = "33";
@@ -63,7 +65,7 @@ fn header(report: &ScanReport, style: TableStyle, out: &mut String) {
         Completeness::Complete => "complete".to_owned(),
         Completeness::Partial => style.paint(YELLOW, "INCOMPLETE"),
     };
-    let components = report.inventory.components.len();
+    let components = report.inventory.len();
     let target = style.paint(BOLD, &printable(&report.target));
     let _ = writeln!(out, "{target}{os} · {components} {} · {intelligence} · {completeness}", plural(components, "package"));
     let counts: Vec<String> = report
@@ -103,7 +105,7 @@ fn fix_first(report: &ScanReport, style: TableStyle, out: &mut String) {
             "  {}  → {}  closes {}  {}",
             style.paint(BOLD, &printable(&how)),
             printable(&fix.to),
-            named(&fix.closes, 3),
+            named(&fix.closes, fix.closes.len(), NAMED),
             style.paint(DIM, &share)
         );
     }
@@ -112,10 +114,10 @@ fn fix_first(report: &ScanReport, style: TableStyle, out: &mut String) {
     }
 }
 
-/// The first names of a list and how many more there are.
-fn named(list: &[String], most: usize) -> String {
+/// The first names of a list of `count`, and how many more there are.
+fn named(list: &[String], count: usize, most: usize) -> String {
     let shown: Vec<_> = list.iter().take(most).map(|name| printable(name)).collect();
-    match list.len().saturating_sub(most) {
+    match count.saturating_sub(most) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
@@ -265,13 +267,10 @@ fn uncovered(report: &ScanReport, style: TableStyle, out: &mut String) {
         let _ = writeln!(out, "! and {} more that are not covered", problems.len() - PROBLEMS);
     }
     if !not_judged.is_empty() {
-        let names: Vec<String> = not_judged.iter().map(|component| component.name.clone()).collect();
-        let line = format!(
-            "! NOT judged: {} {} of ecosystems without advisories: {}",
-            names.len(),
-            plural(names.len(), "package"),
-            named(&names, 3)
-        );
+        let count = not_judged.len();
+        let names: Vec<String> = report.not_judged().take(NAMED).map(|component| component.name.to_owned()).collect();
+        let line =
+            format!("! NOT judged: {count} {} of ecosystems without advisories: {}", plural(count, "package"), named(&names, count, NAMED));
         let _ = writeln!(out, "{}", style.paint(YELLOW, &line));
     }
 }

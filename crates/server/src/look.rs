@@ -59,7 +59,7 @@ impl Core {
     /// Reads a bill of materials that somebody sent, and calls it by a name: where it lies for a moment is nobody's business.
     pub(crate) fn read_document(&self, scanner: &Scanner, path: &Path, name: &str) -> Result<Inventory, BackendError> {
         let begun = Instant::now();
-        let read = scanner.scan_document(path);
+        let read = scanner.scan_document(path).map(|inventory| inventory.unpack());
         self.meters.looked("path", begun.elapsed(), read.as_ref());
         let mut inventory = read.map_err(|error| match error {
             ScanError::NotADocument { detail, .. } => BackendError::Document(format!("it is no bill of materials: {detail}")),

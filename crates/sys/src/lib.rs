@@ -1,7 +1,8 @@
-//! The only room that may hold unsafe code: mapped files, spilled content, the sandboxed worker, and opening files inside a foreign root;
-//! and the steps at which tests cut the power.
+//! The only room that may hold unsafe code: mapped files, spilled content, the sandboxed worker, opening files inside a foreign root, what the
+//! system says of a file; and the steps at which tests cut the power.
 
 mod asking;
+mod file_state;
 mod mapped;
 mod open;
 mod sandbox;
@@ -10,9 +11,10 @@ mod step;
 mod worker;
 
 pub use asking::Asking;
+pub use file_state::{FileState, is_private_folder};
 pub use mapped::MappedFile;
 pub use open::open_in_root;
 pub use sandbox::{Reach, Sandbox, confine, forgo_sockets};
 pub use spill::{Spill, Spilled};
 pub use step::step;
-pub use worker::{Input, Pieces, WorkerCommand, WorkerFailure, WorkerLimits, answer};
+pub use worker::{Answer, Input, NotTaken, Pieces, Say, WorkerCommand, WorkerFailure, WorkerLimits, answer};

@@ -1,7 +1,8 @@
 //! A worker: this program again, confined, with one job, one input and one answer.
 //!
 //! The job travels as an argument, the input is the worker's standard input (a file is handed over as it is; a stream is
-//! pumped), the answer comes back on its standard output as one frame: magic, the walls that stand, a length, that many bytes.
+//! pumped), the answer comes back on its standard output as one frame: magic, the walls that stand, a length, that many bytes. An
+//! answer whose length is not known when it begins goes on until the worker ends well.
 //! The answer is read as the hostile input that it may be. A worker that dies, stalls or talks too much costs its own input
 //! and nothing else.
 
@@ -21,6 +22,10 @@ const MAGIC: &[u8; 4] = b"LWK1";
 const MAX_JOB: usize = 60 << 10;
 /// How much is pumped at a time.
 const CHUNK: usize = 256 << 10;
+/// Bytes of a frame before its body: magic, walls, length.
+const HEAD: usize = 4 + 1 + 8;
+/// The length of a body that goes on until the worker ends.
+const UNTIL_THE_END: u64 = u64::MAX;
 
 /// How to start a worker: this very program, and the argument that makes it one.
 #[derive(Clone, Debug)]
@@ -119,6 +124,33 @@ impl WorkerCommand {
     /// # Errors
     /// When there is no answer within the limits.
     pub fn run(&self, job: &[u8], input: Input<'_>, limits: WorkerLimits) -> Result<(Sandbox, Vec<u8>), WorkerFailure> {
+        let answer = self.run_with(job, input, limits, |child| read_all(child, limits.answer))?;
+        unframe(answer).ok_or(WorkerFailure::BadAnswer)
+    }
+
+    /// Runs one job whose answer is taken as it comes. What was taken counts for nothing when the run fails: the worker may have
+    /// died, or said more than it may.
+    ///
+    /// # Errors
+    /// When there is no whole answer within the limits, or what came was not taken.
+    pub fn run_streamed(
+        &self,
+        job: &[u8],
+        input: Input<'_>,
+        limits: WorkerLimits,
+        take: &mut (dyn FnMut(&[u8]) -> Result<(), NotTaken> + Send),
+    ) -> Result<Sandbox, WorkerFailure> {
+        let sandbox = self.run_with(job, input, limits, |child| take_all(child, limits.answer, take))?;
+        sandbox.ok_or(WorkerFailure::BadAnswer)
+    }
+
+    fn run_with<T>(
+        &self,
+        job: &[u8],
+        input: Input<'_>,
+        limits: WorkerLimits,
+        read: impl FnOnce(&mut Child) -> T,
+    ) -> Result<T, WorkerFailure> {
         if job.len() > MAX_JOB {
             return Err(WorkerFailure::JobTooLarge);
         }
@@ -157,10 +189,10 @@ impl WorkerCommand {
         };
         watch.tell(Word::Busy);
         let answer = match pieces {
-            None => read_all(&mut child, limits.answer),
+            None => read(&mut child),
             Some((pieces, socket)) => std::thread::scope(|scope| {
                 let serving = scope.spawn(|| serve(pieces, &socket, &watch));
-                let answer = read_all(&mut child, limits.answer);
+                let answer = read(&mut child);
                 // It has said all that it has to say, or is gone: nobody asks any more.
                 let _ = socket.shutdown(std::net::Shutdown::Both);
                 let _ = serving.join();
@@ -177,7 +209,7 @@ impl WorkerCommand {
         }
         match pumped {
             Err(error) => Err(WorkerFailure::Input(error)),
-            Ok(()) => unframe(&answer).ok_or(WorkerFailure::BadAnswer),
+            Ok(()) => Ok(answer),
         }
     }
 }
@@ -228,6 +260,42 @@ fn read_all(child: &mut Child, limit: u64) -> Vec<u8> {
         let _ = child.kill();
     }
     answer
+}
+
+/// What came of an answer is not what was to come: no more of it is wanted.
+#[derive(Debug)]
+pub struct NotTaken;
+
+/// Takes all that the child says after its frame's head; none if that is not all, or not an answer.
+fn take_all(child: &mut Child, limit: u64, take: &mut dyn FnMut(&[u8]) -> Result<(), NotTaken>) -> Option<Sandbox> {
+    let mut taken = || {
+        let mut stdout = child.stdout.take()?;
+        let mut head = [0; HEAD];
+        stdout.read_exact(&mut head).ok()?;
+        let (sandbox, length) = walls_and_length(&head)?;
+        let mut buffer = vec![0; CHUNK];
+        let mut sum = 0_u64;
+        loop {
+            let length = match stdout.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return None,
+            };
+            sum += length as u64;
+            if sum > limit {
+                return None;
+            }
+            take(&buffer[..length]).ok()?;
+        }
+        (length == UNTIL_THE_END || length == sum).then_some(sandbox)
+    };
+    let taken = taken();
+    if taken.is_none() {
+        // What it still has to say is of no use.
+        let _ = child.kill();
+    }
+    taken
 }
 
 /// What the child is doing, as far as we know.
@@ -292,33 +360,54 @@ fn watch(heard: &Receiver<Word>, id: u32, mut left: Duration) -> bool {
     }
 }
 
-fn unframe(frame: &[u8]) -> Option<(Sandbox, Vec<u8>)> {
-    let rest = frame.strip_prefix(MAGIC)?;
-    let (walls, rest) = rest.split_first()?;
-    let (length, body) = rest.split_at_checked(8)?;
+fn walls_and_length(head: &[u8]) -> Option<(Sandbox, u64)> {
+    let (walls, length) = head.strip_prefix(MAGIC)?.split_first()?;
     let length = u64::from_le_bytes(length.try_into().ok()?);
-    let sandbox = Sandbox { limits: walls & 1 != 0, landlock: walls & 2 != 0, seccomp: walls & 4 != 0 };
-    (length == body.len() as u64).then(|| (sandbox, body.to_vec()))
+    Some((Sandbox { limits: walls & 1 != 0, landlock: walls & 2 != 0, seccomp: walls & 4 != 0 }, length))
 }
+
+fn unframe(mut frame: Vec<u8>) -> Option<(Sandbox, Vec<u8>)> {
+    let (sandbox, length) = walls_and_length(frame.get(..HEAD)?)?;
+    frame.drain(..HEAD);
+    (length == frame.len() as u64).then_some((sandbox, frame))
+}
+
+/// What a worker has to say.
+pub enum Answer {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// It is said as it is found.
+    Streamed(Say),
+}
+
+/// Says an answer.
+pub type Say = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()>>;
 
 /// The worker's side: takes the arguments that [`WorkerCommand::run`] gave, lets `work` confine itself and do the job, and
 /// writes the answer.
 ///
 /// # Errors
 /// When the arguments are not a job or the answer cannot be written.
-pub fn answer(arguments: &[String], work: impl FnOnce(&[u8], u64) -> (Sandbox, Vec<u8>)) -> io::Result<()> {
+pub fn answer(arguments: &[String], work: impl FnOnce(&[u8], u64) -> (Sandbox, Answer)) -> io::Result<()> {
     let refuse = || io::Error::from(io::ErrorKind::InvalidInput);
     let [job, memory] = arguments else { return Err(refuse()) };
     let job = unhex(job).ok_or_else(refuse)?;
     let memory = memory.parse().map_err(|_| refuse())?;
     crate::sandbox::end_with_parent();
-    let (sandbox, body) = work(&job, memory);
+    let (sandbox, answer) = work(&job, memory);
     let walls = u8::from(sandbox.limits) | u8::from(sandbox.landlock) << 1 | u8::from(sandbox.seccomp) << 2;
     let mut out = io::stdout().lock();
     out.write_all(MAGIC)?;
     out.write_all(&[walls])?;
-    out.write_all(&(body.len() as u64).to_le_bytes())?;
-    out.write_all(&body)?;
+    let length = match &answer {
+        Answer::Whole(body) => body.len() as u64,
+        Answer::Streamed(_) => UNTIL_THE_END,
+    };
+    out.write_all(&length.to_le_bytes())?;
+    match answer {
+        Answer::Whole(body) => out.write_all(&body)?,
+        Answer::Streamed(say) => say(&mut out)?,
+    }
     out.flush()
 }
 
@@ -354,6 +443,28 @@ mod tests {
         assert!(matches!(run("printf 'LWK1\\007\\377\\377\\377\\377\\377\\377\\377\\377x'", generous), Err(WorkerFailure::BadAnswer)));
         let (sandbox, body) = run("printf 'LWK1\\007\\002\\000\\000\\000\\000\\000\\000\\000ok'", generous).unwrap();
         assert_eq!((sandbox.is_whole(), body.as_slice()), (true, b"ok".as_slice()));
+    }
+
+    #[test]
+    fn an_answer_is_taken_as_it_comes() {
+        let limits = WorkerLimits { answer: 1 << 16, ..WorkerLimits::default() };
+        let run = |script: &str| {
+            let mut taken = Vec::new();
+            let mut take = |bytes: &[u8]| {
+                taken.extend_from_slice(bytes);
+                if bytes.contains(&b'!') { Err(NotTaken) } else { Ok(()) }
+            };
+            let ran = shell(script).run_streamed(b"job", Input::Stream(&mut io::empty()), limits, &mut take);
+            ran.map(|sandbox| (sandbox.is_whole(), taken))
+        };
+        let endless = "printf 'LWK1\\007\\377\\377\\377\\377\\377\\377\\377\\377'";
+        assert_eq!(run(&format!("{endless}; printf a; printf b")).unwrap(), (true, b"ab".to_vec()));
+        assert_eq!(run("printf 'LWK1\\007\\002\\000\\000\\000\\000\\000\\000\\000ok'").unwrap(), (true, b"ok".to_vec()));
+        assert!(run("printf 'LWK1\\007\\003\\000\\000\\000\\000\\000\\000\\000ok'").is_err(), "less than was announced");
+        assert!(run(&format!("{endless}; printf a; exit 1")).is_err(), "it did not end well");
+        assert!(run(&format!("{endless}; exec yes")).is_err(), "too much");
+        assert!(run(&format!("{endless}; printf '!'; exec sleep 60")).is_err(), "nobody waits for the rest");
+        assert!(run("echo hello").is_err() && run("true").is_err());
     }
 
     #[test]

@@ -48,7 +48,8 @@ fn report(settings: &Settings, name: &str, speech: Speech) -> Result<Value, Fail
         return Ok(report);
     }
     let known = Known::open(settings)?;
-    Ok(scan_json(&known.judge(Target::guess(settings, name, speech)?, &Statements::default(), vec![])?))
+    let report = known.judge(Target::guess(settings, name, speech)?, &Statements::default(), vec![])?;
+    Ok(scan_json(&report).to_value())
 }
 
 fn written_before(path: &Path) -> Option<Value> {

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::output::Speech;
 use crate::progress::Bars;
 use lestrade_advisories::{AdvisoriesError, Feed, FeedKey, FeedOutcome, FeedPlaces, Library, UpdateProgress, UpdateReport, Updater};
-use lestrade_model::{Clock, Ecosystem, Inventory};
+use lestrade_model::{Clock, Ecosystem, PackedInventory};
 
 /// Where feeds are, by configuration.
 pub(super) fn places(settings: &Settings) -> FeedPlaces {
@@ -63,9 +63,9 @@ pub(super) fn watched(
 
 /// Fetches what is needed to judge an inventory and was never brought in. What cannot be fetched is said, and is no reason to stop:
 /// what it leaves unjudged is told in the report.
-pub(super) fn fetch_missing(settings: &Settings, inventory: &Inventory, speech: Speech) -> Result<(), Failure> {
+pub(super) fn fetch_missing(settings: &Settings, inventory: &PackedInventory, speech: Speech) -> Result<(), Failure> {
     let library = library(settings);
-    let mut ecosystems: Vec<Ecosystem> = inventory.components.iter().map(|component| component.ecosystem.clone()).collect();
+    let mut ecosystems: Vec<Ecosystem> = inventory.ecosystems().to_vec();
     ecosystems.sort_unstable();
     ecosystems.dedup();
     let updater = Updater::new(&library, SystemClock.now());

@@ -7,10 +7,36 @@ use crate::config::Settings;
 use crate::failure::Failure;
 use crate::output::Speech;
 use lestrade_advisories::{AdvisoriesError, OpenIndex, starter_index};
-use lestrade_findings::{Excepted, end_of_life, scan};
+use lestrade_findings::{Excepted, ScanResult, end_of_life, judge, tell};
 use lestrade_matching::{AdvisoryIndex, IndexError, Manifest, Statement, Statements};
-use lestrade_model::{Advisory, Clock, Exploitation, Inventory, Timestamp};
+use lestrade_model::{Advisory, Clock, Exploitation, PackedInventory, ResourceFacts, Timestamp};
 use lestrade_report::{Intelligence, ScanReport};
+
+/// How many components are worth a thread.
+const WORTH_A_THREAD: usize = 20_000;
+
+/// Judges an inventory, a large one on all cores.
+fn scan_at_once<B: AsRef<[u8]> + Sync>(
+    index: &AdvisoryIndex<B>,
+    inventory: &PackedInventory,
+    facts: &ResourceFacts,
+    statements: &Statements,
+) -> Result<ScanResult, IndexError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = (inventory.len() / WORTH_A_THREAD).clamp(1, cores);
+    let each = inventory.len().div_ceil(threads);
+    let numbers = |thread: usize| {
+        let number = |at: usize| u32::try_from(at.min(inventory.len())).unwrap_or(u32::MAX);
+        number(thread * each)..number((thread + 1) * each)
+    };
+    let parts: Result<Vec<_>, IndexError> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|thread| scope.spawn(move || judge(index, inventory, facts, numbers(thread)))).collect();
+        let own = judge(index, inventory, facts, numbers(0));
+        let broke = |_| Err(IndexError::Corrupt("a thread that judged broke off"));
+        std::iter::once(own).chain(others.into_iter().map(|other| other.join().unwrap_or_else(broke))).collect()
+    });
+    tell(index, inventory, statements, parts?)
+}
 
 /// The index in force: the library's, or the set that ships with the program.
 pub(crate) enum Known {
@@ -20,7 +46,7 @@ pub(crate) enum Known {
 
 impl Known {
     /// Opens what there is, after fetching what is needed to judge a target and was never brought in.
-    pub(crate) fn open_for(settings: &Settings, inventory: &Inventory, speech: Speech) -> Result<Self, Failure> {
+    pub(crate) fn open_for(settings: &Settings, inventory: &PackedInventory, speech: Speech) -> Result<Self, Failure> {
         if settings.flag("auto-update") && !settings.flag("offline") {
             feeds::fetch_missing(settings, inventory, speech)?;
         }
@@ -51,8 +77,8 @@ impl Known {
     pub(crate) fn judge(&self, target: Target, statements: &Statements, expired: Vec<Statement>) -> Result<ScanReport, Failure> {
         let Target { name, kind, inventory, facts, .. } = target;
         let result = match self {
-            Self::Library(index) => scan(index, &inventory, &facts, statements),
-            Self::Starter(index) => scan(index, &inventory, &facts, statements),
+            Self::Library(index) => scan_at_once(index, &inventory, &facts, statements),
+            Self::Starter(index) => scan_at_once(index, &inventory, &facts, statements),
         };
         let now = SystemClock.now();
         let mut result = result.map_err(failed)?;

@@ -28,7 +28,7 @@ pub(crate) fn run(settings: &Settings, speech: Speech, what: &ScanWhat) -> Resul
     let target = Target::read(settings, what, speech)?;
     target.notes.iter().for_each(|note| speech.note(&printable(note)));
     target.details.iter().for_each(|detail| speech.detail(|| detail.clone()));
-    speech.detail(|| format!("read in {:.1?}: {} packages", begun.elapsed(), target.inventory.components.len()));
+    speech.detail(|| format!("read in {:.1?}: {} packages", begun.elapsed(), target.inventory.len()));
     let known = Known::open_for(settings, &target.inventory, speech)?;
     let begun = Instant::now();
     let mut report = known.judge(target, &statements, expired)?;
@@ -40,7 +40,7 @@ pub(crate) fn run(settings: &Settings, speech: Speech, what: &ScanWhat) -> Resul
     let exit = exit_of(&report, arguments);
     report.result.findings.retain(|finding| is_shown(finding, arguments));
     for wanted in &arguments.output {
-        output::write(wanted.file.as_deref(), &render(&report, wanted, speech))?;
+        render(&report, wanted, speech)?;
     }
     let shown = !report.result.findings.is_empty();
     Ok(match arguments.exit_code {

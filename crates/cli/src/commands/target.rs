@@ -9,8 +9,8 @@ use crate::failure::Failure;
 use crate::output::Speech;
 use crate::progress::Bars;
 use lestrade_artifact::{ArtifactError, ImageReference, Platform, RegistryClient};
-use lestrade_extract::{DirectoryCache, FileSort, HostRoot, LayerCache, ScanError};
-use lestrade_model::{Inventory, ResourceFacts};
+use lestrade_extract::{DirectoryCache, FileSort, HostRoot, KnownDigests, LayerCache, ScanError};
+use lestrade_model::{PackedInventory, ResourceFacts};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(crate) struct Target {
     /// What sort of thing it is.
     pub(crate) kind: &'static str,
     /// What is in it.
-    pub(crate) inventory: Inventory,
+    pub(crate) inventory: PackedInventory,
     /// What else is known of it.
     pub(crate) facts: ResourceFacts,
     /// What is to be said of how it was read: to everybody, and to who wants to know more.
@@ -30,7 +30,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    fn new(name: impl Into<String>, kind: &'static str, inventory: Inventory) -> Self {
+    fn new(name: impl Into<String>, kind: &'static str, inventory: PackedInventory) -> Self {
         Self { name: name.into(), kind, inventory, facts: ResourceFacts::default(), notes: Vec::new(), details: Vec::new() }
     }
 
@@ -66,7 +66,7 @@ impl Target {
 
 fn directory(path: &Path, kind: &'static str, walk: &WalkArgs) -> Result<Target, Failure> {
     let inventory = scanner(None)?.scan_directory(path, &walk.into()).map_err(|error| scan_failure(&error))?;
-    Ok(Target::new(path.display().to_string(), kind, inventory))
+    Ok(Target::new(path.display().to_string(), kind, (&inventory).into()))
 }
 
 fn repository(path: &Path, walk: &WalkArgs) -> Result<Target, Failure> {
@@ -82,14 +82,14 @@ fn repository(path: &Path, walk: &WalkArgs) -> Result<Target, Failure> {
 fn this_host(walk: &WalkArgs) -> Result<Target, Failure> {
     let host = HostRoot::new("/");
     let inventory = scanner(None)?.scan_host(&host, &walk.into()).map_err(|error| scan_failure(&error))?;
-    let mut target = Target::new(host.name().unwrap_or_else(|| "this host".to_owned()), "host", inventory);
+    let mut target = Target::new(host.name().unwrap_or_else(|| "this host".to_owned()), "host", (&inventory).into());
     target.facts.running_kernel = host.running_kernel();
     Ok(target)
 }
 
 fn disk(path: &Path, walk: &WalkArgs) -> Result<Target, Failure> {
     let scanned = scanner(None)?.scan_disk(path, &walk.into()).map_err(|error| scan_failure(&error))?;
-    let mut target = Target::new(path.display().to_string(), "disk", scanned.inventory);
+    let mut target = Target::new(path.display().to_string(), "disk", (&scanned.inventory).into());
     target.notes = scanned.no_files.iter().map(|(volume, what)| format!("{volume} was not read: {what}")).collect();
     target.details = vec![format!("{} MiB read of a disk of {} MiB", scanned.bytes_read.div_ceil(1 << 20), scanned.size >> 20)];
     Ok(target)
@@ -97,7 +97,7 @@ fn disk(path: &Path, walk: &WalkArgs) -> Result<Target, Failure> {
 
 fn function(path: &Path) -> Result<Target, Failure> {
     let inventory = scanner(None)?.scan_zip_file(path).map_err(|error| scan_failure(&error))?;
-    Ok(Target::new(path.display().to_string(), "function", inventory))
+    Ok(Target::new(path.display().to_string(), "function", (&inventory).into()))
 }
 
 fn document(path: &Path) -> Result<Target, Failure> {
@@ -121,8 +121,12 @@ fn image(settings: &Settings, arguments: &ImageArgs, speech: Speech) -> Result<T
     let cache = || Some(Box::new(DirectoryCache::new(settings.path("cache-dir").join("layers"))) as Box<dyn LayerCache>);
     let failed = |error: ScanError| scan_failure(&error);
     if scheme == Scheme::File || (scheme == Scheme::None && (looks_like_path(name) || path.exists())) {
-        let scanned = scanner(cache())?.scan_image_file(path, &platform).map_err(failed)?;
-        return Ok(Target::new(name, "image", scanned.inventory));
+        let mut scanner = scanner(cache())?;
+        if settings.flag("remember-digests") {
+            scanner = scanner.knowing(KnownDigests::new(settings.path("cache-dir").join("digests")));
+        }
+        let scanned = scanner.scan_image_file(path, &platform).map_err(failed)?;
+        return Ok(Target::new(name, "image", (&scanned.inventory).into()));
     }
     let reference: ImageReference = path.to_string_lossy().parse().map_err(|error: ArtifactError| scan_failure(&error.into()))?;
     if settings.flag("offline") {
@@ -135,7 +139,7 @@ fn image(settings: &Settings, arguments: &ImageArgs, speech: Speech) -> Result<T
     let scanned = scanner(cache())?.telling(bars.clone()).scan_registry_image(&client, &reference, &platform);
     bars.clear();
     let scanned = scanned.map_err(failed)?;
-    Ok(Target::new(name, "image", scanned.inventory))
+    Ok(Target::new(name, "image", (&scanned.inventory).into()))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -309,6 +309,12 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("intelligence-interval", Kind::Number(1, 86_400), "2", "Seconds between two looks for new intelligence."),
     key(
+        "remember-digests",
+        Kind::Flag,
+        "true",
+        "Whether the digests of a local image are remembered while its files are as they were, so that it is not hashed again (ADR 41).",
+    ),
+    key(
         "report-mode",
         Kind::Choice(&["full", "inspector"]),
         "full",

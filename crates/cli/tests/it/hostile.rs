@@ -39,6 +39,25 @@ fn documents_that_are_odd_are_read_or_refused() {
     assert!(lab.transcript(&["sbom", "."]).contains("error[E03"));
 }
 
+/// As many packages as a document may have are read, and the one too many is said.
+#[test]
+fn a_million_packages_are_read_and_no_more() {
+    let lab = Lab::new();
+    let lodash = r#"{"type": "library", "name": "lodash", "version": "4.17.20", "purl": "pkg:npm/lodash@4.17.20"}"#;
+    let mut document = std::io::BufWriter::new(std::fs::File::create(lab.path("bom.json")).unwrap());
+    // What the document is comes last.
+    write!(document, r#"{{"components": [{lodash}"#).unwrap();
+    for number in 1..=1_000_000 {
+        write!(document, ",\n{{\"type\":\"library\",\"purl\":\"pkg:npm/p{number}@1\"}}").unwrap();
+    }
+    write!(document, r#"], "specVersion": "1.6", "bomFormat": "CycloneDX"}}"#).unwrap();
+    drop(document);
+    let transcript = lab.transcript(&["sbom", "bom.json"]);
+    for said in ["1000000 packages", "CVE-2021-23337", "more than 1000000 packages", "exit 4"] {
+        assert!(transcript.contains(said), "{said}: {transcript:.600}");
+    }
+}
+
 /// A package may be called anything; what it is called never becomes markup, a formula or a command.
 #[test]
 fn names_from_outside_are_data_in_every_format() {

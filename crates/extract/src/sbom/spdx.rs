@@ -1,34 +1,68 @@
 //! SPDX 2.2 and 2.3 in JSON (ISO/IEC 5962).
 
+use super::json::{List, Members, Object, Text};
 use super::package::{Package, Packages};
 use crate::ExtractError;
-use serde_json::Value;
+use serde::de::MapAccess;
 
-pub(super) fn read(document: &Value, out: &mut Packages) -> Result<(), ExtractError> {
-    let version = document["spdxVersion"].as_str().unwrap_or_default();
-    check_version(version)?;
-    let packages = || document["packages"].as_array().into_iter().flatten();
-    if let Some(system) = packages().find(|package| is_system(text(package, "SPDXID"), text(package, "primaryPackagePurpose"))) {
-        out.set_os(text(system, "name"), text(system, "versionInfo"));
+/// A package.
+#[derive(Default)]
+pub(super) struct Entry<'a> {
+    id: Text<'a>,
+    purpose: Text<'a>,
+    name: Text<'a>,
+    version: Text<'a>,
+    source: Text<'a>,
+    references: List<Object<Reference<'a>>>,
+    notes: List<Text<'a>>,
+}
+
+impl<'de> Members<'de> for Entry<'de> {
+    fn member<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
+        match key {
+            "SPDXID" => self.id = map.next_value()?,
+            "primaryPackagePurpose" => self.purpose = map.next_value()?,
+            "name" => self.name = map.next_value()?,
+            "versionInfo" => self.version = map.next_value()?,
+            "sourceInfo" => self.source = map.next_value()?,
+            "externalRefs" => self.references = map.next_value()?,
+            "attributionTexts" => self.notes = map.next_value()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
-    for package in packages() {
-        let references = package["externalRefs"].as_array().into_iter().flatten();
-        let purl =
-            references.clone().find(|reference| reference["referenceType"] == "purl").map(|reference| text(reference, "referenceLocator"));
-        let purpose = text(package, "primaryPackagePurpose");
-        let notes = package["attributionTexts"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        add(
-            text(package, "SPDXID"),
-            purpose,
-            text(package, "name"),
-            text(package, "versionInfo"),
-            purl,
-            text(package, "sourceInfo"),
-            notes,
-            out,
-        );
+}
+
+/// What a package is called elsewhere.
+#[derive(Default)]
+pub(super) struct Reference<'a> {
+    kind: Text<'a>,
+    locator: Text<'a>,
+}
+
+impl<'de> Members<'de> for Reference<'de> {
+    fn member<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
+        match key {
+            "referenceType" => self.kind = map.next_value()?,
+            "referenceLocator" => self.locator = map.next_value()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
-    Ok(())
+}
+
+pub(super) fn package(package: &Entry<'_>, out: &mut Packages) {
+    let purl = package.references.0.iter().find(|reference| reference.0.kind.as_str() == "purl");
+    add(
+        package.id.as_str(),
+        package.purpose.as_str(),
+        package.name.as_str(),
+        package.version.as_str(),
+        purl.map(|reference| reference.0.locator.as_str()),
+        package.source.as_str(),
+        package.notes.0.iter().map(Text::as_str),
+        out,
+    );
 }
 
 pub(super) fn check_version(version: &str) -> Result<(), ExtractError> {
@@ -38,7 +72,7 @@ pub(super) fn check_version(version: &str) -> Result<(), ExtractError> {
     Err(ExtractError::Unsupported(format!("'{}', which is not one of SPDX 2.1 to 2.3", version.chars().take(20).collect::<String>())))
 }
 
-pub(super) fn is_system(id: &str, purpose: &str) -> bool {
+fn is_system(id: &str, purpose: &str) -> bool {
     purpose.eq_ignore_ascii_case("OPERATING-SYSTEM") || id.starts_with("SPDXRef-OperatingSystem")
 }
 
@@ -54,6 +88,10 @@ pub(super) fn add<'a>(
     notes: impl Iterator<Item = &'a str>,
     out: &mut Packages,
 ) {
+    // Packages of a distribution may name no release: that is the system's, which may come after them.
+    if is_system(id, purpose) {
+        out.set_os(name, version);
+    }
     // What is described as a whole is no package: the image, the application, the folder that was looked at.
     let whole = ["CONTAINER", "OPERATING-SYSTEM", "APPLICATION", "FILE", "SOURCE", "DEVICE", "FIRMWARE"];
     let describes = is_system(id, purpose) || whole.iter().any(|word| purpose.eq_ignore_ascii_case(word));
@@ -66,27 +104,18 @@ pub(super) fn add<'a>(
         return;
     }
     let source = source_info.strip_prefix("built package from: ").and_then(|text| text.rsplit_once(' '));
-    let mut package = Package {
-        name: name.to_owned(),
-        version: version.to_owned(),
-        purl: purl.map(str::to_owned),
-        source: source.map(|(name, version)| (name.to_owned(), version.to_owned())),
-        ..Package::default()
-    };
+    let source = source.map(|(name, version)| (name, version.into()));
+    let mut package = Package { name, version, purl, source, ..Package::default() };
     for note in notes {
         match note.split_once(": ") {
-            Some(("LayerDigest" | "lestrade:layer", value)) => package.layer = Some(value.to_owned()),
-            Some(("PkgPath" | "lestrade:path", value)) => package.path = Some(value.to_owned()),
-            Some(("lestrade:arch", value)) => package.arch = Some(value.to_owned()),
-            Some(("lestrade:ecosystem", value)) => package.ecosystem = Some(value.to_owned()),
-            Some(("lestrade:updates", value)) => package.updates = Some(value.to_owned()),
+            Some(("LayerDigest" | "lestrade:layer", value)) => package.layer = Some(value),
+            Some(("PkgPath" | "lestrade:path", value)) => package.path = Some(value),
+            Some(("lestrade:arch", value)) => package.arch = Some(value),
+            Some(("lestrade:ecosystem", value)) => package.ecosystem = Some(value),
+            Some(("lestrade:updates", value)) => package.updates = Some(value),
             Some(("lestrade:os-owned", value)) => package.os_owned = value == "true",
             _ => {}
         }
     }
-    out.add(package);
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_default()
+    out.add(&package);
 }

@@ -1,7 +1,7 @@
 //! SPDX 2 as tags and values: a line each, `<text>` over several.
 
 use super::package::Packages;
-use super::spdx::{add, check_version, is_system};
+use super::spdx::{add, check_version};
 use crate::ExtractError;
 
 /// How far into a document its version is looked for.
@@ -45,9 +45,6 @@ pub(super) fn read(text: &str, out: &mut Packages) -> Result<(), ExtractError> {
             }
             _ => {}
         }
-    }
-    if let Some(system) = entries.iter().find(|entry| is_system(entry.id, entry.purpose)) {
-        out.set_os(system.name, system.version);
     }
     for entry in entries.iter().filter(|entry| !entry.name.is_empty()) {
         let notes = entry.notes.iter().copied();

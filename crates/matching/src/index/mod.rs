@@ -203,7 +203,19 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
         Ok(found)
     }
 
+<<<<<<< HEAD
     /// Tells of every entry which record it is of, and of which ecosystem; in no order that matters.
+=======
+    /// Whether any standing advisory names a package, by its normalised name.
+    ///
+    /// # Errors
+    /// When the index is corrupt.
+    pub fn names_package(&self, family: &lestrade_model::Family, name: &str) -> Result<bool, IndexError> {
+        Ok(self.table(Section::NameKeys, Section::Names)?.find(&format::name_key(family, name))?.is_some())
+    }
+
+    /// The id of a vulnerability that an entry names.
+>>>>>>> scan
     ///
     /// # Errors
     /// When the index is corrupt.

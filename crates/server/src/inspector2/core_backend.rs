@@ -10,7 +10,11 @@ use lestrade_findings::{
     aggregate, assess, end_of_life, list, scan, shown_otherwise,
 };
 use lestrade_matching::Statements;
+<<<<<<< HEAD
 use lestrade_model::{Hash, Inventory, ResourceFacts, Scope, Timestamp};
+=======
+use lestrade_model::{Hash, ImageUse, Inventory, PackedInventory, ResourceFacts, Scope, Timestamp};
+>>>>>>> scan
 use lestrade_report::{Intelligence, ScanReport};
 use lestrade_store::{Document, Fan};
 use lestrade_wire::inspector2::Error;
@@ -64,7 +68,7 @@ impl Backend for Core {
 
     fn scan_document(&self, scanner: &Scanner, path: &Path, name: &str) -> Result<Option<ScanReport>, BackendError> {
         let Some(index) = self.index() else { return Ok(None) };
-        let inventory = self.read_document(scanner, path, name)?;
+        let inventory = PackedInventory::from(&self.read_document(scanner, path, name)?);
         let at = Self::now(self);
         let mut result = scan(&index, &inventory, &ResourceFacts::default(), &Statements::default())?;
         result.findings.extend(end_of_life(&index.manifest().lifecycles, &inventory, at));

@@ -180,7 +180,7 @@ impl Writer<'_> {
         let report = ScanReport {
             target: key.id.clone(),
             kind: if key.kind == ResourceKind::Image { "image" } else { "host" },
-            inventory: inventory.clone(),
+            inventory: inventory.into(),
             result: ScanResult::default(),
             intelligence: Intelligence { generation: 0, newest: None, feeds: Vec::new(), starter_only: false },
             expired: Vec::new(),

@@ -1,0 +1,474 @@
+//! A JSON document read as a stream: its outermost object member by member, arrays in it element by element. Only what is being looked
+//! at is held, and every value is parsed by `serde_json` out of what is held.
+
+use crate::ExtractError;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+use std::io::{ErrorKind, Read};
+use std::marker::PhantomData;
+
+/// How much is read at a time.
+const CHUNK: usize = 256 << 10;
+/// The largest value that is looked at as a whole.
+const LARGEST: usize = 128 << 20;
+
+/// The document.
+pub(super) struct Json<R> {
+    input: R,
+    buffer: Vec<u8>,
+    at: usize,
+    ended: bool,
+    /// Bytes that may still come.
+    left: u64,
+    limit: u64,
+    /// Lines and bytes of the last one that are no longer held.
+    lines: usize,
+    column: usize,
+}
+
+impl<R: Read> Json<R> {
+    /// A document of at most `limit` bytes.
+    pub(super) const fn new(input: R, limit: u64) -> Self {
+        Self { input, buffer: Vec::new(), at: 0, ended: false, left: limit, limit, lines: 1, column: 0 }
+    }
+
+    /// Has more bytes at hand; answers whether there were any.
+    fn more(&mut self) -> Result<bool, ExtractError> {
+        if self.ended {
+            return Ok(false);
+        }
+        (self.lines, self.column) = self.place(self.at);
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        if self.buffer.len() > LARGEST {
+            return Err(ExtractError::TooMuch(format!("a single value is larger than {} MiB", LARGEST >> 20)));
+        }
+        // A value that does not fit is tried again with twice as much, so that trying costs no more than reading.
+        let wanted = CHUNK.max(self.buffer.len());
+        let start = self.buffer.len();
+        self.buffer.resize(start + wanted, 0);
+        let mut filled = start;
+        while filled < self.buffer.len() {
+            match self.input.read(&mut self.buffer[filled..]) {
+                Ok(0) => {
+                    self.ended = true;
+                    break;
+                }
+                Ok(length) => filled += length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(ExtractError::Malformed(error.to_string())),
+            }
+        }
+        self.buffer.truncate(filled);
+        let read = (filled - start) as u64;
+        self.left =
+            self.left.checked_sub(read).ok_or_else(|| ExtractError::TooMuch(format!("it is larger than {} MiB", self.limit >> 20)))?;
+        Ok(read > 0)
+    }
+
+    /// Line and column before the byte at `at`.
+    fn place(&self, at: usize) -> (usize, usize) {
+        let gone = &self.buffer[..at.min(self.buffer.len())];
+        match gone.iter().rposition(|byte| *byte == b'\n') {
+            Some(last) => (self.lines + gone.iter().filter(|byte| **byte == b'\n').count(), gone.len() - last - 1),
+            None => (self.lines, self.column + gone.len()),
+        }
+    }
+
+    /// An error of the parser, where it is in the document.
+    fn broken(&self, error: &serde_json::Error) -> ExtractError {
+        let (line, column) = self.place(self.at);
+        let (line, column) = if error.line() <= 1 { (line, column + error.column()) } else { (line + error.line() - 1, error.column()) };
+        ExtractError::json_at(error.is_eof(), line, column)
+    }
+
+    fn unexpected(&self, is_end: bool) -> ExtractError {
+        let (line, column) = self.place(self.at);
+        ExtractError::json_at(is_end, line, column + usize::from(!is_end))
+    }
+
+    /// The next byte that is no space, which stays where it is; none at the end.
+    pub(super) fn peek(&mut self) -> Result<Option<u8>, ExtractError> {
+        loop {
+            let space = self.buffer[self.at..].iter().position(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
+            if let Some(space) = space {
+                self.at += space;
+                return Ok(Some(self.buffer[self.at]));
+            }
+            self.at = self.buffer.len();
+            if !self.more()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Passes over a mark that may stand before a text.
+    pub(super) fn pass(&mut self, mark: &[u8]) -> Result<(), ExtractError> {
+        while self.buffer.len() < mark.len() && self.more()? {}
+        if self.buffer[self.at..].starts_with(mark) {
+            self.at += mark.len();
+        }
+        Ok(())
+    }
+
+    /// Everything that is left, whole.
+    pub(super) fn rest(&mut self) -> Result<Vec<u8>, ExtractError> {
+        while self.more()? {}
+        Ok(self.buffer.split_off(self.at))
+    }
+
+    fn expect(&mut self, wanted: u8) -> Result<(), ExtractError> {
+        match self.peek()? {
+            Some(byte) if byte == wanted => {
+                self.at += 1;
+                Ok(())
+            }
+            found => Err(self.unexpected(found.is_none())),
+        }
+    }
+
+    /// Goes on to the next of several things in brackets; answers whether there is one.
+    fn next(&mut self, close: u8, first: bool) -> Result<bool, ExtractError> {
+        match self.peek()? {
+            Some(byte) if byte == close => {
+                self.at += 1;
+                Ok(false)
+            }
+            Some(b',') if !first => {
+                self.at += 1;
+                // What follows a comma is read as what has to be there.
+                Ok(true)
+            }
+            Some(_) if first => Ok(true),
+            found => Err(self.unexpected(found.is_none())),
+        }
+    }
+
+    /// Has `look` at the next value, which it parses from what it is given. It is asked again where that was not all.
+    pub(super) fn value<T>(&mut self, mut look: impl FnMut(Value<'_>) -> Result<T, Fault>) -> Result<T, ExtractError> {
+        loop {
+            let mut taken = 0;
+            let looked = look(Value { bytes: &self.buffer[self.at..], ended: self.ended, taken: &mut taken });
+            match looked {
+                Ok(looked) => {
+                    self.at += taken;
+                    return Ok(looked);
+                }
+                Err(Fault::Unheard(error)) => return Err(super::unheard(&error)),
+                Err(Fault::Json(error)) if !error.is_eof() || self.ended => return Err(self.broken(&error)),
+                Err(Fault::More) if self.ended => return Err(self.unexpected(true)),
+                // At the end it is looked at once more: what is missing then is missing.
+                Err(Fault::Json(_) | Fault::More) => drop(self.more()?),
+            }
+        }
+    }
+
+    /// Passes over the next value.
+    pub(super) fn skip(&mut self) -> Result<(), ExtractError> {
+        self.each(|value| value.parse::<IgnoredAny>().map(drop))
+    }
+
+    /// Has `look` at every element of the next value, if that is an array; passes over any other.
+    pub(super) fn each(&mut self, mut look: impl FnMut(Value<'_>) -> Result<(), Fault>) -> Result<(), ExtractError> {
+        if self.peek()? != Some(b'[') {
+            return self.value(|value| value.parse::<IgnoredAny>().map(drop));
+        }
+        self.expect(b'[')?;
+        let mut first = true;
+        while self.next(b']', first)? {
+            first = false;
+            self.value(&mut look)?;
+        }
+        Ok(())
+    }
+
+    /// Begins an object, which has to be the next value.
+    pub(super) fn begin(&mut self) -> Result<(), ExtractError> {
+        self.expect(b'{')
+    }
+
+    /// The key of the object's next member, whose value is to be read next; none at the end.
+    pub(super) fn key(&mut self, first: bool) -> Result<Option<String>, ExtractError> {
+        if !self.next(b'}', first)? {
+            return Ok(None);
+        }
+        match self.peek()? {
+            Some(b'"') => {}
+            found => return Err(self.unexpected(found.is_none())),
+        }
+        let key = self.value(|value| value.parse::<String>())?;
+        self.expect(b':')?;
+        Ok(Some(key))
+    }
+
+    /// That nothing follows.
+    pub(super) fn end(&mut self) -> Result<(), ExtractError> {
+        match self.peek()? {
+            None => Ok(()),
+            Some(_) => Err(self.unexpected(false)),
+        }
+    }
+}
+
+/// Why a value was not read.
+pub(super) enum Fault {
+    /// It is wrong, or there is more of it than is at hand.
+    Json(serde_json::Error),
+    /// There is, or may be, more of it than is at hand.
+    More,
+    /// What was read of it could not be told.
+    Unheard(std::io::Error),
+}
+
+impl From<std::io::Error> for Fault {
+    fn from(error: std::io::Error) -> Self {
+        Self::Unheard(error)
+    }
+}
+
+/// A value, or the beginning of one.
+pub(super) struct Value<'a> {
+    bytes: &'a [u8],
+    ended: bool,
+    taken: &'a mut usize,
+}
+
+impl<'a> Value<'a> {
+    /// Reads it.
+    pub(super) fn parse<T: Deserialize<'a>>(self) -> Result<T, Fault> {
+        let mut stream = serde_json::Deserializer::from_slice(self.bytes).into_iter::<T>();
+        let value = stream.next().ok_or(Fault::More)?.map_err(Fault::Json)?;
+        let taken = stream.byte_offset();
+        // A number goes on where more digits come.
+        if taken == self.bytes.len() && !self.ended {
+            return Err(Fault::More);
+        }
+        *self.taken = taken;
+        Ok(value)
+    }
+
+    /// The bytes of it, if it is an object.
+    pub(super) fn object(self) -> Result<Option<Vec<u8>>, Fault> {
+        let (bytes, taken) = (self.bytes, self.taken);
+        Value { bytes, ended: self.ended, taken: &mut *taken }.parse::<IgnoredAny>()?;
+        let value = bytes[..*taken].trim_ascii();
+        Ok(value.starts_with(b"{").then(|| value.to_vec()))
+    }
+}
+
+/// A text; none where there is something else.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Text<'a>(pub(super) Option<Cow<'a, str>>);
+
+impl Text<'_> {
+    pub(super) fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+/// What an object says, in members that are known; of two with the same key the last counts.
+pub(super) trait Members<'de>: Default {
+    /// Reads the value of a member; answers whether it was read.
+    fn member<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error>;
+}
+
+/// An object; what is none says nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Object<T>(pub(super) T);
+
+/// The elements of an array; what is none has none.
+#[derive(Clone, Debug)]
+pub(super) struct List<T>(pub(super) Vec<T>);
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+/// Reads any value as `T`, whose default is what another kind of value says.
+struct Any<T>(PhantomData<T>);
+
+/// A kind of value that is read, by default none.
+trait Kind<'de>: Default {
+    fn text(_: Cow<'de, str>) -> Self {
+        Self::default()
+    }
+    fn object<A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<IgnoredAny, Other>()?.is_some() {}
+        Ok(Self::default())
+    }
+    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
+        while list.next_element::<Other>()?.is_some() {}
+        Ok(Self::default())
+    }
+}
+
+/// What stands where something else should. It may be as deep as the parser goes, and no deeper.
+#[derive(Default)]
+struct Other;
+
+impl<'de> Kind<'de> for Other {}
+
+impl<'de> Deserialize<'de> for Other {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Any(PhantomData).deserialize(deserializer)
+    }
+}
+
+impl<'de> Kind<'de> for Text<'de> {
+    fn text(text: Cow<'de, str>) -> Self {
+        Self(Some(text))
+    }
+}
+
+impl<'de, T: Members<'de>> Kind<'de> for Object<T> {
+    fn object<A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
+        let mut object = T::default();
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            if !object.member(key.as_str(), &mut map)? {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(Self(object))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Kind<'de> for List<T> {
+    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = list.next_element()? {
+            elements.push(element);
+        }
+        Ok(Self(elements))
+    }
+}
+
+impl<'de, T: Kind<'de>> Visitor<'de> for Any<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<T, E> {
+        Ok(T::text(Cow::Borrowed(text)))
+    }
+    fn visit_str<E>(self, text: &str) -> Result<T, E> {
+        Ok(T::text(Cow::Owned(text.to_owned())))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::object(map)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T, A::Error> {
+        T::list(list)
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<T, E> {
+        Ok(T::default())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<T, E> {
+        Ok(T::default())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<T, E> {
+        Ok(T::default())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<T, E> {
+        Ok(T::default())
+    }
+    fn visit_unit<E>(self) -> Result<T, E> {
+        Ok(T::default())
+    }
+}
+
+impl<'de, T: Kind<'de>> DeserializeSeed<'de> for Any<T> {
+    type Value = T;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Any(PhantomData).deserialize(deserializer)
+    }
+}
+
+impl<'de, T: Members<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Any(PhantomData).deserialize(deserializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Any(PhantomData).deserialize(deserializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives so many bytes at a time.
+    struct Slowly<'a>(&'a [u8], usize);
+    impl Read for Slowly<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let length = self.1.min(buffer.len()).min(self.0.len());
+            buffer[..length].copy_from_slice(&self.0[..length]);
+            self.0 = &self.0[length..];
+            Ok(length)
+        }
+    }
+
+    fn names(document: &[u8], each: usize, limit: u64) -> Result<Vec<String>, ExtractError> {
+        let mut json = Json::new(Slowly(document, each), limit);
+        let mut names = Vec::new();
+        json.begin()?;
+        let mut first = true;
+        while let Some(key) = json.key(first)? {
+            first = false;
+            if key == "a" {
+                json.each(|value| value.parse::<Text<'_>>().map(|text| names.push(text.as_str().to_owned())))?;
+            } else {
+                json.skip()?;
+            }
+        }
+        json.end()?;
+        Ok(names)
+    }
+
+    #[test]
+    fn arrays_are_read_element_by_element() {
+        let long = "x".repeat(3 * CHUNK);
+        let document = format!(r#" {{"b": [1, {{"c": null}}, -2.5e3], "a": ["x\n", 12, "{long}", true ] , "d": {{}} }} "#);
+        for each in [1000, CHUNK, usize::MAX] {
+            assert_eq!(names(document.as_bytes(), each, 1 << 30).unwrap(), ["x\n", "", &long, ""]);
+        }
+        assert_eq!(names(b"{}", 1, 9).unwrap(), [""; 0]);
+        assert!(matches!(names(document.as_bytes(), 1000, 1 << 10), Err(ExtractError::TooMuch(_))));
+        // A number at the end of what is held goes on.
+        let mut padded = format!("{{\"a\": [\"{}\"", "y".repeat(CHUNK - 15));
+        padded.push_str(", 1234567890, \"z\"]}");
+        assert_eq!(names(padded.as_bytes(), CHUNK, 1 << 30).unwrap()[1..], ["", "z"]);
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused_with_its_place() {
+        for (document, message) in [
+            ("{\"a\": [\"x\",\n  \"y\" \"z\"]}", "not valid JSON at line 2 column 7"),
+            ("{\"a\": [1,]}", "not valid JSON at line 1 column 10"),
+            ("{\"a\": 1,}", "not valid JSON at line 1 column 9"),
+            ("{\"a\" 1}", "not valid JSON at line 1 column 6"),
+            ("{a: 1}", "not valid JSON at line 1 column 2"),
+            ("{} x", "not valid JSON at line 1 column 4"),
+            ("{\"a\": [\"x\"", "the JSON ends at line 1 column 10"),
+            ("{\"b\": {\"c\": 1", "the JSON ends at line 1 column 13"),
+            ("{\"b\": NaN}", "not valid JSON at line 1 column 7"),
+        ] {
+            for each in [1, usize::MAX] {
+                assert_eq!(names(document.as_bytes(), each, 1 << 30).unwrap_err().to_string(), message, "{document}");
+            }
+        }
+    }
+}
