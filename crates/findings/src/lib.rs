@@ -33,13 +33,8 @@ pub use listening::{Door, Listening, ReachedSocket};
 pub use query::{Effort, FEW_PAIRS, Page, PageRequest, QueryError, Sort, SortField, WORK, list};
 pub use reach::Reach;
 pub use risk::{RiskFactors, RiskScore, risk};
-<<<<<<< HEAD
-pub use scan::{Excepted, ScanFinding, ScanResult, end_of_life, scan};
-pub use suppressed::{shown_otherwise, suppressed_of};
-=======
 pub use scan::{Excepted, Judged, ScanFinding, ScanResult, end_of_life, judge, scan, tell};
-pub use suppressed::shown_otherwise;
->>>>>>> scan
+pub use suppressed::{shown_otherwise, suppressed_of};
 pub use token::{TokenError, TokenKey};
 pub use upgrades::{Upgrade, upgrades};
 pub use view::{AffectedPackage, FindingView, FixAvailable, InventorySource, NoInventories, WEIGHT_TAG, resource_type, view_of};

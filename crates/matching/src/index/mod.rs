@@ -203,9 +203,6 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
         Ok(found)
     }
 
-<<<<<<< HEAD
-    /// Tells of every entry which record it is of, and of which ecosystem; in no order that matters.
-=======
     /// Whether any standing advisory names a package, by its normalised name.
     ///
     /// # Errors
@@ -214,8 +211,7 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
         Ok(self.table(Section::NameKeys, Section::Names)?.find(&format::name_key(family, name))?.is_some())
     }
 
-    /// The id of a vulnerability that an entry names.
->>>>>>> scan
+    /// Tells of every entry which record it is of, and of which ecosystem; in no order that matters.
     ///
     /// # Errors
     /// When the index is corrupt.

@@ -10,11 +10,7 @@ use lestrade_findings::{
     aggregate, assess, end_of_life, list, scan, shown_otherwise,
 };
 use lestrade_matching::Statements;
-<<<<<<< HEAD
-use lestrade_model::{Hash, Inventory, ResourceFacts, Scope, Timestamp};
-=======
-use lestrade_model::{Hash, ImageUse, Inventory, PackedInventory, ResourceFacts, Scope, Timestamp};
->>>>>>> scan
+use lestrade_model::{Hash, Inventory, PackedInventory, ResourceFacts, Scope, Timestamp};
 use lestrade_report::{Intelligence, ScanReport};
 use lestrade_store::{Document, Fan};
 use lestrade_wire::inspector2::Error;
