@@ -16,18 +16,18 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::serve::Listener;
 use lestrade_advisories::{AdvisoriesError, BundleSigner, BundleWish, GenerationId, Library};
 use lestrade_model::{Clock, Ecosystem, Family, Hash};
 use lestrade_sys::MappedFile;
 use serde::Deserialize;
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use std::{fmt, fs};
 use subtle::ConstantTimeEq;
-use tokio::net::TcpListener;
 
 /// The most bundles that are kept: each is of another generation or of other ecosystems.
 const MAX_KEPT: usize = 32;
@@ -194,11 +194,10 @@ impl From<std::io::Error> for Refusal {
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve_mirror(
-    listener: TcpListener,
-    mirror: Arc<Mirror>,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), ServerError> {
+pub async fn serve_mirror<L>(listener: L, mirror: Arc<Mirror>, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServerError>
+where
+    L: Listener<Addr: fmt::Debug>,
+{
     let app = Router::new()
         .route("/v1/head", get(head))
         .route("/v1/bundle", get(bundle))

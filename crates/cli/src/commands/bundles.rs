@@ -11,7 +11,7 @@ use crate::output::{self, Speech};
 use crate::state::StateFolder;
 use lestrade_advisories::{BundleKey, BundleSigner, BundleWish, Library, Mirror, UpdateReport, is_bundle};
 use lestrade_model::{Clock, Ecosystem, Family};
-use lestrade_server::serve_mirror;
+use lestrade_server::{TlsListener, serve_mirror};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -138,11 +138,12 @@ pub(super) fn update_from_mirror(settings: &Settings, library: &Library, speech:
 
 pub(super) fn mirror(settings: &Settings, library: &Library, arguments: &MirrorArgs) -> Result<Exit, Failure> {
     serve::start_logging();
-    let address = serve::listen_address(settings.text("mirror-listen").unwrap_or_default(), arguments.behind_proxy)?;
+    let tls = serve::tls(settings)?;
+    let address = serve::listen_address(settings.text("mirror-listen").unwrap_or_default(), arguments.behind_proxy || tls.is_some())?;
     let token = settings.text("mirror-token").unwrap_or_default();
     if token.is_empty() && (arguments.behind_proxy || !address.ip().is_loopback()) {
         return Err(Failure::new("E0212", Exit::Usage, "others can reach the mirror, and it asks for no token")
-            .try_("LESTRADE_MIRROR_TOKEN=… lestrade db mirror --behind-proxy"));
+            .try_("LESTRADE_MIRROR_TOKEN=… lestrade db mirror …"));
     }
     let signer = signer(settings)?;
     let key = signer.key();
@@ -154,11 +155,16 @@ pub(super) fn mirror(settings: &Settings, library: &Library, arguments: &MirrorA
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(address).await.map_err(failure)?;
         let bound = listener.local_addr().map_err(failure)?;
-        let said = format!(
-            "the mirror listens on http://{bound}\n  there: lestrade db update --set mirror-url=http://{bound} --set bundle-keys={key}\n"
-        );
+        let served = format!("{}://{bound}", if tls.is_some() { "https" } else { "http" });
+        let said =
+            format!("the mirror listens on {served}\n  there: lestrade db update --set mirror-url={served} --set bundle-keys={key}\n");
         let _ = output::write(None, &said);
-        serve_mirror(listener, Arc::new(mirror), serve::stopped()).await.map_err(|error| failure(std::io::Error::other(error)))
+        let (mirror, stop) = (Arc::new(mirror), serve::stopped());
+        let ended = match tls {
+            Some(tls) => serve_mirror(TlsListener::new(listener, tls).map_err(failure)?, mirror, stop).await,
+            None => serve_mirror(listener, mirror, stop).await,
+        };
+        ended.map_err(|error| failure(std::io::Error::other(error)))
     })?;
     Ok(Exit::Ok)
 }

@@ -220,7 +220,7 @@ pub(super) async fn stopped() {
 }
 
 /// What TLS is spoken with, where a certificate is given.
-fn tls(settings: &Settings) -> Result<Option<Arc<TlsConfig>>, Failure> {
+pub(super) fn tls(settings: &Settings) -> Result<Option<Arc<TlsConfig>>, Failure> {
     let (certificate, key) = match (settings.text("tls-certificate"), settings.text("tls-key")) {
         (None, None) => return Ok(None),
         (Some(certificate), Some(key)) => (PathBuf::from(certificate), PathBuf::from(key)),

@@ -327,7 +327,7 @@ pub(crate) const KEYS: &[Key] = &[
         "tls-certificate",
         Kind::Text,
         "",
-        "The certificate that `serve` speaks TLS with, and those above it: a PEM file. With `tls-key` it may listen beyond this machine.",
+        "The certificate that `serve` and `db mirror` speak TLS with, and those above it: a PEM file. With `tls-key` they may listen beyond this machine.",
     ),
     key("tls-key", Kind::Text, "", "The private key of that certificate: a PEM file that not everybody may read."),
     key("watch-host", Kind::Flag, "true", "Whether `serve` watches the machine that it runs on."),

@@ -58,15 +58,15 @@ fn intelligence_crosses_an_air_gap() {
 }
 
 /// Starts `db mirror`; answers it, where it listens and the key to trust.
-fn mirror(lab: &Lab, token: &str) -> Result<(Server, String, String)> {
+fn mirror(lab: &Lab, token: &str, more: &[&str]) -> Result<(Server, String, String)> {
     let mut command = lab.lestrade();
-    command.env("LESTRADE_MIRROR_TOKEN", token).args(["db", "mirror", "--set", "mirror-listen=127.0.0.1:0"]);
+    command.env("LESTRADE_MIRROR_TOKEN", token).args(["db", "mirror", "--set", "mirror-listen=127.0.0.1:0"]).args(more);
     let mut server = Server::start(command.stdout(Stdio::piped()).stderr(Stdio::null()))?;
     let stdout = server.child().stdout.take().context("standard output is piped")?;
     let mut lines = BufReader::new(stdout).lines();
     let first = lines.next().context("it says where it listens")??;
     let url = first.rsplit(' ').next().unwrap_or_default().to_owned();
-    ensure!(url.starts_with("http://127.0.0.1:"), "{first}");
+    ensure!(url.contains("://127.0.0.1:"), "{first}");
     let second = lines.next().context("and what to trust")??;
     Ok((server, url, key_of(&second)))
 }
@@ -75,7 +75,7 @@ fn mirror(lab: &Lab, token: &str) -> Result<(Server, String, String)> {
 fn a_mirror_brings_others_up_to_date() {
     let (origin, other) = (with_lodash(), Lab::new());
     other.write("app/package-lock.json", LOCK);
-    let (_server, url, key) = mirror(&origin, "open-sesame").unwrap();
+    let (_server, url, key) = mirror(&origin, "open-sesame", &[]).unwrap();
     let settings = [format!("mirror-url={url}"), format!("bundle-keys={key}")];
     let ask = |token: &str, arguments: &[&str]| {
         let mut command = other.lestrade();
@@ -107,10 +107,52 @@ fn a_mirror_brings_others_up_to_date() {
     assert!(ask("open-sesame", &["db", "update", "--set", "mirror-ecosystems=Hex"]).contains("the server answers 404"));
 }
 
+/// With the certificate of `serve`, and never in plain text.
+#[test]
+fn a_mirror_speaks_tls() {
+    let (origin, other) = (with_lodash(), Lab::new());
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=lestrade"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
+        .args([origin.path("key.pem"), "-out".into(), origin.path("cert.pem")])
+        .output();
+    if !made.is_ok_and(|made| made.status.success()) {
+        return missing("openssl");
+    }
+    let half = origin.transcript(&["db", "mirror", "--set", "tls-key=key.pem"]);
+    assert!(half.contains("E0219"), "{half}");
+    let open = origin.transcript(&[
+        "db",
+        "mirror",
+        "--set",
+        "mirror-listen=0.0.0.0:0",
+        "--set",
+        "tls-certificate=cert.pem",
+        "--set",
+        "tls-key=key.pem",
+    ]);
+    assert!(open.contains("E0212") && open.contains("it asks for no token"), "{open}");
+    let certificate = ["--set", "tls-certificate=cert.pem", "--set", "tls-key=key.pem"];
+    let (_server, url, key) = mirror(&origin, "open-sesame", &certificate).unwrap();
+    assert!(url.starts_with("https://"), "{url}");
+    let ask = |url: &str, roots: Option<std::path::PathBuf>| {
+        let mut command = other.lestrade();
+        command.env("LESTRADE_MIRROR_TOKEN", "open-sesame").envs(roots.map(|roots| ("SSL_CERT_FILE", roots)));
+        command.args(["db", "update", "--set", &format!("mirror-url={url}"), "--set", &format!("bundle-keys={key}")]);
+        let output = command.output().unwrap();
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    };
+    assert!(ask(&url, None).contains("NOT fetched"), "nobody vouches for it");
+    let plain = url.replace("https://", "http://");
+    assert!(ask(&plain, Some(origin.path("cert.pem"))).contains("NOT fetched"));
+    let said = ask(&url, Some(origin.path("cert.pem")));
+    assert!(said.contains("generation 1"), "{said}");
+}
+
 #[test]
 fn a_server_follows_a_mirror() {
     let (origin, other) = (with_lodash(), Lab::new());
-    let (_server, url, key) = mirror(&origin, "").unwrap();
+    let (_server, url, key) = mirror(&origin, "", &[]).unwrap();
     let settings = ["auto-update=true".to_owned(), "feed-interval=1".to_owned(), format!("mirror-url={url}"), format!("bundle-keys={key}")];
     let _serving = Serving::start(&other, &settings).unwrap();
     other.until_said(&["db", "show", "CVE-2021-23337"], "lodash");
