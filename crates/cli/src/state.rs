@@ -7,10 +7,10 @@ use lestrade_model::Scope;
 use lestrade_server::inspector2::{Key, KeyFile, Principal, Role};
 use lestrade_wire::sigv4::SecretKey;
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The file of the first key, as AWS's clients read it.
@@ -70,6 +70,7 @@ impl StateFolder {
     /// A token of the server, that of the native API or another: made at the first start, for whoever may read the folder.
     pub(crate) fn token(&self, name: &str) -> std::io::Result<String> {
         let path = self.join(name);
+        remove_unwritten(&path)?;
         if !path.exists() {
             let token = format!("lestrade_{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
             write_secret(&path, token.as_bytes())?;
@@ -120,6 +121,7 @@ impl StateFolder {
 
 fn secret_bytes(path: &Path) -> std::io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
+    remove_unwritten(path)?;
     match File::open(path) {
         Ok(mut file) => file.read_exact(&mut bytes)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -131,14 +133,27 @@ fn secret_bytes(path: &Path) -> std::io::Result<[u8; 32]> {
     Ok(bytes)
 }
 
-/// Makes a file that only its owner may read, where none is.
+/// Makes a file that only its owner may read, where none is. It is there whole or not at all, whenever the power is cut.
 pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o600)).tempfile_in(folder)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()
+}
+
+/// Removes a file that is empty: one that an earlier build had begun to write when the power was cut. Nobody was told what it was to
+/// hold.
+fn remove_unwritten(path: &Path) -> std::io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.len() == 0 => std::fs::remove_file(path),
+        _ => Ok(()),
+    }
 }
 
 fn credentials(path: &Path, scope: &Scope) -> std::io::Result<HashMap<String, Key>> {
+    remove_unwritten(path)?;
     if !path.exists() {
         let secret = uuid::Uuid::new_v4().simple().to_string() + &uuid::Uuid::new_v4().simple().to_string();
         let id = uuid::Uuid::new_v4().simple().to_string().to_uppercase();
@@ -166,4 +181,31 @@ fn credentials(path: &Path, scope: &Scope) -> std::io::Result<HashMap<String, Ke
         }
     }
     Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The power may have been cut between making a file and writing it.
+    #[test]
+    fn secrets_that_were_never_written_are_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateFolder(folder.path().to_owned());
+        let scope = Scope::new("aws", "111122223333", "eu-west-1").unwrap();
+        for name in ["api-token", "keys.secret", CREDENTIALS] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        assert!(state.token("api-token").unwrap().len() > 32);
+        assert_ne!(state.secret_bytes("keys.secret").unwrap(), [0; 32]);
+        assert_eq!(state.credentials(&scope).unwrap().len(), 1);
+        // From then on they stay, and only their owner reads them.
+        assert_eq!(state.token("api-token").unwrap(), state.token("api-token").unwrap());
+        assert_eq!(state.secret_bytes("keys.secret").unwrap(), state.secret_bytes("keys.secret").unwrap());
+        for name in ["api-token", "keys.secret", CREDENTIALS] {
+            let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+        assert!(write_secret(&folder.path().join("api-token"), b"another").is_err(), "what is there is not written over");
+    }
 }

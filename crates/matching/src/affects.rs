@@ -240,6 +240,8 @@ mod tests {
         assert_eq!(hits(&of_stream(None)), [true, true, true, false], "the feed has lost the stream's name");
         assert_eq!(hits(&entry("AlmaLinux:8", "postgresql", &until("9.2-4.el8"))), [false, false, false, true]);
         assert_eq!(hits(&entry("AlmaLinux:8", "postgresql", &[Event::Introduced("0".into())])), [true; 4], "no fix yet");
+        // Only rpm has them.
+        assert!(affects(&entry("npm", "a", &until("2.0.0")), &component("npm", "a", "1.0.0-beta.module.1")).is_some());
     }
 
     #[test]

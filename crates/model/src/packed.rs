@@ -281,7 +281,7 @@ impl Packer {
         problems.dedup();
         let ranks = ranks(&tables.ecosystems);
         let mut inventory = PackedInventory { os, problems, tables, records, rows: Vec::new(), firsts: Vec::new() };
-        let mut keys: Vec<Key> = rows.iter().filter_map(|row| Some(Key::of(*row, &ranks, inventory.reader(*row)))).flatten().collect();
+        let mut keys: Vec<Key> = rows.iter().filter_map(|row| Key::of(*row, &ranks, inventory.reader(*row))).collect();
         drop(rows);
         keys.sort_unstable_by(|a, b| (a.high, a.low).cmp(&(b.high, b.low)).then_with(|| inventory.compare(&ranks, a.row, b.row)));
         let mut previous: Option<Key> = None;

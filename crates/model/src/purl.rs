@@ -181,10 +181,7 @@ pub fn plain_purl(text: &str) -> Option<(Family, Cow<'_, str>, &str)> {
     let name = if kind == "maven" && last > 0 {
         Cow::Owned(format!("{}:{}", &whole[..last - 1], &whole[last..]))
     } else {
-        match family.normalise(whole) {
-            Cow::Borrowed(name) => Cow::Borrowed(name),
-            Cow::Owned(name) => Cow::Owned(name),
-        }
+        family.normalise(whole)
     };
     Some((family, name, version))
 }
