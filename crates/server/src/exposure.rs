@@ -171,8 +171,9 @@ impl Core {
         for id in instances {
             let Some(entry) = draft.world.resource(id).filter(|entry| entry.resource.key.kind == ResourceKind::Instance) else { continue };
             let name = entry.resource.key.id.clone();
-            // One that is gone has no network, whatever was described when it was there.
-            let gone = entry.coverage.iter().any(|coverage| coverage.reason == CoverageReason::ResourceTerminated);
+            // One that is gone has no network, whatever was described when it was there; of one that is left out none is looked at.
+            let unwatched = [CoverageReason::ResourceTerminated, CoverageReason::ExcludedByTag];
+            let gone = entry.coverage.iter().any(|coverage| unwatched.contains(&coverage.reason));
             let own = interfaces.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
             let unknown = what_is_unknown(&network, &problems, gaps, own);
             let same = known.told.insert(id, gone) == Some(gone) && !unsure;

@@ -117,6 +117,51 @@ fn images_are_watched_by_rule_and_age() {
     until_it_is(&server, &image, "CLOSED", "SCAN_FREQUENCY_MANUAL");
 }
 
+/// What its tag excludes is left alone, its network too, until the tag is gone; what was found in an instance that is stopped stands.
+#[test]
+fn what_is_tagged_is_left_alone_and_what_is_stopped_stands() {
+    let Some(mut world) = World::build() else { return };
+    let managed = world.instances[0].clone();
+    let function = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:greet:$LATEST");
+    let queue = format!("aws-queue={}", world.queue.replace(world.moto.endpoint(), &world.aws.url()));
+    let server = world.serve(&[&queue, "aws-interval=1", "aws-agentless=false"]);
+    let until_instance = |status: &str, reason: &str| {
+        let expected = [OPENSSL, "22-22"].map(|what| format!("{status} {managed} {what}"));
+        let covered = format!("{managed} PACKAGE {reason}");
+        let seen = until(&format!("{expected:?}, {reason}"), PATIENCE, || {
+            let found = findings(&server);
+            (expected.iter().all(|row| found.contains(row)) && coverage(&server).contains(&covered)).then_some(())
+        });
+        assert!(seen.is_ok(), "expected {expected:?} and {covered}, have {:#?} {:#?}", findings(&server), coverage(&server));
+    };
+    until_instance("ACTIVE", "SUCCESSFUL");
+    world.moto.call("ec2", "stop_instances", json!({"InstanceIds": [managed]})).unwrap();
+    until_instance("ACTIVE", "EC2_INSTANCE_STOPPED");
+    world.moto.call("ec2", "start_instances", json!({"InstanceIds": [managed]})).unwrap();
+    until_instance("ACTIVE", "SUCCESSFUL");
+
+    let tags = json!({"Resources": [managed], "Tags": [{"Key": "InspectorEc2Exclusion", "Value": ""}]});
+    world.moto.call("ec2", "create_tags", tags.clone()).unwrap();
+    until_instance("CLOSED", "EXCLUDED_BY_TAG");
+    // Also when its network is described again.
+    let swept = |world: &World| world.aws.operations().iter().filter(|operation| *operation == "DescribeSecurityGroups").count();
+    let before = swept(&world);
+    until("its network was described again", PATIENCE, || (swept(&world) >= before + 4).then_some(())).unwrap();
+    until_instance("CLOSED", "EXCLUDED_BY_TAG");
+    world.moto.call("ec2", "delete_tags", tags).unwrap();
+    until_instance("ACTIVE", "SUCCESSFUL");
+
+    let arn = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:greet");
+    let called = |name: &str| json!({"eventSource": "lambda.amazonaws.com", "eventName": name, "requestParameters": {"resource": arn}});
+    let tagged = json!({"Resource": arn, "Tags": {"InspectorExclusion": "LambdaStandardScanning"}});
+    world.moto.call("lambda", "tag_resource", tagged).unwrap();
+    world.tell("aws.lambda", "AWS API Call via CloudTrail", called("TagResource20170331v2"));
+    until_it_is(&server, &function, "CLOSED", "EXCLUDED_BY_TAG");
+    world.moto.call("lambda", "untag_resource", json!({"Resource": arn, "TagKeys": ["InspectorExclusion"]})).unwrap();
+    world.tell("aws.lambda", "AWS API Call via CloudTrail", called("UntagResource20170331v2"));
+    until_it_is(&server, &function, "ACTIVE", "SUCCESSFUL");
+}
+
 /// Every region that is named is watched, in every account; what is in it is told where it is asked for.
 #[test]
 fn every_region_that_is_named_is_watched() {

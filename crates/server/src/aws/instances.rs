@@ -229,7 +229,7 @@ impl WatchAws {
         let network: Vec<Coverage> = before
             .iter()
             .flat_map(|entry| &entry.coverage)
-            .filter(|coverage| coverage.kind == ScanKind::Network && coverage.reason != CoverageReason::ResourceTerminated)
+            .filter(|coverage| coverage.kind == ScanKind::Network && coverage.reason == CoverageReason::Successful)
             .cloned()
             .collect();
         let key = resource.key.clone();
