@@ -178,10 +178,10 @@ fn scores_of_a_day(_: &Options) -> Result<()> {
         estate.intern_vulnerability(&name(n));
     }
     let started = Instant::now();
-    let diff = new.diff_for(&old, |name| estate.vulnerability_id(name).is_some())?;
+    let rescored = new.rescored(&old, |name| estate.vulnerability_id(name).map(|_| name.to_owned()))?;
     let decided = started.elapsed();
-    let table = Table::new(&format!("A day of EPSS: {} scores moved", diff.rescored_in_all), COMMAND, &["what", "measured", "target"]);
-    table.row(&[&format!("compared, and decided which are of what is installed ({})", diff.rescored.len()), &time(decided), "< 10 ms"]);
+    let table = Table::new(&format!("A day of EPSS: {} scores moved", rescored.all), COMMAND, &["what", "measured", "target"]);
+    table.row(&[&format!("compared, and decided which are of what is installed ({})", rescored.known.len()), &time(decided), "< 10 ms"]);
     Ok(())
 }
 

@@ -87,6 +87,16 @@ impl Assessment {
         }
     }
 
+    /// Says anew how it is exploited.
+    pub(crate) fn exploited(&mut self, exploitation: Option<&Exploitation>) {
+        // Five decimals, as EPSS publishes them: no digits of a conversion.
+        self.epss = exploitation.and_then(|known| known.epss).map(|epss| (f64::from(epss) * 1e5).round() / 1e5);
+        self.known_exploited = exploitation.and_then(|known| known.known_exploited.clone());
+        self.exploits = exploitation.map(|known| known.exploits.clone()).unwrap_or_default();
+        self.ssvc = exploitation.and_then(|known| known.ssvc.clone());
+        self.maturity = exploitation.map(Exploitation::maturity).unwrap_or_default();
+    }
+
     /// The score in `inspector2`'s sense on a resource that is attacked from so far.
     #[must_use]
     pub fn score_at(&self, reach: Reach) -> Option<f64> {
@@ -187,7 +197,7 @@ pub fn assess(id: &str, advisories: &[Advisory], exploitation: Option<&Exploitat
     let mut cwes: Vec<String> = standing.iter().flat_map(|a| a.cwes.iter().cloned()).collect();
     cwes.sort_unstable();
     cwes.dedup();
-    Assessment {
+    let mut assessment = Assessment {
         id: id.to_owned(),
         severity,
         nearer_scores: v3.as_ref().and_then(|score| Some([Reach::Adjacent.adjust(score)?.score, Reach::Local.adjust(score)?.score])),
@@ -196,12 +206,11 @@ pub fn assess(id: &str, advisories: &[Advisory], exploitation: Option<&Exploitat
         why,
         scores,
         vendor_severity: word,
-        // Five decimals, as EPSS publishes them: no digits of a conversion.
-        epss: exploitation.and_then(|known| known.epss).map(|epss| (f64::from(epss) * 1e5).round() / 1e5),
-        known_exploited: exploitation.and_then(|known| known.known_exploited.clone()),
-        exploits: exploitation.map(|known| known.exploits.clone()).unwrap_or_default(),
-        ssvc: exploitation.and_then(|known| known.ssvc.clone()),
-        maturity: exploitation.map(Exploitation::maturity).unwrap_or_default(),
+        epss: None,
+        known_exploited: None,
+        exploits: vec![],
+        ssvc: None,
+        maturity: ExploitMaturity::default(),
         source: lead.map_or_else(|| "UNKNOWN".to_owned(), |a| feed_source(&a.key.feed)),
         source_url: source_url(id, lead.map_or("", |a| a.key.feed.as_str())),
         summary: text(|a| &a.summary),
@@ -217,7 +226,9 @@ pub fn assess(id: &str, advisories: &[Advisory], exploitation: Option<&Exploitat
                 || affected.ranges.iter().any(|r| r.events.iter().any(|e| matches!(e, lestrade_model::Event::Fixed(_))))
         }),
         condition: None,
-    }
+    };
+    assessment.exploited(exploitation);
+    assessment
 }
 
 fn source_url(id: &str, feed: &str) -> Option<String> {

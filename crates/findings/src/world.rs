@@ -5,8 +5,8 @@ use crate::query::KeptOrders;
 use crate::{Assessment, Criteria, Door, EpisodeLog, LogPosition, Reach};
 use lestrade_matching::{Class, ComponentId, Estate, ResourceId, SetId, Verdict, VulnerabilityId};
 use lestrade_model::{
-    Coverage, CoverageReason, Exposure, FindingArn, Hash, ImageUse, ListeningSocket, Resource, ResourceDetails, ResourceFacts, ResourceKey,
-    ResourceKind, Scope, Timestamp,
+    Coverage, CoverageReason, Exploitation, Exposure, FindingArn, Hash, ImageUse, ListeningSocket, Resource, ResourceDetails,
+    ResourceFacts, ResourceKey, ResourceKind, Scope, Timestamp,
 };
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
@@ -262,6 +262,15 @@ impl World {
     pub fn set_assessment(&mut self, id: VulnerabilityId, assessment: Assessment) {
         self.estate.classify(id, class_of(&assessment));
         self.assessments.insert(id, Arc::new(assessment));
+        self.vulnerability_orders.touch(id);
+        self.vulnerability_terms.touch(id);
+    }
+
+    /// Sets what is known of how a vulnerability is exploited, where it is known at all.
+    pub fn set_exploitation(&mut self, id: VulnerabilityId, exploitation: Option<&Exploitation>) {
+        let Some(assessment) = self.assessments.get_mut(&id).map(Arc::make_mut) else { return };
+        assessment.exploited(exploitation);
+        self.estate.classify(id, class_of(assessment));
         self.vulnerability_orders.touch(id);
         self.vulnerability_terms.touch(id);
     }

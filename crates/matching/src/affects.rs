@@ -48,7 +48,7 @@ pub fn comparable(component: &Component) -> bool {
 /// Streams of a module are packages apart, though they share a name, and so are the flavours of Oracle's builds. Windows is affected
 /// when it is below the fixed build and has neither an update that mends it nor one that supersedes such an update.
 #[must_use]
-pub fn affects(affected: &Affected, component: &Component) -> Option<Verdict> {
+pub fn affects<S: AsRef<str>>(affected: &Affected<S>, component: &Component) -> Option<Verdict> {
     if !affected.ecosystem.covers(&component.ecosystem) || !is_named(affected, component) || component.os_owned {
         return None;
     }
@@ -61,13 +61,18 @@ pub fn affects(affected: &Affected, component: &Component) -> Option<Verdict> {
     judged_by_version(affected, component)
 }
 
+/// The distributor's own word, to keep.
+fn word_of<S: AsRef<str>>(affected: &Affected<S>) -> Option<String> {
+    affected.vendor_severity.as_ref().map(|word| word.as_ref().to_owned())
+}
+
 /// The verdict that the versions alone give.
-fn judged_by_version(affected: &Affected, component: &Component) -> Option<Verdict> {
+fn judged_by_version<S: AsRef<str>>(affected: &Affected<S>, component: &Component) -> Option<Verdict> {
     let version = component.advised_version();
     let scheme = Scheme::of(&component.ecosystem.family);
     if version.trim().is_empty() {
         // Nobody knows which version it is: it may be any that the entry speaks of.
-        return Some(Verdict { state: affected.unfixed, fixed_in: None, vendor_severity: affected.vendor_severity.clone() });
+        return Some(Verdict { state: affected.unfixed, fixed_in: None, vendor_severity: word_of(affected) });
     }
     let mut hit = listed(affected, version, scheme);
     let mut fixed: Option<&str> = None;
@@ -88,15 +93,15 @@ fn judged_by_version(affected: &Affected, component: &Component) -> Option<Verdi
     hit.then(|| Verdict {
         state: if fixed.is_some() { FixState::Fixed } else { affected.unfixed },
         fixed_in: fixed.map(str::to_owned),
-        vendor_severity: affected.vendor_severity.clone(),
+        vendor_severity: word_of(affected),
     })
 }
 
 /// The verdict about a system whose updates are known: its fix is the update, not the build that it leads to.
-fn lacks_updates(affected: &Affected, component: &Component) -> Option<Verdict> {
+fn lacks_updates<S: AsRef<str>>(affected: &Affected<S>, component: &Component) -> Option<Verdict> {
     // The build tells of most, and sooner.
     let verdict = judged_by_version(affected, component)?;
-    let remedies = Remedies::parse(affected.module.as_deref().unwrap_or_default());
+    let remedies = Remedies::parse(affected.module.as_ref().map(AsRef::as_ref).unwrap_or_default());
     if remedies.are_met_by(&component.updates(), &component.version) {
         return None;
     }
@@ -107,14 +112,15 @@ fn lacks_updates(affected: &Affected, component: &Component) -> Option<Verdict> 
 }
 
 /// Whether the entry names the component; one without a fix may name what it was built from.
-fn is_named(affected: &Affected, component: &Component) -> bool {
+fn is_named<S: AsRef<str>>(affected: &Affected<S>, component: &Component) -> bool {
     let has_fix = || affected.ranges.iter().flat_map(|range| &range.events).any(|event| matches!(event, Event::Fixed(_)));
-    affected.name == component.advised_name() || (component.advised_source() == Some(&affected.name) && !has_fix())
+    let name = affected.name.as_ref();
+    name == component.advised_name() || (component.advised_source() == Some(name) && !has_fix())
 }
 
 /// Whether entry and component are of one module stream, or both of none. Builds in a module say so in their release, which tells
 /// them apart where a database or a feed has lost the stream's name.
-fn same_module(affected: &Affected, component: &Component) -> bool {
+fn same_module<S: AsRef<str>>(affected: &Affected<S>, component: &Component) -> bool {
     let names_one = affected.module.is_some() || component.module.is_some();
     if !names_one && Scheme::of(&affected.ecosystem.family) != Some(Scheme::Rpm) {
         return true;
@@ -122,11 +128,11 @@ fn same_module(affected: &Affected, component: &Component) -> bool {
     let is_build = |version: &str| version.contains(".module");
     let modular = component.module.is_some() || is_build(&component.version);
     match (&affected.module, &component.module) {
-        (Some(stream), Some(own)) => stream == own,
+        (Some(stream), Some(own)) => stream.as_ref() == own,
         (Some(_), None) => modular,
         (None, _) => {
             let fixes = affected.ranges.iter().flat_map(|range| &range.events).filter_map(|event| match event {
-                Event::Fixed(version) => Some(is_build(version)),
+                Event::Fixed(version) => Some(is_build(version.as_ref())),
                 _ => None,
             });
             // Without a fix nothing says which builds are meant.
@@ -138,24 +144,24 @@ fn same_module(affected: &Affected, component: &Component) -> bool {
 
 /// Whether entry and component are of one flavour of Oracle's builds. Those that are patched while they run (`.ksplice1`) and those
 /// that are certified (`_fips`) have epochs of their own: against the fix of another flavour every build would look too old.
-fn same_flavour(affected: &Affected, component: &Component) -> bool {
+fn same_flavour<S: AsRef<str>>(affected: &Affected<S>, component: &Component) -> bool {
     if component.ecosystem.family != Family::Oracle {
         return true;
     }
     let flavour = |version: &str| [".ksplice", "_fips"].map(|flavour| version.contains(flavour));
     let mut fixes = affected.ranges.iter().flat_map(|range| &range.events).filter_map(|event| match event {
-        Event::Fixed(version) => Some(flavour(version)),
+        Event::Fixed(version) => Some(flavour(version.as_ref())),
         _ => None,
     });
     fixes.all(|fix| fix == flavour(&component.version))
 }
 
 /// Whether the list of versions names this one: verbatim, and for Python also in another spelling (PEP 440 normalisation).
-fn listed(affected: &Affected, version: &str, scheme: Option<Scheme>) -> bool {
-    let same_spelling = affected.versions.iter().any(|listed| listed == version);
+fn listed<S: AsRef<str>>(affected: &Affected<S>, version: &str, scheme: Option<Scheme>) -> bool {
+    let same_spelling = affected.versions.iter().any(|listed| listed.as_ref() == version);
     let same_version = || {
         affected.ecosystem.family == Family::PyPi
-            && scheme.is_some_and(|scheme| affected.versions.iter().any(|listed| scheme.compare(listed, version).is_eq()))
+            && scheme.is_some_and(|scheme| affected.versions.iter().any(|listed| scheme.compare(listed.as_ref(), version).is_eq()))
     };
     same_spelling || same_version()
 }

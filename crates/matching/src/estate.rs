@@ -75,11 +75,15 @@ struct Set {
     tally: Tally,
 }
 
+/// Its look-ups are most of what a day of scores and the reading of a state cost; what is looked up was mostly hashed before, and the
+/// hasher is seeded.
+type Numbers<K> = HashMap<K, u32, foldhash::fast::RandomState>;
+
 /// See the module.
 #[derive(Default)]
 pub struct Estate {
     components: Vec<Component>,
-    component_ids: HashMap<Hash, ComponentId>,
+    component_ids: Numbers<Hash>,
     /// The sets that a component is in.
     component_sets: Vec<RoaringBitmap>,
     /// The vulnerabilities that a component has: `verdicts` the other way round.
@@ -90,10 +94,10 @@ pub struct Estate {
     /// The components of a name, as they are called themselves.
     called: BTreeMap<Box<str>, Vec<ComponentId>>,
     sets: Vec<Set>,
-    set_ids: HashMap<Hash, SetId>,
+    set_ids: Numbers<Hash>,
     resource_sets: Vec<Option<SetId>>,
     vulnerabilities: Vec<String>,
-    vulnerability_ids: HashMap<String, VulnerabilityId>,
+    vulnerability_ids: Numbers<String>,
     classes: Vec<Class>,
     /// Vulnerabilities that are in some component, and conditions that some resource has.
     present: RoaringBitmap,

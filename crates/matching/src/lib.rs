@@ -20,8 +20,8 @@ pub use affects::{Verdict, affects, comparable};
 pub use applies::{Applicability, applies_to};
 pub use estate::{CLASSES, Class, ComponentId, Estate, ResourceDelta, ResourceId, SetId, Tally, VerdictDelta, VulnerabilityId};
 pub use index::{
-    AdvisoryIndex, Entry, FeedState, IndexChanges, IndexDiff, IndexError, Manifest, VulnerabilityName, build_index, build_index_over,
-    build_index_with, encode_advisory,
+    AdvisoryIndex, Entry, FeedState, IndexChanges, IndexDiff, IndexError, Manifest, Rescored, VulnerabilityName, build_index,
+    build_index_over, build_index_with, encode_advisory,
 };
 pub use judge::{judge_component, judge_vulnerability};
 pub use mode::ReportMode;

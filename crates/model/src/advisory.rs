@@ -45,17 +45,18 @@ impl FixState {
     }
 }
 
-/// One event of a range (OSV schema, `affected[].ranges[].events`).
+/// One event of a range (OSV schema, `affected[].ranges[].events`). Its version is a text of its own, or one that is read where it
+/// stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Event {
+pub enum Event<S = String> {
     /// From this version on it is affected; `0` is before every version.
-    Introduced(String),
+    Introduced(S),
     /// From this version on it is not.
-    Fixed(String),
+    Fixed(S),
     /// This version is the last one affected.
-    LastAffected(String),
+    LastAffected(S),
     /// Versions from here on are not spoken about.
-    Limit(String),
+    Limit(S),
 }
 
 /// Which order a range's events are in.
@@ -69,31 +70,31 @@ pub enum RangeKind {
 
 /// A range of versions, as a list of events in any order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Range {
+pub struct Range<S = String> {
     /// Its order.
     pub kind: RangeKind,
     /// Its events.
-    pub events: Vec<Event>,
+    pub events: Vec<Event<S>>,
 }
 
 /// What an advisory says of one package: the unit that is compared with components.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Affected {
+pub struct Affected<S = String> {
     /// Where the package lives; for distributions with the release.
     pub ecosystem: Ecosystem,
     /// The package's name, normalised; for Debian and its like the source package.
-    pub name: String,
+    pub name: S,
     /// The module stream that it speaks of, as `name:stream`; see [`Component::module`](crate::Component::module). Of Windows it is what
     /// mends it, see [`Remedies`](crate::Remedies).
-    pub module: Option<String>,
+    pub module: Option<S>,
     /// Ranges; a version in any of them is affected.
-    pub ranges: Vec<Range>,
+    pub ranges: Vec<Range<S>>,
     /// Versions that are affected beside the ranges.
-    pub versions: Vec<String>,
+    pub versions: Vec<S>,
     /// Where it stands when no range names a fix.
     pub unfixed: FixState,
     /// The distributor's own word for how bad it is in this package, verbatim.
-    pub vendor_severity: Option<String>,
+    pub vendor_severity: Option<S>,
 }
 
 impl Affected {

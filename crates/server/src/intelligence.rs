@@ -7,11 +7,12 @@ use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core as Server, ServerError};
 use lestrade_advisories::{GenerationId, OpenIndex};
 use lestrade_findings::{EpisodeBody, Transition, World};
-use lestrade_matching::{ComponentId, Verdict, VulnerabilityId, judge_component, judge_vulnerability};
+use lestrade_matching::{ComponentId, IndexError, Verdict, VulnerabilityId, judge_component, judge_vulnerability};
+use lestrade_model::Exploitation;
 use lestrade_store::Fan;
 use lestrade_sys::step;
 use roaring::RoaringBitmap;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,9 +92,9 @@ impl Core {
                     let verdicts = if is_same { verdicts } else { judge_vulnerability(&new, &draft.world.estate, &name, false)? };
                     revise(&mut draft, &new, &name, verdicts, known)?;
                 }
-                for (name, known) in news.rescored {
+                for (name, exploitation) in news.rescored {
                     if let Some(vulnerability) = draft.world.estate.vulnerability_id(&name) {
-                        assess_as(draft.world, &new, vulnerability, &name, known)?;
+                        draft.world.set_exploitation(vulnerability, exploitation.as_ref());
                     }
                 }
                 // What became known meanwhile was assessed by the generation before.
@@ -166,7 +167,8 @@ fn everything(draft: &Draft<'_>, index: &OpenIndex) -> Result<BTreeSet<String>, 
 struct News {
     old: Arc<OpenIndex>,
     revisions: Vec<Revision>,
-    rescored: Vec<(String, KnownOf)>,
+    /// What is known now of how these are exploited.
+    rescored: Vec<(String, Option<Exploitation>)>,
     rescored_in_all: u64,
     /// How many components and vulnerabilities the estate had before.
     components: usize,
@@ -181,25 +183,24 @@ struct Revision {
 }
 
 impl News {
-    fn between<W: Deref<Target = World>>(old: Arc<OpenIndex>, new: &OpenIndex, world: impl Fn() -> W) -> Result<Self, ServerError> {
-        let (names, components, vulnerabilities) = {
-            let estate = &world().estate;
-            let (components, _, vulnerabilities) = estate.sizes();
-            let names = (0..number(vulnerabilities)).filter_map(|id| estate.vulnerability(id)).map(str::to_owned);
-            (names.collect::<HashSet<String>>(), components, vulnerabilities)
+    fn between<W: Deref<Target = World> + Sync>(old: Arc<OpenIndex>, new: &OpenIndex, world: impl Fn() -> W) -> Result<Self, ServerError> {
+        let diff = new.diff(old.as_ref())?;
+        let (rescored, (components, _, vulnerabilities)) = {
+            let world = world();
+            let estate = &world.estate;
+            // What is not installed anywhere has no number here, and nobody asks for its score.
+            (new.rescored(old.as_ref(), |name| estate.vulnerability_id(name).map(|_| name.to_owned()))?, estate.sizes())
         };
-        // What is not installed anywhere has no number here, and nobody asks for its score.
-        let diff = new.diff_for(old.as_ref(), |name| names.contains(name))?;
         let revision = |name: String| {
             let verdicts = judge_vulnerability(new, &world().estate, &name, false)?;
             Ok(Revision { verdicts, known: known_of(new, &name)?, name })
         };
-        let rescored = |name: String| Ok((known_of(new, &name)?, name)).map(|(known, name)| (name, known));
+        let exploited = |name: String| Ok((new.exploitation(&name)?, name)).map(|(known, name)| (name, known));
         Ok(Self {
             old,
             revisions: diff.vulnerabilities.into_iter().map(revision).collect::<Result<_, ServerError>>()?,
-            rescored: diff.rescored.into_iter().map(rescored).collect::<Result<_, ServerError>>()?,
-            rescored_in_all: diff.rescored_in_all,
+            rescored_in_all: rescored.all,
+            rescored: rescored.known.into_iter().map(exploited).collect::<Result<_, IndexError>>()?,
             components,
             vulnerabilities,
         })

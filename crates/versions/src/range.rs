@@ -20,8 +20,8 @@ pub enum Position<'a> {
 /// their versions the last one at or below the version decides. `introduced: "0"` is before every version. At the same version a fix comes before an
 /// introduction and a last-affected after it.
 #[must_use]
-pub fn position<'a>(scheme: Scheme, events: &'a [Event], version: &str) -> Position<'a> {
-    let mut limits = events.iter().filter_map(|event| if let Event::Limit(limit) = event { Some(limit.as_str()) } else { None });
+pub fn position<'a, S: AsRef<str>>(scheme: Scheme, events: &'a [Event<S>], version: &str) -> Position<'a> {
+    let mut limits = events.iter().filter_map(|event| if let Event::Limit(limit) = event { Some(limit.as_ref()) } else { None });
     if limits.clone().next().is_some() && !limits.any(|limit| limit == "*" || scheme.compare(version, limit).is_lt()) {
         return Position::Outside;
     }
@@ -54,14 +54,14 @@ struct Mark<'a> {
 }
 
 impl<'a> Mark<'a> {
-    fn of(event: &'a Event) -> Option<Self> {
+    fn of<S: AsRef<str>>(event: &'a Event<S>) -> Option<Self> {
         let (kind, version) = match event {
             Event::Introduced(version) => (Kind::Introduced, version),
             Event::Fixed(version) => (Kind::Fixed, version),
             Event::LastAffected(version) => (Kind::LastAffected, version),
             Event::Limit(_) => return None,
         };
-        Some(Self { kind, version })
+        Some(Self { kind, version: version.as_ref() })
     }
 
     fn is_beginning(&self) -> bool {

@@ -38,6 +38,10 @@ fn joined<'a>(all: impl Iterator<Item = &'a BTreeSet<String>>) -> BTreeSet<Strin
     all.flatten().cloned().collect()
 }
 
+fn rescored(new: &AdvisoryIndex<Vec<u8>>, old: &AdvisoryIndex<Vec<u8>>) -> BTreeSet<String> {
+    new.rescored(old, |id| Some(id.to_owned())).unwrap().known.into_iter().collect()
+}
+
 /// Holds that steps from one full build to another say together what the difference of the two says.
 fn steps_say_what_the_difference_says(before: &[&Part], arriving: &[&Part], after: &[&Part]) {
     let (old, new) = (build(before), build(after));
@@ -47,9 +51,12 @@ fn steps_say_what_the_difference_says(before: &[&Part], arriving: &[&Part], afte
     assert_eq!(content(last), content(&new));
     assert_eq!(last.diff(&new).unwrap(), IndexDiff::default());
     assert_eq!(last.diff(&old).unwrap(), whole);
+    assert!(rescored(last, &new).is_empty());
+    assert_eq!(rescored(last, &old), rescored(&new, &old));
     let steps: Vec<IndexDiff> = all.windows(2).map(|pair| pair[1].diff(&pair[0]).unwrap()).collect();
     assert_eq!(joined(steps.iter().map(|step| &step.vulnerabilities)), whole.vulnerabilities);
-    assert_eq!(joined(steps.iter().map(|step| &step.rescored)), whole.rescored);
+    let rescored_in_steps: Vec<BTreeSet<String>> = all.windows(2).map(|pair| rescored(&pair[1], &pair[0])).collect();
+    assert_eq!(joined(rescored_in_steps.iter()), rescored(&new, &old));
     let sum = |count: fn(&IndexDiff) -> u64| steps.iter().map(count).sum::<u64>();
     assert_eq!((sum(|s| s.added), sum(|s| s.changed), sum(|s| s.removed)), (whole.added, whole.changed, whole.removed));
 }

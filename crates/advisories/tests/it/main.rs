@@ -161,7 +161,7 @@ fn epss_and_kev_take_the_place_of_what_was_known() {
 
     import(&library, &file("epss.csv", "#model_version:v1,score_date:2026-08-17\ncve,epss,percentile\nCVE-2024-2,0.2,0.5\n"));
     let (_, newer) = library.open_current().unwrap();
-    assert_eq!(newer.diff(&index).unwrap().rescored.into_iter().collect::<Vec<_>>(), ["CVE-2024-1", "CVE-2024-2"]);
+    assert_eq!(newer.rescored(&index, |id| Some(id.to_owned())).unwrap().known, ["CVE-2024-1", "CVE-2024-2"]);
     assert_eq!(newer.exploitation("CVE-2024-1").unwrap().unwrap().epss, None);
 }
 

@@ -60,14 +60,14 @@ pub(super) fn diff(library: &Library, old: Option<u64>, new: Option<u64>) -> Res
         }
     };
     let difference = newer.1.diff(&older.1).map_err(failed)?;
+    let rescored = newer.1.rescored(&older.1, |_| None::<()>).map_err(failed)?.all;
     let mut out = format!(
-        "generation {} to {}: {} records added, {} changed, {} removed; {} vulnerabilities rescored\n",
+        "generation {} to {}: {} records added, {} changed, {} removed; {rescored} vulnerabilities rescored\n",
         older.1.manifest().generation,
         newer.1.manifest().generation,
         difference.added,
         difference.changed,
         difference.removed,
-        difference.rescored.len()
     );
     for id in difference.vulnerabilities.iter().take(NAMED) {
         let (was, is) = (state(&older.1, id)?, state(&newer.1, id)?);

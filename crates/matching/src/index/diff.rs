@@ -16,10 +16,15 @@ pub struct IndexDiff {
     pub removed: u64,
     /// Every vulnerability that a record of either kind is about, before or after.
     pub vulnerabilities: BTreeSet<String>,
-    /// Every vulnerability of whose exploitation something else is known than before; of those that somebody cares for.
-    pub rescored: BTreeSet<String>,
-    /// How many of them there are, cared for or not.
-    pub rescored_in_all: u64,
+}
+
+/// The vulnerabilities of whose exploitation one index knows something else than another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rescored<T> {
+    /// How many there are.
+    pub all: u64,
+    /// Those that somebody cares for, as whom they are known, in the order of their ids.
+    pub known: Vec<T>,
 }
 
 /// Rows of which it is worth while to compare a part in a thread of its own.
@@ -37,22 +42,18 @@ impl Exploited<'_> {
         slice(self.values, row.offset, row.length)
     }
 
-    /// How many rows differ between two places of this and of an older one, and which of them somebody cares for.
-    fn differ(
+    /// The rows that differ between two places of this and of an older one.
+    fn differ<T>(
         &self,
         older: &Self,
         (mut i, mut j): (u32, u32),
         (end, older_end): (u32, u32),
-        cares: impl Fn(&str) -> bool,
-    ) -> Result<(u64, Vec<String>), IndexError> {
-        let mut count = 0;
-        let mut names = Vec::new();
+        known_as: impl Fn(&str) -> Option<T>,
+    ) -> Result<Rescored<T>, IndexError> {
+        let mut rescored = Rescored { all: 0, known: Vec::new() };
         let mut note = |key: &[u8]| {
-            count += 1;
-            let name = String::from_utf8_lossy(key);
-            if cares(&name) {
-                names.push(name.into_owned());
-            }
+            rescored.all += 1;
+            rescored.known.extend(known_as(&String::from_utf8_lossy(key)));
         };
         while i < end || j < older_end {
             let (new, old) =
@@ -75,7 +76,7 @@ impl Exploited<'_> {
                 (_, None) => break,
             }
         }
-        Ok((count, names))
+        Ok(rescored)
     }
 }
 
@@ -85,15 +86,6 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
     /// # Errors
     /// When either index is corrupt.
     pub fn diff<C: AsRef<[u8]>>(&self, older: &AdvisoryIndex<C>) -> Result<IndexDiff, IndexError> {
-        self.diff_for(older, |_| true)
-    }
-
-    /// The same, naming of the rescored only those that somebody cares for: a day of EPSS moves hundreds of thousands of scores of
-    /// what is installed nowhere.
-    ///
-    /// # Errors
-    /// When either index is corrupt.
-    pub fn diff_for<C: AsRef<[u8]>>(&self, older: &AdvisoryIndex<C>, cares: impl Fn(&str) -> bool + Sync) -> Result<IndexDiff, IndexError> {
         let mut diff = IndexDiff::default();
         let (new, old) =
             (self.table(Section::AdvisoryKeys, Section::Advisories)?, older.table(Section::AdvisoryKeys, Section::Advisories)?);
@@ -126,18 +118,22 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
                 }
             }
         }
-        self.rescored(older, cares, &mut diff)?;
         Ok(diff)
     }
 
-    /// Compares what is known of exploitation, byte by byte, in as many parts as there are cores: a new day of EPSS moves most rows,
-    /// and few are decoded.
-    fn rescored<C: AsRef<[u8]>>(
+    /// Of which vulnerabilities something else is known about exploitation than in `older`. `known_as` says as whom somebody knows a
+    /// vulnerability, and of those that nobody knows nothing is told but how many: a day of EPSS moves hundreds of thousands of scores
+    /// of what is installed nowhere.
+    ///
+    /// Values are compared byte by byte, in as many parts as there are cores: a new day of EPSS moves most rows, and none is decoded.
+    ///
+    /// # Errors
+    /// When either index is corrupt.
+    pub fn rescored<C: AsRef<[u8]>, T: Send>(
         &self,
         older: &AdvisoryIndex<C>,
-        cares: impl Fn(&str) -> bool + Sync,
-        diff: &mut IndexDiff,
-    ) -> Result<(), IndexError> {
+        known_as: impl Fn(&str) -> Option<T> + Sync,
+    ) -> Result<Rescored<T>, IndexError> {
         let (new, old) = (self.exploited()?, older.exploited()?);
         let rows = new.table.len();
         let parts = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32).clamp(1, (rows / ROWS_OF_A_PART).max(1));
@@ -151,23 +147,22 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
             })
         };
         let bounds = (0..=parts).map(begins).collect::<Result<Vec<(u32, u32)>, IndexError>>()?;
-        let (new, old, cares) = (&new, &old, &cares);
+        let (new, old, known_as) = (&new, &old, &known_as);
         let compared: Vec<_> = std::thread::scope(|scope| {
             let begun: Vec<_> = bounds
                 .windows(2)
                 .map(|part| (part[0], part[1]))
-                .map(|(from, to)| scope.spawn(move || new.differ(old, from, to, cares)))
+                .map(|(from, to)| scope.spawn(move || new.differ(old, from, to, known_as)))
                 .collect();
             begun.into_iter().map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
         });
-        let mut named = Vec::new();
+        let mut rescored = Rescored { all: 0, known: Vec::new() };
         for part in compared {
-            let (count, names) = part?;
-            diff.rescored_in_all += count;
-            named.extend(names);
+            let part = part?;
+            rescored.all += part.all;
+            rescored.known.extend(part.known);
         }
-        diff.rescored = named.into_iter().collect();
-        Ok(())
+        Ok(rescored)
     }
 
     fn exploited(&self) -> Result<Exploited<'_>, IndexError> {
@@ -211,15 +206,11 @@ mod tests {
             AdvisoryIndex::open(build_index_with(vec![], &rows, Manifest::default()).unwrap()).unwrap()
         };
         let (old, new) = (day(0), day(1));
-        let diff = new.diff_for(&old, |_| true).unwrap();
-        let expected: std::collections::BTreeSet<String> =
-            (0..rows).filter(|n| n % 7 < 2 || n % 3 == 0).map(|n| format!("CVE-{n:07}")).collect();
-        assert_eq!((diff.rescored_in_all, &diff.rescored), (expected.len() as u64, &expected));
-        let some = new.diff_for(&old, |name| name.ends_with('7')).unwrap();
-        assert_eq!(
-            (some.rescored_in_all, some.rescored.len()),
-            (diff.rescored_in_all, expected.iter().filter(|n| n.ends_with('7')).count())
-        );
+        let all = new.rescored(&old, |name| Some(name.to_owned())).unwrap();
+        let expected: Vec<String> = (0..rows).filter(|n| n % 7 < 2 || n % 3 == 0).map(|n| format!("CVE-{n:07}")).collect();
+        assert_eq!((all.all, &all.known), (expected.len() as u64, &expected));
+        let some = new.rescored(&old, |name| name.ends_with('7').then_some(())).unwrap();
+        assert_eq!((some.all, some.known.len()), (all.all, expected.iter().filter(|n| n.ends_with('7')).count()));
     }
 
     #[test]
@@ -230,10 +221,10 @@ mod tests {
             AdvisoryIndex::open(build_index_with(vec![], &rows, Manifest::default()).unwrap()).unwrap()
         };
         let newer = of(&[("A", 0.1), ("B", 0.3), ("D", 0.4)]);
-        let diff = newer.diff(&of(&[("A", 0.1), ("B", 0.2), ("C", 0.9)])).unwrap();
-        assert_eq!(diff.rescored.iter().map(String::as_str).collect::<Vec<_>>(), ["B", "C", "D"]);
-        let cared = newer.diff_for(&of(&[("A", 0.1), ("B", 0.2), ("C", 0.9)]), |name| name == "C").unwrap();
-        assert_eq!((cared.rescored.iter().map(String::as_str).collect::<Vec<_>>(), cared.rescored_in_all), (vec!["C"], 3));
+        let older = of(&[("A", 0.1), ("B", 0.2), ("C", 0.9)]);
+        assert_eq!(newer.rescored(&older, |name| Some(name.to_owned())).unwrap().known, ["B", "C", "D"]);
+        let one = newer.rescored(&older, |name| (name == "C").then_some(7)).unwrap();
+        assert_eq!(one, super::Rescored { all: 3, known: vec![7] });
         assert_eq!(newer.exploitation("B").unwrap(), Some(known(0.3)));
         assert_eq!(newer.exploitation("C").unwrap(), None);
     }

@@ -56,15 +56,16 @@ impl fmt::Display for VulnerabilityName {
     }
 }
 
-/// An entry as it is matched: what the advisory says, the advisory's number, and the vulnerabilities that it is about.
+/// An entry as it is matched: what the advisory says, the advisory's number, and the vulnerabilities that it is about. Its texts are
+/// read where they stand in the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct Entry<'a> {
     /// The advisory's ordinal.
     pub advisory: u32,
     /// The vulnerabilities that it is about.
     pub vulnerabilities: Vec<VulnerabilityName>,
     /// The entry.
-    pub affected: Affected,
+    pub affected: Affected<&'a str>,
 }
 
 /// Numbers of ecosystems and of words, while an index is built.
@@ -248,11 +249,11 @@ impl<'a> Reader<'a> {
     /// The next entry that is of one of the wanted ecosystems, by its number; none at the end.
     pub(super) fn next(
         &mut self,
-        name: &str,
+        name: &'a str,
         ecosystems: &[(Ecosystem, u64)],
-        words: &[String],
+        words: &'a [String],
         wanted: impl Fn(&Ecosystem) -> bool,
-    ) -> Result<Option<Entry>, IndexError> {
+    ) -> Result<Option<Entry<'a>>, IndexError> {
         while !self.rest.is_empty() {
             let length = self.length()?;
             let (body, rest) = self.rest.split_at_checked(length).ok_or(BROKEN)?;
@@ -266,31 +267,31 @@ impl<'a> Reader<'a> {
         Ok(None)
     }
 
-    fn entry(&mut self, name: &str, ecosystem: &Ecosystem, words: &[String]) -> Result<Entry, IndexError> {
+    fn entry(&mut self, name: &'a str, ecosystem: &Ecosystem, words: &'a [String]) -> Result<Entry<'a>, IndexError> {
         let advisory = self.ordinal()?;
         let count = self.count()?;
         let vulnerabilities = self.many(count, Self::vulnerability)?;
         let unfixed = *STATES.get(self.length()?).ok_or(BROKEN)?;
         let vendor_severity = match self.length()?.checked_sub(1) {
-            Some(word) => Some(words.get(word).ok_or(BROKEN)?.clone()),
+            Some(word) => Some(words.get(word).ok_or(BROKEN)?.as_str()),
             None => None,
         };
         let head = self.number()?;
         let module = match head & 1 {
-            1 => Some(words.get(self.length()?).ok_or(BROKEN)?.clone()),
+            1 => Some(words.get(self.length()?).ok_or(BROKEN)?.as_str()),
             _ => None,
         };
         let count = self.checked(head >> 1)?;
         let ranges = self.many(count, Self::range)?;
         let count = self.count()?;
         let versions = self.many(count, Self::text)?;
-        let affected = Affected { ecosystem: ecosystem.clone(), name: name.to_owned(), module, ranges, versions, unfixed, vendor_severity };
+        let affected = Affected { ecosystem: ecosystem.clone(), name, module, ranges, versions, unfixed, vendor_severity };
         Ok(Entry { advisory, vulnerabilities, affected })
     }
 
     fn vulnerability(&mut self) -> Result<VulnerabilityName, IndexError> {
         Ok(match self.number()? {
-            NO_CVE => VulnerabilityName::Other(self.text()?),
+            NO_CVE => VulnerabilityName::Other(self.text()?.to_owned()),
             year => VulnerabilityName::Cve {
                 year: u16::try_from(year).ok().and_then(|year| year.checked_add(BEFORE)).ok_or(BROKEN)?,
                 number: self.ordinal()?,
@@ -298,7 +299,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn range(&mut self) -> Result<Range, IndexError> {
+    fn range(&mut self) -> Result<Range<&'a str>, IndexError> {
         let head = self.number()?;
         let kind = if head & 1 == 1 { RangeKind::Semver } else { RangeKind::Ecosystem };
         let count = self.checked(head >> 1)?;
@@ -306,9 +307,9 @@ impl<'a> Reader<'a> {
         Ok(Range { kind, events })
     }
 
-    fn event(&mut self) -> Result<Event, IndexError> {
+    fn event(&mut self) -> Result<Event<&'a str>, IndexError> {
         Ok(match self.number()? {
-            INTRODUCED_AT_ZERO => Event::Introduced("0".to_owned()),
+            INTRODUCED_AT_ZERO => Event::Introduced("0"),
             INTRODUCED => Event::Introduced(self.text()?),
             FIXED => Event::Fixed(self.text()?),
             LAST_AFFECTED => Event::LastAffected(self.text()?),
@@ -370,8 +371,8 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    fn text(&mut self) -> Result<String, IndexError> {
-        std::str::from_utf8(self.bytes()?).map(str::to_owned).map_err(|_| BROKEN)
+    fn text(&mut self) -> Result<&'a str, IndexError> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| BROKEN)
     }
 }
 
@@ -455,7 +456,7 @@ mod tests {
             let entry = reader.next("x", &ecosystems, &words, |_| true).unwrap().unwrap();
             prop_assert!(reader.next("x", &ecosystems, &words, |_| true).unwrap().is_none());
             prop_assert_eq!((entry.advisory, entry.vulnerabilities.as_slice()), (7, about.as_slice()));
-            prop_assert_eq!(&entry.affected.ranges, &affected.ranges);
+            prop_assert_eq!(postcard::to_stdvec(&entry.affected.ranges).unwrap(), postcard::to_stdvec(&affected.ranges).unwrap());
             let component = lestrade_model::Component::new(affected.ecosystem.clone(), "x", &version);
             prop_assert_eq!(crate::affects(&entry.affected, &component), crate::affects(&affected, &component));
             for cut in 0..bytes.len() {

@@ -16,7 +16,7 @@ mod kept;
 
 pub use build::{build_index, build_index_over, build_index_with, encode_advisory};
 pub use changes::IndexChanges;
-pub use diff::IndexDiff;
+pub use diff::{IndexDiff, Rescored};
 pub use entry::{Entry, VulnerabilityName};
 
 use crate::{ReportMode, frame};
@@ -191,7 +191,7 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
     ///
     /// # Errors
     /// When the index is corrupt.
-    pub fn entries(&self, ecosystem: &Ecosystem, name: &str) -> Result<Vec<Entry>, IndexError> {
+    pub fn entries<'a>(&'a self, ecosystem: &Ecosystem, name: &'a str) -> Result<Vec<Entry<'a>>, IndexError> {
         let table = self.table(Section::NameKeys, Section::Names)?;
         let mut found = Vec::new();
         if let Some(row) = table.find(&format::name_key(&ecosystem.family, name))? {
