@@ -75,6 +75,54 @@ struct Set {
     tally: Tally,
 }
 
+/// The components of a match set, in order, each once, and the hash that tells two sets apart.
+struct Members {
+    components: Vec<ComponentId>,
+    hash: Hash,
+}
+
+impl Members {
+    fn of(mut components: Vec<ComponentId>) -> Self {
+        components.sort_unstable();
+        components.dedup();
+        let mut bytes = Vec::with_capacity(components.len() * size_of::<ComponentId>());
+        components.iter().for_each(|id| bytes.extend_from_slice(&id.to_le_bytes()));
+        Self { hash: Hash::of(&bytes), components }
+    }
+}
+
+/// Puts many sets in order, as many at a time as there are cores.
+fn all_members(sets: Vec<Vec<ComponentId>>) -> Vec<Members> {
+    const WORTH_A_THREAD: usize = 256;
+    let parts = std::thread::available_parallelism().map_or(1, usize::from).min(sets.len() / WORTH_A_THREAD).max(1);
+    let size = sets.len().div_ceil(parts).max(1);
+    let (mut sets, mut all) = (sets.into_iter(), Vec::new());
+    std::thread::scope(|scope| {
+        let part = |sets: Vec<Vec<ComponentId>>| sets.into_iter().map(Members::of).collect::<Vec<_>>();
+        let begun: Vec<_> = (1..parts).map(|_| sets.by_ref().take(size).collect()).map(|sets| scope.spawn(move || part(sets))).collect();
+        let last = part(sets.by_ref().collect());
+        for done in begun {
+            all.extend(done.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        all.extend(last);
+    });
+    all
+}
+
+impl Set {
+    /// Gives a set that has none its vulnerabilities: they rise, one may come several times, and the last time says whether it is fixed
+    /// anywhere.
+    fn have(&mut self, found: &[(VulnerabilityId, bool)], classes: &[Class]) {
+        for same in found.chunk_by(|(one, _), (next, _)| one == next) {
+            let Some((vulnerability, is_fixed)) = same.last() else { continue };
+            let class = usize::from(classes.get(*vulnerability as usize).copied().unwrap_or_default());
+            self.tally.all[class] += 1;
+            self.tally.fixed[class] += u32::from(*is_fixed);
+        }
+        let _ = self.vulnerabilities.append(found.chunk_by(|(one, _), (next, _)| one == next).map(|same| same[0].0));
+    }
+}
+
 /// Its look-ups are most of what a day of scores and the reading of a state cost; what is looked up was mostly hashed before, and the
 /// hasher is seeded.
 type Numbers<K> = HashMap<K, u32, foldhash::fast::RandomState>;
@@ -155,7 +203,7 @@ impl Estate {
     /// The number of the match set of these components (in any order), and whether it is new here. A new set's vulnerabilities
     /// are derived from the verdicts that hold now.
     pub fn intern_set(&mut self, components: &[ComponentId]) -> (SetId, bool) {
-        let (id, is_new) = self.enter_set(components.to_vec());
+        let (id, is_new) = self.enter_set(Members::of(components.to_vec()));
         if is_new {
             for &component in &self.sets[id as usize].components {
                 // A new set has the highest number of all.
@@ -168,7 +216,7 @@ impl Estate {
     /// The same of many sets, one after the other. The sets of each component are written in the order of the components, many at
     /// once: one set after the other would look for each of its components in memory by itself.
     pub fn intern_sets(&mut self, sets: Vec<Vec<ComponentId>>) -> Vec<(SetId, bool)> {
-        let entered: Vec<(SetId, bool)> = sets.into_iter().map(|components| self.enter_set(components)).collect();
+        let entered: Vec<(SetId, bool)> = all_members(sets).into_iter().map(|members| self.enter_set(members)).collect();
         let new = || entered.iter().filter(|(_, is_new)| *is_new).map(|(id, _)| *id);
         // Sorted by counting: where the sets of each component begin, and then the sets.
         let mut ends = vec![0_usize; self.components.len() + 1];
@@ -196,10 +244,7 @@ impl Estate {
     }
 
     /// Enters a set, but for what its components say of the sets that they are in.
-    fn enter_set(&mut self, mut components: Vec<ComponentId>) -> (SetId, bool) {
-        components.sort_unstable();
-        components.dedup();
-        let hash = Hash::of(&components.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>());
+    fn enter_set(&mut self, Members { components, hash }: Members) -> (SetId, bool) {
         if let Some(&id) = self.set_ids.get(&hash) {
             return (id, false);
         }
@@ -304,6 +349,46 @@ impl Estate {
             self.verdicts.insert(vulnerability, verdicts);
         }
         delta
+    }
+
+    /// Takes in all verdicts of an estate that has none yet, as [`Self::revise`] would one vulnerability after the other: but each match
+    /// set is written once, and as many at a time as there are cores. One vulnerability after the other would look for each of its
+    /// sets in memory by itself. What is classified before need not be counted again.
+    ///
+    /// # Panics
+    /// When there are verdicts already.
+    pub fn revise_all(&mut self, verdicts: BTreeMap<VulnerabilityId, BTreeMap<ComponentId, Verdict>>) {
+        assert!(self.verdicts.is_empty(), "only an estate without verdicts takes all of them in");
+        // What each component has, rising, and whether it is fixed there.
+        let mut found: Vec<Vec<(VulnerabilityId, bool)>> = vec![Vec::new(); self.components.len()];
+        for (vulnerability, verdicts) in verdicts {
+            for (component, verdict) in &verdicts {
+                found[*component as usize].push((vulnerability, verdict.fixed_in.is_some()));
+            }
+            self.note_present(vulnerability, &verdicts);
+            if !verdicts.is_empty() {
+                self.verdicts.insert(vulnerability, verdicts);
+            }
+        }
+        for (vulnerabilities, found) in self.component_vulnerabilities.iter_mut().zip(&found) {
+            let _ = vulnerabilities.append(found.iter().map(|(vulnerability, _)| *vulnerability));
+        }
+        let (found, classes) = (&found, &self.classes);
+        let parts = std::thread::available_parallelism().map_or(1, usize::from);
+        let size = self.sets.len().div_ceil(parts).max(1);
+        std::thread::scope(|scope| {
+            for part in self.sets.chunks_mut(size) {
+                scope.spawn(move || {
+                    let mut of_set = Vec::new();
+                    for set in part {
+                        of_set.clear();
+                        of_set.extend(set.components.iter().flat_map(|component| found[*component as usize].iter().copied()));
+                        of_set.sort_unstable();
+                        set.have(&of_set, classes);
+                    }
+                });
+            }
+        });
     }
 
     fn note_present(&mut self, vulnerability: VulnerabilityId, verdicts: &BTreeMap<ComponentId, Verdict>) {
@@ -613,14 +698,52 @@ mod tests {
             estate.intern_set(&[3, 5]);
             estate
         };
-        let sets: Vec<Vec<ComponentId>> = (0..200_u32).map(|n| (0..n % 9).map(|i| (n * 7 + i * i * 11) % 40).rev().collect()).collect();
+        let sets: Vec<Vec<ComponentId>> = (0..1200_u32).map(|n| (0..n % 9).map(|i| (n * 7 + i * i * 11) % 40).rev().collect()).collect();
         let (mut one_by_one, mut at_once) = (filled(), filled());
         let expected: Vec<_> = sets.iter().map(|set| one_by_one.intern_set(set)).collect();
         assert!(expected.iter().any(|(_, is_new)| *is_new) && expected.iter().any(|(_, is_new)| !is_new));
-        assert_eq!(at_once.intern_sets(sets[..120].to_vec()), expected[..120]);
-        assert_eq!(at_once.intern_sets(sets[120..].to_vec()), expected[120..]);
+        assert_eq!(at_once.intern_sets(sets[..700].to_vec()), expected[..700]);
+        assert_eq!(at_once.intern_sets(sets[700..].to_vec()), expected[700..]);
         assert_eq!(at_once.component_sets, one_by_one.component_sets);
         assert_eq!(at_once.sizes(), one_by_one.sizes());
+    }
+
+    /// Every component has what the numbers say, some of it fixed, in sets that share components and in one that has none.
+    #[test]
+    fn all_verdicts_at_once_are_what_they_are_one_by_one() {
+        let filled = || {
+            let mut estate = Estate::default();
+            for n in 0..40 {
+                estate.intern_component(&Component::new(Ecosystem::of(Family::Npm), &format!("p{n}"), "1"));
+            }
+            for n in 0..60_u32 {
+                estate.intern_vulnerability(&format!("CVE-2026-{n:04}"));
+            }
+            for n in 0..90_u32 {
+                estate.intern_set(&(0..n % 9).map(|i| (n * 7 + i * i * 11) % 40).collect::<Vec<_>>());
+            }
+            estate
+        };
+        let of = |vulnerability: VulnerabilityId| {
+            let in_it = (0..40_u32).filter(|component| (component * 13 + vulnerability * 5) % 11 < vulnerability % 3);
+            let verdict =
+                |component: u32| if component.is_multiple_of(2) { verdict("2") } else { Verdict { fixed_in: None, ..verdict("") } };
+            in_it.map(|component| (component, verdict(component))).collect::<BTreeMap<_, _>>()
+        };
+        let (mut one_by_one, mut at_once) = (filled(), filled());
+        for vulnerability in 0..60 {
+            one_by_one.revise(vulnerability, of(vulnerability));
+            one_by_one.classify(vulnerability, (vulnerability % 5) as Class);
+            at_once.classify(vulnerability, (vulnerability % 5) as Class);
+        }
+        at_once.revise_all((0..60).map(|vulnerability| (vulnerability, of(vulnerability))).collect());
+        let sets = |estate: &Estate| estate.sets.iter().map(|set| (set.vulnerabilities.clone(), set.tally)).collect::<Vec<_>>();
+        assert_eq!(sets(&at_once), sets(&one_by_one));
+        assert!(sets(&at_once).iter().any(|(_, tally)| tally.fixed != tally.all && tally.fixed != Tally::default().fixed));
+        assert_eq!(at_once.component_vulnerabilities, one_by_one.component_vulnerabilities);
+        assert_eq!(at_once.verdicts, one_by_one.verdicts);
+        let kept = |estate: &Estate| [&estate.present, &estate.with_fix, &estate.without_fix].map(Clone::clone);
+        assert_eq!(kept(&at_once), kept(&one_by_one));
     }
 
     #[test]

@@ -340,11 +340,26 @@ pub(crate) fn assess_as<B: AsRef<[u8]>>(
     name: &str,
     known: KnownOf,
 ) -> Result<(), ServerError> {
-    if !known.recorded && world.assessment(id).is_some() {
-        // Its records are gone: what was last known still explains the closed findings.
-        return Ok(());
+    if know(world, id, known) { keep_past(world, index, id, name) } else { Ok(()) }
+}
+
+/// Takes in what is known of a vulnerability, and answers whether anything is: once its records are gone, what was last known still
+/// explains the closed findings.
+pub(crate) fn know(world: &mut World, id: VulnerabilityId, known: KnownOf) -> bool {
+    let is_known = known.recorded || world.assessment(id).is_none();
+    if is_known {
+        world.set_assessment(id, known.assessment);
     }
-    world.set_assessment(id, known.assessment);
+    is_known
+}
+
+/// Keeps what is said of a vulnerability that is in nothing any more.
+pub(crate) fn keep_past<B: AsRef<[u8]>>(
+    world: &mut World,
+    index: &AdvisoryIndex<B>,
+    id: VulnerabilityId,
+    name: &str,
+) -> Result<(), ServerError> {
     if world.estate.verdicts(id).is_none() {
         let past = judge_vulnerability(index, &world.estate, name, true)?;
         world.keep_withdrawn(id, past.into_iter().collect());

@@ -1,7 +1,7 @@
 //! From the store to the world: dictionaries, then the log in order, then the verdicts of the intelligence that was last applied.
 
 use crate::ServerError;
-use crate::core::{Core, assess_as, known_of, lock};
+use crate::core::{Core, keep_past, know, known_of, lock};
 use crate::exposure::recalled;
 use lestrade_advisories::{GenerationId, OpenIndex};
 use lestrade_findings::{Episode, EpisodeBody, LogPosition, World};
@@ -245,14 +245,13 @@ pub(crate) fn derive_verdicts(world: &mut World, index: &OpenIndex) -> Result<()
             }
         }
     }
-    for (id, verdicts) in verdicts {
-        world.estate.revise(id, verdicts);
-    }
-    let estate = &world.estate;
     let known = in_parts(estate.sizes().2, |id| known_of(index, estate.vulnerability(id).unwrap_or_default()).map(|known| (id, known)))?;
-    for (id, known) in known {
+    // How grave they are first: by that they are counted.
+    let known: Vec<VulnerabilityId> = known.into_iter().filter_map(|(id, known)| know(world, id, known).then_some(id)).collect();
+    world.estate.revise_all(verdicts);
+    for id in known {
         if let Some(name) = world.estate.vulnerability(id).map(str::to_owned) {
-            assess_as(world, index, id, &name, known)?;
+            keep_past(world, index, id, &name)?;
         }
     }
     Ok(())
