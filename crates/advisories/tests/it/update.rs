@@ -72,7 +72,7 @@ impl Lab {
         Self { server, places, folder: tempfile::tempdir().unwrap() }
     }
 
-    fn library(&self) -> Library {
+    pub(crate) fn library(&self) -> Library {
         Library::new(self.folder.path())
     }
 
