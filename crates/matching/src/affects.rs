@@ -309,7 +309,7 @@ mod tests {
     fn of_two_without_a_fix_the_one_that_says_why_counts() {
         let merged = |a, b| {
             let verdict = |state| Verdict { state, fixed_in: None, vendor_severity: None };
-            verdict(a).merge(verdict(b), Some(Scheme::Dpkg)).state
+            verdict(a).merge(verdict(b), Some(Scheme::Deb)).state
         };
         for state in [FixState::Deferred, FixState::WillNotFix, FixState::EndOfLife, FixState::UnderInvestigation] {
             assert_eq!((merged(FixState::Open, state), merged(state, FixState::Open)), (state, state));
