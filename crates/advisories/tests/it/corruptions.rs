@@ -493,13 +493,15 @@ impl Site {
 #[test]
 fn every_feed_is_corrupted() {
     let name = |feed: &str| feed.split('/').next().unwrap_or_default().to_owned();
-    let rows: BTreeSet<String> = cases().iter().map(|case| name(case.feed)).chain(PAGES.map(|(feed, _)| name(feed))).collect();
+    let rows: BTreeSet<String> = cases().iter().map(|case| name(case.feed)).chain(pages().map(|(feed, _)| name(feed))).collect();
     let feeds: BTreeSet<String> = Site::new().places.feeds().iter().map(|feed| name(&feed.name)).collect();
     assert_eq!(rows, feeds);
 }
 
 /// Services that answer in pages, each with a page of its own.
-const PAGES: [(&str, fn() -> Vec<u8>); 2] = [("nvd/changes", nvd_page), ("github", github_page)];
+fn pages() -> [(&'static str, Vec<u8>); 2] {
+    [("nvd/changes", nvd_page()), ("github", github_page())]
+}
 
 fn nvd_page() -> Vec<u8> {
     let records = joined(RECORDS, |n| format!(r#"{{"cve": {{"id": "CVE-2024-{n}", "vulnStatus": "Analyzed", "descriptions": []}}}}"#));
@@ -520,8 +522,7 @@ fn github_page() -> Vec<u8> {
 /// A page is what changed and not the whole, so that one may be smaller than the one before. All else is refused as in a file.
 #[test]
 fn forty_corruptions_of_a_page_are_refused() {
-    for (feed, make) in PAGES {
-        let good = make();
+    for (feed, good) in pages() {
         let middle = good.len() / 2;
         let html = b"<!doctype html><html><head><title>Log in</title></head><body>Who are you?</body></html>".to_vec();
         let mut bad: Vec<(String, Vec<u8>)> = vec![
