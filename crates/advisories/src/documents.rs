@@ -1,6 +1,7 @@
 //! Documents out of files, folders and archives, one at a time and never unpacked to disk.
 
 use crate::AdvisoriesError;
+use crate::formats::DEBIAN_SUPPORT;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -124,7 +125,7 @@ fn syntax_of(name: &str) -> Option<Syntax> {
 /// Whether a file is a tracker's text by its name: Debian's lists, Ubuntu's files named by a CVE, Haskell's advisories.
 fn is_trackers(name: &str) -> bool {
     let base = name.rsplit(['/', '!']).next().unwrap_or_default();
-    let is_list = base == "list" || base.ends_with(".list");
+    let is_list = base == "list" || base.ends_with(".list") || base.starts_with(DEBIAN_SUPPORT);
     is_list || (base.starts_with("CVE-") && !base.contains('.')) || (base.starts_with("HSEC-") && base.ends_with(".md"))
 }
 
@@ -199,5 +200,7 @@ fn tar_entries(
             each(Document { name, syntax, bytes })?;
         }
     }
+    // What is behind the last entry is nothing but the compression's own end, by which it is known to be whole.
+    std::io::copy(&mut archive.into_inner().take(MAX_DOCUMENT), &mut std::io::sink()).map_err(AdvisoriesError::io("read", path))?;
     Ok(())
 }

@@ -9,6 +9,17 @@ use std::time::Duration;
 /// The feed of OSV's records.
 pub(crate) const OSV_FEED: &str = "osv";
 
+/// At the end of what ids begin with: one capital letter.
+const A_LETTER: &str = "[A-Z]";
+
+/// Whether an id begins so.
+fn begins(id: &str, prefix: &str) -> bool {
+    match prefix.strip_suffix(A_LETTER) {
+        Some(prefix) => id.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase())),
+        None => id.starts_with(prefix),
+    }
+}
+
 /// What a feed brings: the part of an index that its next state replaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FeedScope {
@@ -27,7 +38,7 @@ pub enum FeedScope {
     Records {
         /// The feed under which they are kept.
         feed: &'static str,
-        /// What their ids begin with, where a feed comes in parts.
+        /// What their ids begin with, where a feed comes in parts; [`A_LETTER`] at its end is any capital.
         prefix: String,
         /// Whose packages they are about, where that is one distribution's.
         ecosystem: Option<Ecosystem>,
@@ -51,8 +62,16 @@ pub enum Route {
     OsvDump,
     /// A package repository (`repodata/repomd.xml`), or a list of its mirrors.
     Repository,
+    /// The catalogue of Amazon Linux 2's extras, each of which is a repository.
+    AmazonExtras,
     /// A folder of CSAF documents with an archive of them and lists of changes.
     CsafArchive,
+    /// A folder of CSAF documents with a list of changes; the archive of all lies beside it.
+    CsafFolder,
+    /// An archive of a source tree, whose documents are below a folder. What else is in it is the tree's and not the feed's.
+    SourceTree(&'static str),
+    /// An archive of the CVE list, and elsewhere a log of its changes (`deltaLog.json`) beside which its records are.
+    CveList,
     /// MSRC's API: a list of monthly documents with the time of their last change.
     MsrcMonths,
     /// NVD's API: pages of what changed in a window of time.
@@ -105,7 +124,7 @@ impl FeedScope {
         self.feed() == Some(feed)
             && match self {
                 Self::AlpineSecdb { release, repository } => id.starts_with(&alpine_prefix(release, repository)),
-                Self::Records { prefix, .. } => id.starts_with(prefix.as_str()),
+                Self::Records { prefix, .. } => begins(id, prefix),
                 _ => true,
             }
     }
@@ -133,9 +152,9 @@ impl Feed {
             // The list of changes is small, and new all the time.
             (FeedScope::Osv(_), _) | (_, Route::CsafArchive) => 15 * MINUTE,
             // NVD asks for no more than one look in two hours.
-            (_, Route::NvdChanges | Route::GithubPages) => 2 * HOUR,
+            (_, Route::NvdChanges | Route::GithubPages | Route::CsafFolder | Route::CveList) => 2 * HOUR,
             (FeedScope::Kev, _) => 30 * MINUTE,
-            (FeedScope::DebianTracker | FeedScope::AlpineSecdb { .. }, _) | (_, Route::Repository) => HOUR,
+            (FeedScope::DebianTracker | FeedScope::AlpineSecdb { .. }, _) | (_, Route::Repository | Route::AmazonExtras) => HOUR,
             // One a day, at a time that is not promised.
             (FeedScope::Epss, _) => 3 * HOUR,
             (FeedScope::Records { ecosystem: None, .. } | FeedScope::Exploits(_) | FeedScope::Lifecycles, _) => 12 * HOUR,
@@ -158,6 +177,8 @@ pub struct Feed {
     pub scope: FeedScope,
     /// What is shown where it is.
     pub key: FeedKey,
+    /// Where its changes are listed, if that is another place; empty if it is not.
+    pub changes: String,
 }
 
 /// Where feeds are. An empty address turns a feed off.
@@ -173,15 +194,29 @@ pub struct FeedPlaces {
     pub alpine_secdb: String,
     /// Alpine's releases: `v3.20`.
     pub alpine_releases: Vec<String>,
+    /// The folder of what Alpine's security team rejected.
+    pub alpine_rejections: String,
     /// The folder of Wolfi's `security.json`.
     pub wolfi_secdb: String,
     /// The folder of Chainguard's `security.json`.
     pub chainguard_secdb: String,
     /// The folder of Red Hat's VEX documents.
     pub redhat_csaf: String,
+    /// The folder of SUSE's VEX documents.
+    pub suse_csaf: String,
+    /// The archive of Ubuntu's own OSV records.
+    pub ubuntu_osv: String,
+    /// The archive of Ubuntu's VEX documents.
+    pub ubuntu_vex: String,
+    /// The archive of the source tree in which Bottlerocket's advisories are.
+    pub bottlerocket: String,
+    /// The archive of the Ruby advisory database.
+    pub rubysec: String,
+    /// The archive of FriendsOfPHP's advisories.
+    pub friends_of_php: String,
     /// The host of Amazon Linux's repositories.
     pub amazon_linux: String,
-    /// Amazon Linux's repositories: `al2023/core`, `2/extras/kernel-5.15`.
+    /// Amazon Linux's repositories: `al2023/core`, `2/extras/kernel-5.15`; `2/extras` are all extras of the second.
     pub amazon_linux_repositories: Vec<String>,
     /// Oracle's OVAL definitions.
     pub oracle_oval: String,
@@ -199,6 +234,10 @@ pub struct FeedPlaces {
     pub nvd_api: String,
     /// The key to it, with which it may be asked more often.
     pub nvd_api_key: FeedKey,
+    /// The archive of the CVE list.
+    pub cve_list: String,
+    /// The log of its changes.
+    pub cve_list_changes: String,
     /// MSRC's CVRF API.
     pub msrc: String,
     /// The JSON of Arch Linux's security tracker.
@@ -228,21 +267,28 @@ impl FeedPlaces {
         let mut all: Vec<Feed> = self.osv_ecosystems.iter().map(|ecosystem| self.osv(ecosystem)).collect();
         all.push(file("debian-tracker", &self.debian_tracker, FeedScope::DebianTracker));
         all.extend(self.alpine_releases.iter().flat_map(|release| self.alpine(release)));
+        all.extend(self.alpine_rejections());
         all.extend(self.distributors());
+        all.extend(self.second_sources());
         all.extend(self.nvd_years.iter().map(|year| {
-            let scope = FeedScope::Records { feed: "nvd", prefix: format!("CVE-{year}-"), ecosystem: None };
-            file(&format!("nvd/{year}"), &format!("{}/nvdcve-2.0-{year}.json.gz", self.nvd.trim_end_matches('/')), scope)
+            let url = below(&self.nvd, &format!("nvdcve-2.0-{year}.json.gz"));
+            file(&format!("nvd/{year}"), &url, records("nvd", &format!("CVE-{year}-")))
         }));
         // Behind the years, so that it has the last word.
         all.push(Feed {
             route: Route::NvdChanges,
             key: self.nvd_api_key.clone(),
-            ..file("nvd/changes", &self.nvd_api, FeedScope::Records { feed: "nvd", prefix: "CVE-".to_owned(), ecosystem: None })
+            ..file("nvd/changes", &self.nvd_api, records("nvd", "CVE-"))
+        });
+        all.push(Feed {
+            route: Route::CveList,
+            changes: self.cve_list_changes.clone(),
+            ..file("cve-list", &self.cve_list, records("cve", "CVE-"))
         });
         all.push(Feed {
             route: Route::GithubPages,
             key: self.github_token.clone(),
-            ..file("github", &self.github, FeedScope::Records { feed: "github", prefix: "GHSA-".to_owned(), ecosystem: None })
+            ..file("github", &self.github, records("github", "GHSA-"))
         });
         all.push(file("epss", &self.epss, FeedScope::Epss));
         all.push(file("kev", &self.kev, FeedScope::Kev));
@@ -258,6 +304,17 @@ impl FeedPlaces {
         all
     }
 
+    /// What is told of packages of which another feed speaks too, so that no scan needs it: more statuses, scores and texts.
+    fn second_sources(&self) -> Vec<Feed> {
+        vec![
+            Feed { route: Route::CsafFolder, ..file("suse-csaf", &self.suse_csaf, records("suse-csaf", "CVE-")) },
+            file("ubuntu-osv", &self.ubuntu_osv, FeedScope::Osv(Family::Ubuntu)),
+            file("ubuntu-vex", &self.ubuntu_vex, records("ubuntu-vex", "CVE-")),
+            Feed { route: Route::SourceTree("gems/"), ..file("rubysec", &self.rubysec, records("rubysec", "")) },
+            Feed { route: Route::SourceTree(""), ..file("friends-of-php", &self.friends_of_php, records("friends-of-php", "")) },
+        ]
+    }
+
     /// The feeds of distributors that are one file or folder each.
     fn distributors(&self) -> Vec<Feed> {
         let of = |feed: &'static str, prefix: &str, ecosystem: Ecosystem| FeedScope::Records {
@@ -265,8 +322,6 @@ impl FeedPlaces {
             prefix: prefix.to_owned(),
             ecosystem: Some(ecosystem),
         };
-        let below =
-            |folder: &str, file: &str| if folder.is_empty() { String::new() } else { format!("{}/{file}", folder.trim_end_matches('/')) };
         let mut all = vec![
             file("wolfi-secdb", &below(&self.wolfi_secdb, "security.json"), of("wolfi-secdb", "", Ecosystem::of(Family::Wolfi))),
             file(
@@ -288,6 +343,10 @@ impl FeedPlaces {
             file("arch", &self.arch, of("arch", "AVG-", Ecosystem::of(Family::Arch))),
             Feed { route: Route::MsrcMonths, ..file("msrc", &self.msrc, of("msrc", "CVE-", Ecosystem::of(Family::Windows))) },
             Feed {
+                route: Route::SourceTree("advisories/"),
+                ..file("bottlerocket", &self.bottlerocket, of("bottlerocket", "", Ecosystem::of(Family::Bottlerocket)))
+            },
+            Feed {
                 route: Route::CsafArchive,
                 ..file("redhat-csaf", &self.redhat_csaf, of("redhat-csaf", "", Ecosystem::of(Family::RedHat)))
             },
@@ -306,6 +365,15 @@ impl FeedPlaces {
     fn amazon(&self, repository: &str) -> Feed {
         let base = self.amazon_linux.trim_end_matches('/');
         let (generation, path) = repository.split_once('/').unwrap_or((repository, "core"));
+        if repository == "2/extras" {
+            let scope = FeedScope::Records {
+                feed: "updateinfo",
+                prefix: format!("ALAS2{A_LETTER}"),
+                ecosystem: Some(Ecosystem::release(Family::Amazon, "2")),
+            };
+            let url = format!("{base}/2/extras-catalog.json");
+            return Feed { route: Route::AmazonExtras, ..file(&format!("amazon-linux/{repository}"), &url, scope) };
+        }
         let (release, url) = match generation.strip_prefix("al") {
             Some(year) => (year, format!("{base}/{generation}/{path}/mirrors/latest/x86_64/mirror.list")),
             None => (generation, format!("{base}/{generation}/{path}/latest/x86_64/mirror.list")),
@@ -329,17 +397,27 @@ impl FeedPlaces {
         let folder = ecosystem.replace(' ', "%20");
         Feed {
             name: format!("osv/{ecosystem}"),
-            url: format!("{}/{folder}/all.zip", self.osv.trim_end_matches('/')),
+            url: below(&self.osv, &format!("{folder}/all.zip")),
             route: Route::OsvDump,
             scope: FeedScope::Osv(family),
             key: FeedKey::default(),
+            changes: String::new(),
         }
+    }
+
+    /// What Alpine's security team rejected, by repository and for all releases.
+    fn alpine_rejections(&self) -> Vec<Feed> {
+        let one = |repository: &str| {
+            let url = below(&self.alpine_rejections, &format!("{repository}.yaml"));
+            file(&format!("alpine-rejections/{repository}"), &url, records("alpine-rejections", &format!("{repository}/")))
+        };
+        vec![one("main"), one("community")]
     }
 
     fn alpine(&self, release: &str) -> Vec<Feed> {
         let one = |repository: &str| {
             let scope = FeedScope::AlpineSecdb { release: release.to_owned(), repository: repository.to_owned() };
-            let url = format!("{}/{release}/{repository}.json", self.alpine_secdb.trim_end_matches('/'));
+            let url = below(&self.alpine_secdb, &format!("{release}/{repository}.json"));
             file(&format!("alpine-secdb/{release}/{repository}"), &url, scope)
         };
         vec![one("main"), one("community")]
@@ -375,7 +453,11 @@ impl FeedPlaces {
                 ecosystems.iter().any(|e| e.family == Family::Alpine && e.release.as_deref() == Some(release.as_str()))
             }
             FeedScope::Records { ecosystem: Some(own), .. } => ecosystems.iter().any(|ecosystem| own.covers(ecosystem)),
-            // Scores and texts for all: large, and no finding hangs on them.
+            // Of most, scores and texts alone hang on it; of Conda's packages nobody else has advisories.
+            FeedScope::Records { feed: "nvd", .. } => {
+                feed.route == Route::File && ecosystems.iter().any(|ecosystem| ecosystem.family == Family::Conda)
+            }
+            // Large, and no finding hangs on them.
             FeedScope::Records { .. } => false,
             FeedScope::Epss | FeedScope::Kev => true,
             FeedScope::Lifecycles => ecosystems.iter().any(|ecosystem| ecosystem.family.is_os()),
@@ -385,13 +467,23 @@ impl FeedPlaces {
         // A release that nobody listed is still there.
         for ecosystem in ecosystems.iter().filter(|ecosystem| ecosystem.family == Family::Alpine) {
             let listed = ecosystem.release.as_ref().filter(|release| !self.alpine_releases.contains(release));
-            needed.extend(listed.into_iter().flat_map(|release| self.alpine(release)));
+            needed.extend(listed.into_iter().flat_map(|release| self.alpine(release)).filter(|feed| !feed.url.is_empty()));
         }
         needed
     }
 }
 
+/// The address of a file in a folder; empty where there is no folder, which turns its feed off.
+fn below(folder: &str, file: &str) -> String {
+    if folder.is_empty() { String::new() } else { format!("{}/{file}", folder.trim_end_matches('/')) }
+}
+
 /// A feed that is one file.
 fn file(name: &str, url: &str, scope: FeedScope) -> Feed {
-    Feed { name: name.to_owned(), url: url.to_owned(), route: Route::File, scope, key: FeedKey::default() }
+    Feed { name: name.to_owned(), url: url.to_owned(), route: Route::File, scope, key: FeedKey::default(), changes: String::new() }
+}
+
+/// Records under a feed of their own, that are not about the packages of one distribution.
+fn records(feed: &'static str, prefix: &str) -> FeedScope {
+    FeedScope::Records { feed, prefix: prefix.to_owned(), ecosystem: None }
 }

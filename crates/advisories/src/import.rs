@@ -57,6 +57,8 @@ pub struct Importer {
     feeds: BTreeMap<String, Timestamp>,
     /// The date that EPSS's or KEV's file bears.
     dated: Option<String>,
+    /// The folder below which a source tree's documents are, where records lie among other things.
+    among_others: Option<&'static str>,
 }
 
 impl Importer {
@@ -73,7 +75,14 @@ impl Importer {
             generation: 1,
             feeds: BTreeMap::new(),
             dated: None,
+            among_others: None,
         }
+    }
+
+    /// Passes over what is not below a folder, and documents of no format that is read.
+    pub(crate) const fn among_others(mut self, folder: &'static str) -> Self {
+        self.among_others = Some(folder);
+        self
     }
 
     /// Starts from what is there.
@@ -136,6 +145,10 @@ impl Importer {
 
     fn document(&mut self, document: Document) -> Result<(), IndexError> {
         let Document { name, syntax, bytes } = document;
+        if self.among_others.is_some_and(|folder| !folder.is_empty() && !name.contains(&format!("/{folder}"))) {
+            self.summary.passed_over += 1;
+            return Ok(());
+        }
         let text = match syntax {
             // Trackers' texts are by hand, and of many years: a name in another encoding costs no record.
             Syntax::Text => String::from_utf8_lossy(&bytes),
@@ -148,6 +161,10 @@ impl Importer {
             },
         };
         let brought = formats::read(&name, syntax, &text);
+        if brought.is_unknown && self.among_others.is_some() {
+            self.summary.passed_over += 1;
+            return Ok(());
+        }
         if brought.dated.is_some() {
             self.dated = brought.dated;
         }
@@ -266,14 +283,27 @@ impl Importer {
                 if new.known_exploited.is_some() {
                     known.known_exploited.clone_from(&new.known_exploited);
                 }
-                if new.ssvc.is_some() {
-                    known.ssvc.clone_from(&new.ssvc);
-                }
                 known.exploits.extend(new.exploits.iter().cloned());
                 known.exploits.sort_unstable();
             }
         }
+        self.take_answers(&part)?;
         self.join(part);
+        Ok(())
+    }
+
+    /// Takes over CISA's answers of records that are new: also that there are none any more.
+    fn take_answers(&mut self, part: &Self) -> Result<(), IndexError> {
+        let of_list = |id: &String| AdvisoryKey { feed: formats::CVE_FEED.to_owned(), id: id.clone() };
+        let Some(brought) = part.exploitation.as_ref() else { return Ok(()) };
+        let answers: Vec<_> = brought.iter().filter(|(id, _)| part.advisories.contains_key(&of_list(id))).collect();
+        if answers.is_empty() {
+            return Ok(());
+        }
+        let all = self.known()?;
+        for (id, new) in answers {
+            all.entry(id.clone()).or_default().ssvc.clone_from(&new.ssvc);
+        }
         Ok(())
     }
 
@@ -291,6 +321,7 @@ impl Importer {
 
     /// Puts changed records of a feed in the place of their former states, and takes out those that are gone.
     pub(crate) fn change(&mut self, scope: &FeedScope, part: Self, gone: &[String]) -> Result<(), IndexError> {
+        self.take_answers(&part)?;
         if let Some(feed) = scope.feed() {
             for id in gone {
                 let key = AdvisoryKey { feed: feed.to_owned(), id: id.clone() };

@@ -274,6 +274,14 @@ mod tests {
         }
     }
 
+    /// Go's records bear none.
+    #[test]
+    fn a_record_without_a_score_has_that_of_its_aliases() {
+        let go = Advisory { aliases: vec!["CVE-2024-1".to_owned()], ..Advisory::new("osv", "GO-2024-1") };
+        let assessment = assess("CVE-2024-1", &[go, advisory("github", &[V31], None)], None);
+        assert_eq!((assessment.severity, assessment.inspector_score), (Severity::Critical, Some(9.8)));
+    }
+
     #[test]
     fn the_distributor_leads() {
         let both = [advisory("osv", &[V31], None), advisory("debian-tracker", &[], Some("low"))];

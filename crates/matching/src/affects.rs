@@ -16,8 +16,8 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The verdict of two advisories that both find the component affected: a known fix beats none, and of two fixes the
-    /// later one is needed to be rid of both.
+    /// The verdict of two advisories that both find the component affected: a known fix beats none, of two fixes the later one is
+    /// needed to be rid of both, and of two without a fix the one counts that says why.
     #[must_use]
     pub fn merge(self, other: Self, scheme: Option<Scheme>) -> Self {
         let vendor_severity = self.vendor_severity.clone().or_else(|| other.vendor_severity.clone());
@@ -25,7 +25,12 @@ impl Verdict {
             (Some(a), Some(b)) if scheme.map_or_else(|| a.cmp(b), |s| s.compare(a, b)).is_lt() => other,
             (None, Some(_)) => other,
             (Some(_), _) => self,
-            (None, None) => std::cmp::min(self, other),
+            // That there is none yet says less than why there is none.
+            (None, None) => match (self.state, other.state) {
+                (FixState::Open, state) if state != FixState::Open => other,
+                (state, FixState::Open) if state != FixState::Open => self,
+                _ => std::cmp::min(self, other),
+            },
         };
         Self { vendor_severity, ..winner }
     }
@@ -37,8 +42,14 @@ impl Verdict {
 pub fn comparable(component: &Component) -> bool {
     let family = &component.ecosystem.family;
     // Of Conda's packages only some are anybody's to judge.
-    Scheme::of(family).is_some() && (*family != Family::Conda || is_curated(family, &component.name))
+    let is_judged = *family != Family::Conda || is_curated(family, &component.name);
+    // Nobody tells of builds of other vendors under a distributor's names.
+    let is_remis = Scheme::of(family) == Some(Scheme::Rpm) && component.version.contains(REMI);
+    Scheme::of(family).is_some() && is_judged && !is_remis
 }
+
+/// What Remi's builds have in their releases.
+const REMI: &str = ".remi";
 
 /// Whether `component` is affected by `affected`; none if it is not.
 ///
@@ -142,13 +153,17 @@ fn same_module<S: AsRef<str>>(affected: &Affected<S>, component: &Component) -> 
     }
 }
 
-/// Whether entry and component are of one flavour of Oracle's builds. Those that are patched while they run (`.ksplice1`) and those
-/// that are certified (`_fips`) have epochs of their own: against the fix of another flavour every build would look too old.
+/// Whether entry and component are of one flavour of builds. Oracle's that are patched while they run (`.ksplice1`) and those that are
+/// certified (`_fips`) have epochs of their own: against the fix of another flavour every build would look too old. Remi's builds have
+/// the names of the distributor's packages and its fixes at other versions.
 fn same_flavour<S: AsRef<str>>(affected: &Affected<S>, component: &Component) -> bool {
-    if component.ecosystem.family != Family::Oracle {
+    if Scheme::of(&component.ecosystem.family) != Some(Scheme::Rpm) {
         return true;
     }
-    let flavour = |version: &str| [".ksplice", "_fips"].map(|flavour| version.contains(flavour));
+    let is_oracle = component.ecosystem.family == Family::Oracle;
+    let flavour = |version: &str| {
+        [(".ksplice", is_oracle), ("_fips", is_oracle), (REMI, true)].map(|(flavour, tells)| tells && version.contains(flavour))
+    };
     let mut fixes = affected.ranges.iter().flat_map(|range| &range.events).filter_map(|event| match event {
         Event::Fixed(version) => Some(flavour(version.as_ref())),
         _ => None,
@@ -278,6 +293,12 @@ mod tests {
     }
 
     #[test]
+    fn builds_of_other_vendors_are_not_judged() {
+        let php = |version: &str| comparable(&component("Red Hat:9", "php", version));
+        assert!(php("8.0.13-1.el9") && !php("8.0.13-1.el9.remi"));
+    }
+
+    #[test]
     fn of_condas_packages_those_on_the_list_are_judged() {
         assert!(comparable(&component("Conda", "openssl", "1.1.1w")) && !comparable(&component("Conda", "numpy", "1.26.4")));
         let fixed = entry("Conda", "openssl", &until("1.1.1t"));
@@ -300,5 +321,17 @@ mod tests {
         let merged = verdict(Some("1.9")).merge(verdict(Some("1.10")), Some(Scheme::Semver));
         assert_eq!(merged.fixed_in.as_deref(), Some("1.10"));
         assert_eq!(verdict(None).merge(verdict(Some("2")), Some(Scheme::Semver)).state, FixState::Fixed);
+    }
+
+    #[test]
+    fn of_two_without_a_fix_the_one_that_says_why_counts() {
+        let merged = |a, b| {
+            let verdict = |state| Verdict { state, fixed_in: None, vendor_severity: None };
+            verdict(a).merge(verdict(b), Some(Scheme::Deb)).state
+        };
+        for state in [FixState::Deferred, FixState::WillNotFix, FixState::EndOfLife, FixState::UnderInvestigation] {
+            assert_eq!((merged(FixState::Open, state), merged(state, FixState::Open)), (state, state));
+        }
+        assert_eq!(merged(FixState::EndOfLife, FixState::Deferred), merged(FixState::Deferred, FixState::EndOfLife));
     }
 }

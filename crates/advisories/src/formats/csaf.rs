@@ -283,7 +283,8 @@ impl Document {
                 brought.quarantined.push((name.to_owned(), "a vulnerability without a CVE".into()));
             }
         }
-        if brought.advisories.is_empty() && brought.quarantined.is_empty() {
+        // Of what is in no product of theirs SUSE says no more than its title.
+        if self.vulnerabilities.is_empty() && vendor != Vendor::Suse {
             return Brought::refused(name, "no vulnerability in it");
         }
         brought

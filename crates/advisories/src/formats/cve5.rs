@@ -5,7 +5,7 @@ use super::{Brought, Format, Parsed, cut, is_cve};
 use lestrade_model::{Advisory, Cvss, Reference, Score, ScoreSource, Ssvc, Timestamp};
 use serde_json::Value;
 
-const FEED: &str = "cve";
+pub(crate) const FEED: &str = "cve";
 
 pub(super) struct Cve5;
 

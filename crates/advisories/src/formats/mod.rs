@@ -1,5 +1,6 @@
 //! The formats that feeds come in: one file for each, behind one trait. A document says by its own content which it is of.
 
+mod alpine_rejections;
 mod anchore;
 mod arch;
 mod bodhi;
@@ -8,6 +9,7 @@ mod cpe;
 mod csaf;
 mod cve5;
 mod debian_lists;
+mod debian_support;
 mod debian_tracker;
 mod endoflife;
 mod exploitation;
@@ -25,16 +27,19 @@ mod retirejs;
 mod rubysec;
 mod secdb;
 mod ubuntu;
+mod ubuntu_vex;
 mod uct;
 mod updateinfo;
 mod xml;
 
 pub(crate) use anchore::OVERRIDES as NVD_OVERRIDES;
+pub(crate) use cve5::FEED as CVE_FEED;
+pub(crate) use debian_support::NAME as DEBIAN_SUPPORT;
 pub(crate) use exploits::Exploits;
 pub(crate) use nvd::FEED as NVD_FEED;
 pub use osv::{Quarantine, read_osv};
 pub(crate) use secdb::{FEED as ALPINE_FEED, prefix as alpine_prefix};
-pub(crate) use updateinfo::index_of_repository;
+pub(crate) use updateinfo::{Indexed, index_of_repository};
 
 use crate::documents::Syntax;
 use lestrade_model::{Advisory, ExploitSource, KnownExploited, Lifecycle, Ssvc};
@@ -78,6 +83,8 @@ pub(crate) struct Brought {
     pub(crate) lifecycles: Option<Vec<Lifecycle>>,
     /// The date that the document bears, where it is one that must not go back.
     pub(crate) dated: Option<String>,
+    /// Whether it is a document of no format that is read.
+    pub(crate) is_unknown: bool,
 }
 
 impl Brought {
@@ -120,12 +127,15 @@ const FORMATS: &[&dyn Format] = &[
     &ghsa::Ghsa,
     &updateinfo::UpdateInfo,
     &oval::Oval,
+    &debian_support::DebianSupport,
     &debian_lists::DebianLists,
     &hsec::Hsec,
     &bodhi::Bodhi,
     &arch::Arch,
     &retirejs::RetireJs,
     &uct::Uct,
+    &ubuntu_vex::UbuntuVex,
+    &alpine_rejections::AlpineRejections,
     // Its shape is the loosest, so it is asked last.
     &debian_tracker::DebianTracker,
 ];
@@ -163,12 +173,21 @@ const PARSERS: &[(&str, &str, Syntax)] = &[
     ("arch", "all.json", Syntax::Json),
     ("anchore", "CVE-2024-29999.json", Syntax::Json),
     ("nvd-overrides", "CVE-2019-7317.json", Syntax::Json),
+    ("ubuntu-vex", "CVE-2023-38545.json", Syntax::Json),
+    ("alpine-rejections", "main.yaml", Syntax::Yaml),
+    ("debian-support", "security-support-ended.deb12", Syntax::Text),
 ];
+
+/// The parser of what suppliers say of their products, which is brought in by another way than feeds.
+const VEX_PARSER: &str = "vex";
 
 /// Reads any bytes as a document of a format, as an import would. Answers whether anything of it could be used; none when there is
 /// no parser of this name.
 #[must_use]
 pub fn fuzz_parser(parser: &str, bytes: &[u8]) -> Option<bool> {
+    if parser == VEX_PARSER {
+        return Some(crate::parse_vex(bytes, parser).is_ok_and(|statements| !statements.is_empty()));
+    }
     let (_, name, syntax) = PARSERS.iter().find(|(known, _, _)| *known == parser)?;
     let brought = read(name, *syntax, &String::from_utf8_lossy(bytes));
     // Whatever was read is what an index has to hold.
@@ -184,18 +203,18 @@ pub fn fuzz_parser(parser: &str, bytes: &[u8]) -> Option<bool> {
 
 /// The names of all parsers.
 pub fn parsers() -> impl Iterator<Item = &'static str> {
-    PARSERS.iter().map(|(name, _, _)| *name)
+    PARSERS.iter().map(|(name, _, _)| *name).chain([VEX_PARSER])
 }
 
-/// Reads a document of any format.
-pub(crate) fn read(name: &str, syntax: Syntax, text: &str) -> Brought {
+/// A document as far as its syntax goes.
+fn parsed(syntax: Syntax, text: &str) -> Result<Parsed<'_>, String> {
     let text = text.trim_start_matches('\u{feff}');
     let value = |parsed: Result<Value, String>| match parsed? {
         Value::Object(object) => Ok(Parsed::Object(object)),
         Value::Array(list) => Ok(Parsed::List(list)),
         _ => Err("neither an object nor a list".to_owned()),
     };
-    let parsed = match syntax {
+    match syntax {
         Syntax::Csv => Ok(Parsed::Lines(text)),
         Syntax::Text => Ok(Parsed::Text(text)),
         Syntax::Json => match serde_json::from_str(text) {
@@ -206,11 +225,15 @@ pub(crate) fn read(name: &str, syntax: Syntax, text: &str) -> Brought {
         Syntax::Yaml => value(serde_saphyr::from_str(text).map_err(|error| error.to_string())),
         Syntax::Toml => value(toml::from_str(text).map_err(|error| error.message().to_owned())),
         Syntax::Xml => xml::root(text).map(|root| Parsed::Xml(root, text)),
-    };
-    match parsed {
+    }
+}
+
+/// Reads a document of any format.
+pub(crate) fn read(name: &str, syntax: Syntax, text: &str) -> Brought {
+    match parsed(syntax, text) {
         Ok(document) => match FORMATS.iter().find(|format| format.recognises(name, &document)) {
             Some(format) => format.read(name, document),
-            None => Brought::refused(name, "none of the formats that are read"),
+            None => Brought { is_unknown: true, ..Brought::refused(name, "none of the formats that are read") },
         },
         Err(reason) => Brought::refused(name, reason.lines().next().unwrap_or_default()),
     }
@@ -248,4 +271,22 @@ fn is_cve(text: &str) -> bool {
         lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
     };
     digits(year, 4..=4) && digits(number, 4..=19)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_format_has_a_parser_and_a_seed() {
+        let mut seen = BTreeSet::new();
+        for (parser, name, syntax) in PARSERS {
+            let seed = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(parser);
+            let text = std::fs::read_to_string(seed).unwrap();
+            let document = parsed(*syntax, text.trim_start_matches('\u{feff}')).unwrap();
+            seen.extend(FORMATS.iter().position(|format| format.recognises(name, &document)));
+        }
+        assert_eq!(seen, (0..FORMATS.len()).collect(), "places in the list of formats");
+    }
 }

@@ -107,7 +107,8 @@ impl File<'_> {
             }
             let (feed, id) = match definition.platforms.first().map(String::as_str).unwrap_or_default() {
                 platform if platform.starts_with("Oracle") => ("oracle-oval", definition.advisory.clone()),
-                platform if platform.contains("SUSE") => ("suse-oval", definition.id.clone()),
+                // Definitions of a vulnerability have the same id in the files of all products.
+                platform if platform.contains("SUSE") => ("suse-oval", format!("{}/{platform}", definition.id)),
                 _ => ("azurelinux-oval", definition.id.clone()),
             };
             brought.advisories.push(Advisory {

@@ -56,6 +56,11 @@ const RELEASES: &[(&str, &str)] = &[
     ("questing", "25.10"),
 ];
 
+/// The number of a release by its code name.
+pub(super) fn release_of(name: &str) -> Option<&'static str> {
+    RELEASES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
+}
+
 pub(super) struct Uct;
 
 impl Format for Uct {
@@ -156,7 +161,7 @@ impl<'a> Line<'a> {
             Some(("esm-infra" | "esm-apps", name)) => (name, true),
             Some(_) => return None,
         };
-        let (_, release) = RELEASES.iter().find(|(known, _)| *known == name)?;
+        let release = release_of(name)?;
         let (status, rest) = value.split_once([' ', '(']).unwrap_or((value, ""));
         let detail = rest.trim().trim_start_matches('(').trim_end_matches(')').trim();
         Some(Self { release, subscribed, package, status, detail })

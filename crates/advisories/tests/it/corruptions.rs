@@ -1,10 +1,11 @@
 //! Every feed, corrupted in forty ways: each is refused, that is said, and the last good state stays.
 
 use crate::update::dump;
-use lestrade_advisories::{Feed, FeedOutcome, FeedPlaces, Library, UpdateProgress, Updater};
+use lestrade_advisories::{Feed, FeedKey, FeedOutcome, FeedPlaces, Library, UpdateProgress, Updater};
 use lestrade_model::Timestamp;
-use lestrade_testkit::FileServer;
+use lestrade_testkit::{FileServer, Reply, Responder};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::ops::Range;
@@ -83,6 +84,14 @@ fn cases() -> Vec<Case> {
         case("arch", "/arch.json", Plain, arch),
         Case { days: 29, ..case("msrc", "/msrc/cvrf/2024-Jan", Plain, msrc) },
         case("nvd/2024", "/nvd/nvdcve-2.0-2024.json.gz", Gzip, nvd),
+        case("alpine-rejections/main", "/rejections/main.yaml", Plain, rejections),
+        case("suse-csaf", "/suse/csaf-vex.tar.bz2", Archive, suse),
+        case("ubuntu-osv", "/osv-all.tar.zst", Archive, ubuntu_osv),
+        case("ubuntu-vex", "/vex-all.tar.zst", Archive, ubuntu_vex),
+        case("bottlerocket", "/core-kit.zip", Archive, bottlerocket),
+        case("rubysec", "/ruby-advisory-db.zip", Archive, rubysec),
+        case("friends-of-php", "/security-advisories.zip", Archive, friends_of_php),
+        Case { days: 29, ..case("cve-list", "/cvelistV5.zip", Archive, cve_list) },
         Case { dated: true, lines: true, ..case("epss", "/epss.csv.gz", Gzip, epss) },
         Case { dated: true, ..case("kev", "/kev.json", Plain, kev) },
         Case { lines: true, ..case("exploit-db", "/files_exploits.csv", Plain, exploit_db) },
@@ -107,22 +116,115 @@ fn secdb(records: Range<usize>, head: &str) -> Vec<u8> {
 }
 
 fn redhat(records: Range<usize>, _: &str) -> Vec<u8> {
-    let mut tar = tar::Builder::new(zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap());
-    for n in records {
+    let text = |n| {
         let full = format!("p{n}-0:2-1.el9.x86_64");
-        let text = format!(
+        format!(
             r#"{{"document": {{"csaf_version": "2.0", "category": "csaf_vex", "publisher": {{"name": "Red Hat Product Security"}}}},
             "product_tree": {{"branches": [{{"product": {{"product_id": "B", "name": "RHEL 9",
                 "product_identification_helper": {{"cpe": "cpe:/o:redhat:enterprise_linux:9::baseos"}}}}}}],
                 "relationships": [{{"full_product_name": {{"product_id": "B:{full}"}}, "product_reference": "{full}",
                 "relates_to_product_reference": "B"}}]}},
             "vulnerabilities": [{{"cve": "CVE-2024-{n}", "product_status": {{"fixed": ["B:{full}"]}}}}]}}"#
-        );
+        )
+    };
+    zstd_of(records.map(|n| (format!("2024/cve-2024-{n}.json"), text(n))))
+}
+
+/// Files in a tar archive.
+fn tarred<W: std::io::Write>(into: W, files: impl Iterator<Item = (String, String)>) -> W {
+    let mut tar = tar::Builder::new(into);
+    for (name, text) in files {
         let mut header = tar::Header::new_gnu();
         header.set_size(text.len() as u64);
-        tar.append_data(&mut header, format!("2024/cve-2024-{n}.json"), text.as_bytes()).unwrap();
+        tar.append_data(&mut header, name, text.as_bytes()).unwrap();
     }
-    tar.into_inner().unwrap().finish().unwrap()
+    tar.into_inner().unwrap()
+}
+
+fn zstd_of(files: impl Iterator<Item = (String, String)>) -> Vec<u8> {
+    tarred(zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap(), files).finish().unwrap()
+}
+
+/// A source tree as a zip archive: records among files that are none.
+fn tree(files: impl Iterator<Item = (String, String)>) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let others = [("tree-main/.github/workflows/ci.yml", "name: CI\non: [push]\n"), ("tree-main/composer.json", "{\"name\": \"a/b\"}")];
+    for (name, text) in others.map(|(name, text)| (name.to_owned(), text.to_owned())).into_iter().chain(files) {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+fn rejections(records: Range<usize>, _: &str) -> Vec<u8> {
+    records.map(|n| format!("p{n}:\n  - CVE-2024-{n}\n")).collect::<String>().into()
+}
+
+fn suse(records: Range<usize>, _: &str) -> Vec<u8> {
+    let text = |n| {
+        format!(
+            r#"{{"document": {{"csaf_version": "2.0", "category": "csaf_vex", "publisher": {{"name": "SUSE Product Security Team"}}}},
+            "product_tree": {{"branches": [{{"product": {{"product_id": "SLES 15 SP5", "name": "SUSE Linux Enterprise Server 15 SP5"}}}}],
+                "relationships": [{{"full_product_name": {{"product_id": "SLES 15 SP5:p{n}-2-1.1"}}, "product_reference": "p{n}-2-1.1",
+                "relates_to_product_reference": "SLES 15 SP5"}}]}},
+            "vulnerabilities": [{{"cve": "CVE-2024-{n}", "product_status": {{"recommended": ["SLES 15 SP5:p{n}-2-1.1"]}}}}]}}"#
+        )
+    };
+    let lists = [("csaf-vex/changes.csv".to_owned(), "\"cve-2024-1000.json\",\"2026-11-19T10:00:00Z\"\n".to_owned())];
+    let files = lists.into_iter().chain(records.map(|n| (format!("csaf-vex/cve-2024-{n}.json"), text(n))));
+    tarred(bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast()), files).finish().unwrap()
+}
+
+fn ubuntu_osv(records: Range<usize>, _: &str) -> Vec<u8> {
+    let text = |n| {
+        format!(
+            r#"{{"id": "UBUNTU-CVE-2024-{n}", "modified": "2024-01-01T00:00:00Z", "upstream": ["CVE-2024-{n}"], "affected": [{{"package":
+            {{"ecosystem": "Ubuntu:22.04:LTS", "name": "p{n}"}}, "ranges": [{{"type": "ECOSYSTEM", "events": [{{"introduced": "0"}}]}}]}}]}}"#
+        )
+    };
+    zstd_of(records.map(|n| (format!("osv/cve/2024/UBUNTU-CVE-2024-{n}.json"), text(n))))
+}
+
+fn ubuntu_vex(records: Range<usize>, _: &str) -> Vec<u8> {
+    let text = |n| {
+        format!(
+            r#"{{"@context": "https://openvex.dev/ns/v0.2.0", "author": "Canonical Ltd.", "timestamp": "2024-01-01T00:00:00Z", "statements":
+            [{{"vulnerability": {{"name": "CVE-2024-{n}"}}, "status": "affected",
+            "products": [{{"@id": "pkg:deb/ubuntu/p{n}@1?arch=source&distro=jammy"}}]}}]}}"#
+        )
+    };
+    zstd_of(records.map(|n| (format!("vex/cve/2024/CVE-2024-{n}.json"), text(n))))
+}
+
+fn bottlerocket(records: Range<usize>, _: &str) -> Vec<u8> {
+    let text = |n| {
+        format!(
+            "[advisory]\nid = \"BRSA-{n}\"\ntitle = \"t\"\ncve = \"CVE-2024-{n}\"\nseverity = \"low\"\ndescription = \"d\"\n\
+             [[advisory.products]]\npackage-name = \"p{n}\"\npatched-version = \"2\"\npatched-epoch = \"0\"\n"
+        )
+    };
+    tree(records.map(|n| (format!("core-kit-develop/advisories/2.1.0/BRSA-{n}.toml"), text(n))))
+}
+
+fn rubysec(records: Range<usize>, _: &str) -> Vec<u8> {
+    let text = |n| format!("gem: p{n}\ntitle: t\ncve: 2024-{n}\npatched_versions:\n  - \">= 2.0\"\n");
+    tree(records.map(|n| (format!("ruby-advisory-db-master/gems/p{n}/CVE-2024-{n}.yml"), text(n))))
+}
+
+fn friends_of_php(records: Range<usize>, _: &str) -> Vec<u8> {
+    let text =
+        |n| format!("title: t\ncve: CVE-2024-{n}\nreference: composer://a/p{n}\nbranches:\n  1.x:\n    versions: ['>=1.0', '<1.2']\n");
+    tree(records.map(|n| (format!("security-advisories-master/a/p{n}/CVE-2024-{n}.yaml"), text(n))))
+}
+
+fn cve_list(records: Range<usize>, _: &str) -> Vec<u8> {
+    let text = |n| {
+        format!(
+            r#"{{"dataType": "CVE_RECORD", "cveMetadata": {{"cveId": "CVE-2024-{n}", "state": "PUBLISHED"}}, "containers": {{"cna": {{}}}}}}"#
+        )
+    };
+    let log = [("cvelistV5-main/cves/deltaLog.json".to_owned(), r#"[{"fetchTime": "2026-11-22T00:00:00.000Z"}]"#.to_owned())];
+    tree(log.into_iter().chain(records.map(|n| (format!("cvelistV5-main/cves/2024/{}xxx/CVE-2024-{n}.json", n / 1000), text(n)))))
 }
 
 fn amazon(records: Range<usize>, _: &str) -> Vec<u8> {
@@ -313,15 +415,23 @@ impl Site {
         let server = FileServer::start().unwrap();
         let base = server.url();
         let below = |path: &str| format!("{base}{path}");
+        // Every one by name: a feed that is new is not forgotten here.
         let places = FeedPlaces {
             osv: below("/osv"),
             osv_ecosystems: vec!["npm".into()],
             debian_tracker: below("/debian.json"),
             alpine_secdb: below("/alpine"),
             alpine_releases: vec!["v3.20".into()],
+            alpine_rejections: below("/rejections"),
             wolfi_secdb: below("/wolfi"),
             chainguard_secdb: below("/chainguard"),
             redhat_csaf: below("/vex"),
+            suse_csaf: below("/suse/csaf-vex"),
+            ubuntu_osv: below("/osv-all.tar.zst"),
+            ubuntu_vex: below("/vex-all.tar.zst"),
+            bottlerocket: below("/core-kit.zip"),
+            rubysec: below("/ruby-advisory-db.zip"),
+            friends_of_php: below("/security-advisories.zip"),
             amazon_linux: base.clone(),
             amazon_linux_repositories: vec!["al2023/core".into()],
             oracle_oval: below("/oracle.xml.bz2"),
@@ -330,6 +440,10 @@ impl Site {
             photon_releases: vec!["5.0".into()],
             nvd: below("/nvd"),
             nvd_years: vec!["2024".into()],
+            nvd_api: below("/nvd-api"),
+            nvd_api_key: FeedKey::default(),
+            cve_list: below("/cvelistV5.zip"),
+            cve_list_changes: below("/cves/deltaLog.json"),
             epss: below("/epss.csv.gz"),
             kev: below("/kev.json"),
             exploit_db: below("/files_exploits.csv"),
@@ -337,11 +451,14 @@ impl Site {
             nuclei: below("/cves.json"),
             endoflife: below("/full"),
             arch: below("/arch.json"),
+            github: below("/github"),
+            github_token: FeedKey::default(),
             msrc: below("/msrc"),
-            ..FeedPlaces::default()
         };
         let months = r#"{"value": [{"ID": "2024-Jan", "CurrentReleaseDate": "2024-01-09T08:00:00Z"}]}"#;
         server.put("/msrc/updates", "1", months);
+        server.put("/suse/csaf-vex/changes.csv", "1", "\"cve-2024-1000.json\",\"2026-11-19T10:00:00Z\"\n");
+        server.put("/cves/deltaLog.json", "1", r#"[{"fetchTime": "2026-11-22T00:00:00.000Z", "new": [], "updated": []}]"#);
         server.put("/vex/archive_latest.txt", "1", "csaf_vex_2026-11-20.tar.zst");
         server.put("/vex/changes.csv", "1", "\"2024/cve-2024-1000.json\",\"2026-11-19T10:00:00+00:00\"\n");
         server.put("/al2023/core/mirrors/latest/x86_64/mirror.list", "1", format!("{base}/mirror\n"));
@@ -369,6 +486,83 @@ impl Site {
         assert_eq!(feeds.len(), 1, "{}", case.feed);
         let now = Timestamp::parse("2026-11-23T00:00:00Z").unwrap().plus_millis(days * DAY);
         Updater::new(&self.library(), now).run(&feeds, &Silent).unwrap().outcomes.remove(0).1
+    }
+}
+
+/// No feed is without its row in one of the two tables.
+#[test]
+fn every_feed_is_corrupted() {
+    let name = |feed: &str| feed.split('/').next().unwrap_or_default().to_owned();
+    let rows: BTreeSet<String> = cases().iter().map(|case| name(case.feed)).chain(pages().map(|(feed, _)| name(feed))).collect();
+    let feeds: BTreeSet<String> = Site::new().places.feeds().iter().map(|feed| name(&feed.name)).collect();
+    assert_eq!(rows, feeds);
+}
+
+/// Services that answer in pages, each with a page of its own.
+fn pages() -> [(&'static str, Vec<u8>); 2] {
+    [("nvd/changes", nvd_page()), ("github", github_page())]
+}
+
+fn nvd_page() -> Vec<u8> {
+    let records = joined(RECORDS, |n| format!(r#"{{"cve": {{"id": "CVE-2024-{n}", "vulnStatus": "Analyzed", "descriptions": []}}}}"#));
+    let head = r#""resultsPerPage": 100, "startIndex": 0, "totalResults": 100, "format": "NVD_CVE", "version": "2.0""#;
+    format!(r#"{{{head}, "vulnerabilities": [{records}]}}"#).into()
+}
+
+fn github_page() -> Vec<u8> {
+    let record = |n| {
+        format!(
+            r#"{{"ghsa_id": "GHSA-{n}", "cve_id": "CVE-2024-{n}", "summary": "s", "updated_at": "2026-11-20T00:00:00Z", "vulnerabilities":
+            [{{"package": {{"ecosystem": "npm", "name": "p{n}"}}, "vulnerable_version_range": "< 2.0.0", "first_patched_version": "2.0.0"}}]}}"#
+        )
+    };
+    format!("[{}]", joined(RECORDS, record)).into()
+}
+
+/// A page is what changed and not the whole, so that one may be smaller than the one before. All else is refused as in a file.
+#[test]
+fn forty_corruptions_of_a_page_are_refused() {
+    for (feed, good) in pages() {
+        let middle = good.len() / 2;
+        let html = b"<!doctype html><html><head><title>Log in</title></head><body>Who are you?</body></html>".to_vec();
+        let mut bad: Vec<(String, Vec<u8>)> = vec![
+            ("empty".into(), vec![]),
+            ("a page to log in".into(), html.clone()),
+            ("noise".into(), (0..4096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()),
+            ("zeros".into(), vec![0; 4096]),
+            ("white space".into(), b" \n ".to_vec()),
+            ("null".into(), b"null".to_vec()),
+            ("an empty object".into(), b"{}".to_vec()),
+            ("a text".into(), b"\"moved permanently\"".to_vec()),
+            ("an error".into(), b"{\"message\": \"API rate limit exceeded\"}".to_vec()),
+            ("a list of nothing known".into(), b"[{\"a\": 1}]".to_vec()),
+            ("another root".into(), b"<rss><channel/></rss>".to_vec()),
+            ("a byte that is no UTF-8".into(), [&good[..middle], &[0xff], &good[middle..]].concat()),
+            ("wrapped into a page".into(), [&html[..60], &good, b"</body></html>"].concat()),
+            ("twice".into(), [good.as_slice(), &good].concat()),
+            ("with something behind".into(), [good.as_slice(), b" trailing"].concat()),
+            ("another feed".into(), debian(RECORDS, TODAY)),
+        ];
+        bad.extend((1..25).map(|part| (format!("cut at {part}/25"), good[..good.len() * part / 25].to_vec())));
+        assert!(bad.len() >= 40, "{}", bad.len());
+        let answer = std::sync::Arc::new(std::sync::Mutex::new(good.clone()));
+        let answering = std::sync::Arc::clone(&answer);
+        let server = Responder::start(move |_| Reply::Bytes(200, answering.lock().unwrap().clone())).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let library = Library::new(folder.path());
+        let places = FeedPlaces { nvd_api: server.url(), github: server.url(), ..FeedPlaces::default() };
+        let update = |days: i64| {
+            let now = Timestamp::parse("2026-11-23T00:00:00Z").unwrap().plus_millis(days * DAY);
+            Updater::new(&library, now).run(&places.named(feed), &Silent).unwrap().outcomes.remove(0).1
+        };
+        assert_eq!(update(0), FeedOutcome::Updated { records: 100, quarantined: 0 }, "{feed}");
+        let state = library.current().unwrap();
+        for (days, (what, bytes)) in (1..).zip(bad) {
+            *answer.lock().unwrap() = bytes;
+            let outcome = update(days);
+            assert!(matches!(&outcome, FeedOutcome::Refused(why) if !why.is_empty()), "{feed}, {what}: {outcome:?}");
+            assert_eq!(library.current().unwrap(), state, "{feed}, {what}: the last good state stays");
+        }
     }
 }
 

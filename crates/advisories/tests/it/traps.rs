@@ -102,6 +102,30 @@ mod identity_and_merging {
         assert_eq!(found_in("d.json", &placeholder.to_string(), &libssl("3")), ["CVE-2024-1 open"]);
     }
 
+    /// Raw repositories do not fill the graph of aliases: a record answers by what it says itself, and nothing is guessed.
+    #[test]
+    fn a_record_answers_by_its_own_aliases_alone() {
+        let named = record("PYSEC-1", "PyPI", "a", until("2.0"), json!({"aliases": ["CVE-2024-1"]}));
+        let silent = record("GHSA-1", "PyPI", "a", until("2.0"), json!({}));
+        assert_eq!(found(&[named, silent], &component("PyPI", "a", "1.0")), ["CVE-2024-1 fixed 2.0", "GHSA-1 fixed 2.0"]);
+    }
+
+    #[test]
+    fn what_nvd_and_the_cve_list_rejected_is_not_found() {
+        let matches = json!([{"vulnerable": true, "criteria": "cpe:2.3:a:openssl:openssl:*:*:*:*:*:*:*:*", "versionEndExcluding": "3.0"}]);
+        let page = |status: &str| {
+            json!({"resultsPerPage": 1, "startIndex": 0, "totalResults": 1, "format": "NVD_CVE", "version": "2.0", "vulnerabilities": [{"cve":
+                {"id": "CVE-2024-1000", "vulnStatus": status, "configurations": [{"nodes": [{"operator": "OR", "cpeMatch": matches}]}]}}]})
+            .to_string()
+        };
+        let openssl = component("Conda", "openssl", "1.1.1");
+        assert_eq!(found_in("page.json", &page("Analyzed"), &openssl), ["CVE-2024-1000 fixed 3.0"]);
+        assert_eq!(found_in("page.json", &page("Rejected"), &openssl), [""; 0]);
+        let rejected =
+            json!({"dataType": "CVE_RECORD", "cveMetadata": {"cveId": "CVE-2024-1000", "state": "REJECTED"}, "containers": {"cna": {}}});
+        assert_eq!(found_in("CVE-2024-1000.json", &rejected.to_string(), &openssl), [""; 0]);
+    }
+
     #[test]
     fn informational_notices_of_crates_are_no_vulnerabilities() {
         let mut notice = record("RUSTSEC-2021-1", "crates.io", "a", json!([{"introduced": "0.0.0-0"}]), json!({}));
@@ -179,6 +203,15 @@ mod debian {
         assert_eq!(found_in("DSA.list", list, &libssl("3")), ["CVE-2024-1 end-of-life"]);
     }
 
+    /// No advisory comes of a package whose support ended: that nothing is known of it is said, and is not clean.
+    #[test]
+    fn what_is_no_longer_supported_is_said() {
+        let list = "openssl  3.0.11-1~deb12u2  2026-02-01  https://lists.debian.org/x\n";
+        let found = |component: &Component| found_in("security-support-ended.deb12", list, component);
+        assert_eq!(found(&libssl("3.0.15-1~deb12u1")), ["end-of-support/debian 12/openssl end-of-life"]);
+        assert_eq!(found(&component("Debian:13", "libssl3", "3").from_source("openssl", "3")), [""; 0]);
+    }
+
     #[test]
     fn another_release_says_nothing() {
         let fixed = tracker(json!({"status": "resolved", "fixed_version": "3.0.9-1"}));
@@ -222,6 +255,53 @@ mod rpm {
             hits(&fix, "Rocky Linux:9", "a", &["1.2-2.el9", "1.2-3.el9", "0:1.2-2.el9", "1:1.0-1.el9"]),
             ["1.2-2.el9", "0:1.2-2.el9"]
         );
+    }
+
+    /// Older errata of Rocky do not name the stream: its builds are told by their releases alone.
+    #[test]
+    fn an_erratum_that_names_no_stream_is_about_builds_in_modules() {
+        let fix = record("RLSA-2021:1", "Rocky Linux:8", "postgresql", until("12.5-1.module+el8.3.0"), json!({"related": ["CVE-2024-1"]}));
+        let versions = ["12.1-1.module+el8.1.0", "12.5-1.module+el8.3.0", "9.2-1.el8"];
+        assert_eq!(hits(&fix, "Rocky Linux:8", "postgresql", &versions), [versions[0]]);
+    }
+
+    /// `name:stream/package` is a package of a module, `namespace/image` is none at all.
+    #[test]
+    fn a_slash_in_a_name_is_not_always_a_module() {
+        let document = |component: &str| {
+            json!({"document": {"csaf_version": "2.0", "category": "csaf_vex", "publisher": {"name": "Red Hat Product Security"}},
+                "product_tree": {"branches": [{"product": {"product_id": "B", "name": "RHEL 8",
+                    "product_identification_helper": {"cpe": "cpe:/o:redhat:enterprise_linux:8::appstream"}}}],
+                    "relationships": [{"full_product_name": {"product_id": format!("B:{component}")}, "product_reference": component,
+                        "relates_to_product_reference": "B"}]},
+                "vulnerabilities": [{"cve": "CVE-2024-1000", "product_status": {"known_affected": [format!("B:{component}")]}}]})
+            .to_string()
+        };
+        let nodejs = component("Red Hat:8", "nodejs", "18.1.0-1.module+el8").in_module(Some("nodejs:18".to_owned()));
+        assert_eq!(found_in("cve.json", &document("nodejs:18/nodejs"), &nodejs), ["CVE-2024-1000 open"]);
+        assert_eq!(found_in("cve.json", &document("nodejs:20/nodejs"), &nodejs), [""; 0]);
+        assert_eq!(found_in("cve.json", &document("openshift4/nodejs"), &component("Red Hat:8", "nodejs", "18.1.0-1.el8")), [""; 0]);
+    }
+
+    #[test]
+    fn builds_of_other_vendors_are_not_compared_with_a_distributors() {
+        let fix = record("RHSA-2024:1", "Red Hat:9", "php", until("8.0.30-1.el9"), json!({"upstream": ["CVE-2024-1"]}));
+        let versions = ["8.0.13-1.el9", "8.0.13-1.el9.remi", "7.4.33-1.el9.remi"];
+        assert_eq!(hits(&fix, "Red Hat:9", "php", &versions), [versions[0]]);
+    }
+
+    #[test]
+    fn architectures_of_an_update_are_one_fix_and_its_source_is_none() {
+        let package = |arch: &str, release: &str| format!("<package name='a' epoch='0' version='2' release='{release}' arch='{arch}'/>");
+        let updates = format!(
+            "<updates><update type='security'><id>ALAS2023-2023-001</id><references><reference id='CVE-2023-1000' type='cve'/></references>\
+             <pkglist><collection>{}{}{}</collection></pkglist></update></updates>",
+            package("aarch64", "1.amzn2023"),
+            package("x86_64", "1.amzn2023"),
+            package("src", "9.amzn2023")
+        );
+        let old = component("Amazon Linux:2023", "a", "1-1.amzn2023");
+        assert_eq!(found_in("updateinfo.xml", &updates, &old), ["CVE-2023-1000 fixed 2-1.amzn2023"]);
     }
 
     #[test]
@@ -342,6 +422,26 @@ mod microsoft {
         assert_eq!(found("10.0.20348.1484", ""), [""; 0]);
         assert_eq!(found("10.0.20348.1485", ""), ["CVE-2023-21674 fixed KB5022291"], "a preview of the other line");
         assert_eq!(found("10.0.20348.1400", "KB5022553"), [""; 0]);
+    }
+
+    /// Documents of a month are about all that Microsoft makes. What is not Windows itself is neither judged nor called missing, whatever
+    /// its name begins or ends with.
+    #[test]
+    fn office_net_framework_and_edge_are_not_called_missing() {
+        for other in [
+            "Microsoft Office 2019 for 64-bit editions",
+            "Microsoft 365 Apps for Enterprise for 64-bit Systems",
+            "Microsoft Edge (Chromium-based)",
+            "Microsoft .NET Framework 3.5 AND 4.8 on Windows Server 2022",
+            "Microsoft Exchange Server 2019 Cumulative Update 12",
+            "Windows Defender Antimalware Platform",
+            "Windows Server Update Services",
+        ] {
+            let of_another = DECEMBER.1.replace("\"Value\": \"Windows Server 2022\"", &format!("\"Value\": \"{other}\""));
+            assert_ne!(of_another, DECEMBER.1);
+            let host = windows("Windows Server 2022", "10.0.20348", "");
+            assert_eq!(found_after(&[("2022-Dec.json", &of_another)], &host), [""; 0], "{other}");
+        }
     }
 
     #[test]
@@ -602,6 +702,31 @@ mod ranges_of_other_databases {
         let yaml = "title: t\ncve: CVE-2024-1\nreference: composer://a/b\nbranches:\n  1.x:\n    versions: ['>=1.0', '<1.2']\n  2.x:\n    versions: ['>=2.0', '<2.1']\n";
         let hit = |version: &str| !found_in("CVE-2024-1.yaml", yaml, &component("Packagist", "a/b", version)).is_empty();
         assert_eq!(["0.9", "1.1", "1.2", "2.0", "2.1"].map(hit), [false, true, false, true, false]);
+    }
+}
+
+/// Definitions of one vulnerability bear the same id in SUSE's files of several products: none takes the place of another.
+#[test]
+fn files_of_several_products_are_kept_apart() {
+    let oval = |platform: &str, fixed: &str| {
+        format!(
+            "<oval_definitions xmlns:l='x'><definitions><definition id='oval:org.opensuse.security:def:20241000' class='vulnerability'>\
+             <metadata><title>CVE-2024-1000</title><affected family='unix'><platform>{platform}</platform></affected>\
+             <reference source='CVE' ref_id='CVE-2024-1000'/></metadata><criteria operator='AND'>\
+             <criterion comment='{platform} is installed'/><criterion test_ref='t' comment='a is earlier'/></criteria></definition></definitions>\
+             <tests><l:rpminfo_test id='t'><l:object object_ref='o'/><l:state state_ref='s'/></l:rpminfo_test></tests>\
+             <objects><l:rpminfo_object id='o'><l:name>a</l:name></l:rpminfo_object></objects>\
+             <states><l:rpminfo_state id='s'><l:evr operation='less than'>0:{fixed}</l:evr></l:rpminfo_state></states></oval_definitions>"
+        )
+    };
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("12.xml"), oval("SUSE Linux Enterprise Server 12", "2-1")).unwrap();
+    std::fs::write(folder.path().join("15.xml"), oval("SUSE Linux Enterprise Server 15", "3-1")).unwrap();
+    for (release, fixed) in [("12", "2-1"), ("15", "3-1")] {
+        let mut importer = Importer::new(now());
+        importer.import(folder.path()).unwrap();
+        let installed = component(&format!("SUSE:Linux Enterprise Server {release}"), "a", "1-1");
+        assert_eq!(judged(importer, &installed), [format!("CVE-2024-1000 fixed {fixed}")]);
     }
 }
 

@@ -72,7 +72,7 @@ impl Lab {
         Self { server, places, folder: tempfile::tempdir().unwrap() }
     }
 
-    fn library(&self) -> Library {
+    pub(crate) fn library(&self) -> Library {
         Library::new(self.folder.path())
     }
 
@@ -175,4 +175,41 @@ fn a_feed_that_cannot_be_reached_costs_no_other() {
     let now = Timestamp::default();
     let report = Updater::new(&lab.library(), now).run(&plain.named("kev"), &Silent).unwrap();
     assert_eq!(report.outcomes[0].1, FeedOutcome::Unreachable("its address is not https".into()));
+}
+
+#[test]
+fn an_empty_address_turns_a_feed_off() {
+    let places = FeedPlaces {
+        osv_ecosystems: vec!["npm".into()],
+        alpine_releases: vec!["v3.20".into()],
+        amazon_linux_repositories: vec!["al2023/core".into(), "2/extras".into()],
+        photon_releases: vec!["5.0".into()],
+        nvd_years: vec!["2024".into()],
+        ..FeedPlaces::default()
+    };
+    assert_eq!(places.feeds(), []);
+    assert_eq!(places.needed(&[Ecosystem::release(Family::Alpine, "v3.99"), Ecosystem::of(Family::Conda)]), []);
+}
+
+/// Of scores and second sources no finding hangs; of Conda's packages NVD alone speaks.
+#[test]
+fn a_scan_needs_nvd_for_condas_packages_alone() {
+    let at = |path: &str| format!("https://feeds.example/{path}");
+    let places = FeedPlaces {
+        nvd: at("nvd"),
+        nvd_years: vec!["2023".into(), "2024".into()],
+        nvd_api: at("api"),
+        suse_csaf: at("suse"),
+        ubuntu_vex: at("vex.tar.xz"),
+        rubysec: at("rubysec.zip"),
+        bottlerocket: at("core-kit.zip"),
+        cve_list: at("main.zip"),
+        ..FeedPlaces::default()
+    };
+    let needed = |family| places.needed(&[Ecosystem::of(family)]).into_iter().map(|feed| feed.name).collect::<Vec<_>>();
+    assert_eq!(needed(Family::Conda), ["nvd/2023", "nvd/2024"]);
+    assert_eq!(needed(Family::Bottlerocket), ["bottlerocket"]);
+    for family in [Family::RubyGems, Family::Ubuntu, Family::Suse, Family::Npm] {
+        assert_eq!(needed(family), [""; 0]);
+    }
 }

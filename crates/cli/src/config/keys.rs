@@ -49,15 +49,19 @@ pub(crate) const KEYS: &[Key] = &[
         "Seconds without a word from an agent after which what is known of its host is stale.",
     ),
     key("allow-private-targets", Kind::Flag, "false", "Whether webhooks may be on this machine or a private network."),
+    key(
+        "alpine-rejections-url",
+        Kind::Text,
+        "https://gitlab.alpinelinux.org/alpine/security/security-rejections/-/raw/master",
+        "The folder of what Alpine's security team rejected.",
+    ),
     key("alpine-releases", Kind::List, "v3.19,v3.20,v3.21,v3.22,v3.23", "Alpine's releases whose secdb is fetched, separated by commas."),
     key("alpine-secdb-url", Kind::Text, "https://secdb.alpinelinux.org", "Where Alpine's secdb is."),
     key(
         "amazon-linux-repositories",
         Kind::List,
-        "al2023/core,al2023/kernel-livepatch,2/core,2/extras/kernel-5.4,2/extras/kernel-5.10,2/extras/kernel-5.15,2/extras/docker,\
-         2/extras/ecs,2/extras/nginx1,2/extras/postgresql13,2/extras/postgresql14,2/extras/php8.2,2/extras/python3.8,2/extras/redis6,\
-         2/extras/ruby3.0,2/extras/tomcat9,2/extras/corretto8,2/extras/java-openjdk11,2/extras/livepatch",
-        "The repositories of Amazon Linux whose updates are fetched, separated by commas.",
+        "al2023/core,al2023/kernel-livepatch,al2023/nvidia,2/core,2/extras",
+        "The repositories of Amazon Linux whose updates are fetched, separated by commas; `2/extras` are all extras of its second release.",
     ),
     key("amazon-linux-url", Kind::Text, "https://cdn.amazonlinux.com", "Where Amazon Linux's repositories are."),
     key("arch-url", Kind::Text, "https://security.archlinux.org/all.json", "Where the JSON of Arch Linux's security tracker is."),
@@ -148,6 +152,12 @@ pub(crate) const KEYS: &[Key] = &[
         "The folder of Azure Linux's OVAL definitions.",
     ),
     key(
+        "bottlerocket-url",
+        Kind::Text,
+        "https://github.com/bottlerocket-os/bottlerocket-core-kit/archive/refs/heads/develop.zip",
+        "The archive of the source tree in which Bottlerocket's advisories are.",
+    ),
+    key(
         "bundle-days",
         Kind::Number(1, 3650),
         "30",
@@ -156,6 +166,19 @@ pub(crate) const KEYS: &[Key] = &[
     key("bundle-keys", Kind::List, "", "The keys by which bundles of intelligence are trusted, separated by commas."),
     key("cache-dir", Kind::Text, "{cache}", "What may be lost: results of layers that were read before."),
     key("chainguard-secdb-url", Kind::Text, "https://packages.cgr.dev/chainguard", "The folder of Chainguard's security.json."),
+    key(
+        "cve-list-changes-url",
+        Kind::Text,
+        "https://raw.githubusercontent.com/CVEProject/cvelistV5/main/cves/deltaLog.json",
+        "The log of the CVE list's changes, beside which its records are.",
+    ),
+    key(
+        "cve-list-url",
+        Kind::Text,
+        "",
+        "The archive of the CVE list (https://github.com/CVEProject/cvelistV5/archive/refs/heads/main.zip), with CISA's scores and answers: \
+         off by default, because it is half a gigabyte.",
+    ),
     key("db-dir", Kind::Text, "{state}/db", "Generations of vulnerability intelligence."),
     key(
         "debian-tracker-url",
@@ -194,6 +217,12 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("folder-interval", Kind::Number(1, 86_400), "5", "Seconds between two looks at a watched folder."),
     key("folders", Kind::List, "", "Folders that `serve` watches, separated by commas: each file directly in one is a resource."),
+    key(
+        "friends-of-php-url",
+        Kind::Text,
+        "https://github.com/FriendsOfPHP/security-advisories/archive/refs/heads/master.zip",
+        "The archive of FriendsOfPHP's advisories. `db update` fetches it; a scan by itself does not.",
+    ),
     key(
         "github-advisories-url",
         Kind::Text,
@@ -257,7 +286,7 @@ pub(crate) const KEYS: &[Key] = &[
         "nvd-url",
         Kind::Text,
         "https://nvd.nist.gov/feeds/json/cve/2.0",
-        "The folder of NVD's yearly files. `db update` fetches them; a scan by itself does not.",
+        "The folder of NVD's yearly files. `db update` fetches them; a scan by itself only where it finds Conda's packages.",
     ),
     key(
         "nvd-years",
@@ -320,9 +349,21 @@ pub(crate) const KEYS: &[Key] = &[
         "full",
         "What is reported: `full`, or `inspector`: of operating systems only what Amazon Inspector would.",
     ),
+    key(
+        "rubysec-url",
+        Kind::Text,
+        "https://github.com/rubysec/ruby-advisory-db/archive/refs/heads/master.zip",
+        "The archive of the Ruby advisory database. `db update` fetches it; a scan by itself does not.",
+    ),
     key("rules", Kind::Text, "", "A folder (or file) of rules and targets for events; read again whenever it changes."),
     key("state-dir", Kind::Text, "{state}", "What must not be lost."),
     secret("store", Kind::Text, "{state}/state.db", "Where truth is kept: an SQLite file, or postgres://…"),
+    key(
+        "suse-csaf-url",
+        Kind::Text,
+        "https://ftp.suse.com/pub/projects/security/csaf-vex",
+        "The folder of SUSE's VEX documents, beside which their archive is. `db update` fetches it; a scan by itself does not.",
+    ),
     key(
         "tls-certificate",
         Kind::Text,
@@ -330,6 +371,20 @@ pub(crate) const KEYS: &[Key] = &[
         "The certificate that `serve` and `db mirror` speak TLS with, and those above it: a PEM file. With `tls-key` they may listen beyond this machine.",
     ),
     key("tls-key", Kind::Text, "", "The private key of that certificate: a PEM file that not everybody may read."),
+    key(
+        "ubuntu-osv-url",
+        Kind::Text,
+        "",
+        "The archive of Ubuntu's own OSV records (https://security-metadata.canonical.com/osv/osv-all.tar.xz): off by default, because \
+         OSV has them too.",
+    ),
+    key(
+        "ubuntu-vex-url",
+        Kind::Text,
+        "",
+        "The archive of Ubuntu's VEX (https://security-metadata.canonical.com/vex/vex-all.tar.xz), which says why something has no fix: \
+         off by default, because it is large.",
+    ),
     key("watch-host", Kind::Flag, "true", "Whether `serve` watches the machine that it runs on."),
     key("wolfi-secdb-url", Kind::Text, "https://packages.wolfi.dev/os", "The folder of Wolfi's security.json."),
     secret("webhook", Kind::Text, "", "A URL to which `serve` posts every event."),

@@ -102,9 +102,8 @@ fn commands_of_the_guides_are_understood() {
     }
 }
 
-/// Every test that ARCHITECTURE.md names as a guard of an invariant is there.
-#[test]
-fn every_invariant_has_the_guard_that_it_names() {
+/// All source of the repository in one text.
+fn all_source() -> String {
     let mut source = String::new();
     let mut folders = vec![root().join("crates"), root().join("xtask")];
     while let Some(folder) = folders.pop() {
@@ -117,6 +116,13 @@ fn every_invariant_has_the_guard_that_it_names() {
             }
         }
     }
+    source
+}
+
+/// Every test that ARCHITECTURE.md names as a guard of an invariant is there.
+#[test]
+fn every_invariant_has_the_guard_that_it_names() {
+    let source = all_source();
     let architecture = read("ARCHITECTURE.md");
     let invariants = architecture.split("## What must never be").nth(1).and_then(|rest| rest.split("## How it flows").next()).unwrap();
     let guards = invariants.split('`').skip(1).step_by(2).flat_map(|quoted| quoted.split_whitespace());
@@ -127,4 +133,61 @@ fn every_invariant_has_the_guard_that_it_names() {
         named += 1;
     }
     assert!(named >= 12, "{named}");
+}
+
+/// The table of traps has a row for each, in their order, and every test that a row names is there.
+#[test]
+fn every_trap_has_its_test() {
+    let source = all_source();
+    let traps = read("docs/explanation/traps.md");
+    let rows: Vec<Vec<&str>> = traps.lines().filter(|line| line.starts_with("| ")).skip(1).map(|line| line.split('|').collect()).collect();
+    let numbers: Vec<&str> = rows.iter().map(|row| row[1].trim()).collect();
+    // How many there are in each part of the collection.
+    let all =
+        [(2, 10), (3, 7), (4, 9), (5, 19)].into_iter().flat_map(|(part, count)| (1..=count).map(move |number| format!("{part}.{number}")));
+    assert_eq!(numbers, all.collect::<Vec<_>>());
+    for row in &rows {
+        let tests: Vec<&str> = row[3].split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "{row:?}");
+        for test in tests {
+            assert!(source.contains(&format!("fn {test}()")), "the table of traps names the test '{test}', which is not there");
+        }
+    }
+}
+
+/// The tables of `docs/accuracy.md` add up: its last line is the sum of the others, and each label that was missed or wrongly reported is
+/// in a row that says why.
+#[test]
+fn the_tables_of_accuracy_add_up() {
+    let text = read("docs/accuracy.md");
+    let part = |title: &str| text.split(title).nth(1).and_then(|rest| rest.split("\n#").next()).unwrap().to_owned();
+    let table = part("## Labels of real images");
+    let rows: Vec<(String, Vec<u32>)> = table
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+        .map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            (cells[1].to_owned(), cells[2..6].iter().map(|cell| cell.parse().unwrap()).collect())
+        })
+        .collect();
+    let (all, parts) = rows.split_last().unwrap();
+    assert_eq!(all.0, "all");
+    let sum = |column: usize| parts.iter().map(|(_, counts)| counts[column]).sum::<u32>();
+    assert_eq!((0..4).map(sum).collect::<Vec<_>>(), all.1);
+    // `jackson-databind` 2.6.7.3 (20), 2.4.0 (1): the numbers in parentheses, in the first column.
+    let explained = |title: &str| -> u32 {
+        let rows = part(title);
+        let labels = rows.lines().filter(|line| line.starts_with("| ")).skip(1).map(|line| line.split('|').nth(1).unwrap().to_owned());
+        let counts =
+            labels.flat_map(|cell| cell.split('(').skip(1).filter_map(|rest| rest.split(')').next()?.parse().ok()).collect::<Vec<u32>>());
+        counts.sum()
+    };
+    assert_eq!((explained("### What was missed, and why"), explained("### What was wrongly reported, and why")), (all.1[1], all.1[2]));
+    let ratio = |a: u32, b: u32| format!("{:.3}", f64::from(a) / f64::from(a + b));
+    for line in table.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let count = |at: usize| cells[at].parse::<u32>().unwrap();
+        assert_eq!((cells[6], cells[7]), (ratio(count(2), count(4)).as_str(), ratio(count(2), count(3)).as_str()), "{line}");
+    }
 }

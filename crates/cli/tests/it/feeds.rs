@@ -108,6 +108,39 @@ fn a_first_scan_fetches_what_it_needs_and_nothing_else() {
     assert_eq!(world.server.take_requests(), [""; 0]);
 }
 
+/// Nobody but NVD speaks of what Conda installs: a first scan that finds such packages fetches its files, and no other scan does.
+#[test]
+fn a_first_scan_of_condas_packages_fetches_nvd() {
+    let world = World::new();
+    let url = world.server.url();
+    let page = r#"{"resultsPerPage": 1, "startIndex": 0, "totalResults": 1, "format": "NVD_CVE", "version": "2.0", "vulnerabilities": [{"cve":
+        {"id": "CVE-2023-0286", "vulnStatus": "Analyzed", "configurations": [{"nodes": [{"operator": "OR", "cpeMatch": [{"vulnerable": true,
+        "criteria": "cpe:2.3:a:openssl:openssl:*:*:*:*:*:*:*:*", "versionStartIncluding": "1.1.1", "versionEndExcluding": "1.1.1t"}]}]}]}}]}"#;
+    let mut gz =
+        std::process::Command::new("gzip").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut gz.stdin.take().unwrap(), page.as_bytes()).unwrap();
+    world.server.put("/nvd/nvdcve-2.0-2023.json.gz", "1", gz.wait_with_output().unwrap().stdout);
+    world.lab.write("env/opt/conda/conda-meta/openssl-1.1.1s-0.json", r#"{"name": "openssl", "version": "1.1.1s"}"#);
+    let nvd = [format!("nvd-url={url}/nvd"), "nvd-years=2023".to_owned(), format!("nvd-api-url={url}/api")];
+    let scan = |folder: &str| {
+        let mut arguments = vec!["fs", folder, "-o", "json"];
+        nvd.iter().for_each(|setting| arguments.extend(["--set", setting]));
+        let output = world.run(&arguments);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["findings"].as_array().unwrap().iter().map(|finding| finding["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    scan("app");
+    assert!(!world.server.take_requests().iter().any(|asked| asked.contains("nvd")), "nothing of Conda's is in it");
+    assert_eq!(scan("env"), ["CVE-2023-0286"]);
+    let asked = world.server.take_requests();
+    assert!(
+        asked.contains(&"200 /nvd/nvdcve-2.0-2023.json.gz".to_owned()) && !asked.iter().any(|asked| asked.contains("/api")),
+        "{asked:?}"
+    );
+    scan("env");
+    assert!(!world.server.take_requests().iter().any(|asked| asked.contains("nvd")), "what is there is not fetched again");
+}
+
 #[test]
 fn without_a_network_a_first_scan_still_answers() {
     let world = World::new();

@@ -19,7 +19,7 @@ const SENTINEL: usize = 16;
 
 impl Extractor for GoBinary {
     fn id(&self) -> ExtractorId {
-        ExtractorId { name: "go-binary", version: 1 }
+        ExtractorId { name: "go-binary", version: 2 }
     }
 
     fn wants(&self) -> &'static [&'static str] {
@@ -31,6 +31,9 @@ impl Extractor for GoBinary {
     }
 
     fn extract(&self, file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), ExtractError> {
+        if is_test_data(file.path) {
+            return Ok(());
+        }
         programs::each(file.content, &mut |program| match build_info(program) {
             None => Ok(()),
             Some(Ok((version, modules))) => {
@@ -40,6 +43,16 @@ impl Extractor for GoBinary {
             Some(Err(reason)) => Err(ExtractError::Malformed(format!("a Go program whose build information is damaged: {reason}"))),
         })
     }
+}
+
+/// Whether a program is what tests of Go's own sources or of a module read: a toolchain brings old ones along that nobody runs
+/// (`usr/local/go/src/debug/buildinfo/testdata`), and `testdata` is a name that Go itself never builds from.
+fn is_test_data(path: &str) -> bool {
+    let sources = ["go/src/", "go/pkg/mod/"].iter().find_map(|folder| {
+        let at = path.find(folder)?;
+        (at == 0 || path[..at].ends_with('/')).then(|| &path[at + folder.len() - 1..])
+    });
+    sources.is_some_and(|below| below.contains("/testdata/"))
 }
 
 /// The toolchain's version and the list of modules; none of a program that is not Go's.
@@ -202,6 +215,20 @@ pub(super) mod tests {
 
     fn packages(content: &[u8]) -> Vec<String> {
         read_bytes("usr/bin/x.exe", content).found.into_iter().map(|found| format!("{} {}", found.name, found.version)).collect()
+    }
+
+    #[test]
+    fn trap_19_programs_that_tests_of_go_read_are_nobodys() {
+        for (path, is_data) in [
+            ("usr/local/go/src/debug/buildinfo/testdata/go117/go117", true),
+            ("root/go/pkg/mod/example.org/a@v1.0.0/testdata/old", true),
+            ("go/src/cmd/testdata/x", true),
+            ("usr/local/go/bin/go", false),
+            ("srv/testdata/server", false),
+            ("srv/cargo/src/testdata/server", false),
+        ] {
+            assert_eq!(super::is_test_data(path), is_data, "{path}");
+        }
     }
 
     #[test]

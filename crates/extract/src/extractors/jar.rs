@@ -348,6 +348,17 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn trap_11_every_artefact_in_a_shaded_jar_is_found() {
+        let shaded = archive(&[
+            ("META-INF/maven/g/app/pom.properties", &pom("g", "app", "1.0")),
+            ("META-INF/maven/org.apache.logging.log4j/log4j-core/pom.properties", &pom("org.apache.logging.log4j", "log4j-core", "2.14.1")),
+        ]);
+        let mut found = packages("lib/app-1.0.jar", &shaded);
+        found.sort_unstable();
+        assert_eq!(found, ["g:app 1.0", "org.apache.logging.log4j:log4j-core 2.14.1"]);
+    }
+
+    #[test]
     fn archives_in_archives_have_their_places() {
         let inner = archive(&[("META-INF/maven/g/b/pom.properties", &pom("g", "b", "2"))]);
         let middle = archive(&[("lib/b.jar", &inner)]);

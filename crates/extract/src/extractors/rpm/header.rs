@@ -6,6 +6,7 @@ pub(super) const NAME: u32 = 1000;
 pub(super) const VERSION: u32 = 1001;
 pub(super) const RELEASE: u32 = 1002;
 pub(super) const EPOCH: u32 = 1003;
+pub(super) const VENDOR: u32 = 1011;
 pub(super) const ARCH: u32 = 1022;
 const OLD_FILE_NAMES: u32 = 1027;
 pub(super) const SOURCE_RPM: u32 = 1044;
@@ -89,6 +90,11 @@ pub(super) mod tests {
 
     /// The header of a package that owns a file.
     pub(in super::super) fn blob(name: &str, version: &str, release: &str, epoch: u32) -> Vec<u8> {
+        blob_of("Red Hat, Inc.", name, version, release, epoch)
+    }
+
+    /// The same of a vendor.
+    pub(in super::super) fn blob_of(vendor: &str, name: &str, version: &str, release: &str, epoch: u32) -> Vec<u8> {
         let source = format!("{name}-{version}-{release}.src.rpm");
         let label = format!("{name}:5:8040:abc:x86_64");
         let texts = [
@@ -96,6 +102,7 @@ pub(super) mod tests {
             (NAME, name),
             (VERSION, version),
             (RELEASE, release),
+            (VENDOR, vendor),
             (ARCH, "x86_64"),
             (SOURCE_RPM, &source),
         ];

@@ -20,7 +20,7 @@ const MAX_PACKAGES: usize = 1_000_000;
 
 impl Extractor for Rpm {
     fn id(&self) -> ExtractorId {
-        ExtractorId { name: "rpm", version: 2 }
+        ExtractorId { name: "rpm", version: 3 }
     }
 
     fn wants(&self) -> &'static [&'static str] {
@@ -107,8 +107,37 @@ fn package(header: &Header<'_>, out: &mut dyn InventorySink) -> bool {
         module: module(&header.text(header::MODULARITY_LABEL)),
         manager: Manager::Rpm,
     });
-    header.files(&mut |path| out.owns(path.trim_start_matches('/')));
+    // What somebody else packed no distributor answers for: languages' packages in it are judged as anywhere.
+    if is_distributors(&header.text(header::VENDOR), &release) {
+        header.files(&mut |path| out.owns(path.trim_start_matches('/')));
+    }
     true
+}
+
+/// The beginnings of the names under which distributions build their packages.
+const DISTRIBUTORS: [&str; 15] = [
+    "AlmaLinux",
+    "Alma Linux",
+    "Amazon",
+    "Broadcom",
+    "CentOS",
+    "CloudLinux",
+    "Fedora Project",
+    "Microsoft",
+    "openSUSE",
+    "Oracle America",
+    "Photon",
+    "Red Hat",
+    "Rocky",
+    "SUSE",
+    "VMware",
+];
+
+/// Whether a package was built by a distribution. Where it does not say by whom it was, it is believed to be. EPEL is built by the
+/// Fedora Project for systems that are not Fedora (`.el9`), and whose advisories do not speak of it.
+fn is_distributors(vendor: &str, release: &str) -> bool {
+    let is_epel = vendor.starts_with("Fedora") && release.contains(".el");
+    vendor.is_empty() || (!is_epel && DISTRIBUTORS.iter().any(|name| vendor.starts_with(name)))
 }
 
 /// `epoch:version-release`, without an epoch of 0.
@@ -181,6 +210,22 @@ mod tests {
             assert_eq!((packages(path, &database), report.problems.len()), (vec!["bash 2:5.1.8-6.el9".to_owned()], 0), "{path}");
             assert_eq!(report.found[0].source, Some(("bash".into(), "5.1.8-6.el9".into())));
             assert_eq!(report.found[0].module.as_deref(), Some("bash:5"));
+        }
+    }
+
+    #[test]
+    fn trap_10_files_of_packages_that_no_distributor_built_are_not_the_distributors() {
+        for (vendor, release, owned) in [
+            ("Red Hat, Inc.", "6.el9", 1),
+            ("", "6.el9", 1),
+            ("Fedora Project", "6.fc40", 1),
+            ("Fedora Project", "6.el9", 0),
+            ("Google LLC", "1", 0),
+            ("Remi's RPM repository <https://rpms.remirepo.net/>", "6.el9.remi", 0),
+        ] {
+            let database = super::ndb::tests::database(&super::header::tests::blob_of(vendor, "x", "1", release, 0));
+            let report = read_bytes("var/lib/rpm/Packages.db", &database);
+            assert_eq!((report.found.len(), report.owns.len()), (1, owned), "{vendor} {release}");
         }
     }
 
