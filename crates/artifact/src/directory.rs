@@ -2,7 +2,7 @@
 //! `sys` and `dev` not entered.
 
 use crate::content::Holder;
-use crate::layer::show_file;
+use crate::layer::{is_too_large_inside, show_file};
 use crate::sink::{FileSink, Size};
 use crate::{Limits, Skip};
 use lestrade_model::{Problem, ProblemKind};
@@ -115,6 +115,10 @@ impl Walk<'_> {
         let shown = open_in_root(self.root, path).and_then(|mut file| {
             // A machine has thousands of programs: a look at where packages would be listed is cheaper than reading them all.
             if wanted.is_none() && !self.sink.wants_to_look_into(&file) {
+                return Ok(());
+            }
+            let size = file.metadata()?.len();
+            if is_too_large_inside(path, wanted, (&file, size), self.limits, self.sink) {
                 return Ok(());
             }
             show_file(path, wanted, true, &mut file, self.limits, self.holder, self.sink)

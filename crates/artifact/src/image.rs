@@ -151,7 +151,7 @@ pub fn open_image(path: &Path, platform: &Platform, indexer: &dyn TarIndexer, li
         if head.is_empty() {
             return Err(ArtifactError::Empty(shown));
         }
-        if let Some(looks_like) = looks_like(&head) {
+        if let Some(looks_like) = no_tar(&head) {
             return Err(ArtifactError::NotAnImage { path: shown, looks_like });
         }
         file.seek(SeekFrom::Start(0)).map_err(ArtifactError::io(&shown))?;
@@ -173,23 +173,44 @@ pub fn open_image(path: &Path, platform: &Platform, indexer: &dyn TarIndexer, li
 }
 
 /// What a file's first bytes look like, where that is not a tar.
-fn looks_like(head: &[u8]) -> Option<&'static str> {
-    let is_tar = head.len() == 512 && (&head[257..262] == b"ustar" || head.iter().all(|b| *b == 0));
-    if is_tar {
-        return None;
+fn no_tar(head: &[u8]) -> Option<&'static str> {
+    match looks_like(head) {
+        Some("a tar archive") => None,
+        None if head.len() == 512 && head.iter().all(|b| *b == 0) => None,
+        // Old tars have no magic: the indexer will tell.
+        None if head.len() == 512 && head[0] != 0 && head[148..156].iter().all(|b| matches!(b, b'0'..=b'7' | b' ' | 0)) => None,
+        other => other.or(Some("no archive at all")),
     }
+}
+
+/// What the first 512 bytes of a file look like, for people; none where they are nothing that is known.
+#[must_use]
+pub fn looks_like(head: &[u8]) -> Option<&'static str> {
     Some(match head {
         [0x1f, 0x8b, ..] => "a gzip file (gunzip it first)",
         [0x28, 0xb5, 0x2f, 0xfd, ..] => "a zstd file (unzstd it first)",
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => "an xz file (unxz it first)",
+        [b'B', b'Z', b'h', ..] => "a bzip2 file (bunzip2 it first)",
         [b'Q', b'F', b'I', 0xfb, ..] => "a qcow2 disk",
         [b'P', b'K', 3 | 5, 4 | 6, ..] => "a zip file",
         [0x7f, b'E', b'L', b'F', ..] => "a program",
-        [b'{' | b'[', ..] => "a JSON document",
-        _ if head.len() < 512 => "no archive at all",
-        // Old tars have no magic: the indexer will tell.
-        _ if head[0] != 0 && head[148..156].iter().all(|b| matches!(b, b'0'..=b'7' | b' ' | 0)) => return None,
-        _ => "no archive at all",
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "a text in UTF-16",
+        [b'{' | b'[', ..] | [0xef, 0xbb, 0xbf, b'{' | b'[', ..] => "a JSON document",
+        _ if head.get(257..262) == Some(b"ustar") => "a tar archive",
+        _ if is_text(head) => "a text",
+        _ => return None,
     })
+}
+
+/// Whether these bytes are characters that are shown; the last may be cut in two.
+fn is_text(head: &[u8]) -> bool {
+    let valid = match std::str::from_utf8(head) {
+        Ok(_) => head.len(),
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        Err(_) => 0,
+    };
+    let control = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+    valid > 0 && !head.iter().any(control)
 }
 
 /// Named blobs of a folder or of a tar.

@@ -1,12 +1,12 @@
 //! One layer, streamed once: inflated, hashed on both sides of inflation, its tar entries shown to a sink.
 
-use crate::Limits;
-use crate::content::{Held, Holder};
+use crate::content::{HEAD, Held, Holder};
 use crate::hasher::{BLOCKS, Block, Hasher, Side};
 use crate::path::PathError;
 use crate::sink::{FileSink, Size};
 use crate::stop::{Reason, Stop};
 use crate::tar::{Entry, EntryKind, EntrySink, TarInput, walk};
+use crate::{Limits, ReadAt};
 use flate2::bufread::MultiGzDecoder;
 use lestrade_model::{Problem, ProblemKind};
 use serde::{Deserialize, Serialize};
@@ -324,6 +324,7 @@ impl Shown<'_> {
         }
         match entry.kind {
             // Where it cannot be read on the walk ends and says why.
+            EntryKind::File if is_too_large(path, wanted, entry.size, self.limits, self.sink) => {}
             EntryKind::File => drop(show_file(path, wanted, entry.executable, body, self.limits, self.holder, self.sink)),
             EntryKind::Sparse if wanted.is_some() => self.sink.problem(Problem {
                 path: path.to_owned(),
@@ -356,10 +357,44 @@ impl EntrySink for Shown<'_> {
         }
     }
 
+    fn ambiguous(&mut self, path: &[u8], why: String) {
+        let path = String::from_utf8_lossy(path).into_owned();
+        self.sink.problem(Problem { path, kind: ProblemKind::Malformed, detail: format!("the archive is ambiguous: {why}") });
+    }
+
     fn nameless(&mut self, shown: String, why: PathError) {
         // No runtime would create it either.
         self.sink.problem(Problem { path: shown, kind: ProblemKind::Malformed, detail: why.to_string() });
     }
+}
+
+/// Whether a file is larger than what is read of its kind, where its size is certain: then it is said, and nothing of it read. A file
+/// that is all hole costs nobody its size.
+pub(crate) fn is_too_large(path: &str, wanted: Option<Size>, size: u64, limits: &Limits, sink: &mut dyn FileSink) -> bool {
+    let most = wanted.map(|wanted| wanted.most(limits)).filter(|most| size > *most);
+    most.map(|most| sink.problem(too_large(path, most))).is_some()
+}
+
+/// The same of a file that can be looked into: where nobody wants it by its path, what it begins with decides.
+pub(crate) fn is_too_large_inside(
+    path: &str,
+    wanted: Option<Size>,
+    (file, size): (&dyn ReadAt, u64),
+    limits: &Limits,
+    sink: &mut dyn FileSink,
+) -> bool {
+    if wanted.is_none() && size > limits.large {
+        let mut head = [0; HEAD as usize];
+        return file.read_at(0, &mut head).is_ok()
+            && sink.wants_program(&head)
+            && is_too_large(path, Some(Size::Large), size, limits, sink);
+    }
+    is_too_large(path, wanted, size, limits, sink)
+}
+
+fn too_large(path: &str, most: u64) -> Problem {
+    let detail = format!("the file is larger than {} MiB, or there is no room for it", most >> 20);
+    Problem { path: path.to_owned(), kind: ProblemKind::LimitExceeded, detail }
 }
 
 /// Shows a file to a sink, if that wants it for its path or for what it begins with.
@@ -381,11 +416,7 @@ pub(crate) fn show_file(
     match held {
         Held::Memory(content) => sink.file(path, content),
         Held::Spilled(content) => sink.file(path, content.as_ref()),
-        Held::TooLarge => sink.problem(Problem {
-            path: path.to_owned(),
-            kind: ProblemKind::LimitExceeded,
-            detail: format!("the file is larger than {} MiB, or there is no room for it", most >> 20),
-        }),
+        Held::TooLarge => sink.problem(too_large(path, most)),
         Held::Unwanted => {}
     }
     Ok(())

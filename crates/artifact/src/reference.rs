@@ -20,7 +20,14 @@ impl FromStr for ImageReference {
 
     /// Names without a host are of the Docker Hub, as its users expect; a missing tag is `latest`.
     fn from_str(text: &str) -> Result<Self, ArtifactError> {
-        let refuse = || ArtifactError::BadReference(text.chars().take(256).collect());
+        // What stands before an `@` that begins no digest may be a user with a password: it is not repeated.
+        let refuse = || {
+            let shown = match text.rsplit_once('@') {
+                Some((_, host)) if !host.starts_with("sha") => format!("…@{host}"),
+                _ => text.to_owned(),
+            };
+            ArtifactError::BadReference(shown.chars().take(256).collect())
+        };
         let (first, rest) = text.split_once('/').unwrap_or(("", text));
         let is_host = first.contains(['.', ':']) || first == "localhost";
         let (registry, rest) = if is_host { (first, rest) } else { ("registry-1.docker.io", text) };
@@ -61,6 +68,10 @@ mod tests {
             ("ghcr.io/a/b:v1@sha256:abc", "ghcr.io/a/b@sha256:abc"),
         ] {
             assert_eq!(text.parse::<ImageReference>().unwrap().to_string(), expected);
+        }
+        for text in ["me:hunter2@a.b/c:v1", "https://me:hunter2@a.b/c"] {
+            let error = text.parse::<ImageReference>().unwrap_err().to_string();
+            assert!(error.contains("a.b/c") && !error.contains("hunter2"), "{error}");
         }
         for text in ["", "a.b/", "a.b/../c", "a.b/c d", "a.b/c:v 1"] {
             assert!(text.parse::<ImageReference>().is_err(), "{text}");

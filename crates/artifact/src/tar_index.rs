@@ -84,4 +84,7 @@ impl EntrySink for Members {
     }
 
     fn nameless(&mut self, _shown: String, _why: PathError) {}
+
+    // Layers and manifests are known by their digests, wherever somebody else may find them.
+    fn ambiguous(&mut self, _path: &[u8], _why: String) {}
 }

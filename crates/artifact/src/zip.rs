@@ -7,6 +7,7 @@ use crate::layer::show_file;
 use crate::nested::{self, Nested};
 use crate::path::{normalise, shown};
 use crate::sink::FileSink;
+use crate::zip_doubt::zip_ambiguity;
 use lestrade_model::{Problem, ProblemKind};
 use std::collections::HashMap;
 use std::io::{self, Read, Seek};
@@ -101,6 +102,9 @@ pub(crate) fn walk_within(
             sink.problem(problem("", ProblemKind::LimitExceeded, "the archive inflates to more than the limits allow".into()));
             break;
         }
+    }
+    if let Some(why) = zip_ambiguity(archive).map_err(|error| error.to_string())? {
+        sink.problem(problem("", ProblemKind::Malformed, format!("the archive is ambiguous: {why}; its directory was followed")));
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ impl Failure {
 
     /// The three lines.
     pub(crate) fn render(&self) -> String {
-        let line = |text: &str| printable(text.lines().next().unwrap_or_default()).into_owned();
+        let line = |text: &str| printable(&without_secrets(text.lines().next().unwrap_or_default())).into_owned();
         let mut out = format!("error[{}]: {}\n", self.code, line(&self.what));
         if let Some(cause) = &self.cause {
             let _ = writeln!(out, "  cause: {}", line(cause));
@@ -52,6 +52,25 @@ impl Failure {
     pub(crate) fn print(&self) {
         eprint!("{}", self.render());
     }
+}
+
+/// A text whose addresses do not say who asks: what stands before the `@` of a URL may be a password, and errors are kept and passed on.
+fn without_secrets(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        let authority = after.find(|c: char| matches!(c, '/' | '?' | '#' | '\'' | '"') || c.is_whitespace()).unwrap_or(after.len());
+        out.push_str(before);
+        rest = match after[..authority].rfind('@') {
+            Some(end) => {
+                out.push('…');
+                &after[end..]
+            }
+            None => after,
+        };
+    }
+    out + rest
 }
 
 /// A command line that is wrong: what is wrong with it, and never a page of usage. Help and version are no errors.
@@ -78,4 +97,24 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     let failure = Failure::new("E0200", Exit::Usage, what).try_(tip.unwrap_or_else(|| "lestrade --help".to_owned()));
     failure.print();
     Exit::Usage.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_url_says_of_who_asks_is_not_repeated() {
+        for (text, shown) in [
+            ("'https://me:hunter2@example.com/x' is none", "'https://…@example.com/x' is none"),
+            ("postgres://me:p@ss@db/x and http://a@b", "postgres://…@db/x and http://…@b"),
+            ("https://example.com/a@b 'x@y'", "https://example.com/a@b 'x@y'"),
+            ("registry.example/app@sha256:00", "registry.example/app@sha256:00"),
+            ("://", "://"),
+        ] {
+            assert_eq!(without_secrets(text), shown);
+            let failure = Failure::new("E0200", Exit::Usage, text).cause(text).try_(text);
+            assert!(!failure.render().contains("hunter2"));
+        }
+    }
 }

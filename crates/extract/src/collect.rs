@@ -1,6 +1,5 @@
 //! The sink that a walk fills: every wanted file is read at once and forgotten.
 
-use crate::extractor::lies_above;
 use crate::extractors::programs::{is_program, may_hold_packages};
 use crate::report::{Alias, shadow};
 use crate::{Extractors, FileReport, LayerReport};
@@ -8,9 +7,10 @@ use lestrade_artifact::{FileSink, ReadAt, Size};
 use lestrade_model::{Problem, ProblemKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The most problems and packages of one layer that are kept.
+/// The most problems, packages and links of one layer that are kept.
 const MAX_PROBLEMS: usize = 1000;
 const MAX_FOUND: usize = 1_000_000;
+const MAX_WAYS: usize = 200_000;
 
 /// Fills a [`LayerReport`].
 pub struct Collector<'a> {
@@ -57,11 +57,15 @@ impl FileSink for Collector<'_> {
     }
 
     fn leads(&mut self, path: &str) -> bool {
-        self.extractors.leads(path) || self.aliases.iter().any(|alias| lies_above(path, &alias.path))
+        // Where a link was met whose target nobody asks for by its name, the next may lead anywhere: all of them are kept, so that a
+        // chain costs one more look and not one for each of its links.
+        !self.aliases.is_empty() || self.extractors.leads(path)
     }
 
     fn way(&mut self, path: &str, link: Option<&str>) {
-        self.report.ways.push((path.to_owned(), link.map(str::to_owned)));
+        if self.report.ways.len() < MAX_WAYS {
+            self.report.ways.push((path.to_owned(), link.map(str::to_owned)));
+        }
     }
 
     fn hides(&mut self, path: &str) {

@@ -33,12 +33,16 @@ pub(crate) fn compose_with(layers: &[LayerReport], aliases: &BTreeSet<Alias>) ->
     paths.extend(&well_known);
     for path in paths {
         let Ok(real) = overlay.locate(path) else {
-            problems.push(unsupported(path, "links lead round in a circle".to_owned()));
+            problems.push(unsupported(path, "links lead round in a circle, or over more than 40 others".to_owned()));
             continue;
         };
         match overlay.files.get(real.as_str()) {
             Some((layer, file)) => files.push((*layer, path, file)),
             None if real == path => {}
+            // An upper layer wrote through a link of a lower one, by the link's name.
+            None if overlay.files.get(path).is_some_and(|(_, file)| file.link.is_none()) => {
+                files.extend(overlay.files.get(path).map(|(layer, file)| (*layer, path, *file)));
+            }
             None if is_alias(&real) || well_known.contains(real.as_str()) => {
                 // It was looked for and is not there. A link in a file's place should lead somewhere, one on the way need not.
                 if overlay.files.contains_key(path) {
@@ -234,6 +238,13 @@ mod tests {
         status.found[0].origin = Origin::OperatingSystem;
         let (inventory, unread) = compose_with(&[way, layer(vec![status], &[], &[])], &BTreeSet::from([wanted("status")]));
         assert_eq!((inventory.occurrences[0].path.as_str(), inventory.occurrences.len(), unread.len()), ("var/lib/dpkg/status", 1, 0));
+    }
+
+    #[test]
+    fn what_was_written_through_a_link_is_there() {
+        let base = LayerReport { ways: vec![("lib".into(), Some("usr/lib".into()))], ..LayerReport::default() };
+        let (inventory, unread) = compose_with(&[base, layer(vec![npm("lib/a/package.json", "a")], &[], &[])], &BTreeSet::new());
+        assert_eq!((inventory.components.len(), inventory.problems.len(), unread.len()), (1, 0, 0));
     }
 
     #[test]

@@ -56,6 +56,9 @@ impl ExtractError {
 
     /// The error of a JSON parser, which knows where a document that was cut ends.
     pub(crate) fn json(error: &serde_json::Error) -> Self {
+        if error.is_data() {
+            return Self::Malformed(format!("not the JSON that it should be, at line {} column {}", error.line(), error.column()));
+        }
         Self::json_at(error.is_eof(), error.line(), error.column())
     }
 

@@ -15,7 +15,7 @@ pub(crate) struct Overlay<'a> {
     ways: BTreeMap<&'a str, Option<&'a str>>,
 }
 
-/// Links that lead round in a circle.
+/// Links that lead round in a circle, or over more others than are followed.
 pub(crate) struct Circle;
 
 impl<'a> Overlay<'a> {
@@ -55,8 +55,11 @@ impl<'a> Overlay<'a> {
                 return Some(resolve(folder, link) + rest);
             }
         }
-        let (_, file) = self.files.get(path)?;
-        file.link.as_ref().map(|link| resolve(path, link))
+        let own = match self.files.get(path) {
+            Some((_, file)) => file.link.as_deref(),
+            None => self.ways.get(path).copied().flatten(),
+        };
+        own.map(|link| resolve(path, link))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::sbom::Assembling;
 use crate::{Extractors, LayerCache, LayerReport, compose, extractors};
 use lestrade_artifact::{
     ArtifactError, BadSkipPattern, Hashing, ImageConfig, ImageReference, LayerPlace, LayerSource, Limits, Platform, RegistryClient, Skip,
-    SkipPatterns, TarEntry, TarIndexer, open_image,
+    SkipPatterns, TarEntry, TarIndexer, looks_like, open_image,
 };
 use lestrade_model::{Inventory, PackedInventory, Problem, ProblemKind};
 use lestrade_sys::{Input, Pieces, Sandbox, WorkerCommand, WorkerFailure, WorkerLimits};
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// The revision of how layers are walked: a part of the key under which results are kept, as extractors' versions are.
-const WALK: &str = "walk@5";
+const WALK: &str = "walk@6";
 /// How often layers are read again to see where links lead, and to how many files at most.
 const MAX_PASSES: usize = 3;
 const MAX_ALIASES: usize = 64;
@@ -34,7 +34,7 @@ pub enum ScanError {
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
     /// A layer is not the one that the manifest names.
-    #[error("layer {wanted} has the digest {found}; it is refused")]
+    #[error("digest mismatch: layer {wanted} has the digest {found}; it is refused")]
     LayerMismatch {
         /// What the manifest names.
         wanted: String,
@@ -207,7 +207,8 @@ impl Scanner {
         let mut assembling = Assembling::default();
         self.worker.run_streamed(&job, Input::File(file), WorkerLimits::default(), &mut |bytes| assembling.take(bytes))?;
         let read = assembling.finish().ok_or(WorkerFailure::BadAnswer)?;
-        let mut inventory = read.map_err(|detail| ScanError::NotADocument { path: shown.clone(), detail })?;
+        let mut inventory =
+            read.map_err(|detail| ScanError::NotADocument { path: shown.clone(), detail: guessed(path, detail, "a JSON document") })?;
         inventory.problems.iter_mut().filter(|problem| problem.path.is_empty()).for_each(|problem| problem.path.clone_from(&shown));
         Ok(inventory)
     }
@@ -233,7 +234,8 @@ impl Scanner {
             Err(failure) => return Ok(compose(&[died(&shown, &failure)])),
         };
         let read = postcard::from_bytes::<Result<LayerReport, String>>(&body).map_err(|_| WorkerFailure::BadAnswer)?;
-        let report = read.map_err(|detail| ScanError::NotAZip { path: shown, detail })?;
+        let mut report = read.map_err(|detail| ScanError::NotAZip { path: shown.clone(), detail: guessed(path, detail, "a zip file") })?;
+        report.problems.iter_mut().filter(|problem| problem.path.is_empty()).for_each(|problem| problem.path.clone_from(&shown));
         Ok(compose(&[report]))
     }
 
@@ -243,7 +245,11 @@ impl Scanner {
     /// When it is not there, may not be read, or there is nothing on it that is known, or a pattern is none.
     pub fn scan_disk(&self, path: &Path, skip: &SkipPatterns) -> Result<ScannedDisk, ScanError> {
         Skip::new(skip)?;
-        self.read_disk(path.display().to_string(), skip, None, Input::File(open_file(path)?))
+        let read = self.read_disk(path.display().to_string(), skip, None, Input::File(open_file(path)?));
+        read.map_err(|error| match error {
+            ScanError::NotADisk { path: shown, detail } => ScanError::NotADisk { path: shown, detail: guessed(path, detail, DISK) },
+            other => other,
+        })
     }
 
     /// The same of a disk of `size` bytes that lies elsewhere: only what is asked for is fetched.
@@ -482,6 +488,27 @@ fn open_file(path: &Path) -> Result<File, ScanError> {
     }
     Ok(file)
 }
+
+/// Why a file is not what it was taken for, and what it looks like unless that is what it should be. Only a file can be looked at twice.
+fn guessed(path: &Path, detail: String, wanted: &str) -> String {
+    let head = || {
+        let file = File::open(path).ok().filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file()))?;
+        let mut head = Vec::new();
+        file.take(512).read_to_end(&mut head).ok()?;
+        Some(head)
+    };
+    let Some(head) = head() else { return detail };
+    match looks_like(&head) {
+        Some(looks_like) if looks_like == wanted => detail,
+        Some(looks_like) => format!("{detail}; it looks like {looks_like}"),
+        // Of a disk was said all that there is to say.
+        None if wanted == DISK => detail,
+        None => format!("{detail}; it looks like nothing that is known"),
+    }
+}
+
+/// What a disk looks like that has a mark.
+const DISK: &str = "a qcow2 disk";
 
 /// What is left of an input whose worker died: that it did.
 fn died(name: &str, failure: &WorkerFailure) -> LayerReport {

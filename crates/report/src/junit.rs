@@ -1,6 +1,7 @@
 //! A scan as JUnit's XML: a failed test for each finding, so that a build server shows them without knowing us.
 
 use crate::ScanReport;
+use crate::escape::is_hostile;
 use std::fmt::Write;
 
 /// The report.
@@ -63,7 +64,8 @@ fn escaped(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\n' => out.push_str("&#10;"),
             '\t' => out.push_str("&#9;"),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
+            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            c if is_hostile(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
         out
@@ -76,6 +78,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_name_is_markup() {
-        assert_eq!(escaped("<a href=\"x\">&\u{1b}\n"), "&lt;a href=&quot;x&quot;&gt;&amp;\u{fffd}&#10;");
+        assert_eq!(escaped("<a href=\"x\">&\u{1b}\n"), "&lt;a href=&quot;x&quot;&gt;&amp;\\u{1b}&#10;");
+        assert_eq!(escaped("\u{202e}\u{ffff}"), "\\u{202e}\u{fffd}");
     }
 }

@@ -30,7 +30,7 @@ pub use csv::csv;
 pub use cyclonedx::{CycloneDxVersion, cyclonedx, cyclonedx_vdr};
 pub use diff::{Diff, DiffEntry, diff, diff_json, diff_table};
 pub use document::Document;
-pub use escape::printable;
+pub use escape::{json_text, printable, write_json};
 pub use estate::{
     coverage_json, exposure_word, finding_detail_json, finding_json, kind_name, resource_exposure_json, resource_json, resource_name,
     resource_ref_json,

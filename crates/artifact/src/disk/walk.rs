@@ -2,8 +2,9 @@
 //! followed inside the file system alone, and for files that are looked for under their full names.
 
 use super::file_system::{Body, FileSystem, Kind, Node, Reading};
+use crate::ReadAt;
 use crate::content::Holder;
-use crate::layer::show_file;
+use crate::layer::{is_too_large_inside, show_file};
 use crate::path::shown;
 use crate::sink::{FileSink, Size};
 use crate::stop::Reason;
@@ -151,6 +152,9 @@ impl Walk<'_> {
         let body = Body::of(self.system, node)?;
         // A machine has thousands of programs: a look at where packages would be listed is cheaper than reading them all.
         if wanted.is_none() && !self.sink.wants_to_look_into(&body) {
+            return Ok(());
+        }
+        if is_too_large_inside(path, wanted, (&body, body.size()), self.limits, self.sink) {
             return Ok(());
         }
         let mut reading = Reading { body: &body, position: 0 };

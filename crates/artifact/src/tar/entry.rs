@@ -39,4 +39,7 @@ pub(crate) trait EntrySink {
 
     /// An entry whose name no file can have: it is not part of the file system.
     fn nameless(&mut self, shown: String, why: crate::path::PathError);
+
+    /// That other readers may see other entries than these from here on, and why.
+    fn ambiguous(&mut self, path: &[u8], why: String);
 }

@@ -52,7 +52,7 @@ fn pax(records: &[&str]) -> Vec<u8> {
 }
 
 #[derive(Default)]
-struct Seen(Vec<String>);
+struct Seen(Vec<String>, Vec<String>);
 
 impl EntrySink for Seen {
     fn entry(&mut self, entry: &Entry<'_>, body: &mut dyn Read) {
@@ -68,6 +68,10 @@ impl EntrySink for Seen {
             EntryKind::Sparse => format!("{name} sparse"),
             EntryKind::Special => format!("{name} special"),
         });
+    }
+
+    fn ambiguous(&mut self, path: &[u8], _why: String) {
+        self.1.push(String::from_utf8_lossy(path).into_owned());
     }
 
     fn nameless(&mut self, shown: String, why: PathError) {

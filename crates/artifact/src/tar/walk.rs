@@ -13,6 +13,9 @@ use std::io::{self, Read};
 /// The largest extended header or long name; Go's limit.
 const MAX_EXTENSION: u64 = 1 << 20;
 
+/// The first size that an entry's own header has no room for in octal digits.
+const MAX_OCTAL: u64 = 1 << 33;
+
 /// A walk that came to the archive's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Walked {
@@ -92,7 +95,7 @@ impl Walk<'_> {
         let Extension { pax, long_name, long_link } = extension;
         let name = pax.path.or(long_name).unwrap_or_else(|| header.name());
         let link = pax.link.or(long_link).unwrap_or_else(|| header.link().to_vec());
-        let size = pax.size.unwrap_or(size);
+        let (own, size) = (size, pax.size.unwrap_or(size));
         if header.kind() == b'S' && header.is_extended() {
             self.sparse_map()?;
         }
@@ -112,6 +115,12 @@ impl Walk<'_> {
         };
         let start = self.offset;
         let mut body = Body { input: self.input, left: stored, read: 0, cut: None };
+        // Writers put a size into a PAX header because the entry's own has no room for it. Where there was room, the two are to differ
+        // for one of two readers (CVE-2025-62518): what the one skips as content the other takes for entries.
+        if stored != own && stored == size && size < MAX_OCTAL {
+            let why = format!("its PAX header says {size} bytes and its own header {own}: PAX counts, as it does for a runtime");
+            sink.ambiguous(normal(&name).as_deref().unwrap_or_default(), why);
+        }
         match normal(&name) {
             Ok(path) => sink.entry(&Entry { path: &path, kind, size: stored, executable: header.is_executable() }, &mut body),
             Err(why) => sink.nameless(shown(name.get(..name.len().min(128)).unwrap_or_default()), why),

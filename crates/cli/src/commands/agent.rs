@@ -14,7 +14,7 @@ use lestrade_events::EgressPolicy;
 use lestrade_events::http::{Answer, Http, exchange};
 use lestrade_extract::{HostRoot, Listening, Scanner};
 use lestrade_model::{Hash, Inventory};
-use lestrade_report::printable;
+use lestrade_report::{json_text, printable};
 use lestrade_server::{AgentAnswer, AgentReport, Enrolled, Enrolment};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -54,7 +54,7 @@ fn token(settings: &Settings, as_json: bool) -> Result<Exit, Failure> {
     let answer = Remote::of(settings)?.post("agents/tokens", &[])?;
     let text = |name: &str| answer[name].as_str().unwrap_or_default();
     let out = match as_json {
-        true => format!("{answer:#}\n"),
+        true => json_text(&answer),
         false => format!(
             "{}\n  good for one machine until {}\n  try: lestrade agent enroll --server https://… --token -      # there, and paste it\n",
             text("token"),
@@ -68,7 +68,7 @@ fn token(settings: &Settings, as_json: bool) -> Result<Exit, Failure> {
 fn list(settings: &Settings, as_json: bool) -> Result<Exit, Failure> {
     let answer = Remote::of(settings)?.get("agents", &[])?;
     if as_json {
-        output::write(None, &format!("{answer:#}\n"))?;
+        output::write(None, &json_text(&answer))?;
         return Ok(Exit::Ok);
     }
     let agents = answer["agents"].as_array().map_or(&[][..], Vec::as_slice);

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::input::unreadable;
 use crate::output;
 use crate::remote::{Remote, part};
-use lestrade_report::printable;
+use lestrade_report::{json_text, printable};
 use serde_json::Value;
 use std::fs::File;
 use std::path::Path;
@@ -37,7 +37,7 @@ pub(crate) fn run(settings: &Settings, what: &ClustersWhat) -> Result<Exit, Fail
 fn list(remote: &Remote, as_json: bool) -> Result<(), Failure> {
     let answer = remote.get("clusters", &[])?;
     if as_json {
-        return output::write(None, &format!("{answer:#}\n"));
+        return output::write(None, &json_text(&answer));
     }
     let of = |row: &Value| {
         let number = |member: &str| row[member].as_u64().unwrap_or_default().to_string();

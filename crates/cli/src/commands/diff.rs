@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Speech};
 use lestrade_matching::Statements;
-use lestrade_report::{diff, diff_json, diff_table, scan_json};
+use lestrade_report::{diff, diff_json, diff_table, json_text, scan_json};
 use serde_json::Value;
 use std::io::Read;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub(crate) fn run(settings: &Settings, speech: Speech, arguments: &Diff) -> Resu
     let diff = diff(&old, &new);
     for wanted in &arguments.output {
         let text = match wanted.format {
-            Format::Json => format!("{:#}\n", diff_json(&diff)),
+            Format::Json => json_text(&diff_json(&diff)),
             _ => diff_table(&diff, style(wanted, speech)),
         };
         output::write(wanted.file.as_deref(), &text)?;

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::output::{self, Speech};
 use crate::remote::{Remote, Rows, part};
 use clap::ValueEnum;
-use lestrade_report::printable;
+use lestrade_report::{json_text, printable};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -34,7 +34,7 @@ fn rows(value: &Value) -> &[Value] {
 }
 
 fn show(answer: &Value) -> Result<Exit, Failure> {
-    output::write(None, &format!("{answer:#}\n"))?;
+    output::write(None, &json_text(answer))?;
     Ok(Exit::Ok)
 }
 

@@ -12,7 +12,7 @@ use lestrade_aws::{Estate, describe_network};
 use lestrade_reachability::{Journey, Mode, Packet, Snapshot, arrive_over, compare, evaluate, evaluate_one_way, read_descriptions, trace};
 use lestrade_report::{
     TableStyle, exposure_difference_json, exposure_difference_table, exposure_is_partial, exposure_json, exposure_svg, exposure_table,
-    exposure_verdict,
+    exposure_verdict, json_text,
 };
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -38,7 +38,7 @@ pub(crate) fn run(settings: &Settings, speech: Speech, arguments: &ExposureArgs)
     if arguments.what_if.is_empty() {
         let text = match arguments.output {
             Picture::Table => exposure_table(&snapshot, &analysis, mode, style),
-            Picture::Json => format!("{:#}\n", exposure_json(&snapshot, &analysis, mode)),
+            Picture::Json => json_text(&exposure_json(&snapshot, &analysis, mode)),
             Picture::Svg => exposure_svg(&analysis, mode),
         };
         output::write(None, &text)?;
@@ -48,7 +48,7 @@ pub(crate) fn run(settings: &Settings, speech: Speech, arguments: &ExposureArgs)
     let after = mode.of(&other, look(&other));
     let difference = compare(&analysis.openings, &after.openings);
     let text = match arguments.output {
-        Picture::Json => format!("{:#}\n", exposure_difference_json(&difference, mode)),
+        Picture::Json => json_text(&exposure_difference_json(&difference, mode)),
         _ => exposure_difference_table(&difference, mode, style),
     };
     output::write(None, &text)?;
@@ -68,7 +68,7 @@ fn ask(settings: &Settings, arguments: &ExposureArgs) -> Result<Snapshot, Failur
     let Some((_, session)) = estate.sessions.first() else { return read(&[]) };
     let network = runtime.block_on(describe_network(session)).map_err(failed)?;
     if let Some(path) = &arguments.save {
-        output::write(Some(path), &format!("{:#}\n", network.document))?;
+        output::write(Some(path), &json_text(&network.document))?;
     }
     let mut snapshot = snapshot(&[network.document])?;
     snapshot.problems.extend(network.gaps);
@@ -148,7 +148,7 @@ fn follow(snapshot: &Snapshot, arguments: &ExposureArgs, from: &str, to: &str, s
                 told
             };
             verdict["overLoadBalancers"] = over.iter().map(with_name).collect();
-            format!("{verdict:#}\n")
+            json_text(&verdict)
         }
         _ => exposure_verdict(&journey, &over, style),
     };

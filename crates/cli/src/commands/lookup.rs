@@ -7,7 +7,7 @@ use crate::output;
 use lestrade_advisories::{Library, OpenIndex};
 use lestrade_findings::assess;
 use lestrade_model::Advisory;
-use lestrade_report::{advisory_text, exploits_text, printable};
+use lestrade_report::{advisory_text, exploits_text, json_text, printable};
 use serde_json::json;
 use std::fmt::Write;
 
@@ -82,7 +82,7 @@ pub(super) fn show(library: &Library, id: &str, as_json: bool) -> Result<Exit, F
         }
     }
     if as_json {
-        out = format!("{:#}\n", json!(documents));
+        out = json_text(&json!(documents));
     }
     output::write(None, &out)?;
     Ok(Exit::Ok)

@@ -40,6 +40,7 @@ use lestrade_artifact::ArtifactError;
 use lestrade_extract::{ScanError, Scanner};
 use lestrade_matching::ReportMode;
 use lestrade_sys::WorkerCommand;
+use std::io::ErrorKind;
 
 /// The library of intelligence, of which what is set is reported.
 fn library(settings: &Settings) -> Library {
@@ -83,7 +84,9 @@ fn scan_failure(error: &ScanError) -> Failure {
         ScanError::Artifact(artifact) => match artifact {
             ArtifactError::NotFound(_) => failure("E0300", Exit::Input),
             ArtifactError::PermissionDenied(_) => failure("E0302", Exit::Input).try_("sudo lestrade …      # or as a user who may read it"),
-            ArtifactError::Empty(_) => failure("E0303", Exit::Input).try_("docker save IMAGE -o image.tar"),
+            ArtifactError::Empty(_) => {
+                failure("E0303", Exit::Input).try_("ls -l FILE      # what should have written it may not have; write it again")
+            }
             ArtifactError::Truncated { .. } => {
                 failure("E0310", Exit::Input).try_("docker save IMAGE -o image.tar      # the file may have been cut while copying")
             }
@@ -92,6 +95,15 @@ fn scan_failure(error: &ScanError) -> Failure {
             ArtifactError::BadReference(_) => failure("E0202", Exit::Usage).try_("lestrade scan image registry.example/app:v1"),
             ArtifactError::Network { .. } => failure("E0600", Exit::Network),
             ArtifactError::Unauthorized(_) => failure("E0601", Exit::Network).try_("docker login REGISTRY"),
+            ArtifactError::Io { source, .. } => match source.kind() {
+                ErrorKind::NotADirectory => {
+                    failure("E0302", Exit::Input).try_("lestrade scan image|function|sbom|disk …      # a file is one of those")
+                }
+                ErrorKind::IsADirectory => {
+                    failure("E0302", Exit::Input).try_("lestrade scan rootfs|repo|image …      # a folder is one of those")
+                }
+                _ => failure("E0302", Exit::Input),
+            },
             _ => failure("E0314", Exit::Input),
         },
         ScanError::NotADocument { .. } => {
@@ -102,7 +114,8 @@ fn scan_failure(error: &ScanError) -> Failure {
             failure("E0319", Exit::Input).try_("qemu-img convert -O raw DISK disk.img      # what is read: raw, qcow2, VMDK")
         }
         ScanError::Skip(_) => failure("E0204", Exit::Usage).try_("--skip-dirs '**/node_modules'"),
-        ScanError::LayerMismatch { .. } => failure("E0315", Exit::Input),
+        ScanError::LayerMismatch { .. } => failure("E0315", Exit::Input)
+            .try_("docker save IMAGE -o image.tar      # or fetch it again: these are not the bytes that were pushed"),
         _ => failure("E0316", Exit::Input),
     }
 }

@@ -4,32 +4,25 @@ use crate::args::{Format, Output};
 use crate::failure::Failure;
 use crate::output::{self, Speech};
 use lestrade_report::{
-    Document, ScanReport, TableStyle, csv, cyclonedx, cyclonedx_vdr, gitlab, junit, markdown, sarif, scan_json, scan_table, spdx,
+    ScanReport, TableStyle, csv, cyclonedx, cyclonedx_vdr, gitlab, junit, markdown, sarif, scan_json, scan_table, spdx, write_json,
 };
 
 /// Writes it where it is to go.
 pub(super) fn render(report: &ScanReport, wanted: &Output, speech: Speech) -> Result<(), Failure> {
+    let to = wanted.file.as_deref();
     let text = match wanted.format {
         Format::Table => scan_table(report, style(wanted, speech)),
-        Format::Json => return document(&scan_json(report), wanted),
-        Format::Sarif => format!("{:#}\n", sarif(report)),
-        Format::Cyclonedx => return document(&cyclonedx(report, wanted.version), wanted),
-        Format::CyclonedxVdr => format!("{:#}\n", cyclonedx_vdr(report, wanted.version)),
-        Format::SpdxJson => return document(&spdx(report), wanted),
+        Format::Json => return output::write_with(to, |out| write_json(&scan_json(report), out)),
+        Format::Sarif => return output::write_with(to, |out| write_json(&sarif(report), out)),
+        Format::Cyclonedx => return output::write_with(to, |out| write_json(&cyclonedx(report, wanted.version), out)),
+        Format::CyclonedxVdr => return output::write_with(to, |out| write_json(&cyclonedx_vdr(report, wanted.version), out)),
+        Format::SpdxJson => return output::write_with(to, |out| write_json(&spdx(report), out)),
         Format::Csv => csv(report),
         Format::Markdown => markdown(report),
-        Format::Gitlab => format!("{:#}\n", gitlab(report)),
+        Format::Gitlab => return output::write_with(to, |out| write_json(&gitlab(report), out)),
         Format::Junit => junit(report),
     };
-    output::write(wanted.file.as_deref(), &text)
-}
-
-/// Writes a document while it is made.
-fn document(document: &Document<'_>, wanted: &Output) -> Result<(), Failure> {
-    output::write_with(wanted.file.as_deref(), |out| {
-        serde_json::to_writer_pretty(&mut *out, document)?;
-        out.write_all(b"\n")
-    })
+    output::write(to, &text)
 }
 
 /// How a table is drawn where it goes.

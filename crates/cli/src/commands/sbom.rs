@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::input::unreadable;
 use crate::output;
 use crate::remote::Remote;
-use lestrade_report::printable;
+use lestrade_report::{json_text, printable};
 use std::fmt::Write;
 use std::fs::File;
 use std::path::Path;
@@ -30,7 +30,7 @@ fn push(settings: &Settings, path: &Path, name: Option<&str>, json: bool) -> Res
     let own = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let answer = Remote::of(settings)?.upload("sboms", &[("name", name.unwrap_or(&own))], file)?;
     if json {
-        output::write(None, &format!("{answer:#}\n"))?;
+        output::write(None, &json_text(&answer))?;
         return Ok(Exit::Ok);
     }
     let text = |path: &str| printable(answer.pointer(path).and_then(serde_json::Value::as_str).unwrap_or_default()).into_owned();

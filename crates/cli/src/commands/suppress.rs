@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 use crate::remote::{Remote, part};
-use lestrade_report::printable;
+use lestrade_report::{json_text, printable};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -70,7 +70,7 @@ fn create(remote: &Remote, rule: &NewRule) -> Result<Exit, Failure> {
 fn list(remote: &Remote, as_json: bool) -> Result<Exit, Failure> {
     let answer = remote.get("suppressions", &[])?;
     if as_json {
-        output::write(None, &format!("{answer:#}\n"))?;
+        output::write(None, &json_text(&answer))?;
         return Ok(Exit::Ok);
     }
     let rules = answer["suppressions"].as_array().map_or(&[][..], Vec::as_slice);

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::input::unreadable;
 use crate::output;
 use crate::remote::Remote;
-use lestrade_report::printable;
+use lestrade_report::{json_text, printable};
 use serde_json::Value;
 use std::fs::File;
 
@@ -24,7 +24,7 @@ pub(crate) fn run(settings: &Settings, what: &VexWhat) -> Result<Exit, Failure> 
         }
         VexWhat::List(arguments) => {
             let answer = Remote::of(settings)?.get("vex", &[])?;
-            let text = if arguments.json { format!("{answer:#}\n") } else { table(&answer) };
+            let text = if arguments.json { json_text(&answer) } else { table(&answer) };
             output::write(None, &text)?;
         }
         VexWhat::Remove { name } => {

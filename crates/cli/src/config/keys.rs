@@ -25,9 +25,12 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// Whether a value is a secret: a URL with a password, or with a path that may be a token; or a token itself.
+    /// Whether a value is a secret: a URL with a password, or with a path that may be a token; or a token itself. Any address may say
+    /// who asks.
     pub(crate) fn holds_secret(&self, value: &str) -> bool {
-        self.secret && !value.is_empty() && (value.contains("://") || self.name.ends_with("-token"))
+        let says_who_asks = |rest: &str| rest.split(['/', '?', '#', ',']).next().is_some_and(|authority| authority.contains('@'));
+        (self.secret && !value.is_empty() && (value.contains("://") || self.name.ends_with("-token")))
+            || value.split("://").skip(1).any(says_who_asks)
     }
 }
 

@@ -90,7 +90,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, Failure> {
     }
     read_environment(&mut values)?;
     for flag in &sources.flags {
-        let (name, value) = flag.split_once('=').ok_or_else(|| failure(format!("'--set {flag}' is not KEY=VALUE")))?;
+        let (name, value) = flag.split_once('=').ok_or_else(|| failure("what follows '--set' is not KEY=VALUE".to_owned()))?;
         let key = find(name.trim(), "the command line")?;
         values.insert(key.name, (check(key, value.trim(), "the command line")?, Origin::Flag));
     }
@@ -126,7 +126,7 @@ fn read_file(path: &Path, required: bool, values: &mut BTreeMap<&'static str, (S
     let readable_by_others = std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0);
     for (name, value) in table {
         let key = find(&name, &place)?;
-        if key.secret && readable_by_others && value.as_str().is_some_and(|value| key.holds_secret(value)) {
+        if readable_by_others && value.as_str().is_some_and(|value| key.holds_secret(value)) {
             return Err(
                 failure(format!("'{place}' holds a secret ('{name}') and can be read by others")).try_(format!("chmod 600 {place}"))
             );

@@ -191,3 +191,21 @@ fn the_tables_of_accuracy_add_up() {
         assert_eq!((cells[6], cells[7]), (ratio(count(2), count(4)).as_str(), ratio(count(2), count(3)).as_str()), "{line}");
     }
 }
+
+/// Every test that the reference of hostile input names is in the file that it names, and every row has one.
+#[test]
+fn every_row_of_hostile_input_has_its_test() {
+    let reference = read("docs/reference/hostile-input.md");
+    let rows = reference.lines().filter(|line| line.starts_with("| ") && line.as_bytes()[2].is_ascii_digit());
+    let mut numbers = BTreeSet::new();
+    for row in rows {
+        numbers.insert(row.split('|').nth(1).unwrap().trim().parse::<u32>().unwrap());
+        let named: Vec<(&str, &str)> = row.split('`').skip(1).step_by(2).filter_map(|quoted| quoted.split_once(".rs: ")).collect();
+        assert!(!named.is_empty(), "no test shows {row}");
+        for (file, test) in named {
+            let source = read(&format!("crates/{file}.rs"));
+            assert!(source.contains(&format!("fn {test}(")), "crates/{file}.rs has no test '{test}'");
+        }
+    }
+    assert_eq!(numbers, (1..=43).chain([65, 67, 70]).collect());
+}

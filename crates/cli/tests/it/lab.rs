@@ -77,7 +77,7 @@ impl Lab {
         self.at_home(command)
     }
 
-    fn at_home(&self, mut command: Command) -> Command {
+    pub(crate) fn at_home(&self, mut command: Command) -> Command {
         command
             .env_clear()
             .env("HOME", self.folder.path())

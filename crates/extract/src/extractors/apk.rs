@@ -15,7 +15,7 @@ struct Stanza<'a> {
 
 impl Extractor for Apk {
     fn id(&self) -> ExtractorId {
-        ExtractorId { name: "apk", version: 1 }
+        ExtractorId { name: "apk", version: 2 }
     }
 
     fn wants(&self) -> &'static [&'static str] {
@@ -29,6 +29,11 @@ impl Extractor for Apk {
         let mut folder = "";
         for line in text.lines().chain([""]) {
             match line.split_once(':') {
+                // Where the empty line between two stanzas is missing, the next name begins the next one.
+                Some(("P", name)) if !stanza.name.is_empty() => {
+                    any |= stanza.finish(out);
+                    stanza = Stanza { name: name.trim(), ..Stanza::default() };
+                }
                 Some(("P", name)) => stanza.name = name.trim(),
                 Some(("V", version)) => stanza.version = version.trim(),
                 Some(("A", arch)) => stanza.arch = arch.trim(),
@@ -52,6 +57,9 @@ impl Extractor for Apk {
 impl Stanza<'_> {
     fn finish(&self, out: &mut dyn InventorySink) -> bool {
         if self.name.is_empty() {
+            if !self.version.is_empty() {
+                out.problem(ExtractError::Malformed(format!("a package of version '{:.100}' has no name", self.version)));
+            }
             return false;
         }
         if self.version.is_empty() {
@@ -86,5 +94,8 @@ mod tests {
         assert_eq!(report.owns, ["usr/lib/python3/six.egg-info/PKG-INFO"]);
         assert_eq!(report.problems.len(), 1);
         assert_eq!(read("lib/apk/db/installed", "nothing").problems.len(), 1);
+        let run_together = "P:a\nV:1\nC:Q1x=\nP:b\nV:2\n\nP:\nV:3\n\n\0\0\nP:d\r\nV:4\r\n";
+        assert_eq!(packages("lib/apk/db/installed", run_together), ["a 1", "b 2", "d 4"]);
+        assert_eq!(read("lib/apk/db/installed", run_together).problems.len(), 1, "one without a name");
     }
 }

@@ -1,6 +1,7 @@
 //! Archives inside of files: zips that hold packages and other archives, each look into them bounded.
 
 use crate::ExtractError;
+use lestrade_artifact::zip_ambiguity;
 use std::borrow::Cow;
 use std::io::{Cursor, Read};
 use zip::{CompressionMethod, ZipArchive};
@@ -43,6 +44,7 @@ impl Allowance {
 pub(super) struct Archive<'a> {
     content: &'a [u8],
     zip: ZipArchive<Cursor<&'a [u8]>>,
+    doubt: Option<String>,
 }
 
 impl<'a> Archive<'a> {
@@ -59,7 +61,15 @@ impl<'a> Archive<'a> {
         if zip.len() > MAX_ENTRIES {
             return Err(ExtractError::TooMuch(format!("more than {MAX_ENTRIES} entries")));
         }
-        Ok(Self { content, zip })
+        // The directory is shared by both, and what is looked at again are the headers.
+        let doubt = zip_ambiguity(zip.clone()).map_err(|error| ExtractError::Malformed(format!("not a zip archive ({error})")))?;
+        Ok(Self { content, zip, doubt })
+    }
+
+    /// Why another reader may see something else in it.
+    pub(super) fn ambiguity(&self) -> Option<ExtractError> {
+        let why = self.doubt.as_ref()?;
+        Some(ExtractError::Malformed(format!("the archive is ambiguous: {why}; its directory was followed")))
     }
 
     /// The names of its files, each with its number. A name that is no text is one with marks in it.
@@ -97,8 +107,9 @@ impl<'a> Archive<'a> {
     fn content(&mut self, number: usize, most: u64, allowance: &mut Allowance) -> Result<Vec<u8>, ExtractError> {
         let entry = self.zip.by_index(number).map_err(|error| unreadable(&error))?;
         let most = most.min(allowance.inflated);
-        let mut content = Vec::new();
-        // The size that it claims is not believed.
+        // The size that it claims is not believed; but room for what may be, and no more, saves growing to twice as much.
+        let room = entry.size().min(most + 1);
+        let mut content = Vec::with_capacity(usize::try_from(room).unwrap_or_default());
         let read = entry.take(most + 1).read_to_end(&mut content);
         allowance.inflated -= (content.len() as u64).min(allowance.inflated);
         read.map_err(|error| ExtractError::Malformed(format!("an entry that is damaged ({error})")))?;

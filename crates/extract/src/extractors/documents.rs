@@ -8,9 +8,9 @@ use quick_xml::events::{BytesStart, Event};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// How deep elements may lie in one another, and how many there may be.
+/// How deep elements may lie in one another, and how many there may be, each attribute counted as one.
 const MAX_DEPTH: usize = 128;
-const MAX_ELEMENTS: usize = 1 << 20;
+const MAX_ELEMENTS: usize = 1 << 18;
 
 /// A language's package, as most lock files have it.
 pub(super) fn package(family: Family, manager: Manager, name: &str, version: &str) -> Found {
@@ -115,9 +115,9 @@ pub(super) fn xml(file: &WantedFile<'_>) -> Result<Element, ExtractError> {
         let Some(top) = open.last_mut() else { break };
         match event {
             Event::Start(start) => {
-                count += 1;
+                count += 1 + start.attributes().with_checks(false).take(MAX_ELEMENTS).count();
                 if depth > MAX_DEPTH || count > MAX_ELEMENTS {
-                    return Err(ExtractError::Malformed("its elements are too many or too deep".into()));
+                    return Err(ExtractError::Malformed("its elements or attributes are too many or too deep".into()));
                 }
                 open.push(element(&start));
             }

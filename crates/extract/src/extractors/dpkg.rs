@@ -10,7 +10,7 @@ const MAX_FIELD: usize = 4096;
 
 impl Extractor for Dpkg {
     fn id(&self) -> ExtractorId {
-        ExtractorId { name: "dpkg", version: 1 }
+        ExtractorId { name: "dpkg", version: 2 }
     }
 
     fn wants(&self) -> &'static [&'static str] {
@@ -83,6 +83,9 @@ impl Stanza {
     /// Pushes the package if it is installed; answers whether the stanza was one of a package.
     fn finish(&self, always_installed: bool, out: &mut dyn InventorySink) -> bool {
         if self.package.is_empty() {
+            if !self.version.is_empty() && !self.status.is_empty() {
+                out.problem(ExtractError::Malformed(format!("a package of version '{:.100}' has no name", self.version)));
+            }
             return false;
         }
         let state = self.status.rsplit(' ').next().unwrap_or_default();
@@ -166,6 +169,13 @@ mod tests {
         assert_eq!(packages("var/lib/dpkg/status", &status), ["a 1", "b 2", "d 4"]);
         assert_eq!(read("var/lib/dpkg/status", &status).problems.len(), 1);
         assert_eq!(read("var/lib/dpkg/status", "garbage").problems.len(), 1);
+        let nameless = "Package: a\nStatus: install ok installed\nVersion: 1\n\nPackag: b\nStatus: install ok installed\nVersion: 2\n";
+        assert_eq!(
+            (packages("var/lib/dpkg/status", nameless), read("var/lib/dpkg/status", nameless).problems.len()),
+            (vec!["a 1".to_owned()], 1)
+        );
+        let twice = "Package: a\nStatus: install ok installed\nVersion: 1\n\nPackage: a\nStatus: install ok installed\nVersion: 2\n";
+        assert_eq!(packages("var/lib/dpkg/status", twice), ["a 1", "a 2"], "which of them is there is not ours to say");
         assert_eq!(read("var/lib/dpkg/status", "").problems.len(), 0, "an empty database is one without packages");
     }
 

@@ -16,7 +16,7 @@ const ENDINGS: [&str; 8] = [".jar", ".war", ".ear", ".par", ".hpi", ".jpi", ".ka
 
 impl Extractor for Jar {
     fn id(&self) -> ExtractorId {
-        ExtractorId { name: "jar", version: 2 }
+        ExtractorId { name: "jar", version: 3 }
     }
 
     fn wants(&self) -> &'static [&'static str] {
@@ -54,6 +54,9 @@ fn read(mut archive: Archive<'_>, path: &str, place: &str, depth: usize, allowan
     let mut declared: BTreeSet<Coordinates> = BTreeSet::new();
     let mut manifest = Manifest::default();
     let mut inner = Vec::new();
+    if let Some(doubt) = archive.ambiguity() {
+        out.problem(if place.is_empty() { doubt } else { doubt.at(place.trim_end_matches('/')) });
+    }
     for (number, name) in archive.names() {
         let lower = name.to_ascii_lowercase();
         let is_manifest = lower == "meta-inf/manifest.mf";
@@ -404,6 +407,20 @@ pub(super) mod tests {
         let bomb = archive(&[("META-INF/MANIFEST.MF", &vec![b'a'; 64 << 20]), ("META-INF/maven/g/a/pom.properties", &pom("g", "a", "1"))]);
         let report = read_bytes("a.jar", &bomb);
         assert_eq!((report.found.len(), report.problems.len()), (1, 1));
+        // Whoever reads it as a stream sees another file; what its directory says is listed, and the rest said.
+        let inner = archive(&[("META-INF/maven/g/b/pom.properties", &pom("g", "b", "2"))]);
+        let mut smuggling = archive(&[("META-INF/maven/g/a/pom.properties", &pom("g", "a", "1")), ("x.jar", &inner)]);
+        smuggling[39..44].copy_from_slice(b"other");
+        let report = read_bytes("a.jar", &smuggling);
+        assert_eq!((report.found.len(), report.problems.len()), (2, 1), "{:?}", report.problems);
+        assert!(report.problems[0].1.contains("the archive is ambiguous"), "{:?}", report.problems);
+        // An archive whose entry is its own directory and end: it holds itself, and is left alone at some depth.
+        let mut itself = archive(&[("x.jar", b"")]);
+        let (directory, end) = (itself.len() - 22 - 51, itself.len());
+        for at in [18, 22, directory + 20, directory + 24] {
+            itself[at..at + 4].copy_from_slice(&u32::try_from(end - directory).unwrap().to_le_bytes());
+        }
+        assert!(!read_bytes("a.jar", &itself).problems.is_empty());
         for cut in 0..whole.len() {
             let report = read_bytes("a.jar", &whole[..cut]);
             assert!(report.found.is_empty() && report.problems.len() == 1, "cut at {cut}");

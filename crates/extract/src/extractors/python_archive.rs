@@ -9,7 +9,7 @@ pub(super) struct PackedPython;
 
 impl Extractor for PackedPython {
     fn id(&self) -> ExtractorId {
-        ExtractorId { name: "python-packed", version: 1 }
+        ExtractorId { name: "python-packed", version: 2 }
     }
 
     fn wants(&self) -> &'static [&'static str] {
@@ -23,6 +23,9 @@ impl Extractor for PackedPython {
     fn extract(&self, file: &WantedFile<'_>, out: &mut dyn InventorySink) -> Result<(), ExtractError> {
         let mut allowance = Allowance::of(file.content);
         let mut archive = Archive::open(file.content, 0, &mut allowance)?;
+        if let Some(doubt) = archive.ambiguity() {
+            out.problem(doubt);
+        }
         // At the top alone: what lies deeper is of something that was packed along.
         let is_metadata = |(_, name): &&(usize, String)| {
             name == "EGG-INFO/PKG-INFO"

@@ -11,8 +11,11 @@ use std::marker::PhantomData;
 
 /// How much is read at a time.
 const CHUNK: usize = 256 << 10;
-/// The largest value that is looked at as a whole.
-const LARGEST: usize = 128 << 20;
+/// The largest value that is looked at as a whole: an entry, and what an envelope holds.
+const LARGEST: usize = 32 << 20;
+const LARGEST_INSIDE: usize = 128 << 20;
+/// From here on a value that nobody asks for is passed over without being held.
+const HELD: usize = 1 << 20;
 
 /// The document.
 pub(super) struct Json<R> {
@@ -26,12 +29,14 @@ pub(super) struct Json<R> {
     /// Lines and bytes of the last one that are no longer held.
     lines: usize,
     column: usize,
+    /// How large the value may be that is looked at.
+    most: usize,
 }
 
 impl<R: Read> Json<R> {
     /// A document of at most `limit` bytes.
     pub(super) const fn new(input: R, limit: u64) -> Self {
-        Self { input, buffer: Vec::new(), at: 0, ended: false, left: limit, limit, lines: 1, column: 0 }
+        Self { input, buffer: Vec::new(), at: 0, ended: false, left: limit, limit, lines: 1, column: 0, most: LARGEST }
     }
 
     /// Has more bytes at hand; answers whether there were any.
@@ -42,8 +47,8 @@ impl<R: Read> Json<R> {
         (self.lines, self.column) = self.place(self.at);
         self.buffer.drain(..self.at);
         self.at = 0;
-        if self.buffer.len() > LARGEST {
-            return Err(ExtractError::TooMuch(format!("a single value is larger than {} MiB", LARGEST >> 20)));
+        if self.buffer.len() > self.most {
+            return Err(self.too_large());
         }
         // A value that does not fit is tried again with twice as much, so that trying costs no more than reading.
         let wanted = CHUNK.max(self.buffer.len());
@@ -66,6 +71,10 @@ impl<R: Read> Json<R> {
         self.left =
             self.left.checked_sub(read).ok_or_else(|| ExtractError::TooMuch(format!("it is larger than {} MiB", self.limit >> 20)))?;
         Ok(read > 0)
+    }
+
+    fn too_large(&self) -> ExtractError {
+        ExtractError::TooMuch(format!("a single value is larger than {} MiB", self.most >> 20))
     }
 
     /// Line and column before the byte at `at`.
@@ -165,15 +174,66 @@ impl<R: Read> Json<R> {
         }
     }
 
-    /// Passes over the next value.
+    /// Has `look` at the next value, which may hold a whole document.
+    pub(super) fn envelope<T>(&mut self, look: impl FnMut(Value<'_>) -> Result<T, Fault>) -> Result<T, ExtractError> {
+        self.most = LARGEST_INSIDE;
+        let looked = self.value(look);
+        self.most = LARGEST;
+        looked
+    }
+
+    /// Passes over the next value. One that is at hand is read as strictly as any other; of a larger one only the end is looked for, so
+    /// that it costs no memory.
     pub(super) fn skip(&mut self) -> Result<(), ExtractError> {
-        self.each(|value| value.parse::<IgnoredAny>().map(drop))
+        self.peek()?;
+        loop {
+            let mut taken = 0;
+            let value = Value { bytes: &self.buffer[self.at..], ended: self.ended, taken: &mut taken };
+            match value.parse::<IgnoredAny>() {
+                Ok(IgnoredAny) => {
+                    self.at += taken;
+                    return Ok(());
+                }
+                Err(Fault::Json(error)) if !error.is_eof() || self.ended => return Err(self.broken(&error)),
+                Err(_) if self.ended => return Err(self.unexpected(true)),
+                Err(_) if self.buffer.len() - self.at < HELD => drop(self.more()?),
+                Err(_) => return self.pass_over(),
+            }
+        }
+    }
+
+    /// Goes to the end of a text, an array or an object.
+    fn pass_over(&mut self) -> Result<(), ExtractError> {
+        if !matches!(self.peek()?, Some(b'"' | b'[' | b'{')) {
+            return Err(self.too_large());
+        }
+        let (mut depth, mut in_text, mut escaped) = (0_u64, false, false);
+        loop {
+            for (at, byte) in self.buffer[self.at..].iter().enumerate() {
+                match byte {
+                    _ if escaped => escaped = false,
+                    b'\\' if in_text => escaped = true,
+                    b'"' => in_text = !in_text,
+                    b'[' | b'{' if !in_text => depth += 1,
+                    b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+                    _ => continue,
+                }
+                if depth == 0 && !in_text {
+                    self.at += at + 1;
+                    return Ok(());
+                }
+            }
+            self.at = self.buffer.len();
+            if !self.more()? {
+                return Err(self.unexpected(true));
+            }
+        }
     }
 
     /// Has `look` at every element of the next value, if that is an array; passes over any other.
     pub(super) fn each(&mut self, mut look: impl FnMut(Value<'_>) -> Result<(), Fault>) -> Result<(), ExtractError> {
         if self.peek()? != Some(b'[') {
-            return self.value(|value| value.parse::<IgnoredAny>().map(drop));
+            return self.skip();
         }
         self.expect(b'[')?;
         let mut first = true;
@@ -451,6 +511,24 @@ mod tests {
         let mut padded = format!("{{\"a\": [\"{}\"", "y".repeat(CHUNK - 15));
         padded.push_str(", 1234567890, \"z\"]}");
         assert_eq!(names(padded.as_bytes(), CHUNK, 1 << 30).unwrap()[1..], ["", "z"]);
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_passed_over_and_not_held() {
+        let long = "\\\"[{".repeat(HELD);
+        let deep = format!("{}\"]\"{}", "[".repeat(HELD), "]".repeat(HELD));
+        for large in [format!("\"{long}\""), format!("[1, \"{long}\"]"), format!("{{\"c\": \"{long}\"}}"), deep] {
+            let document = format!("{{\"b\": {large}, \"a\": [\"x\"]}}");
+            let mut json = Json::new(document.as_bytes(), 1 << 30);
+            json.begin().unwrap();
+            assert_eq!(json.key(true).unwrap().as_deref(), Some("b"));
+            json.skip().unwrap();
+            assert!(json.buffer.capacity() <= 3 * HELD, "{}", json.buffer.capacity());
+            assert_eq!(names(document.as_bytes(), usize::MAX, 1 << 30).unwrap(), ["x"]);
+            assert!(matches!(names(&document.as_bytes()[..document.len() - 20], 5000, 1 << 30), Err(ExtractError::Truncated(_))));
+        }
+        let number = format!("{{\"b\": {}}}", "1".repeat(3 * HELD));
+        assert!(matches!(names(number.as_bytes(), usize::MAX, 1 << 30), Err(ExtractError::TooMuch(_))));
     }
 
     #[test]

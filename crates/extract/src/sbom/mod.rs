@@ -88,9 +88,11 @@ impl Reading<'_> {
                 "specVersion" => head.version = text()?,
                 "spdxVersion" => head.spdx_version = text()?,
                 "@context" => head.context = text()?,
-                "payload" => head.payload = text()?,
-                "predicate" => head.predicate = json.value(|value| value.object())?,
-                "Data" => head.data = json.value(|value| value.object())?,
+                "payload" => {
+                    head.payload = json.envelope(|value| value.parse::<Text<'_>>().map(|text| text.0.map(std::borrow::Cow::into_owned)))?;
+                }
+                "predicate" => head.predicate = json.envelope(|value| value.object())?,
+                "Data" => head.data = json.envelope(|value| value.object())?,
                 "metadata" => {
                     let list = &mut self.lists[CYCLONEDX];
                     json.value(|value| value.parse::<Object<_>>().map(|metadata| cyclonedx::metadata(&metadata.0, list)))?;

@@ -338,6 +338,42 @@ fn constraint() -> impl Strategy<Value = String> {
     ]
 }
 
+/// What nobody would call a version, and some installer writes: no order gives up on it.
+#[test]
+fn what_is_no_version_has_its_place_in_every_order() {
+    let odd = [
+        String::new(),
+        " ".to_owned(),
+        "99999999999999999999999999:1-1".to_owned(),
+        "4294967296:1".to_owned(),
+        format!("1{}", ".0".repeat(10_000)),
+        format!("1{}1", ".0".repeat(10_000)),
+        "9".repeat(10_000),
+        "\u{661}.\u{662}".to_owned(),
+        "\u{1d7d9}.0".to_owned(),
+        "1.\u{0}\u{1b}[31m".to_owned(),
+        "-".to_owned(),
+        "1:2:3-4-5".to_owned(),
+        "1.0".to_owned(),
+    ];
+    for scheme in Scheme::ALL {
+        for a in &odd {
+            assert_eq!(scheme.compare(a, a), Ordering::Equal, "{scheme:?}: {a:.40}");
+            let _ = scheme.is_valid(a);
+            for b in &odd {
+                assert_eq!(scheme.compare(a, b), scheme.compare(b, a).reverse(), "{scheme:?}: {a:.40} {b:.40}");
+                // Of three long ones nothing new is learned.
+                for c in odd
+                    .iter()
+                    .filter(|c| a.len().max(b.len()).max(c.len()) < 1000 && scheme.compare(a, b).is_le() && scheme.compare(b, c).is_le())
+                {
+                    assert!(scheme.compare(a, c).is_le(), "{scheme:?}: {a:.40} {b:.40} {c:.40}");
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2048))]
 
