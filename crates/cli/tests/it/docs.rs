@@ -192,6 +192,19 @@ fn the_tables_of_accuracy_add_up() {
     }
 }
 
+/// Each case in which our inventory differs from a peer's on purpose is in the table that says why, and no other.
+#[test]
+fn the_table_of_inventories_is_complete() {
+    let cases = read("crates/extract/tests/it/peers.rs");
+    let different = cases.split("const DIFFERENT").nth(1).and_then(|rest| rest.split("];").next()).unwrap();
+    // Of each pair the first text is the case, which has two underscores; no reason has.
+    let known: BTreeSet<&str> = different.split('"').skip(1).step_by(2).filter(|text| text.contains("__")).collect();
+    let accuracy = read("docs/accuracy.md");
+    let table = accuracy.split("## Inventories of a peer").nth(1).unwrap();
+    let told: BTreeSet<&str> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(told, known);
+}
+
 /// Every test that the reference of hostile input names is in the file that it names, and every row has one.
 #[test]
 fn every_row_of_hostile_input_has_its_test() {

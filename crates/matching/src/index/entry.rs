@@ -209,6 +209,30 @@ pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }
 
+/// The ecosystems whose entries are wanted: those that speak of one. A package has many entries of few ecosystems, so each is asked once.
+pub(super) struct Wanted<'a> {
+    by: &'a Ecosystem,
+    asked: [u64; 4],
+    yes: [u64; 4],
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) const fn by(by: &'a Ecosystem) -> Self {
+        Self { by, asked: [0; 4], yes: [0; 4] }
+    }
+
+    /// Whether the ecosystem of a number is wanted.
+    fn wants(&mut self, number: usize, ecosystem: &Ecosystem) -> bool {
+        let (word, bit) = (number / 64, 1 << (number % 64));
+        let Some((asked, yes)) = self.asked.get_mut(word).zip(self.yes.get_mut(word)) else { return ecosystem.covers(self.by) };
+        if *asked & bit == 0 {
+            *asked |= bit;
+            *yes |= if ecosystem.covers(self.by) { bit } else { 0 };
+        }
+        *yes & bit != 0
+    }
+}
+
 /// For how many things room is made at once.
 const AT_ONCE: usize = 64;
 
@@ -252,15 +276,16 @@ impl<'a> Reader<'a> {
         name: &'a str,
         ecosystems: &[(Ecosystem, u64)],
         words: &'a [String],
-        wanted: impl Fn(&Ecosystem) -> bool,
+        wanted: &mut Wanted<'_>,
     ) -> Result<Option<Entry<'a>>, IndexError> {
         while !self.rest.is_empty() {
             let length = self.length()?;
             let (body, rest) = self.rest.split_at_checked(length).ok_or(BROKEN)?;
             self.rest = rest;
             let mut body = Reader { rest: body };
-            let (ecosystem, _) = ecosystems.get(body.length()?).ok_or(BROKEN)?;
-            if wanted(ecosystem) {
+            let number = body.length()?;
+            let (ecosystem, _) = ecosystems.get(number).ok_or(BROKEN)?;
+            if wanted.wants(number, ecosystem) {
                 return body.entry(name, ecosystem, words).map(Some);
             }
         }
@@ -441,6 +466,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn each_ecosystem_is_asked_once_and_those_beyond_each_time() {
+        let of = |release: &str| Ecosystem::release(Family::Debian, release);
+        let (twelve, eleven) = (of("12"), of("11"));
+        let mut wanted = Wanted::by(&twelve);
+        for number in [0, 63, 64, 255, 256, 100_000] {
+            assert!(wanted.wants(number, &twelve) && wanted.wants(number, &twelve));
+        }
+        assert!(!wanted.wants(1, &eleven) && !wanted.wants(1, &twelve), "what was answered of a number stays");
+        assert!(!wanted.wants(300, &eleven) && wanted.wants(300, &twelve));
+    }
+
     proptest! {
         /// What is read is what was written, but for versions that the ranges say already: no verdict is another one.
         #[test]
@@ -452,15 +489,16 @@ mod tests {
             encode(&draft, &numbers, &mut bytes).unwrap();
             let ecosystems = [(affected.ecosystem.clone(), 1)];
             let words: Vec<String> = numbers.words.keys().cloned().collect();
+            let mut wanted = Wanted::by(&affected.ecosystem);
             let mut reader = Reader::new(&bytes);
-            let entry = reader.next("x", &ecosystems, &words, |_| true).unwrap().unwrap();
-            prop_assert!(reader.next("x", &ecosystems, &words, |_| true).unwrap().is_none());
+            let entry = reader.next("x", &ecosystems, &words, &mut wanted).unwrap().unwrap();
+            prop_assert!(reader.next("x", &ecosystems, &words, &mut wanted).unwrap().is_none());
             prop_assert_eq!((entry.advisory, entry.vulnerabilities.as_slice()), (7, about.as_slice()));
             prop_assert_eq!(postcard::to_stdvec(&entry.affected.ranges).unwrap(), postcard::to_stdvec(&affected.ranges).unwrap());
             let component = lestrade_model::Component::new(affected.ecosystem.clone(), "x", &version);
             prop_assert_eq!(crate::affects(&entry.affected, &component), crate::affects(&affected, &component));
             for cut in 0..bytes.len() {
-                let _ = Reader::new(&bytes[..cut]).next("x", &ecosystems, &words, |_| true);
+                let _ = Reader::new(&bytes[..cut]).next("x", &ecosystems, &words, &mut wanted);
             }
         }
     }

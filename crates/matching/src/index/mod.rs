@@ -196,7 +196,8 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
         let mut found = Vec::new();
         if let Some(row) = table.find(&format::name_key(&ecosystem.family, name))? {
             let mut reader = entry::Reader::new(format::slice(self.section(Section::Entries)?, row.offset, row.length)?);
-            while let Some(entry) = reader.next(name, &self.manifest.ecosystems, &self.words, |known| known.covers(ecosystem))? {
+            let mut wanted = entry::Wanted::by(ecosystem);
+            while let Some(entry) = reader.next(name, &self.manifest.ecosystems, &self.words, &mut wanted)? {
                 found.push(entry);
             }
         }

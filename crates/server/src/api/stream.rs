@@ -127,15 +127,17 @@ impl Under {
             return Some((format!("retry: 2000\nid: {}\n\n", self.place), self));
         }
         loop {
-            // Whose token was taken back, or means something else now, hears no more.
-            let is_same = |now: Caller| (now.role, now.whole, &now.scope) == (self.caller.role, self.caller.whole, &self.caller.scope);
-            if *self.stopping.borrow() || !Caller::of(&self.api, &self.headers).is_some_and(is_same) {
+            if *self.stopping.borrow() {
                 return None;
             }
             self.told.mark_unchanged();
             let before = self.place;
             let (read, under) = self.read().await?;
             self = under;
+            // Asked after the reading: what came to be read meanwhile may be later than the end of the token.
+            if !self.is_let_in() {
+                return None;
+            }
             match read {
                 Ok(text) if !text.is_empty() => return Some((text, self)),
                 Ok(_) if self.place != before => continue,
@@ -149,6 +151,12 @@ impl Under {
                 () = tokio::time::sleep(self.api.gate.limits.heartbeat) => return Some((self.heartbeat(), self)),
             }
         }
+    }
+
+    /// Whether the token still stands for whom it stood. Whose was taken back, or means something else now, hears no more.
+    fn is_let_in(&self) -> bool {
+        let is_same = |now: Caller| (now.role, now.whole, &now.scope) == (self.caller.role, self.caller.whole, &self.caller.scope);
+        Caller::of(&self.api, &self.headers).is_some_and(is_same)
     }
 
     /// A comment; and the place, where what was passed over was not the reader's.
