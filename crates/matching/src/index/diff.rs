@@ -53,7 +53,8 @@ impl Exploited<'_> {
         let mut rescored = Rescored { all: 0, known: Vec::new() };
         let mut note = |key: &[u8]| {
             rescored.all += 1;
-            rescored.known.extend(known_as(&String::from_utf8_lossy(key)));
+            // What is no text is no id that anybody knows.
+            rescored.known.extend(std::str::from_utf8(key).ok().and_then(&known_as));
         };
         while i < end || j < older_end {
             let (new, old) =
