@@ -38,7 +38,7 @@ pub enum FeedScope {
     Records {
         /// The feed under which they are kept.
         feed: &'static str,
-        /// What their ids begin with, where a feed comes in parts; [`A_LETTER`] at its end is any capital.
+        /// What their ids begin with, where a feed comes in parts; `[A-Z]` at its end is any capital.
         prefix: String,
         /// Whose packages they are about, where that is one distribution's.
         ecosystem: Option<Ecosystem>,
