@@ -676,6 +676,14 @@ mod tests {
         Verdict { state: FixState::Fixed, fixed_in: Some(fix.into()), vendor_severity: None }
     }
 
+    fn with_forty_packages() -> Estate {
+        let mut estate = Estate::default();
+        for n in 0..40 {
+            estate.intern_component(&Component::new(Ecosystem::of(Family::Npm), &format!("p{n}"), "1"));
+        }
+        estate
+    }
+
     #[test]
     fn conditions_stand_beside_what_is_installed() {
         let mut estate = Estate::default();
@@ -691,10 +699,7 @@ mod tests {
     #[test]
     fn many_sets_at_once_are_what_they_are_one_by_one() {
         let filled = || {
-            let mut estate = Estate::default();
-            for n in 0..40 {
-                estate.intern_component(&Component::new(Ecosystem::of(Family::Npm), &format!("p{n}"), "1"));
-            }
+            let mut estate = with_forty_packages();
             estate.intern_set(&[3, 5]);
             estate
         };
@@ -712,10 +717,7 @@ mod tests {
     #[test]
     fn all_verdicts_at_once_are_what_they_are_one_by_one() {
         let filled = || {
-            let mut estate = Estate::default();
-            for n in 0..40 {
-                estate.intern_component(&Component::new(Ecosystem::of(Family::Npm), &format!("p{n}"), "1"));
-            }
+            let mut estate = with_forty_packages();
             for n in 0..60_u32 {
                 estate.intern_vulnerability(&format!("CVE-2026-{n:04}"));
             }
