@@ -214,6 +214,7 @@ impl Trip<'_> {
     /// A package repository: a list of mirrors, an index with checksums, the file of updates that it names.
     fn repository(&self) -> Result<Next, FeedOutcome> {
         let (base, updates) = self.updates_of(&self.feed.url)?;
+        let updates = updates.ok_or_else(|| FeedOutcome::Refused("the repository has no updateinfo".into()))?;
         if self.cursor.is_some_and(|cursor| cursor.whole.as_deref() == Some(updates.sha256.as_str())) {
             return Err(FeedOutcome::Unchanged);
         }
@@ -221,8 +222,8 @@ impl Trip<'_> {
         self.whole(&path, Cursor { whole: Some(updates.sha256), ..Cursor::default() })
     }
 
-    /// Where a repository is, and what its index says of its file of updates.
-    fn updates_of(&self, url: &str) -> Result<(String, Indexed), FeedOutcome> {
+    /// Where a repository is, and what its index says of its file of updates, if it has one.
+    fn updates_of(&self, url: &str) -> Result<(String, Option<Indexed>), FeedOutcome> {
         let base = if url.ends_with(".list") {
             let (mirrors, _) = self.list(url, &Validators::default())?;
             let mirror = mirrors.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned);
@@ -267,9 +268,8 @@ impl Trip<'_> {
         let mut found = Vec::new();
         for topic in topics {
             match self.updates_of(&format!("{base}/extras/{topic}/latest/x86_64/mirror.list")) {
-                Ok(repository) => found.push(repository),
-                // It has no file of updates, or is no more.
-                Err(FeedOutcome::Refused(_)) => {}
+                Ok((base, updates)) => found.extend(updates.map(|updates| (base, updates))),
+                // It is no more. An index that is broken is another thing: what it listed before stands.
                 Err(FeedOutcome::Unreachable(why)) if why.ends_with("404") || why.ends_with("403") => {}
                 Err(outcome) => return Err(outcome),
             }

@@ -195,7 +195,7 @@ impl News {
             let verdicts = judge_vulnerability(new, &world().estate, &name, false)?;
             Ok(Revision { verdicts, known: known_of(new, &name)?, name })
         };
-        let exploited = |name: String| Ok((new.exploitation(&name)?, name)).map(|(known, name)| (name, known));
+        let exploited = |name: String| new.exploitation(&name).map(|known| (name, known));
         Ok(Self {
             old,
             revisions: diff.vulnerabilities.into_iter().map(revision).collect::<Result<_, ServerError>>()?,

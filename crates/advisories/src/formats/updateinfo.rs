@@ -151,18 +151,21 @@ pub(crate) struct Indexed {
     pub(crate) sha256: String,
 }
 
-/// What a repository's index (`repomd.xml`) says of its file of a kind.
+/// What a repository's index (`repomd.xml`) says of its file of a kind; none where the repository has no such file.
 ///
 /// # Errors
-/// When it is no index, or names no such file by a safe path and SHA-256.
-pub(crate) fn index_of_repository(text: &str, kind: &str) -> Result<Indexed, String> {
-    let mut found = None;
+/// When it is no index, which every repository's list of packages is in, or names the file by no safe path or no SHA-256.
+pub(crate) fn index_of_repository(text: &str, kind: &str) -> Result<Option<Indexed>, String> {
+    let (mut found, mut is_index) = (None, false);
     each_element(text, &["data"], &mut |data| {
+        is_index |= data.attribute("type") == "primary";
         if data.attribute("type") == kind {
             found = Some(data);
         }
     })?;
-    let data = found.ok_or_else(|| format!("the repository has no {kind}"))?;
+    let Some(data) = found else {
+        return if is_index { Ok(None) } else { Err("it is no index of a repository".to_owned()) };
+    };
     let path = data.child("location").map_or("", |location| location.attribute("href"));
     let sum = data.child("checksum").filter(|sum| sum.attribute("type") == "sha256").map_or("", |sum| sum.text.as_str());
     let safe =
@@ -170,7 +173,7 @@ pub(crate) fn index_of_repository(text: &str, kind: &str) -> Result<Indexed, Str
     if !safe || sum.len() != 64 || !sum.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(format!("the repository's index names its {kind} by no safe path or no SHA-256"));
     }
-    Ok(Indexed { path: path.to_owned(), sha256: sum.to_ascii_lowercase() })
+    Ok(Some(Indexed { path: path.to_owned(), sha256: sum.to_ascii_lowercase() }))
 }
 
 #[cfg(test)]

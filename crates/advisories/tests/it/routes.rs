@@ -130,6 +130,9 @@ fn extras_are_found_by_their_catalogue() {
     assert_eq!(lab.update(&["amazon-linux/2/extras"]), [updated(1)]);
     assert!(affected("5.15.5-1.amzn2"));
     assert!(lab.affected(Family::Amazon, Some("2023"), "openssl", "1:3.0.7-1.amzn2023"), "of another release");
+    extra("kernel-5.15", "<html>busy</html>");
+    assert!(matches!(lab.update(&["amazon-linux/2/extras"])[..], [FeedOutcome::Refused(_)]));
+    assert!(affected("5.15.5-1.amzn2"), "what a broken index no longer names stands");
     lab.server.put("/2/extras-catalog.json", "2", "<html>");
     assert!(matches!(lab.update(&["amazon-linux/2/extras"])[..], [FeedOutcome::Refused(_)]));
 }
