@@ -2,7 +2,7 @@
 //!
 //! Pure: what was sent and what was held back is a value that its holder keeps together with the cursor.
 
-use crate::Event;
+use crate::{Event, Names};
 use lestrade_model::{Hash, Timestamp};
 use lestrade_report::events::{Head, own_event};
 use serde::{Deserialize, Serialize};
@@ -139,7 +139,7 @@ impl Window {
         let head = Head { id: &id, account: &self.account, region: &self.region, at: self.last };
         let named: Vec<&str> = self.named.iter().map(String::as_str).collect();
         let body = own_event(head, "Lestrade Digest", &named, detail);
-        Event { id, revision: self.revision, body, open: self.open }
+        Event { id, revision: self.revision, body, open: self.open, names: Names::default() }
     }
 }
 
@@ -150,7 +150,7 @@ mod tests {
     fn event(resource: &str, vulnerability: &str) -> Event {
         let body = json!({"detail-type": "Inspector2 Finding", "account": "1", "region": "r", "resources": [resource],
             "detail": {"severity": "HIGH", "status": "ACTIVE", "packageVulnerabilityDetails": {"vulnerabilityId": vulnerability}}});
-        Event { id: resource.into(), revision: 1, body, open: Some(7) }
+        Event { id: resource.into(), revision: 1, body, open: Some(7), names: Names::default() }
     }
 
     #[test]

@@ -13,6 +13,19 @@ pub struct Event {
     pub body: Value,
     /// How many findings of the same vulnerability are open in the same account and region now; none when it is about none.
     pub open: Option<u64>,
+    /// What the vulnerability was called before.
+    pub names: Names,
+}
+
+/// What a vulnerability was called before, so that whoever keeps something of it under a name finds that again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Its first name, where it has another one now.
+    pub first: Option<String>,
+    /// The names that it had, and has no longer.
+    pub formerly: Vec<String>,
+    /// The names of others that were merged into it, and are no more.
+    pub merged: Vec<String>,
 }
 
 impl Event {
@@ -27,6 +40,12 @@ impl Event {
     pub fn vulnerability(&self) -> Option<&str> {
         let of_finding = self.body.pointer("/detail/packageVulnerabilityDetails/vulnerabilityId");
         of_finding.or_else(|| self.body.pointer("/detail/vulnerabilityId")).and_then(Value::as_str)
+    }
+
+    /// Under what something is kept about the vulnerability: its first name, which does not change.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.vulnerability().map(|name| self.names.first.as_deref().unwrap_or(name))
     }
 }
 

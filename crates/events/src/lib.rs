@@ -23,7 +23,7 @@ mod transform;
 
 pub use digest::{DigestPolicy, Digests};
 pub use egress::EgressPolicy;
-pub use event::{Event, Message};
+pub use event::{Event, Message, Names};
 pub use pattern::{EventFields, NotAnEvent, Pattern, PatternError, RuleSet};
 pub use record::TargetRecord;
 pub use rule::{Rule, RuleError, Rules, Words};

@@ -49,6 +49,10 @@ pub struct Assessment {
     pub details: String,
     /// Other ids of it.
     pub related: Vec<String>,
+    /// Ids under which its findings were known here before: a rule that names one holds on.
+    pub formerly: Vec<String>,
+    /// What it is put in order by in place of its id, where another one is, or was, called so.
+    pub ordered_as: Option<String>,
     /// CWE ids.
     pub cwes: Vec<String>,
     /// Links.
@@ -111,6 +115,11 @@ impl Assessment {
     #[must_use]
     pub fn exploit_available(&self) -> bool {
         self.maturity > ExploitMaturity::Unreported
+    }
+
+    /// Its place in the order of ids, which it shares with no other.
+    pub(crate) fn order(&self) -> &str {
+        self.ordered_as.as_deref().unwrap_or(&self.id)
     }
 
     /// What makes a finding of it this one.
@@ -216,6 +225,8 @@ pub fn assess(id: &str, advisories: &[Advisory], exploitation: Option<&Exploitat
         summary: text(|a| &a.summary),
         details: text(|a| &a.details),
         related,
+        formerly: Vec::new(),
+        ordered_as: None,
         cwes,
         references,
         published: standing.iter().filter_map(|a| a.published).min(),

@@ -61,6 +61,25 @@ pub enum EpisodeBody {
         /// The components, and what the last verdict on each said.
         verdicts: Vec<(ComponentId, Verdict)>,
     },
+    /// A vulnerability is called otherwise from now on: its records were given a better-known id. It moves nothing.
+    Renamed {
+        /// Which.
+        vulnerability: VulnerabilityId,
+        /// What it is called.
+        name: String,
+    },
+    /// What was taken for two vulnerabilities is one. The one has ended and the other is revised when this is said. In resources that
+    /// never had the other, the life of the one is the other's.
+    Merged {
+        /// The one that is no more.
+        vulnerability: VulnerabilityId,
+        /// The other.
+        into: VulnerabilityId,
+        /// The resources in which its life is the other's.
+        heirs: RoaringBitmap,
+        /// Those of them in which it never ended: it was open as the one, and is as the other.
+        unbroken: RoaringBitmap,
+    },
 }
 
 /// One entry of the log.
@@ -94,6 +113,8 @@ pub struct PairEvent {
     pub transition: Transition,
     /// For a close by an inventory change: the inventory before it.
     pub previous: Option<Hash>,
+    /// As what: another vulnerability, where that was [merged](EpisodeBody::Merged) into this one since.
+    pub as_vulnerability: VulnerabilityId,
 }
 
 /// The life of one (resource, vulnerability), oldest first.
@@ -124,6 +145,12 @@ impl PairHistory {
     #[must_use]
     pub fn first_observed(&self) -> Option<Timestamp> {
         self.0.iter().rev().find(|e| e.transition == Transition::Opened).map(|e| e.at)
+    }
+
+    /// As what it was first seen; that names the finding for good.
+    #[must_use]
+    pub fn origin(&self) -> Option<VulnerabilityId> {
+        self.0.first().map(|event| event.as_vulnerability)
     }
 
     /// How often it came back after having been closed for more than [`REOPEN_WINDOW_MS`].
@@ -163,6 +190,8 @@ struct ResourceEvent {
 enum Subject {
     Vulnerability(VulnerabilityId, u32),
     Resource(ResourceId, u32),
+    /// A vulnerability's that was merged into another.
+    Merged(VulnerabilityId),
     /// Nobody's: nothing moved.
     Nobody,
 }
@@ -214,10 +243,12 @@ impl Moment<'_> {
             if let Subject::Vulnerability(id, number) = subject
                 && let Some(event) = self.log.by_vulnerability.of(*id).get(*number as usize)
             {
-                let sets = sets.entry(*id).or_default();
-                *sets |= &event.opened;
-                if losses {
-                    *sets |= &event.closed;
+                for id in self.log.lineage(*id) {
+                    let sets = sets.entry(id).or_default();
+                    *sets |= &event.opened;
+                    if losses {
+                        *sets |= &event.closed;
+                    }
                 }
             }
         }
@@ -264,6 +295,13 @@ impl<E> Numbered<Vec<E>> {
     }
 }
 
+/// A vulnerability that was merged into another.
+struct Merger {
+    into: VulnerabilityId,
+    heirs: RoaringBitmap,
+    unbroken: RoaringBitmap,
+}
+
 /// The match set after events of a resource that came before a position.
 fn set_after(events: &[ResourceEvent], position: LogPosition) -> Option<SetId> {
     // Most resources have few, and are asked about the last.
@@ -293,6 +331,9 @@ pub struct EpisodeLog {
     /// set, of whose resources some may have come later. An advisory closes in a million resources, which have few sets.
     maybe_closed_in: HashMap<ResourceId, RoaringBitmap>,
     maybe_closed_in_set: HashMap<SetId, RoaringBitmap>,
+    /// Vulnerabilities that are others now, and the other way round. There are few.
+    merged: BTreeMap<VulnerabilityId, Merger>,
+    merged_into: BTreeMap<VulnerabilityId, Vec<VulnerabilityId>>,
 }
 
 impl EpisodeLog {
@@ -346,8 +387,79 @@ impl EpisodeLog {
                 let (opened, closed) = (self.shared.of(opened), self.shared.of(closed));
                 self.remember(resource, ResourceEvent { position, at, set, previous: None, opened, closed });
             }
-            EpisodeBody::Cleared { .. } => self.line.push((at, Subject::Nobody)),
+            EpisodeBody::Merged { vulnerability, into, heirs, unbroken } => {
+                self.line.push((at, Subject::Merged(vulnerability)));
+                self.merge(vulnerability, Merger { into, heirs, unbroken });
+            }
+            EpisodeBody::Cleared { .. } | EpisodeBody::Renamed { .. } => self.line.push((at, Subject::Nobody)),
         }
+    }
+
+    /// What is closed of the one in its heirs is closed of the other, but where that is open.
+    fn merge(&mut self, vulnerability: VulnerabilityId, merger: Merger) {
+        let closed = self.closed_by_vulnerability.at(vulnerability);
+        let inherited = &*closed & &merger.heirs - &merger.unbroken;
+        *closed -= &merger.heirs;
+        if closed.is_empty() {
+            self.closed.remove(vulnerability);
+        }
+        if !inherited.is_empty() {
+            let note = |maybe: &mut RoaringBitmap| {
+                if maybe.contains(vulnerability) {
+                    maybe.insert(merger.into);
+                }
+            };
+            self.maybe_closed_in_set.values_mut().for_each(note);
+            for resource in &inherited {
+                self.maybe_closed_in.entry(resource).and_modify(note);
+            }
+            *self.closed_by_vulnerability.at(merger.into) |= inherited;
+            self.closed.insert(merger.into);
+        }
+        self.merged_into.entry(merger.into).or_default().push(vulnerability);
+        self.merged.insert(vulnerability, merger);
+    }
+
+    /// The vulnerability as which a finding goes on in a resource: another, where the one was merged into it.
+    #[must_use]
+    pub fn goes_on_as(&self, resource: ResourceId, vulnerability: VulnerabilityId) -> VulnerabilityId {
+        match self.merged.get(&vulnerability) {
+            Some(Merger { into, heirs, .. }) if heirs.contains(resource) => self.goes_on_as(resource, *into),
+            _ => vulnerability,
+        }
+    }
+
+    /// Whether a vulnerability was merged into another: nothing is heard of it any more.
+    #[must_use]
+    pub fn is_merged(&self, vulnerability: VulnerabilityId) -> bool {
+        self.merged.contains_key(&vulnerability)
+    }
+
+    /// The vulnerabilities that were merged into one, and those that were merged into them.
+    #[must_use]
+    pub fn all_merged_into(&self, vulnerability: VulnerabilityId) -> Vec<VulnerabilityId> {
+        let mut all = self.merged_into(vulnerability).to_vec();
+        let mut next = 0;
+        while let Some(before) = all.get(next) {
+            all.extend_from_slice(self.merged_into(*before));
+            next += 1;
+        }
+        all
+    }
+
+    fn merged_into(&self, vulnerability: VulnerabilityId) -> &[VulnerabilityId] {
+        self.merged_into.get(&vulnerability).map_or(&[], Vec::as_slice)
+    }
+
+    /// The resources in which others go on as this one.
+    pub(crate) fn inherited(&self, vulnerability: VulnerabilityId) -> RoaringBitmap {
+        let mergers = self.merged_into(vulnerability).iter().filter_map(|before| self.merged.get(before));
+        mergers.fold(RoaringBitmap::new(), |all, merger| all | &merger.heirs)
+    }
+
+    /// A vulnerability, what it was merged into, what that was merged into, and so on.
+    fn lineage(&self, vulnerability: VulnerabilityId) -> impl Iterator<Item = VulnerabilityId> + '_ {
+        std::iter::successors(Some(vulnerability), |id| self.merged.get(id).map(|merger| merger.into))
     }
 
     fn remember(&mut self, resource: ResourceId, event: ResourceEvent) {
@@ -424,7 +536,7 @@ impl EpisodeLog {
         let mut all = RoaringBitmap::new();
         for (_, subject) in &self.line[from..] {
             match subject {
-                Subject::Vulnerability(id, _) => {
+                Subject::Vulnerability(id, _) | Subject::Merged(id) => {
                     all.insert(*id);
                 }
                 Subject::Resource(id, event) => {
@@ -436,7 +548,10 @@ impl EpisodeLog {
                 Subject::Nobody => {}
             }
         }
-        all
+        // What was told of one that is another now was told of the other.
+        let merged = self.merged.keys().filter(|id| all.contains(**id));
+        let others: RoaringBitmap = merged.flat_map(|id| self.lineage(*id)).collect();
+        all | others
     }
 
     /// The position right before the first episode at or after an instant.
@@ -482,9 +597,18 @@ impl EpisodeLog {
         set_after(self.by_resource.of(resource), position)
     }
 
-    /// The life of one (resource, vulnerability).
+    /// The life of one (resource, vulnerability), with that of others that were merged into it here. There is none of one that goes
+    /// on as another.
     #[must_use]
     pub fn history(&self, resource: ResourceId, vulnerability: VulnerabilityId) -> PairHistory {
+        if self.merged.get(&vulnerability).is_some_and(|merger| merger.heirs.contains(resource)) {
+            return PairHistory::default();
+        }
+        PairHistory(self.live(resource, vulnerability))
+    }
+
+    /// What happened to a pair, and to one that was merged into it there, oldest first.
+    fn live(&self, resource: ResourceId, vulnerability: VulnerabilityId) -> Vec<PairEvent> {
         let mut events = Vec::new();
         let own = self.by_resource.of(resource);
         for event in own {
@@ -493,7 +617,8 @@ impl EpisodeLog {
                 (_, true) => Transition::Closed,
                 _ => continue,
             };
-            events.push(PairEvent { position: event.position, at: event.at, transition, previous: event.previous });
+            let ResourceEvent { position, at, previous, .. } = *event;
+            events.push(PairEvent { position, at, transition, previous, as_vulnerability: vulnerability });
         }
         for event in self.by_vulnerability.of(vulnerability) {
             let Some(set) = set_after(own, event.position) else { continue };
@@ -502,10 +627,22 @@ impl EpisodeLog {
                 (_, true) => Transition::Closed,
                 _ => continue,
             };
-            events.push(PairEvent { position: event.position, at: event.at, transition, previous: None });
+            let SetEvent { position, at, .. } = *event;
+            events.push(PairEvent { position, at, transition, previous: None, as_vulnerability: vulnerability });
         }
         events.sort_by_key(|event| event.position);
-        PairHistory(events)
+        let merged = self.merged_into(vulnerability).iter().filter_map(|before| Some((before, self.merged.get(before)?)));
+        for (before, merger) in merged.filter(|(_, merger)| merger.heirs.contains(resource)) {
+            let mut earlier = self.live(resource, *before);
+            if merger.unbroken.contains(resource) {
+                // It ended as the one and began as the other in one change: nothing ended.
+                earlier.pop();
+                events.remove(0);
+            }
+            earlier.append(&mut events);
+            events = earlier;
+        }
+        events
     }
 
     /// Every open (resource, vulnerability) by the log alone: the oracle against which derived state is audited.

@@ -299,7 +299,14 @@ impl<'w> Pair<'w> {
     }
 
     pub(crate) fn arn(&self) -> FindingArn {
-        FindingArn::new(&self.entry.resource.key, &self.key(), self.history().generation())
+        let history = self.history();
+        let first = self.world.first_name(history.origin().unwrap_or(self.vulnerability));
+        let key = match (self.key(), first) {
+            // Under whatever id it is known by now.
+            (FindingKey::Package { .. }, Some(first)) => FindingKey::Package { vulnerability: first.to_owned() },
+            (key, _) => key,
+        };
+        FindingArn::new(&self.entry.resource.key, &key, history.generation())
     }
 
     pub(crate) fn first_observed(&self) -> Timestamp {
@@ -501,7 +508,9 @@ pub(crate) fn vulnerability_text(assessment: &Assessment, field: TextField) -> V
     }
     match field {
         TextField::FindingType => one(assessment.key().finding_type().as_str()),
-        TextField::VulnerabilityId => one(assessment.id.as_str()),
+        TextField::VulnerabilityId => {
+            std::iter::once(&assessment.id).chain(&assessment.formerly).map(|id| Cow::Borrowed(id.as_str())).collect()
+        }
         TextField::VulnerabilitySource => one(assessment.source.as_str()),
         TextField::VendorSeverity => assessment.vendor_severity.as_deref().map_or(vec![], one),
         TextField::Severity => one(assessment.severity.as_str()),

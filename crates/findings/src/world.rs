@@ -2,7 +2,7 @@
 
 use crate::kept::TermSets;
 use crate::query::KeptOrders;
-use crate::{Assessment, Criteria, Door, EpisodeLog, LogPosition, Reach};
+use crate::{Assessment, Criteria, Door, EpisodeBody, EpisodeLog, LogPosition, Reach};
 use lestrade_matching::{Class, ComponentId, Estate, ResourceId, SetId, Verdict, VulnerabilityId};
 use lestrade_model::{
     Coverage, CoverageReason, Exploitation, Exposure, FindingArn, Hash, ImageUse, ListeningSocket, Resource, ResourceDetails,
@@ -127,6 +127,9 @@ pub struct World {
     pulled: HashMap<ResourceId, Timestamp>,
     /// Verdicts that held once and hold no longer, kept while a closed finding may be shown.
     past_verdicts: HashMap<VulnerabilityId, BTreeMap<ComponentId, Cleared>>,
+    /// What vulnerabilities were called, of those that were called otherwise or merged into others: the first name, and all of them.
+    first_names: HashMap<VulnerabilityId, String>,
+    former_names: HashMap<String, Vec<VulnerabilityId>>,
 }
 
 /// A verdict that held until a position.
@@ -258,12 +261,89 @@ impl World {
         self.scopes.keys()
     }
 
-    /// Sets what is known of a vulnerability.
+    /// Sets what is known of a vulnerability, and of those that were merged into it.
     pub fn set_assessment(&mut self, id: VulnerabilityId, assessment: Assessment) {
+        for before in self.log.all_merged_into(id) {
+            let name = self.estate.vulnerability(before).unwrap_or_default().to_owned();
+            self.assess_one(before, Assessment { id: name, ..assessment.clone() });
+        }
+        self.assess_one(id, assessment);
+    }
+
+    fn assess_one(&mut self, id: VulnerabilityId, assessment: Assessment) {
         self.estate.classify(id, class_of(&assessment));
-        self.assessments.insert(id, Arc::new(assessment));
+        let formerly = self.names_before(id);
+        // Only its first name is nobody else's for certain.
+        let is_first = self.first_names.get(&id).is_none_or(|first| *first == assessment.id);
+        let ordered_as = (!is_first).then(|| format!("{}\u{1}{id}", assessment.id));
+        self.assessments.insert(id, Arc::new(Assessment { formerly, ordered_as, ..assessment }));
         self.vulnerability_orders.touch(id);
         self.vulnerability_terms.touch(id);
+    }
+
+    /// The names that a vulnerability had before.
+    fn names_before(&self, id: VulnerabilityId) -> Vec<String> {
+        if !self.first_names.contains_key(&id) {
+            return Vec::new();
+        }
+        let name = self.estate.vulnerability(id);
+        let had = self.former_names.iter().filter(|(former, ids)| ids.contains(&id) && Some(former.as_str()) != name);
+        let mut names: Vec<String> = had.map(|(former, _)| former.clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Takes in what an episode says about names: it is to be called right before the episode is appended to the log.
+    pub fn take_name(&mut self, body: &EpisodeBody) {
+        match body {
+            EpisodeBody::Renamed { vulnerability, name } => {
+                self.note_name(*vulnerability);
+                self.estate.rename_vulnerability(*vulnerability, name);
+            }
+            EpisodeBody::Merged { vulnerability, .. } => {
+                self.note_name(*vulnerability);
+                self.estate.release_name(*vulnerability);
+            }
+            _ => {}
+        }
+    }
+
+    fn note_name(&mut self, id: VulnerabilityId) {
+        let Some(name) = self.estate.vulnerability(id).map(str::to_owned) else { return };
+        self.first_names.entry(id).or_insert_with(|| name.clone());
+        let ids = self.former_names.entry(name).or_default();
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+
+    /// What a new vulnerability is entered as in the dictionary, where each name is there once: by its name, unless another one had
+    /// that first.
+    #[must_use]
+    pub fn entry_of(&self, name: &str) -> String {
+        match self.former_names.contains_key(name) {
+            true => format!("{name}#{}", self.estate.sizes().2),
+            false => name.to_owned(),
+        }
+    }
+
+    /// What a vulnerability was called first, where it was ever called otherwise: its findings keep their ARNs.
+    #[must_use]
+    pub fn first_name(&self, id: VulnerabilityId) -> Option<&str> {
+        self.first_names.get(&id).map(String::as_str)
+    }
+
+    /// The vulnerabilities that are, or were, called so.
+    pub fn called(&self, name: &str) -> impl Iterator<Item = VulnerabilityId> + '_ {
+        let now = self.estate.vulnerability_id(name);
+        let before = self.former_names.get(name).into_iter().flatten().copied();
+        now.into_iter().chain(before.filter(move |id| Some(*id) != now))
+    }
+
+    /// The resources that have a vulnerability, or ever had it.
+    #[must_use]
+    pub fn ever_in(&self, id: VulnerabilityId) -> RoaringBitmap {
+        self.estate.resources_with(id) | self.log.closed_resources(id).cloned().unwrap_or_default() | self.log.inherited(id)
     }
 
     /// Sets what is known of how a vulnerability is exploited, where it is known at all.
@@ -442,7 +522,14 @@ impl World {
 
     fn verdicts_since(&self, id: VulnerabilityId, position: LogPosition) -> impl Iterator<Item = (ComponentId, &Verdict)> + '_ {
         let present = self.estate.verdicts(id);
-        let past = self.past_verdicts.get(&id).into_iter().flatten();
+        // What others were in, before they were merged into this one, counts where nothing else is known.
+        let ids: Vec<VulnerabilityId> = std::iter::once(id).chain(self.log.all_merged_into(id)).collect();
+        let of = |id: &VulnerabilityId| self.past_verdicts.get(id);
+        let past = (0..ids.len()).flat_map(move |place| {
+            let earlier: Vec<_> = ids[..place].iter().filter_map(of).collect();
+            let mine = of(&ids[place]).into_iter().flatten();
+            mine.filter(move |(component, _)| !earlier.iter().any(|past| past.contains_key(component)))
+        });
         let past = past.filter(move |(component, cleared)| {
             cleared.position > position && present.is_none_or(|present| !present.contains_key(component))
         });

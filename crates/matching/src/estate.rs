@@ -278,6 +278,24 @@ impl Estate {
         (number, true)
     }
 
+    /// Calls a vulnerability by another name from now on; the old one is free.
+    pub fn rename_vulnerability(&mut self, number: VulnerabilityId, name: &str) {
+        self.release_name(number);
+        if let Some(slot) = self.vulnerabilities.get_mut(number as usize) {
+            name.clone_into(slot);
+            self.vulnerability_ids.insert(name.to_owned(), number);
+        }
+    }
+
+    /// Frees the name of a vulnerability of which nothing will be heard any more: who is called so next is another.
+    pub fn release_name(&mut self, number: VulnerabilityId) {
+        if let Some(name) = self.vulnerabilities.get(number as usize)
+            && self.vulnerability_ids.get(name) == Some(&number)
+        {
+            self.vulnerability_ids.remove(name);
+        }
+    }
+
     /// Gives a resource another match set, or none, and answers how its vulnerabilities changed.
     pub fn assign(&mut self, resource: ResourceId, set: Option<SetId>) -> ResourceDelta {
         let slot = resource as usize;

@@ -234,15 +234,21 @@ impl<'a> Draft<'a> {
 
     /// The number of a vulnerability; a new one is to be committed.
     pub(crate) fn vulnerability(&mut self, name: &str) -> VulnerabilityId {
-        let (id, new) = self.world.estate.intern_vulnerability(name);
-        if new {
-            self.change.vulnerabilities.push((id, name.to_owned()));
+        if let Some(known) = self.world.estate.vulnerability_id(name) {
+            return known;
+        }
+        let entry = self.world.entry_of(name);
+        let (id, _) = self.world.estate.intern_vulnerability(&entry);
+        self.change.vulnerabilities.push((id, entry.clone()));
+        if entry != name {
+            self.episode(EpisodeBody::Renamed { vulnerability: id, name: name.to_owned() });
         }
         id
     }
 
     /// Appends to the log.
     pub(crate) fn episode(&mut self, body: EpisodeBody) {
+        self.world.take_name(&body);
         let episode = Episode { position: self.world.log.head() + 1, at: self.at, body };
         self.change.episodes.push(episode.clone());
         let estate = &self.world.estate;

@@ -5,7 +5,8 @@ use crate::core::{Core, lock};
 use crate::deliver::{Plan, Renderer, replay};
 use crate::notes::StoredNotes;
 use lestrade_events::{
-    DeliveryError, EgressPolicy, Event, ForgetfulNotes, Kinds, Message, Notes, Proposal, Rules, Secrets, Surroundings, Target, TargetRecord,
+    DeliveryError, EgressPolicy, Event, ForgetfulNotes, Kinds, Message, Names, Notes, Proposal, Rules, Secrets, Surroundings, Target,
+    TargetRecord,
 };
 use lestrade_findings::LogPosition;
 use lestrade_model::{Scope, Timestamp};
@@ -333,5 +334,5 @@ fn test_event(home: &Scope, now: Timestamp) -> Event {
     let detail = json!({"message": "a test of this target; nothing is vulnerable", "vulnerabilityId": "LESTRADE-TEST"});
     let head = Head { id: &id, account: &home.account, region: &home.region, at: now };
     let body = own_event(head, "Lestrade Test", &[], detail);
-    Event { id, revision: 0, body, open: Some(1) }
+    Event { id, revision: 0, body, open: Some(1), names: Names::default() }
 }

@@ -7,7 +7,7 @@ use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core as Server, ServerError};
 use lestrade_advisories::{GenerationId, OpenIndex};
 use lestrade_findings::{EpisodeBody, Transition, World};
-use lestrade_matching::{ComponentId, IndexError, Verdict, VulnerabilityId, judge_component, judge_vulnerability};
+use lestrade_matching::{ComponentId, Estate, IndexError, Verdict, VulnerabilityId, judge_component, judge_vulnerability};
 use lestrade_model::Exploitation;
 use lestrade_store::Fan;
 use lestrade_sys::step;
@@ -87,10 +87,18 @@ impl Core {
                 tracing::info!(generation = %id, changed = told.0, rescored = told.1, "applying intelligence");
                 let (components, _, vulnerabilities) = draft.world.estate.sizes();
                 let is_same = components == news.components;
-                for Revision { name, verdicts, known } in news.revisions {
+                let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+                news.renamed.iter().for_each(|(was, now)| names.entry(now).or_default().push(was));
+                let mut renamed = BTreeSet::new();
+                for (now, were) in names {
+                    renamed.extend(go_on(&mut draft, &new, &were, now)?);
+                }
+                for mut revision in news.revisions {
                     // What was installed meanwhile was not judged.
-                    let verdicts = if is_same { verdicts } else { judge_vulnerability(&new, &draft.world.estate, &name, false)? };
-                    revise(&mut draft, &new, &name, verdicts, known)?;
+                    if !is_same {
+                        revision.verdicts = judge_vulnerability(&new, &draft.world.estate, &revision.name, false)?;
+                    }
+                    revise(&mut draft, &new, revision, &renamed)?;
                 }
                 for (name, exploitation) in news.rescored {
                     if let Some(vulnerability) = draft.world.estate.vulnerability_id(&name) {
@@ -106,9 +114,9 @@ impl Core {
             None if !judged_before => {
                 let names = everything(&draft, &new)?;
                 told.0 = names.len() as u64;
-                for name in &names {
-                    let verdicts = judge_vulnerability(&new, &draft.world.estate, name, false)?;
-                    revise(&mut draft, &new, name, verdicts, known_of(&new, name)?)?;
+                for name in names {
+                    let revision = Revision::by(&new, &draft.world.estate, name)?;
+                    revise(&mut draft, &new, revision, &BTreeSet::new())?;
                 }
             }
             None => {
@@ -155,8 +163,8 @@ fn repair(draft: &mut Draft<'_>) {
 fn everything(draft: &Draft<'_>, index: &OpenIndex) -> Result<BTreeSet<String>, ServerError> {
     let estate = &draft.world.estate;
     let (components, _, vulnerabilities) = estate.sizes();
-    let mut names: BTreeSet<String> =
-        (0..vulnerabilities).filter_map(|id| estate.vulnerability(u32::try_from(id).ok()?)).map(str::to_owned).collect();
+    let named = |id| estate.vulnerability(id).filter(|_| !draft.world.log.is_merged(id));
+    let mut names: BTreeSet<String> = (0..number(vulnerabilities)).filter_map(named).map(str::to_owned).collect();
     for id in (0..components).filter_map(|id| u32::try_from(id).ok()) {
         names.extend(judge_component(index, estate.component(id))?.into_keys());
     }
@@ -167,6 +175,8 @@ fn everything(draft: &Draft<'_>, index: &OpenIndex) -> Result<BTreeSet<String>, 
 struct News {
     old: Arc<OpenIndex>,
     revisions: Vec<Revision>,
+    /// Vulnerabilities that the newer one knows by another name, or takes for another one.
+    renamed: BTreeMap<String, String>,
     /// What is known now of how these are exploited.
     rescored: Vec<(String, Option<Exploitation>)>,
     rescored_in_all: u64,
@@ -182,22 +192,30 @@ struct Revision {
     known: KnownOf,
 }
 
+impl Revision {
+    /// How a generation judges it, on what is installed.
+    fn by(index: &OpenIndex, estate: &Estate, name: String) -> Result<Self, ServerError> {
+        let verdicts = judge_vulnerability(index, estate, &name, false)?;
+        Ok(Self { verdicts, known: known_of(index, &name)?, name })
+    }
+}
+
 impl News {
     fn between<W: Deref<Target = World> + Sync>(old: Arc<OpenIndex>, new: &OpenIndex, world: impl Fn() -> W) -> Result<Self, ServerError> {
-        let diff = new.diff(old.as_ref())?;
+        let mut diff = new.diff(old.as_ref())?;
+        let renamed = new.renamed(old.as_ref(), &diff)?;
+        diff.vulnerabilities.extend(renamed.values().cloned());
         let (rescored, (components, _, vulnerabilities)) = {
             let world = world();
             let estate = &world.estate;
             // What is not installed anywhere has no number here, and nobody asks for its score.
             (new.rescored(old.as_ref(), |name| estate.vulnerability_id(name).map(|_| name.to_owned()))?, estate.sizes())
         };
-        let revision = |name: String| {
-            let verdicts = judge_vulnerability(new, &world().estate, &name, false)?;
-            Ok(Revision { verdicts, known: known_of(new, &name)?, name })
-        };
+        let revision = |name: String| Revision::by(new, &world().estate, name);
         let exploited = |name: String| new.exploitation(&name).map(|known| (name, known));
         Ok(Self {
             old,
+            renamed,
             revisions: diff.vulnerabilities.into_iter().map(revision).collect::<Result<_, ServerError>>()?,
             rescored_in_all: rescored.all,
             rescored: rescored.known.into_iter().map(exploited).collect::<Result<_, IndexError>>()?,
@@ -211,37 +229,111 @@ fn number(index: usize) -> VulnerabilityId {
     VulnerabilityId::try_from(index).unwrap_or(VulnerabilityId::MAX)
 }
 
-/// Takes in how one vulnerability is judged now, and logs what opened, closed and changed.
-fn revise(
+/// Lets the findings of some vulnerabilities go on under the name by which their records know them now, and answers which of them is
+/// called so from now on; none where one was already. All others are that one.
+fn go_on(draft: &mut Draft<'_>, index: &OpenIndex, names: &[&str], now: &str) -> Result<Option<VulnerabilityId>, ServerError> {
+    let mut known: Vec<VulnerabilityId> = names.iter().filter_map(|name| draft.world.estate.vulnerability_id(name)).collect();
+    known.sort_unstable();
+    let mut known = known.into_iter();
+    let (into, renamed) = match draft.world.estate.vulnerability_id(now) {
+        Some(into) => (into, None),
+        None => {
+            let Some(first) = known.next() else { return Ok(None) };
+            draft.episode(EpisodeBody::Renamed { vulnerability: first, name: now.to_owned() });
+            (first, Some(first))
+        }
+    };
+    tracing::info!(were = ?names, now, "vulnerabilities have another name");
+    if known.len() > 0 {
+        merge(draft, index, known.collect(), into, now)?;
+    }
+    Ok(renamed)
+}
+
+/// Takes some vulnerabilities for another one. Where that never was, their findings go on as its own; elsewhere they close.
+fn merge(
     draft: &mut Draft<'_>,
     index: &OpenIndex,
+    ended: Vec<VulnerabilityId>,
+    into: VulnerabilityId,
     name: &str,
-    verdicts: BTreeMap<ComponentId, Verdict>,
-    known: KnownOf,
 ) -> Result<(), ServerError> {
-    if verdicts.is_empty() && draft.world.estate.vulnerability_id(name).is_none() {
-        return Ok(());
+    let mut others = draft.world.ever_in(into);
+    let mut ends = Vec::new();
+    for vulnerability in ended {
+        let heirs = draft.world.ever_in(vulnerability) - &others;
+        others |= &heirs;
+        let open = draft.world.estate.resources_with(vulnerability);
+        judged(draft, vulnerability, BTreeMap::new(), true);
+        ends.push((vulnerability, heirs, open));
     }
-    let id = draft.vulnerability(name);
+    let verdicts = judge_vulnerability(index, &draft.world.estate, name, false)?;
+    let mut moved = judged(draft, into, verdicts, true);
+    let has = draft.world.estate.resources_with(into);
+    for (vulnerability, heirs, open) in ends {
+        let unbroken = &open & &heirs & &has;
+        moved.opened -= &unbroken;
+        moved.changed |= &unbroken;
+        moved.closed |= &open & &heirs - &unbroken;
+        let elsewhere = open - &heirs;
+        draft.episode(EpisodeBody::Merged { vulnerability, into, heirs, unbroken });
+        draft.tell(Some(Transition::Closed), Fan::Vulnerability { vulnerability, resources: elsewhere });
+    }
+    assess_from(draft.world, index, into, name)?;
+    moved.tell(draft, into);
+    Ok(())
+}
+
+/// The resources in which a vulnerability opened, closed and became another.
+struct Moved {
+    opened: RoaringBitmap,
+    closed: RoaringBitmap,
+    changed: RoaringBitmap,
+}
+
+impl Moved {
+    fn tell(self, draft: &mut Draft<'_>, vulnerability: VulnerabilityId) {
+        let Self { opened, closed, changed } = self;
+        for (transition, resources) in [(Some(Transition::Opened), opened), (Some(Transition::Closed), closed), (None, changed)] {
+            draft.tell(transition, Fan::Vulnerability { vulnerability, resources });
+        }
+    }
+}
+
+/// Takes in how one vulnerability is judged now, and logs what opened and closed.
+/// Verdicts that hold no longer are kept where they explain what is closed, or else all of them.
+fn judged(draft: &mut Draft<'_>, id: VulnerabilityId, verdicts: BTreeMap<ComponentId, Verdict>, keep: bool) -> Moved {
     let before = draft.world.estate.verdicts(id).into_iter().flatten();
     let cleared: Vec<_> =
         before.filter(|(component, _)| !verdicts.contains_key(component)).map(|(id, verdict)| (*id, verdict.clone())).collect();
     let delta = draft.world.estate.revise(id, verdicts);
-    assess_as(draft.world, index, id, name, known)?;
     let resources = |sets| draft.world.estate.resources_of(sets);
-    let (opened, closed, changed) = (resources(&delta.opened), resources(&delta.closed), resources(&delta.changed));
+    let moved = Moved { opened: resources(&delta.opened), closed: resources(&delta.closed), changed: resources(&delta.changed) };
     if !delta.opened.is_empty() || !delta.closed.is_empty() {
         draft.episode(EpisodeBody::Advisory { vulnerability: id, opened: delta.opened, closed: delta.closed });
     }
     // What closed earlier, by what happened to its resource, was about them too.
-    let is_told = draft.world.log.closed_resources(id).is_some_and(|closed| !closed.is_empty());
+    let is_told = keep || draft.world.log.closed_resources(id).is_some_and(|closed| !closed.is_empty());
     if is_told && !cleared.is_empty() {
         draft.world.keep_cleared(id, draft.world.log.head() + 1, cleared.iter().cloned());
         draft.episode(EpisodeBody::Cleared { vulnerability: id, verdicts: cleared });
     }
-    for (transition, resources) in [(Some(Transition::Opened), opened), (Some(Transition::Closed), closed), (None, changed)] {
-        draft.tell(transition, Fan::Vulnerability { vulnerability: id, resources });
+    moved
+}
+
+/// The same, with what is known of it, and tells what opened, closed and changed: all of it, where its name did.
+fn revise(draft: &mut Draft<'_>, index: &OpenIndex, revision: Revision, renamed: &BTreeSet<VulnerabilityId>) -> Result<(), ServerError> {
+    let Revision { name, verdicts, known } = revision;
+    if verdicts.is_empty() && draft.world.estate.vulnerability_id(&name).is_none() {
+        return Ok(());
     }
+    let id = draft.vulnerability(&name);
+    let mut moved = judged(draft, id, verdicts, false);
+    assess_as(draft.world, index, id, &name, known)?;
+    if renamed.contains(&id) {
+        moved.changed = draft.world.estate.resources_with(id) - &moved.opened;
+    }
+    moved.tell(draft, id);
     Ok(())
 }
 

@@ -159,6 +159,7 @@ impl Loading {
                 let had = self.world.estate.conditions_of(*resource).cloned().unwrap_or_default();
                 self.world.estate.set_conditions(*resource, (had | opened) - closed);
             }
+            naming @ (EpisodeBody::Renamed { .. } | EpisodeBody::Merged { .. }) => self.world.take_name(naming),
             EpisodeBody::Advisory { .. } => {}
         }
         let estate = &self.world.estate;
@@ -247,6 +248,8 @@ pub(crate) fn derive_verdicts(world: &mut World, index: &OpenIndex) -> Result<()
     }
     let known = in_parts(estate.sizes().2, |id| known_of(index, estate.vulnerability(id).unwrap_or_default()).map(|known| (id, known)))?;
     // How grave they are first: by that they are counted.
+    // Of what is another now, the other says what is known.
+    let known = known.into_iter().filter(|(id, _)| !world.log.is_merged(*id)).collect::<Vec<_>>();
     let known: Vec<VulnerabilityId> = known.into_iter().filter_map(|(id, known)| know(world, id, known).then_some(id)).collect();
     world.estate.revise_all(verdicts);
     for id in known {

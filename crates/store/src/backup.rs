@@ -222,7 +222,7 @@ fn fill<E: Engine>(engine: E, path: &Path) -> Result<Backup, StoreError> {
                 schema::TABLES.iter().find(|known| known.name == table).ok_or_else(|| damaged("it has a table of another schema"))?;
             run((table.insert, &values))
         })?;
-        if backup.head.schema != schema::KNOWN {
+        if !(schema::SAME_TABLES_SINCE..=schema::KNOWN).contains(&backup.head.schema) {
             return Err(StoreError::OtherSchema { found: backup.head.schema, known: schema::KNOWN });
         }
         restored = Some(backup);

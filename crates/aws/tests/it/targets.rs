@@ -47,7 +47,7 @@ fn finding(number: usize, status: &str) -> Message {
             "vulnerablePackages": [{"name": "log4j-core", "version": "2.14.1", "packageManager": "JAR", "fixedInVersion": "2.17.1", "filePath": "app.jar"}]}});
     let body = json!({"version": "0", "id": format!("id-{number}-{status}"), "detail-type": "Inspector2 Finding", "source": "aws.inspector2",
         "account": "123456789012", "time": "2026-11-23T12:00:00Z", "region": "eu-west-1", "resources": ["image"], "detail": detail});
-    Message::plain(Event { id: format!("id-{number}-{status}"), revision: 1, body, open: Some(1) })
+    Message::plain(Event { id: format!("id-{number}-{status}"), revision: 1, body, open: Some(1), names: Names::default() })
 }
 
 #[test]

@@ -142,7 +142,7 @@ impl Jira {
     }
 
     /// The group of an event: its label, and what the ticket is called.
-    fn group(&self, message: &Message, vulnerability: &str) -> (String, String) {
+    fn group(&self, message: &Message, subject: &str) -> (String, String) {
         let event = &message.event;
         let (account, region) = (event.text("/account"), event.text("/region"));
         let package = event.body.pointer("/detail/packageVulnerabilityDetails/vulnerablePackages/0").unwrap_or(&Value::Null);
@@ -152,7 +152,7 @@ impl Jira {
                 let fields = [account, region, text("packageManager"), text("name"), text("fixedInVersion")];
                 (label(&fields), format!("Update {} to {}", text("name"), text("fixedInVersion")))
             }
-            _ => (label(&[account, region, vulnerability]), Headline::of(message).title),
+            _ => (label(&[account, region, subject]), Headline::of(message).title),
         }
     }
 
@@ -161,20 +161,32 @@ impl Jira {
         let (Some(vulnerability), Some(open)) = (event.vulnerability(), event.open) else {
             return Err(DeliveryError::Refused("it is about no vulnerability: nothing to make a ticket of".into()));
         };
-        let (group, title) = self.group(message, vulnerability);
+        // A ticket is found by the first name of what it is about, and shows the present one.
+        let subject = event.subject().unwrap_or(vulnerability);
+        let (group, title) = self.group(message, subject);
+        let belongs = |subject: &str| format!("group/{}", label(&[event.text("/account"), event.text("/region"), subject]));
         // An advisory that names another fix moves its vulnerability to another ticket.
-        let belongs = format!("group/{}", label(&[event.text("/account"), event.text("/region"), vulnerability]));
-        if let Some(before) = self.notes.note(&belongs)?.filter(|before| *before != group) {
+        if let Some(before) = self.notes.note(&belongs(subject))?.filter(|before| *before != group) {
             self.keep(&before, &title, message, vulnerability, 0)?;
         }
+        // What was merged into this one will not be heard of again.
+        for merged in &event.names.merged {
+            if let Some(before) = self.notes.note(&belongs(merged))?.filter(|before| !before.is_empty()) {
+                self.keep(&before, &title, message, merged, 0)?;
+                self.notes.set_note(&belongs(merged), "")?;
+            }
+        }
         self.keep(&group, &title, message, vulnerability, open)?;
-        self.notes.set_note(&belongs, &group)
+        self.notes.set_note(&belongs(subject), &group)
     }
 
     /// Brings one ticket to what is.
     fn keep(&self, group: &str, title: &str, message: &Message, vulnerability: &str, open: u64) -> Sent {
         let noted = self.notes.note(group)?;
         let mut ticket: Ticket = noted.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        for former in &message.event.names.formerly {
+            ticket.open.remove(former);
+        }
         ticket.open.insert(vulnerability.to_owned(), open);
         if ticket.key.is_none() {
             if ticket.count() == 0 {

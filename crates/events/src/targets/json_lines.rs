@@ -80,7 +80,7 @@ impl Target for JsonLines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Event;
+    use crate::{Event, Names};
     use serde_json::json;
 
     #[test]
@@ -89,7 +89,7 @@ mod tests {
         let path = folder.path().join("events.jsonl");
         std::fs::write(&path, "{\"cut").unwrap();
         let mut target = JsonLines::open("t", &path).unwrap();
-        let plain = Message::plain(Event { id: "1".into(), revision: 1, body: json!({"a": "b\nc"}), open: None });
+        let plain = Message::plain(Event { id: "1".into(), revision: 1, body: json!({"a": "b\nc"}), open: None, names: Names::default() });
         let words = Message { words: Some("two\nlines".into()), ..plain.clone() };
         assert_eq!(target.deliver(&[plain, words]), [Ok(()), Ok(())]);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"cut\n{\"a\":\"b\\nc\"}\ntwo lines\n");

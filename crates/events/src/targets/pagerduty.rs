@@ -49,25 +49,32 @@ pub(crate) fn open(record: &TargetRecord, surroundings: &Surroundings) -> Result
 }
 
 /// The same for everything that is about one vulnerability in one account and region.
-fn dedup_key(message: &Message) -> String {
+fn dedup_key(message: &Message, about: &str) -> String {
     let event = &message.event;
-    let about = event.vulnerability().unwrap_or(&event.id);
     let hash = Hash::of_fields([event.text("/account").as_bytes(), event.text("/region").as_bytes(), about.as_bytes()]);
     format!("lestrade-{}", hash.to_string().chars().take(32).collect::<String>())
 }
 
 impl PagerDuty {
     fn send(&self, message: &Message) -> Sent {
-        let key = dedup_key(message);
-        let over = message.event.open == Some(0);
-        let known = self.notes.note(&key)?;
+        let event = &message.event;
+        // What was merged into this one will not be heard of again.
+        for merged in &event.names.merged {
+            self.keep(message, &dedup_key(message, merged), true)?;
+        }
+        self.keep(message, &dedup_key(message, event.subject().unwrap_or(&event.id)), event.open == Some(0))
+    }
+
+    /// Opens an incident, or resolves it when it is over.
+    fn keep(&self, message: &Message, key: &str, over: bool) -> Sent {
+        let known = self.notes.note(key)?;
         let wanted = if over { RESOLVED } else { OPEN };
         // An incident that is open is not opened again by every further finding, and none is opened to be resolved.
         if known.as_deref() == Some(wanted) || (known.is_none() && over) {
             return Ok(());
         }
-        exchange(self.http.post(self.url.clone(), self.body(message, &key, over).to_string()))?.taken()?;
-        self.notes.set_note(&key, wanted)
+        exchange(self.http.post(self.url.clone(), self.body(message, key, over).to_string()))?.taken()?;
+        self.notes.set_note(key, wanted)
     }
 
     fn body(&self, message: &Message, key: &str, over: bool) -> Value {

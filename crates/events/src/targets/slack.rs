@@ -41,14 +41,14 @@ fn body(message: &Message) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Event;
+    use crate::{Event, Names};
 
     #[test]
     fn what_comes_from_outside_makes_no_link_and_calls_nobody() {
         let event = json!({"detail-type": "Inspector2 Finding", "resources": ["<!channel>"], "account": "1", "region": "r",
             "detail": {"severity": "HIGH", "status": "ACTIVE", "title": "a <http://evil|click> & *b*",
             "packageVulnerabilityDetails": {"vulnerabilityId": "CVE-1", "vulnerablePackages": [{"name": "x", "version": "1", "fixedInVersion": "2"}]}}});
-        let message = Message::plain(Event { id: "1".into(), revision: 1, body: event, open: Some(3) });
+        let message = Message::plain(Event { id: "1".into(), revision: 1, body: event, open: Some(3), names: Names::default() });
         let text = body(&message).to_string();
         assert!(!text.contains("<!channel>") && !text.contains("<http"), "{text}");
         assert!(text.contains("&lt;!channel&gt;") && text.contains("x 1 → 2") && text.contains("Open now: 3"), "{text}");

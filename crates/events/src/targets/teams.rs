@@ -55,13 +55,13 @@ fn card(message: &Message) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Event;
+    use crate::{Event, Names};
 
     #[test]
     fn a_card_shows_facts_as_text() {
         let event = json!({"detail-type": "Inspector2 Finding", "resources": ["i-1"], "account": "1", "region": "r",
             "detail": {"severity": "CRITICAL", "status": "CLOSED", "title": "[click](http://evil)", "packageVulnerabilityDetails": {"vulnerabilityId": "CVE-1"}}});
-        let card = card(&Message::plain(Event { id: "1".into(), revision: 1, body: event, open: None }));
+        let card = card(&Message::plain(Event { id: "1".into(), revision: 1, body: event, open: None, names: Names::default() }));
         let body = &card["attachments"][0]["content"]["body"];
         assert_eq!(body[0]["text"], "CRITICAL CVE-1 closed on i-1");
         assert_eq!(body[0]["color"], "Good");

@@ -56,7 +56,12 @@ fn fixed_in(resource: &str, vulnerability: &str, status: &str, open: u64, fixed:
         "detail": {"severity": "CRITICAL", "status": status, "title": format!("{vulnerability} - log4j-core"), "findingArn": format!("arn:{resource}"),
             "inspectorScore": 10.0, "exploitAvailable": "YES", "packageVulnerabilityDetails": {"vulnerabilityId": vulnerability,
             "vulnerablePackages": [{"name": "log4j-core", "version": "2.14.1", "packageManager": "JAR", "fixedInVersion": fixed}]}}});
-    Message::plain(Event { id: body["id"].as_str().unwrap().into(), revision: 7, body, open: Some(open) })
+    Message::plain(Event { id: body["id"].as_str().unwrap().into(), revision: 7, body, open: Some(open), names: Names::default() })
+}
+
+/// The same, of a vulnerability that was called otherwise before, or into which others were merged.
+fn named(message: Message, names: Names) -> Message {
+    Message { event: Event { names, ..message.event }, ..message }
 }
 
 fn one(target: &mut dyn Target, message: Message) -> Sent {
@@ -155,6 +160,26 @@ fn pagerduty_has_one_incident_for_a_vulnerability() {
     assert_eq!(first["routing_key"], "canary-of-ROUTING-0123456789");
 }
 
+#[test]
+fn an_incident_goes_on_under_another_name() {
+    let server = Responder::start(|_| Reply::json(202, &json!({"status": "success"}))).unwrap();
+    let mut target = open("pagerduty", json!({"routing-key": "env:ROUTING", "url": format!("{}/v2/enqueue", server.url())}));
+    let renamed = Names { first: Some("GHSA-1".into()), formerly: vec!["GHSA-1".into()], merged: vec!["GHSA-2".into()] };
+    for message in [
+        finding("i-1", "GHSA-1", "ACTIVE", 1),
+        finding("i-2", "GHSA-2", "ACTIVE", 1),
+        named(finding("i-1", "CVE-1", "ACTIVE", 2), renamed.clone()),
+        named(finding("i-1", "CVE-1", "CLOSED", 0), renamed),
+    ] {
+        one(target.as_mut(), message).unwrap();
+    }
+    let asked: Vec<Value> = server.asked().iter().map(|asked| asked.json()).collect();
+    let told: Vec<&str> = asked.iter().map(|asked| asked["event_action"].as_str().unwrap()).collect();
+    assert_eq!(told, ["trigger", "trigger", "resolve", "resolve"]);
+    let key = |n: usize| asked[n]["dedup_key"].as_str();
+    assert_eq!((key(2), key(3)), (key(1), key(0)), "what was merged ends at once, what was renamed with its last finding");
+}
+
 /// A Jira that knows who asks.
 fn site() -> JiraSite {
     JiraSite { authorization: "Basic bWVAZXhhbXBsZS5vcmc6Y2FuYXJ5LW9mLUpJUkEtMDEyMzQ1Njc4OQ==", ..JiraSite::default() }
@@ -205,6 +230,27 @@ fn jira_has_one_ticket_for_a_fix_and_moves_with_it() {
     one(target.as_mut(), fixed_in("i-1", "CVE-2", "ACTIVE", 1, "2.18.0")).unwrap();
     let site = site.lock().unwrap();
     assert_eq!((site.status["SEC-1"], site.status["SEC-2"]), ("done", "new"));
+}
+
+#[test]
+fn a_ticket_goes_on_under_another_name() {
+    for per in ["vulnerability", "fix"] {
+        let site = Arc::new(Mutex::new(site()));
+        let (_server, mut target) = jira(&site, json!({"per": per}));
+        one(target.as_mut(), finding("i-1", "GHSA-1", "ACTIVE", 1)).unwrap();
+        one(target.as_mut(), finding("i-1", "GHSA-2", "ACTIVE", 1)).unwrap();
+        let names = Names { first: Some("GHSA-1".into()), formerly: vec!["GHSA-1".into()], merged: vec!["GHSA-2".into()] };
+        one(target.as_mut(), named(finding("i-1", "CVE-1", "ACTIVE", 1), names.clone())).unwrap();
+        {
+            let site = site.lock().unwrap();
+            let text = site.tickets["SEC-1"]["description"].as_str().unwrap();
+            assert!(text.contains("Vulnerabilities: CVE-1\n"), "{per}: {text}");
+            let resolved = site.status.values().filter(|status| **status == "done").count();
+            assert_eq!((site.tickets.len(), resolved), if per == "fix" { (1, 0) } else { (2, 1) });
+        }
+        one(target.as_mut(), named(finding("i-1", "CVE-1", "CLOSED", 0), names)).unwrap();
+        assert!(site.lock().unwrap().status.values().all(|status| *status == "done"), "{per}");
+    }
 }
 
 #[test]

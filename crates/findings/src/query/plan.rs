@@ -313,8 +313,8 @@ fn vulnerabilities_of(world: &World, term: &Term) -> Arc<RoaringBitmap> {
         && let Some(values) = all_equal(tests)
     {
         // Conditions have numbers too, and are no vulnerabilities.
-        let known = |id: &&str| world.estate.vulnerability_id(id).filter(|id| world.assessment(*id).is_some_and(|a| a.condition.is_none()));
-        return Arc::new(values.filter_map(|id| known(&id)).collect());
+        let is_one = |id: &VulnerabilityId| world.assessment(*id).is_some_and(|a| a.condition.is_none());
+        return Arc::new(values.flat_map(|id| world.called(id)).filter(is_one).collect());
     }
     let reaches = if is_score(term) { &Reach::ALL[..] } else { &[Reach::Network] };
     let holds = |id| {

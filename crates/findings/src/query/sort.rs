@@ -239,12 +239,12 @@ impl Sort {
     }
 
     pub(crate) fn key_of(self, pair: &Pair<'_>, world: &World) -> OrderKey {
-        self.order_key(self.value(pair, world), &pair.assessment.id, pair.resource)
+        self.order_key(self.value(pair, world), pair.assessment.order(), pair.resource)
     }
 
     fn vulnerability_key(self, world: &World, id: u32, reach: Reach) -> Option<(SortValue, &str)> {
         let assessment = world.assessment(id)?;
-        Some((self.of_vulnerability(assessment, reach), assessment.id.as_str()))
+        Some((self.of_vulnerability(assessment, reach), assessment.order()))
     }
 
     /// The vulnerabilities of a world in this order on resources that are attacked from so far, the least first.

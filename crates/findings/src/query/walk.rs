@@ -81,7 +81,7 @@ impl<'a> Plan<'a> {
             page.pairs.truncate(limit);
             last = page.pairs.last().map(|pair| Place {
                 value: sort.value(pair, self.world),
-                vulnerability: pair.assessment.id.clone(),
+                vulnerability: pair.assessment.order().to_owned(),
                 resource: pair.resource,
             });
         }
@@ -128,7 +128,7 @@ impl<'a> Plan<'a> {
     }
 
     fn name(&self, vulnerability: VulnerabilityId) -> &'a str {
-        self.world.assessment(vulnerability).map_or("", |assessment| assessment.id.as_str())
+        self.world.assessment(vulnerability).map_or("", |assessment| assessment.order())
     }
 
     /// Vulnerabilities in the order of their names.

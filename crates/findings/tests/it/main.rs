@@ -27,6 +27,10 @@ enum Step {
     Expose { resource: u8, exposure: u8 },
     /// So many containers of an image run; none: its cluster is forgotten.
     Runs { resource: u8, count: Option<u8> },
+    /// A vulnerability is called by another id.
+    Rename { vulnerability: u8, name: u8 },
+    /// A vulnerability is another; that is in the packages of both, or in those that it was in already.
+    Merge { vulnerability: u8, into: u8, all: bool },
     /// Days pass.
     Wait { days: u8 },
 }
@@ -41,6 +45,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0u8..6, 0u8..6).prop_map(|(vulnerability, severity)| Step::Rescore { vulnerability, severity }),
         1 => (0u8..5, 0u8..4).prop_map(|(resource, exposure)| Step::Expose { resource, exposure }),
         1 => (0u8..5, proptest::option::weighted(0.8, 0u8..4)).prop_map(|(resource, count)| Step::Runs { resource, count }),
+        1 => (0u8..6, 0u8..9).prop_map(|(vulnerability, name)| Step::Rename { vulnerability, name }),
+        1 => (0u8..6, 0u8..6, any::<bool>()).prop_map(|(vulnerability, into, all)| Step::Merge { vulnerability, into, all }),
         1 => (1u8..12).prop_map(|days| Step::Wait { days }),
     ]
 }
@@ -49,11 +55,13 @@ fn step() -> impl Strategy<Value = Step> {
 struct Lab {
     world: World,
     now: Timestamp,
+    /// What vulnerabilities are called now, where that is not what they were called at first.
+    names: BTreeMap<u8, String>,
 }
 
 impl Lab {
     fn new() -> Self {
-        Self { world: World::default(), now: Timestamp::from_millis(DAY) }
+        Self { world: World::default(), now: Timestamp::from_millis(DAY), names: BTreeMap::new() }
     }
 
     fn scope(n: u8) -> Scope {
@@ -70,7 +78,38 @@ impl Lab {
         Component::new(Ecosystem::of(Family::Npm), &format!("p{n}"), "1.0.0")
     }
 
+    fn name(&self, vulnerability: u8) -> String {
+        self.names.get(&vulnerability).cloned().unwrap_or_else(|| format!("CVE-2024-{vulnerability:04}"))
+    }
+
+    /// The number of a vulnerability, as the server gives it.
+    fn number(&mut self, vulnerability: u8) -> u32 {
+        let name = self.name(vulnerability);
+        if let Some(id) = self.world.estate.vulnerability_id(&name) {
+            return id;
+        }
+        let entry = self.world.entry_of(&name);
+        let (id, _) = self.world.estate.intern_vulnerability(&entry);
+        if entry != name {
+            self.log(EpisodeBody::Renamed { vulnerability: id, name });
+        }
+        id
+    }
+
+    /// A vulnerability is in these from now on.
+    fn revise(&mut self, id: u32, verdicts: BTreeMap<u32, Verdict>) {
+        let mut cleared = self.world.estate.verdicts(id).cloned().unwrap_or_default();
+        cleared.retain(|component, _| !verdicts.contains_key(component));
+        let delta = self.world.estate.revise(id, verdicts);
+        self.log(EpisodeBody::Advisory { vulnerability: id, opened: delta.opened, closed: delta.closed });
+        if !cleared.is_empty() {
+            self.world.keep_cleared(id, self.world.log.head() + 1, cleared.clone());
+            self.log(EpisodeBody::Cleared { vulnerability: id, verdicts: cleared.into_iter().collect() });
+        }
+    }
+
     fn log(&mut self, body: EpisodeBody) {
+        self.world.take_name(&body);
         let episode = Episode { position: self.world.log.head() + 1, at: self.now, body };
         let estate = &self.world.estate;
         self.world.log.append(episode, |sets| estate.resources_of(sets));
@@ -123,12 +162,40 @@ impl Lab {
                 self.log(EpisodeBody::Condition { resource: id, opened: delta.opened, closed: delta.closed });
             }
             Step::Rescore { vulnerability, severity } => {
-                if let Some(id) = self.world.estate.vulnerability_id(&format!("CVE-2024-{vulnerability:04}")) {
+                if let Some(id) = self.world.estate.vulnerability_id(&self.name(*vulnerability)) {
                     let mut assessment = (**self.world.assessment(id).unwrap()).clone();
                     assessment.severity = Severity::ALL[usize::from(*severity)];
                     assessment.epss = Some(f64::from(*severity) / 10.0);
                     self.world.set_assessment(id, assessment);
                 }
+            }
+            Step::Rename { vulnerability, name } => {
+                let name = format!("GHSA-{name}");
+                let Some(id) = self.world.estate.vulnerability_id(&self.name(*vulnerability)) else { return };
+                if self.world.estate.vulnerability_id(&name).is_some() {
+                    return;
+                }
+                self.names.insert(*vulnerability, name.clone());
+                let assessment = Assessment { id: name.clone(), ..(**self.world.assessment(id).unwrap()).clone() };
+                self.log(EpisodeBody::Renamed { vulnerability: id, name });
+                self.world.set_assessment(id, assessment);
+            }
+            Step::Merge { vulnerability, into, all } => {
+                let numbered = |n: &u8| self.world.estate.vulnerability_id(&self.name(*n));
+                let (Some(id), Some(other)) = (numbered(vulnerability), numbered(into)) else { return };
+                if id == other {
+                    return;
+                }
+                let heirs = self.world.ever_in(id) - self.world.ever_in(other);
+                let open = self.world.estate.resources_with(id);
+                let mut verdicts = self.world.estate.verdicts(other).cloned().unwrap_or_default();
+                verdicts.extend(self.world.estate.verdicts(id).cloned().into_iter().flatten().filter(|_| *all));
+                self.revise(id, BTreeMap::new());
+                self.revise(other, verdicts);
+                let unbroken = open & &heirs & self.world.estate.resources_with(other);
+                self.log(EpisodeBody::Merged { vulnerability: id, into: other, heirs, unbroken });
+                let assessment = (**self.world.assessment(other).unwrap()).clone();
+                self.world.set_assessment(other, assessment);
             }
             Step::Inventory { resource, packages } => {
                 let key = Self::key(*resource);
@@ -150,8 +217,8 @@ impl Lab {
                 self.log(EpisodeBody::Inventory { resource: id, set, previous: None, opened: delta.opened, closed: delta.closed });
             }
             Step::Advisory { vulnerability, packages, fixed } => {
-                let name = format!("CVE-2024-{vulnerability:04}");
-                let (id, _) = self.world.estate.intern_vulnerability(&name);
+                let name = self.name(*vulnerability);
+                let id = self.number(*vulnerability);
                 let verdict = Verdict {
                     state: if *fixed { FixState::Fixed } else { FixState::Open },
                     fixed_in: fixed.then(|| "2.0.0".to_owned()),
@@ -162,20 +229,13 @@ impl Lab {
                     .filter_map(|n| self.world.estate.component_id(&Self::component(*n)))
                     .map(|c| (c, verdict.clone()))
                     .collect();
-                let mut cleared = self.world.estate.verdicts(id).cloned().unwrap_or_default();
-                cleared.retain(|component, _| !verdicts.contains_key(component));
-                let delta = self.world.estate.revise(id, verdicts);
                 let mut assessment = assess(&name, &[], None);
                 assessment.severity = Severity::ALL[usize::from(*vulnerability) % 6];
                 assessment.inspector_score = (*vulnerability > 1).then(|| f64::from(*vulnerability));
                 // Some are attacked over a network, and less bad from nearer.
                 assessment.nearer_scores = (*vulnerability > 2).then(|| [f64::from(*vulnerability) - 1.0, f64::from(*vulnerability) - 2.0]);
                 self.world.set_assessment(id, assessment);
-                self.log(EpisodeBody::Advisory { vulnerability: id, opened: delta.opened, closed: delta.closed });
-                if !cleared.is_empty() {
-                    self.world.keep_cleared(id, self.world.log.head() + 1, cleared.clone());
-                    self.log(EpisodeBody::Cleared { vulnerability: id, verdicts: cleared.into_iter().collect() });
-                }
+                self.revise(id, verdicts);
             }
         }
     }
@@ -310,6 +370,42 @@ proptest! {
         ] {
             let counted = aggregate(&lab.world, &NoInventories, &scopes, &criteria, by, lab.now).unwrap();
             prop_assert_eq!(counted, oracle::aggregate_all(&lab.world, &NoInventories, &scopes, &criteria, by, lab.now), "{:?}", by);
+        }
+    }
+
+    /// Whoever has the ARN of a finding finds it by that, first seen when it was, however its vulnerability is called by now.
+    #[test]
+    fn what_is_called_otherwise_is_the_same_finding(
+        steps in proptest::collection::vec(step(), 1..40), (from, into, all) in (0u8..6, 0u8..6, any::<bool>()), name in 0u8..9,
+    ) {
+        let mut lab = Lab::new();
+        steps.iter().for_each(|step| lab.run(step));
+        let seen = |lab: &Lab| -> BTreeMap<String, (String, String, Timestamp)> {
+            let scopes = [Lab::scope(0), Lab::scope(1)];
+            let all = oracle::list_all(&lab.world, &NoInventories, &scopes, &Criteria::default(), Sort::default(), lab.now);
+            let of = |view: FindingView| (view.resource.key.id, view.status.as_str().to_owned(), view.first_observed);
+            all.into_iter().map(|view| (view.arn.to_string(), of(view))).collect()
+        };
+        let before = seen(&lab);
+        lab.run(&Step::Rename { vulnerability: from, name });
+        prop_assert_eq!(&seen(&lab), &before);
+        let (had, both) = match (lab.world.estate.vulnerability_id(&lab.name(from)), lab.world.estate.vulnerability_id(&lab.name(into))) {
+            (Some(one), Some(other)) if one != other => (lab.world.ever_in(one), lab.world.ever_in(one) & lab.world.ever_in(other)),
+            _ => Default::default(),
+        };
+        lab.run(&Step::Merge { vulnerability: from, into, all });
+        let after = seen(&lab);
+        for (arn, (resource, status, first)) in &before {
+            let id = (0..5).map(Lab::key).find(|key| key.id == *resource).and_then(|key| lab.world.resource_id(&key)).unwrap();
+            let Some((_, is_now, first_now)) = after.get(arn) else {
+                // What closed long ago opened again, as always by another ARN.
+                prop_assert!(both.contains(id) && status == "CLOSED", "{} is gone", arn);
+                continue;
+            };
+            // Where both were, one of them ends; where the one was not, nothing happens; elsewhere it ends where the other is not.
+            if !had.contains(id) || (!both.contains(id) && all) {
+                prop_assert_eq!((is_now, first_now), (status, first), "{}", arn);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use super::format::{Section, Table, slice};
 use super::{AdvisoryIndex, IndexError};
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The difference of two indexes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,6 +122,35 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
         Ok(diff)
     }
 
+    /// The vulnerabilities of a difference to an older index that no record is about any more because their records are about others
+    /// now, and about which: where a GHSA was given a CVE, or two records turned out to be about one thing. Of several the one that
+    /// most of the records are about, and of those the first.
+    ///
+    /// # Errors
+    /// When either index is corrupt.
+    pub fn renamed<C: AsRef<[u8]>>(&self, older: &AdvisoryIndex<C>, diff: &IndexDiff) -> Result<BTreeMap<String, String>, IndexError> {
+        let mut renamed = BTreeMap::new();
+        for name in &diff.vulnerabilities {
+            if !self.advisories_of(name)?.is_empty() {
+                continue;
+            }
+            let mut others: BTreeMap<String, usize> = BTreeMap::new();
+            for ordinal in older.advisories_of(name)? {
+                if let Some(standing) = self.ordinal(&older.advisory(ordinal)?.key)? {
+                    self.advisory(standing)?
+                        .vulnerabilities()
+                        .into_iter()
+                        .for_each(|other| *others.entry(other.to_owned()).or_default() += 1);
+                }
+            }
+            // The first of those that come up most often.
+            if let Some((other, _)) = others.into_iter().rev().max_by_key(|(_, records)| *records) {
+                renamed.insert(name.clone(), other);
+            }
+        }
+        Ok(renamed)
+    }
+
     /// Of which vulnerabilities something else is known about exploitation than in `older`. `known_as` says as whom somebody knows a
     /// vulnerability, and of those that nobody knows nothing is told but how many: a day of EPSS moves hundreds of thousands of scores
     /// of what is installed nowhere.
@@ -228,6 +257,25 @@ mod tests {
         assert_eq!(one, super::Rescored { all: 3, known: vec![7] });
         assert_eq!(newer.exploitation("B").unwrap(), Some(known(0.3)));
         assert_eq!(newer.exploitation("C").unwrap(), None);
+    }
+
+    #[test]
+    fn what_records_are_about_by_another_name_is_found() {
+        let about = |id: &str, aliases: &[&str]| {
+            let aliases = aliases.iter().map(|id| (*id).to_owned()).collect();
+            Advisory { aliases, ..advisory(id, "x", "1") }
+        };
+        let older =
+            index(vec![about("GHSA-a", &[]), about("GHSA-b", &[]), about("GHSA-c", &[]), about("R-1", &["GHSA-d"]), about("R-2", &[])]);
+        let newer =
+            index(vec![about("GHSA-a", &["CVE-1"]), about("GHSA-b", &["CVE-3", "CVE-2"]), about("R-1", &["GHSA-e"]), about("R-2", &[])]);
+        let renamed = newer.renamed(&older, &newer.diff(&older).unwrap()).unwrap();
+        let expected = [("GHSA-a", "CVE-1"), ("GHSA-b", "CVE-2"), ("GHSA-d", "GHSA-e")];
+        assert_eq!(renamed, expected.map(|(was, is)| (was.to_owned(), is.to_owned())).into());
+        // And back again: a CVE was taken away.
+        let renamed = older.renamed(&newer, &older.diff(&newer).unwrap()).unwrap();
+        let expected = [("CVE-1", "GHSA-a"), ("CVE-2", "GHSA-b"), ("CVE-3", "GHSA-b"), ("GHSA-e", "GHSA-d")];
+        assert_eq!(renamed, expected.map(|(was, is)| (was.to_owned(), is.to_owned())).into());
     }
 
     #[test]

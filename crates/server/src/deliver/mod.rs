@@ -9,7 +9,7 @@ mod plan;
 mod render;
 
 pub use plan::Plan;
-pub(crate) use render::Renderer;
+pub(crate) use render::{Renderer, names_of};
 
 use crate::ServerError;
 use crate::core::{Core, lock};
@@ -418,9 +418,10 @@ impl Deliver {
             return Ok(Slice::Empty);
         }
         state.digests.expire(policy, now);
-        let Some((key, event)) = state.digests.due(policy, now) else {
+        let Some((key, mut event)) = state.digests.due(policy, now) else {
             return Ok(Slice::Empty);
         };
+        event.names = event.vulnerability().map(|name| names_of(&self.core.world(), name)).unwrap_or_default();
         if let Some(bucket) = &mut self.bucket
             && let Err(pause) = bucket.take(1, now)
         {

@@ -1,8 +1,8 @@
 //! From the outbox to events: what a group tells of, as it is now.
 
 use crate::Core;
-use lestrade_events::Event;
-use lestrade_findings::{FindingView, Transition, resource_type, view_of};
+use lestrade_events::{Event, Names};
+use lestrade_findings::{FindingView, Transition, World, resource_type, view_of};
 use lestrade_matching::{ResourceId, VulnerabilityId};
 use lestrade_model::{FindingStatus, Hash, Resource, Scope, Severity};
 use lestrade_report::events;
@@ -60,6 +60,8 @@ impl Renderer {
     }
 
     fn finding(&mut self, core: &Core, group: &OutboxGroup, resource: ResourceId, vulnerability: VulnerabilityId) -> Option<Rendered> {
+        // What was told of one that is another now goes on as the other.
+        let vulnerability = core.world().log.goes_on_as(resource, vulnerability);
         let view = view_of(&core.world(), core, resource, vulnerability)?;
         let id = identity(&[view.arn.as_str().as_bytes(), &group.id.to_le_bytes()]);
         let mut body = events::finding_event(&view, &id, group.at);
@@ -70,7 +72,8 @@ impl Renderer {
             body["detail"]["status"] = status.into();
         }
         let open = Some(self.open(core, vulnerability, &view.resource.key.scope));
-        Some(Rendered { event: Event { id, revision: group.id, body, open }, overtaken })
+        let names = names(&core.world(), vulnerability);
+        Some(Rendered { event: Event { id, revision: group.id, body, open, names }, overtaken })
     }
 
     fn open(&mut self, core: &Core, vulnerability: VulnerabilityId, scope: &Scope) -> u64 {
@@ -86,7 +89,7 @@ impl Renderer {
     fn whole(&mut self, core: &Core, group: &OutboxGroup, fan: &Fan) -> Option<Event> {
         let id = identity(&[b"group", &group.id.to_le_bytes()]);
         let resource = |id: ResourceId| -> Option<Resource> { Some(core.world().resource(id)?.resource.clone()) };
-        let mut open = None;
+        let (mut open, mut names) = (None, Names::default());
         let body = match fan {
             Fan::Scan { resource: number, initial } => {
                 events::scan_event(&resource(*number)?, &counts(core, *number), *initial, &id, group.at)
@@ -97,12 +100,29 @@ impl Renderer {
             }
             Fan::Summary { scope, vulnerability, resources } => {
                 open = Some(self.open(core, *vulnerability, scope));
+                names = self::names(&core.world(), *vulnerability);
                 summary(core, group, scope, *vulnerability, resources, &id)?
             }
             Fan::Vulnerability { .. } | Fan::Resource { .. } => return None,
         };
-        Some(Event { id, revision: group.id, body, open })
+        Some(Event { id, revision: group.id, body, open, names })
     }
+}
+
+/// What a vulnerability was called before.
+fn names(world: &World, vulnerability: VulnerabilityId) -> Names {
+    let Some(assessment) = world.assessment(vulnerability) else { return Names::default() };
+    let merged = world.log.all_merged_into(vulnerability);
+    Names {
+        first: world.first_name(vulnerability).filter(|first| *first != assessment.id).map(str::to_owned),
+        formerly: assessment.formerly.clone(),
+        merged: merged.into_iter().filter_map(|id| world.estate.vulnerability(id)).map(str::to_owned).collect(),
+    }
+}
+
+/// What the vulnerability of that name was called before.
+pub(crate) fn names_of(world: &World, vulnerability: &str) -> Names {
+    world.called(vulnerability).next().map(|id| names(world, id)).unwrap_or_default()
 }
 
 /// The status that a group told of, where it is another than the present one.

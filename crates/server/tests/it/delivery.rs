@@ -20,7 +20,7 @@ struct Receiver {
 }
 
 #[derive(Clone, Default)]
-struct Sink {
+pub(super) struct Sink {
     receiver: Arc<Mutex<Receiver>>,
     batch: usize,
     keyless: bool,
@@ -66,7 +66,7 @@ impl Sink {
         self.receiver.lock().unwrap().asked
     }
     /// Findings that were taken: vulnerability, resource, status.
-    fn findings(&self) -> Vec<String> {
+    pub(super) fn findings(&self) -> Vec<String> {
         let receiver = self.receiver.lock().unwrap();
         let of = receiver.taken.iter().filter(|message| message.event.text("/detail-type") == "Inspector2 Finding");
         of.map(|message| {
@@ -83,11 +83,11 @@ impl Sink {
     }
 }
 
-fn plain() -> TargetRecord {
+pub(super) fn plain() -> TargetRecord {
     TargetRecord { every_revision: true, ..TargetRecord::simple("sink", "sink", serde_json::Map::new()) }
 }
 
-fn deliver(core: &Arc<Core>, sink: &Sink, record: TargetRecord) -> Deliver {
+pub(super) fn deliver(core: &Arc<Core>, sink: &Sink, record: TargetRecord) -> Deliver {
     Deliver::new(core.clone(), Plan::everything(record), Box::new(sink.clone()), scope()).unwrap()
 }
 

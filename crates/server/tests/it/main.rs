@@ -22,6 +22,7 @@ mod history;
 mod host;
 mod lifecycle;
 mod modes;
+mod names;
 mod power_cuts;
 mod retention;
 mod suppressions;

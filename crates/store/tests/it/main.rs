@@ -125,7 +125,14 @@ fn what_is_committed_is_loaded(open: &dyn Fn() -> Box<dyn Store>) {
     // Beside the writer, what is committed later too.
     let mut reader = store.reader().unwrap();
     assert_eq!(reader.inventory(&Hash::of(b"x")).unwrap(), Some(inventory()));
-    store.commit(&Change { inventories: vec![(Hash::of(b"z"), inventory())], ..Change::default() }).unwrap();
+    let later = |position, body| Episode { position, at: Timestamp::from_millis(2_000), body };
+    let episodes = vec![
+        later(2, EpisodeBody::Renamed { vulnerability: 0, name: "CVE-2024-2".into() }),
+        later(3, EpisodeBody::Merged { vulnerability: 0, into: 1, heirs: bits(&[0, 7]), unbroken: bits(&[7]) }),
+    ];
+    let inventories = vec![(Hash::of(b"z"), inventory())];
+    store.commit(&Change { inventories, episodes: episodes.clone(), ..Change::default() }).unwrap();
+    assert_eq!(load(&mut *store).episodes[1..], episodes);
     assert_eq!(reader.inventory(&Hash::of(b"z")).unwrap(), Some(inventory()));
     assert_eq!(store.cursor("intelligence").unwrap().as_deref(), Some(b"g1".as_slice()));
     assert_eq!(store.cursor("other").unwrap(), None);
