@@ -1,5 +1,6 @@
 //! Fetching a file: only when it changed, from where a broken transfer left off, and never more than was agreed.
 
+use crate::FeedOutcome;
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{
@@ -111,7 +112,7 @@ impl Downloader {
         to: &Path,
         most: u64,
         progress: &mut dyn FnMut(u64, Option<u64>),
-    ) -> Result<Downloaded, String> {
+    ) -> Result<Downloaded, FeedOutcome> {
         self.fetch_page(url, known, Shown::default(), to, most, progress).map(|(downloaded, _)| downloaded)
     }
 
@@ -125,10 +126,10 @@ impl Downloader {
         to: &Path,
         most: u64,
         progress: &mut dyn FnMut(u64, Option<u64>),
-    ) -> Result<(Downloaded, Option<String>), String> {
-        let url: Url = url.parse().map_err(|_| "its address is not a URL".to_owned())?;
+    ) -> Result<(Downloaded, Option<String>), FeedOutcome> {
+        let url: Url = url.parse().map_err(|_| FeedOutcome::Unreachable("its address is not a URL".into()))?;
         if url.scheme() != "https" && !is_loopback(&url) {
-            return Err("its address is not https".into());
+            return Err(FeedOutcome::Unreachable("its address is not https".into()));
         }
         let partial = to.with_extension("validators");
         let mut begun: Validators = std::fs::read(&partial).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
@@ -142,7 +143,8 @@ impl Downloader {
                     let _ = std::fs::remove_file(&partial);
                     return Ok(downloaded);
                 }
-                Err(Refusal::Final(reason)) => return Err(reason),
+                Err(Refusal::Missing(reason)) => return Err(FeedOutcome::Missing(reason)),
+                Err(Refusal::Final(reason)) => return Err(FeedOutcome::Unreachable(reason)),
                 Err(Refusal::Again(reason, asked)) => {
                     let has = std::fs::metadata(to).map_or(0, |metadata| metadata.len());
                     if has > had {
@@ -150,7 +152,7 @@ impl Downloader {
                     }
                     attempt += 1;
                     if attempt >= ATTEMPTS {
-                        return Err(reason);
+                        return Err(FeedOutcome::Unreachable(reason));
                     }
                     std::thread::sleep(asked.unwrap_or(wait));
                     wait *= 2;
@@ -212,6 +214,10 @@ impl Downloader {
                 let asked = seconds.map(Duration::from_secs).filter(|wait| *wait <= MAX_WAIT);
                 return Err(Refusal::Again(format!("the server answers {}", status.as_u16()), asked));
             }
+            // Stores of objects deny what is not there.
+            StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN => {
+                return Err(Refusal::Missing(format!("the server answers {}", status.as_u16())));
+            }
             _ => return Err(Refusal::Final(format!("the server answers {}", status.as_u16()))),
         };
         let next = response.headers().get(LINK).and_then(|links| next_page(links.to_str().ok()?, url));
@@ -235,6 +241,7 @@ impl Downloader {
 enum Refusal {
     /// Another one may do, after so long if the server says it.
     Again(String, Option<Duration>),
+    Missing(String),
     Final(String),
 }
 

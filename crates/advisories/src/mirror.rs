@@ -63,22 +63,23 @@ impl Mirror {
         now: Timestamp,
         progress: &dyn UpdateProgress,
     ) -> Result<crate::BundleImport, FeedOutcome> {
-        let unreachable = FeedOutcome::Unreachable;
-        let downloader = Downloader::with_token(&self.token).map_err(unreachable)?;
+        let downloader = Downloader::with_token(&self.token).map_err(FeedOutcome::Unreachable)?;
         let base = self.url.trim_end_matches('/');
         let wanted = self.families.iter().map(|family| family.name().replace(' ', "%20")).collect::<Vec<_>>().join(",");
         let wanted = if wanted.is_empty() { String::new() } else { format!("ecosystems={wanted}") };
-        let get = |path: &str, query: &str, most: u64| -> Result<PathBuf, String> {
+        let get = |path: &str, query: &str, most: u64| -> Result<PathBuf, FeedOutcome> {
             let to = downloads.join(format!("mirror-{path}"));
             let query = [wanted.as_str(), query].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("&");
             let url = format!("{base}/v1/{path}{}{query}", if query.is_empty() { "" } else { "?" });
             match downloader.fetch(&url, &Validators::default(), &to, most, &mut |bytes, total| progress.fetched(NAME, bytes, total))? {
                 Downloaded::Whole(_) => Ok(to),
-                Downloaded::Unchanged => Err("it answers that nothing changed to a question without a condition".into()),
+                Downloaded::Unchanged => {
+                    Err(FeedOutcome::Unreachable("it answers that nothing changed to a question without a condition".into()))
+                }
             }
         };
         // The head alone is signed anew again and again: that what is here is still the newest is known, and not just not denied.
-        let path = get("head", "", MAX_HEAD as u64).map_err(unreachable)?;
+        let path = get("head", "", MAX_HEAD as u64)?;
         let bytes = std::fs::read(&path);
         let _ = std::fs::remove_file(&path);
         let bytes = bytes.map_err(|error| FeedOutcome::Unreachable(format!("it cannot be kept: {error}")))?;
@@ -105,6 +106,6 @@ impl Mirror {
         {
             return Ok(import);
         }
-        take(get("bundle", "", MAX_BUNDLE).map_err(unreachable)?)
+        take(get("bundle", "", MAX_BUNDLE)?)
     }
 }

@@ -42,7 +42,7 @@ impl Trip<'_> {
         let _ = std::fs::remove_file(&begun);
         let mut progress = |bytes, total| self.progress.fetched(&self.feed.name, bytes, total);
         let fetched = self.downloader.fetch_page(url, &Validators::default(), shown, &begun, MAX_LIST, &mut progress);
-        let next = match fetched.map_err(FeedOutcome::Unreachable)? {
+        let next = match fetched? {
             (Downloaded::Whole(_), next) => next,
             (Downloaded::Unchanged, _) => {
                 return Err(FeedOutcome::Unreachable("it says that nothing changed where nothing was known".into()));

@@ -118,10 +118,9 @@ impl Trip<'_> {
     fn changed(&self, url: &str, known: &Validators, most: u64) -> Result<(PathBuf, Validators), FeedOutcome> {
         let to = self.downloads.join(format!("{}.{}", file_name(&self.feed.name), file_name(end_of(url))));
         let mut progress = |bytes, total| self.progress.fetched(&self.feed.name, bytes, total);
-        match self.downloader.fetch(url, known, &to, most, &mut progress) {
-            Ok(Downloaded::Whole(validators)) => Ok((to, validators)),
-            Ok(Downloaded::Unchanged) => Err(FeedOutcome::Unchanged),
-            Err(reason) => Err(FeedOutcome::Unreachable(reason)),
+        match self.downloader.fetch(url, known, &to, most, &mut progress)? {
+            Downloaded::Whole(validators) => Ok((to, validators)),
+            Downloaded::Unchanged => Err(FeedOutcome::Unchanged),
         }
     }
 
@@ -270,7 +269,7 @@ impl Trip<'_> {
             match self.updates_of(&format!("{base}/extras/{topic}/latest/x86_64/mirror.list")) {
                 Ok((base, updates)) => found.extend(updates.map(|updates| (base, updates))),
                 // It is no more. An index that is broken is another thing: what it listed before stands.
-                Err(FeedOutcome::Unreachable(why)) if why.ends_with("404") || why.ends_with("403") => {}
+                Err(FeedOutcome::Missing(_)) => {}
                 Err(outcome) => return Err(outcome),
             }
         }

@@ -39,6 +39,8 @@ pub enum FeedOutcome {
     Refused(String),
     /// It could not be fetched; the last good state stays.
     Unreachable(String),
+    /// Whoever answers has nothing at its address; the last good state stays.
+    Missing(String),
 }
 
 /// What an update did.

@@ -32,7 +32,7 @@ impl Poll {
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
         match &self.outcome {
-            FeedOutcome::Refused(why) | FeedOutcome::Unreachable(why) => Some(why),
+            FeedOutcome::Refused(why) | FeedOutcome::Unreachable(why) | FeedOutcome::Missing(why) => Some(why),
             FeedOutcome::Unchanged | FeedOutcome::Updated { .. } => None,
         }
     }

@@ -170,7 +170,7 @@ mod nvd {
     fn a_first_page_that_does_not_come_is_no_news() {
         let (lab, _server, nvd) = lab(&[]);
         nvd.lock().unwrap().fails_from = 0;
-        assert_eq!(lab.update(&["nvd/changes"]), [FeedOutcome::Unreachable("the server answers 404".into())]);
+        assert_eq!(lab.update(&["nvd/changes"]), [FeedOutcome::Missing("the server answers 404".into())]);
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn a_change_that_cannot_be_fetched_is_asked_for_again() {
     lab.server.put("/osv/npm/modified_id.csv", "1", changes(&[("2026-11-20T00:00:00Z", "GHSA-1")]));
     lab.update(&["osv"]);
     lab.server.put("/osv/npm/modified_id.csv", "2", changes(&[("2026-11-22T00:00:00Z", "GHSA-300"), ("2026-11-20T00:00:00Z", "GHSA-1")]));
-    assert_eq!(lab.update(&["osv"]), [FeedOutcome::Unreachable("the server answers 404".into())]);
+    assert_eq!(lab.update(&["osv"]), [FeedOutcome::Missing("the server answers 404".into())]);
     lab.server.put("/osv/npm/GHSA-300.json", "1", record(300));
     assert_eq!(lab.update(&["osv"]), [updated(101)]);
 }

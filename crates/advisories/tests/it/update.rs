@@ -4,7 +4,10 @@ use lestrade_advisories::{Feed, FeedOutcome, FeedPlaces, Library, UpdateProgress
 use lestrade_matching::judge_component;
 use lestrade_model::{Component, Ecosystem, Family, Timestamp};
 use lestrade_testkit::FileServer;
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
 
 struct Silent;
 
@@ -165,11 +168,39 @@ fn what_is_not_plausible_is_refused_and_the_last_good_state_stays() {
     assert!(matches!(lab.update(&["kev"]).as_slice(), [FeedOutcome::Refused(why)] if why.contains("2026-11-20")));
 }
 
+/// Waits, in each feed that begins, until so many have begun.
+struct Meeting {
+    begun: Mutex<BTreeSet<String>>,
+    changed: Condvar,
+    wanted: usize,
+}
+
+impl UpdateProgress for Meeting {
+    fn fetched(&self, feed: &str, _: u64, _: Option<u64>) {
+        let mut begun = self.begun.lock().unwrap();
+        begun.insert(feed.to_owned());
+        self.changed.notify_all();
+        let all = self.changed.wait_timeout_while(begun, Duration::from_secs(60), |begun| begun.len() < self.wanted);
+        assert!(!all.unwrap().1.timed_out(), "they are fetched one after the other");
+    }
+    fn done(&self, _: &str, _: &FeedOutcome) {}
+    fn compiling(&self) {}
+}
+
+#[test]
+fn feeds_are_fetched_side_by_side() {
+    let lab = Lab::new();
+    let feeds: Vec<Feed> = ["osv/npm", "alpine-secdb/v3.20/main", "kev"].iter().flat_map(|name| lab.places.named(name)).collect();
+    let meeting = Meeting { begun: Mutex::default(), changed: Condvar::new(), wanted: feeds.len() };
+    let report = Updater::new(&lab.library(), Timestamp::default()).run(&feeds, &meeting).unwrap();
+    assert!(report.outcomes.iter().all(|(_, outcome)| matches!(outcome, FeedOutcome::Updated { .. })), "{:?}", report.outcomes);
+}
+
 #[test]
 fn a_feed_that_cannot_be_reached_costs_no_other() {
     let lab = Lab::new();
     let outcomes = lab.update(&["debian-tracker", "osv"]);
-    assert_eq!(outcomes, [FeedOutcome::Unreachable("the server answers 404".into()), updated(100)]);
+    assert_eq!(outcomes, [FeedOutcome::Missing("the server answers 404".into()), updated(100)]);
     let mut plain = lab.places.clone();
     plain.kev = "http://feeds.example/kev.json".into();
     let now = Timestamp::default();

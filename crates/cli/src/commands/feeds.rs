@@ -110,7 +110,7 @@ pub(super) fn said(outcome: &FeedOutcome) -> (String, Exit) {
             (format!("{records} record{}, {quarantined} not loaded", plural(*records)), Exit::Incomplete)
         }
         FeedOutcome::Refused(why) => (format!("REFUSED, the last good state stays: {why}"), Exit::Intelligence),
-        FeedOutcome::Unreachable(why) => (format!("NOT fetched: {why}"), Exit::Network),
+        FeedOutcome::Unreachable(why) | FeedOutcome::Missing(why) => (format!("NOT fetched: {why}"), Exit::Network),
     }
 }
 
