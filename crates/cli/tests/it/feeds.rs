@@ -91,6 +91,36 @@ fn feeds_are_brought_up_to_date_by_name() {
 }
 
 #[test]
+fn a_terminal_shows_a_bar_for_each_feed_and_a_pipe_shows_none() {
+    let world = World::new();
+    let update = ["db", "update", "osv/npm", "alpine-secdb/v3.20/main", "epss"];
+    let piped = world.run(&update);
+    assert!(!String::from_utf8_lossy(&piped.stderr).contains('\u{1b}'));
+
+    world.server.put("/epss.csv", "2", EPSS.replace("22T", "23T"));
+    world.server.put("/osv/npm/all.zip", "2", std::fs::read(world.lab.path("all.zip")).unwrap());
+    world.server.put("/alpine/v3.20/main.json", "2", SECDB);
+    let lestrade = world.lab.lestrade();
+    let mut watched = std::process::Command::new("python3");
+    watched.args(["-c", "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"]).arg(lestrade.get_program()).args(update);
+    for setting in world.settings() {
+        watched.args(["--set", &setting]);
+    }
+    for (name, value) in lestrade.get_envs() {
+        match value {
+            Some(value) => watched.env(name, value),
+            None => watched.env_remove(name),
+        };
+    }
+    let output = watched.current_dir(world.lab.path(".")).env_remove("CI").env("TERM", "xterm").output().unwrap();
+    let seen = String::from_utf8_lossy(&output.stdout);
+    for feed in ["osv/npm", "alpine-secdb/v3.20/main", "epss"] {
+        let of_bar = |line: &&str| line.contains(feed) && line.contains('░') | line.contains('█') && line.contains(" / ");
+        assert!(seen.split(['\r', '\n']).any(|line| of_bar(&line)), "{feed}: {seen:?}");
+    }
+}
+
+#[test]
 fn a_first_scan_fetches_what_it_needs_and_nothing_else() {
     let world = World::new();
     let output = world.run(&["fs", "app", "-o", "json"]);
