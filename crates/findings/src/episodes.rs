@@ -398,7 +398,7 @@ impl EpisodeLog {
     /// What is closed of the one in its heirs is closed of the other, but where that is open.
     fn merge(&mut self, vulnerability: VulnerabilityId, merger: Merger) {
         let closed = self.closed_by_vulnerability.at(vulnerability);
-        let inherited = &*closed & &merger.heirs - &merger.unbroken;
+        let inherited = &*closed & (&merger.heirs - &merger.unbroken);
         *closed -= &merger.heirs;
         if closed.is_empty() {
             self.closed.remove(vulnerability);

@@ -274,7 +274,7 @@ fn merge(
         let unbroken = &open & &heirs & &has;
         moved.opened -= &unbroken;
         moved.changed |= &unbroken;
-        moved.closed |= &open & &heirs - &unbroken;
+        moved.closed |= &open & (&heirs - &unbroken);
         let elsewhere = open - &heirs;
         draft.episode(EpisodeBody::Merged { vulnerability, into, heirs, unbroken });
         draft.tell(Some(Transition::Closed), Fan::Vulnerability { vulnerability, resources: elsewhere });

@@ -303,7 +303,7 @@ impl Deliver {
             Chosen::Not => Prepared::Nothing,
             Chosen::Message(message) => {
                 let held = self.plan.record.digest.is_some_and(|policy| !state.digests.admit(&message.event, policy, now));
-                if held { Prepared::Nothing } else { Prepared::Message(message) }
+                if held { Prepared::Nothing } else { Prepared::Message(Box::new(message)) }
             }
             Chosen::Unspeakable { event, rule, reason } => {
                 let note = self.note(&event, group.id, item, group.at, now, format!("the message of rule '{rule}': {reason}"));
@@ -451,7 +451,7 @@ impl Deliver {
 
 enum Prepared {
     Nothing,
-    Message(Message),
+    Message(Box<Message>),
     Dead(Box<Letter>),
 }
 
