@@ -2,7 +2,7 @@
 //! `sys` and `dev` not entered.
 
 use crate::content::Holder;
-use crate::layer::{is_too_large_inside, show_file};
+use crate::layer::{Program, is_too_large, is_too_large_inside, show_file};
 use crate::sink::{FileSink, Size};
 use crate::{Limits, Skip};
 use lestrade_model::{Problem, ProblemKind};
@@ -30,6 +30,21 @@ pub fn walk_directory(
     walk.folder(root_path, "", 0);
     for path in well_known {
         walk.follow(root_path, path);
+    }
+}
+
+/// Shows one file to a sink, under a name, as if it lay alone in a root.
+pub fn walk_file(mut file: File, name: &str, limits: &Limits, holder: &mut Holder, sink: &mut dyn FileSink) {
+    let wanted = sink.wants(name);
+    let shown = file.metadata().and_then(|metadata| {
+        if is_too_large(name, wanted, metadata.len(), limits, sink) {
+            return Ok(());
+        }
+        show_file(name, wanted, Program::No, &mut file, limits, holder, sink)
+    });
+    if let Err(error) = shown {
+        let detail = error.to_string().lines().next().unwrap_or_default().to_owned();
+        sink.problem(Problem { path: name.to_owned(), kind: ProblemKind::Unreadable, detail });
     }
 }
 
@@ -121,7 +136,7 @@ impl Walk<'_> {
             if is_too_large_inside(path, wanted, (&file, size), self.limits, self.sink) {
                 return Ok(());
             }
-            show_file(path, wanted, true, &mut file, self.limits, self.holder, self.sink)
+            show_file(path, wanted, Program::Perhaps, &mut file, self.limits, self.holder, self.sink)
         });
         match shown {
             // What may be executed may be closed to reading; nobody asked for it by its name.
@@ -171,6 +186,21 @@ mod tests {
         let known = ["etc/os-release", "usr/lib/os-release", "var/lib/dpkg/status", "lib/apk/db/installed"];
         walk_directory(&root, folder.path(), &known, &Skip::default(), &Limits::default(), &mut Holder::default(), &mut recorder);
         assert_eq!(recorder.0, ["usr/lib/os-release=ID=inside", "etc/os-release=ID=inside", "?Unreadable var/lib/dpkg/status"]);
+    }
+
+    #[test]
+    fn one_file_is_shown_under_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "content").unwrap();
+        let show = |name: &str, limits: &Limits| {
+            let mut recorder = Recorder::default();
+            walk_file(File::open(&path).unwrap(), name, limits, &mut Holder::default(), &mut recorder);
+            recorder.0
+        };
+        assert_eq!(show("a.jar", &Limits::default()), ["a.jar=content"]);
+        assert_eq!(show("a.bin", &Limits::default()), [""; 0], "nobody wants it");
+        assert_eq!(show("a.jar", &Limits { file: 6, ..Limits::default() }), ["?LimitExceeded a.jar"]);
     }
 
     #[test]

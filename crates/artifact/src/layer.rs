@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -59,6 +60,40 @@ struct Hashed<'a, R> {
 
 /// Passes over so many bytes of a reader; answers how many there were.
 type Pass<R> = fn(&mut R, u64) -> io::Result<u64>;
+
+/// A layer in a file, where it lies there: what is in it can be looked at without being read.
+#[derive(Debug)]
+struct Lying {
+    file: File,
+    start: u64,
+    length: u64,
+}
+
+impl Lying {
+    const fn entry(&self, entry: &Entry<'_>) -> LyingEntry<'_> {
+        LyingEntry { layer: self, start: entry.start, size: entry.size }
+    }
+}
+
+/// An entry's content, where it lies in a layer that is not compressed.
+struct LyingEntry<'a> {
+    layer: &'a Lying,
+    start: u64,
+    size: u64,
+}
+
+impl ReadAt for LyingEntry<'_> {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let within = offset.checked_add(buffer.len() as u64).filter(|end| *end <= self.size);
+        let end = within.and_then(|end| self.start.checked_add(end)).filter(|end| *end <= self.layer.length);
+        end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.layer.file.read_exact_at(buffer, self.layer.start + self.start + offset)
+    }
+}
 
 const TOO_MUCH: &str = "the layer inflates to more than the limits allow";
 
@@ -167,6 +202,7 @@ fn drain(stream: &mut impl TarInput) -> io::Result<()> {
 #[derive(Debug)]
 pub struct FilePart {
     file: File,
+    start: u64,
     left: u64,
 }
 
@@ -178,7 +214,7 @@ impl FilePart {
     pub fn new(mut file: File, offset: u64, length: u64) -> Result<Self, File> {
         let end = file.seek(SeekFrom::End(0)).and_then(|end| file.seek(SeekFrom::Start(offset)).map(|_| end));
         match end {
-            Ok(end) => Ok(Self { file, left: end.saturating_sub(offset).min(length) }),
+            Ok(end) => Ok(Self { file, start: offset, left: end.saturating_sub(offset).min(length) }),
             Err(_) => Err(file),
         }
     }
@@ -203,7 +239,8 @@ impl Read for FilePart {
 /// Walks a layer in a file that somebody else hashes, as [`walk_layer`] does. What nobody asks for in a layer that is not compressed
 /// is then not read here at all.
 pub fn walk_layer_file(part: FilePart, limits: &Limits, hasher: Hasher, holder: &mut Holder, sink: &mut dyn FileSink) -> LayerDigests {
-    walk_hashed(part, limits, hasher, Some(FilePart::pass), true, holder, sink)
+    let lying = part.file.try_clone().ok().map(|file| Lying { file, start: part.start, length: part.left });
+    walk_hashed(part, limits, hasher, Passing { pass: Some(FilePart::pass), lying }, true, holder, sink)
 }
 
 /// Walks a layer. Always answers: a layer that is cut off or lies about itself gives what was read and a problem. Where somebody
@@ -216,14 +253,20 @@ pub fn walk_layer(
     holder: &mut Holder,
     sink: &mut dyn FileSink,
 ) -> LayerDigests {
-    walk_hashed(input, limits, hasher, None, hashed_before, holder, sink)
+    walk_hashed(input, limits, hasher, Passing { pass: None, lying: None }, hashed_before, holder, sink)
+}
+
+/// What need not be read of a layer that is not compressed and that somebody else hashes.
+struct Passing<R> {
+    pass: Option<Pass<R>>,
+    lying: Option<Lying>,
 }
 
 fn walk_hashed<R: Read>(
     input: R,
     limits: &Limits,
     hasher: Hasher,
-    pass: Option<Pass<R>>,
+    passing: Passing<R>,
     hashed_before: bool,
     holder: &mut Holder,
     sink: &mut dyn FileSink,
@@ -234,7 +277,7 @@ fn walk_hashed<R: Read>(
     let mut expanded = 0;
     let mut inside = |decoder: &mut dyn Read, guard: Guard, holder: &mut Holder, sink: &mut dyn FileSink| {
         let mut stream = Hashed { guard: Some(guard), ..Hashed::new(decoder, Some(&hasher), Side::Diff) };
-        walk_stream(&mut stream, limits, holder, sink);
+        walk_stream(&mut stream, None, limits, holder, sink);
         expanded = stream.bytes.get();
     };
     let mut plain = false;
@@ -252,10 +295,10 @@ fn walk_hashed<R: Read>(
             // Both sides are one: hashed once.
             plain = true;
             raw.guard = Some(guard);
-            if pass.is_some() {
-                (raw.pass, raw.block) = (pass, PASSING_BLOCK);
+            if passing.pass.is_some() {
+                (raw.pass, raw.block) = (passing.pass, PASSING_BLOCK);
             }
-            walk_stream(&mut raw, limits, holder, sink);
+            walk_stream(&mut raw, passing.lying.as_ref(), limits, holder, sink);
             raw.guard = None;
         }
     }
@@ -276,7 +319,7 @@ pub(crate) fn walk_tar(input: &mut dyn Read, limits: &Limits, holder: &mut Holde
     let magic: Vec<u8> = raw.fill_buf().map(|bytes| bytes.iter().take(4).copied().collect()).unwrap_or_default();
     let guard = Guard { input: Rc::clone(&raw.bytes), limits: *limits };
     let mut inside = |decoder: &mut dyn Read, guard: Guard| {
-        walk_stream(&mut Hashed { guard: Some(guard), ..Hashed::new(decoder, None, Side::Diff) }, limits, holder, sink);
+        walk_stream(&mut Hashed { guard: Some(guard), ..Hashed::new(decoder, None, Side::Diff) }, None, limits, holder, sink);
     };
     match magic.as_slice() {
         [0x1f, 0x8b, ..] => inside(&mut MultiGzDecoder::new(&mut raw), guard),
@@ -286,13 +329,13 @@ pub(crate) fn walk_tar(input: &mut dyn Read, limits: &Limits, holder: &mut Holde
         },
         _ => {
             raw.guard = Some(guard);
-            walk_stream(&mut raw, limits, holder, sink);
+            walk_stream(&mut raw, None, limits, holder, sink);
         }
     }
 }
 
-fn walk_stream(stream: &mut Hashed<'_, impl Read>, limits: &Limits, holder: &mut Holder, sink: &mut dyn FileSink) {
-    let walked = walk(stream, limits, &mut Shown { sink, holder, limits });
+fn walk_stream(stream: &mut Hashed<'_, impl Read>, lying: Option<&Lying>, limits: &Limits, holder: &mut Holder, sink: &mut dyn FileSink) {
+    let walked = walk(stream, limits, &mut Shown { sink, holder, limits, lying });
     // What follows the tar's end belongs to the digests; padding and trailing bytes are no part of the image.
     let drained = drain(stream).map_err(|error| Stop::of(&error, stream.offset()));
     let stop = match (walked, drained) {
@@ -311,6 +354,7 @@ struct Shown<'a> {
     sink: &'a mut dyn FileSink,
     holder: &'a mut Holder,
     limits: &'a Limits,
+    lying: Option<&'a Lying>,
 }
 
 impl Shown<'_> {
@@ -325,7 +369,15 @@ impl Shown<'_> {
         match entry.kind {
             // Where it cannot be read on the walk ends and says why.
             EntryKind::File if is_too_large(path, wanted, entry.size, self.limits, self.sink) => {}
-            EntryKind::File => drop(show_file(path, wanted, entry.executable, body, self.limits, self.holder, self.sink)),
+            EntryKind::File => {
+                let lying = self.lying.map(|layer| layer.entry(entry));
+                let program = match &lying {
+                    _ if !entry.executable => Program::No,
+                    Some(lying) => Program::Lying(lying),
+                    None => Program::Perhaps,
+                };
+                drop(show_file(path, wanted, program, body, self.limits, self.holder, self.sink));
+            }
             EntryKind::Sparse if wanted.is_some() => self.sink.problem(Problem {
                 path: path.to_owned(),
                 kind: ProblemKind::Unsupported,
@@ -397,21 +449,36 @@ fn too_large(path: &str, most: u64) -> Problem {
     Problem { path: path.to_owned(), kind: ProblemKind::LimitExceeded, detail }
 }
 
+/// Whether a file that nobody wants by its path may be wanted as a program.
+#[derive(Clone, Copy)]
+pub(crate) enum Program<'a> {
+    /// It may not be executed.
+    No,
+    /// What it begins with tells.
+    Perhaps,
+    /// The same; and before all of it is read it can be looked into.
+    Lying(&'a dyn ReadAt),
+}
+
 /// Shows a file to a sink, if that wants it for its path or for what it begins with.
 pub(crate) fn show_file(
     path: &str,
     wanted: Option<Size>,
-    executable: bool,
+    program: Program<'_>,
     body: &mut dyn Read,
     limits: &Limits,
     holder: &mut Holder,
     sink: &mut dyn FileSink,
 ) -> io::Result<()> {
     let most = wanted.unwrap_or(Size::Large).most(limits);
-    let held = match wanted {
-        Some(_) => holder.hold(body, most, limits, None)?,
-        None if executable => holder.hold(body, most, limits, Some(&mut |head| sink.wants_program(head)))?,
-        None => Held::Unwanted,
+    let held = match (wanted, program) {
+        (Some(_), _) => holder.hold(body, most, limits, None)?,
+        (None, Program::No) => Held::Unwanted,
+        (None, Program::Perhaps) => holder.hold(body, most, limits, Some(&mut |head| sink.wants_program(head)))?,
+        (None, Program::Lying(file)) => {
+            let mut asked = |head: &[u8]| sink.wants_program(head) && sink.wants_to_look_into(file);
+            holder.hold(body, most, limits, Some(&mut asked))?
+        }
     };
     match held {
         Held::Memory(content) => sink.file(path, content),
@@ -438,6 +505,10 @@ pub(crate) mod tests {
         }
         fn wants_program(&mut self, head: &[u8]) -> bool {
             head.starts_with(b"\x7fELF")
+        }
+        fn wants_to_look_into(&mut self, program: &dyn ReadAt) -> bool {
+            let mut end = [0; 5];
+            program.read_at(program.size().saturating_sub(5), &mut end).is_err() || end != *b"empty"
         }
         fn leads(&mut self, path: &str) -> bool {
             path == "way"
@@ -570,6 +641,36 @@ pub(crate) mod tests {
             assert_eq!(walk_file(&archive, 6, cut as u64).0, seen, "cut at {cut}");
         }
         assert_eq!(walk_file(&gzip(&tar), 0, u64::MAX).0, walk(&tar).0, "what is compressed is read whole");
+    }
+
+    /// A program is looked into where it lies; what of it is beyond the layer's end is not there, whatever follows in the archive.
+    #[test]
+    fn a_program_in_a_file_is_looked_into_before_it_is_read() {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, mode, content) in [
+            ("a.bin", 0o755, "\x7fELF full"),
+            ("b.bin", 0o755, "\x7fELF empty"),
+            ("c.bin", 0o644, "\x7fELF"),
+            ("d.bin", 0o755, "text empty"),
+        ] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(mode);
+            builder.append_data(&mut header, name, content.as_bytes()).unwrap();
+        }
+        let tar = builder.into_inner().unwrap();
+        let walk_part = |length: usize| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&[b"before", tar.as_slice()].concat()).unwrap();
+            let mut recorder = Recorder::default();
+            let part = FilePart::new(file, 6, length as u64).unwrap();
+            walk_layer_file(part, &Limits::default(), hasher(), &mut Holder::default(), &mut recorder);
+            recorder.0
+        };
+        assert_eq!(walk_part(tar.len()), ["a.bin=\x7fELF full"]);
+        assert_eq!(walk(&tar).0, ["a.bin=\x7fELF full", "b.bin=\x7fELF empty"], "a stream has to be read");
+        let in_b = 3 * 512 + 8;
+        assert_eq!(walk_part(in_b), ["a.bin=\x7fELF full", "?Truncated "]);
     }
 
     #[test]

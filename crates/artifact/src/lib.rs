@@ -1,7 +1,7 @@
 //! Where files come from: a directory, an archive of layers, an image layout, a registry, a disk. Nothing is ever unpacked: files are
 //! streamed past a [`FileSink`] that says which ones it wants.
 //!
-//! What runs inside the sandboxed worker: [`walk_layer`], [`walk_directory`], [`walk_zip`],
+//! What runs inside the sandboxed worker: [`walk_layer`], [`walk_directory`], [`walk_file`], [`walk_zip`],
 //! [`Disk`], [`index_tar`]. What runs outside: finding an
 //! image's layers from its manifests ([`open_image`]) and fetching them ([`RegistryClient`]).
 
@@ -27,7 +27,7 @@ mod zip;
 mod zip_doubt;
 
 pub use content::Holder;
-pub use directory::walk_directory;
+pub use directory::{walk_directory, walk_file};
 pub use disk::{Disk, Volume};
 pub use error::ArtifactError;
 pub use hasher::{Hasher, Hashing};

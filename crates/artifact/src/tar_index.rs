@@ -2,13 +2,11 @@
 
 use crate::Limits;
 use crate::path::PathError;
-use crate::tar::{Entry, EntryKind, EntrySink, Seeking, TarInput, walk};
+use crate::tar::{Entry, EntryKind, EntrySink, Seeking, walk};
 use lestrade_model::ProblemKind;
 use serde::{Deserialize, Serialize};
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
-use std::rc::Rc;
 
 /// The most entries of an image archive.
 const MAX_ENTRIES: u64 = 100_000;
@@ -31,46 +29,19 @@ pub struct TarEntry {
 /// # Errors
 /// When it is not a tar or ends inside an entry; the message says where.
 pub fn index_tar(file: File, limits: &Limits) -> io::Result<Vec<TarEntry>> {
-    let position = Rc::new(Cell::new(0));
-    let mut input = Told { inner: Seeking::new(file)?, position: Rc::clone(&position) };
-    let mut members = Members { entries: Vec::new(), position };
+    let mut members = Members(Vec::new());
     let limits = Limits { entries: limits.entries.min(MAX_ENTRIES), ..*limits };
-    match walk(&mut input, &limits, &mut members) {
-        Ok(_) => Ok(members.entries),
+    match walk(&mut Seeking::new(file)?, &limits, &mut members) {
+        Ok(_) => Ok(members.0),
         Err(stop) if stop.kind == ProblemKind::Truncated => {
-            let inside = members.entries.last().map_or_else(String::new, |entry| format!(" inside entry '{}'", entry.name));
+            let inside = members.0.last().map_or_else(String::new, |entry| format!(" inside entry '{}'", entry.name));
             Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("it ends at byte {}{inside}", stop.offset)))
         }
         Err(stop) => Err(io::Error::other(format!("{} at byte {}", stop.detail, stop.offset))),
     }
 }
 
-/// Tells where the walk stands while it shows an entry.
-struct Told {
-    inner: Seeking,
-    position: Rc<Cell<u64>>,
-}
-
-impl Read for Told {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let result = self.inner.read(buffer);
-        self.position.set(self.inner.position());
-        result
-    }
-}
-
-impl TarInput for Told {
-    fn skip(&mut self, length: u64) -> io::Result<u64> {
-        let result = self.inner.skip(length);
-        self.position.set(self.inner.position());
-        result
-    }
-}
-
-struct Members {
-    entries: Vec<TarEntry>,
-    position: Rc<Cell<u64>>,
-}
+struct Members(Vec<TarEntry>);
 
 impl EntrySink for Members {
     fn entry(&mut self, entry: &Entry<'_>, _body: &mut dyn Read) {
@@ -80,7 +51,7 @@ impl EntrySink for Members {
             _ => None,
         };
         let name = String::from_utf8_lossy(entry.path).into_owned();
-        self.entries.push(TarEntry { name, offset: self.position.get(), length: entry.size, link });
+        self.0.push(TarEntry { name, offset: entry.start, length: entry.size, link });
     }
 
     fn nameless(&mut self, _shown: String, _why: PathError) {}

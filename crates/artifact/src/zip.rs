@@ -3,7 +3,7 @@
 
 use crate::Limits;
 use crate::content::Holder;
-use crate::layer::show_file;
+use crate::layer::{Program, show_file};
 use crate::nested::{self, Nested};
 use crate::path::{normalise, shown};
 use crate::sink::FileSink;
@@ -83,6 +83,7 @@ pub(crate) fn walk_within(
                 continue;
             }
         };
+        let program = if executable { Program::Perhaps } else { Program::No };
         let mut body = Inflating { entry, budget: &mut budget, limits };
         if is_link {
             let mut target = Vec::new();
@@ -94,7 +95,7 @@ pub(crate) fn walk_within(
             }
         } else if let Some(kind) = nested {
             nested::show(kind, &path, &mut body, depth, limits, sink);
-        } else if let Err(error) = show_file(&path, wanted, executable, &mut body, limits, holder, sink) {
+        } else if let Err(error) = show_file(&path, wanted, program, &mut body, limits, holder, sink) {
             let kind = if budget.is_spent(limits) { ProblemKind::LimitExceeded } else { ProblemKind::Malformed };
             sink.problem(problem(&path, kind, error.to_string().lines().next().unwrap_or_default().to_owned()));
         }

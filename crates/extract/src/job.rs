@@ -4,8 +4,8 @@ use crate::disk::{DiskReport, VolumeReport};
 use crate::report::Alias;
 use crate::{Collector, Extractors, LayerReport, extractors, sbom};
 use lestrade_artifact::{
-    Disk, FilePart, Hasher, Holder, Limits, ReadAt, Skip, SkipPatterns, TarEntry, index_tar, walk_directory, walk_layer, walk_layer_file,
-    walk_zip,
+    Disk, FilePart, Hasher, Holder, Limits, ReadAt, Skip, SkipPatterns, TarEntry, index_tar, walk_directory, walk_file, walk_layer,
+    walk_layer_file, walk_zip,
 };
 use lestrade_sys::{Answer, Asking, Reach, Sandbox, Spill, answer, confine};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,8 @@ pub(crate) enum Job {
     Layer { slice: Option<(u64, u64)>, hashed_before: bool, aliases: Vec<Alias>, limits: Limits },
     /// Reads the folder that standard input is open on: answers a [`crate::LayerReport`].
     Directory { skip: SkipPatterns, limits: Limits },
+    /// Reads the file at standard input as if it lay alone in a root, under this name: answers a [`crate::LayerReport`].
+    File { name: String, limits: Limits },
     /// Reads the zip archive at standard input: answers a [`crate::LayerReport`], or why it is none.
     Zip { limits: Limits },
     /// Reads the disk image at standard input, or the disk of so many bytes that is asked for there piece by piece: answers a
@@ -94,6 +96,14 @@ fn work(job: &[u8], memory: u64) -> (Sandbox, Answer) {
             let mut report = collector.finish();
             report.digests = digests;
             (sandbox, encode(&report))
+        }
+        Job::File { name, limits } => {
+            let extractors = extractors();
+            let mut holder = holder();
+            let sandbox = confine(memory, &Reach::Nothing);
+            let mut collector = Collector::new(&extractors);
+            walk_file(input, &name, &limits, &mut holder, &mut collector);
+            (sandbox, encode(&collector.finish()))
         }
         Job::Zip { limits } => {
             let extractors = extractors();

@@ -1,7 +1,7 @@
 //! Layers laid over each other: which files and links are visible at the top.
 
 use crate::report::{FileReport, LayerReport, shadow};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 /// Links that are followed one after the other before it is called a circle.
@@ -24,8 +24,11 @@ impl<'a> Overlay<'a> {
         let mut overlay = Self { files: BTreeMap::new(), ways: BTreeMap::new() };
         for (number, layer) in layers.iter().enumerate() {
             if !overlay.files.is_empty() || !overlay.ways.is_empty() {
-                hide(&mut overlay.files, layer);
-                hide(&mut overlay.ways, layer);
+                // Sorted once, and not hashed: a layer has tens of thousands, of which hardly any hides something.
+                let mut shadows = layer.shadows.clone();
+                shadows.sort_unstable();
+                hide(&mut overlay.files, layer, &shadows);
+                hide(&mut overlay.ways, layer, &shadows);
             }
             for (path, link) in &layer.ways {
                 overlay.ways.insert(path, link.as_deref());
@@ -63,8 +66,8 @@ impl<'a> Overlay<'a> {
     }
 }
 
-/// Takes out what a layer hides of the layers below.
-fn hide<V>(visible: &mut BTreeMap<&str, V>, layer: &LayerReport) {
+/// Takes out what a layer, whose sorted shadows these are, hides of the layers below.
+fn hide<V>(visible: &mut BTreeMap<&str, V>, layer: &LayerReport, shadows: &[u64]) {
     for folder in &layer.opaque {
         remove_below(visible, folder);
     }
@@ -72,13 +75,12 @@ fn hide<V>(visible: &mut BTreeMap<&str, V>, layer: &LayerReport) {
         visible.remove(path.as_str());
         remove_below(visible, path);
     }
-    if layer.shadows.is_empty() {
+    if shadows.is_empty() {
         return;
     }
-    let shadows: HashSet<u64> = layer.shadows.iter().copied().collect();
     visible.retain(|path, _| {
         let mut above = path.match_indices('/').map(|(end, _)| path.split_at(end).0).chain([*path]);
-        !above.any(|path| shadows.contains(&shadow(path)))
+        !above.any(|path| shadows.binary_search(&shadow(path)).is_ok())
     });
 }
 

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// The revision of how layers are walked: a part of the key under which results are kept, as extractors' versions are.
-const WALK: &str = "walk@6";
+const WALK: &str = "walk@7";
 /// How often layers are read again to see where links lead, and to how many files at most.
 const MAX_PASSES: usize = 3;
 const MAX_ALIASES: usize = 64;
@@ -193,6 +193,13 @@ impl Scanner {
         }
         std::fs::read_dir(root).map_err(io)?;
         let report = self.report(&Job::Directory { skip: skip.clone(), limits: self.limits }, Input::File(folder), &shown)?;
+        Ok(compose(&[report]))
+    }
+
+    /// Reads a file as if it lay alone in the root of a system, under this name.
+    pub(crate) fn scan_named(&self, name: &str, path: &Path) -> Result<Inventory, ScanError> {
+        let job = Job::File { name: name.to_owned(), limits: self.limits };
+        let report = self.report(&job, Input::File(open_file(path)?), &path.display().to_string())?;
         Ok(compose(&[report]))
     }
 
@@ -557,13 +564,29 @@ fn check_diff_ids(config: &ImageConfig, layers: &mut [LayerReport]) {
     }
 }
 
+/// How an archive's members are listed: a part of what a list is kept under.
+pub(crate) fn how_listed(limits: &Limits) -> String {
+    format!("{WALK};{limits:?}")
+}
+
 impl TarIndexer for Scanner {
     fn index(&self, file: File, path: &Path, limits: &Limits) -> Result<Vec<TarEntry>, ArtifactError> {
+        let how = how_listed(limits);
+        if let Some(entries) = self.digests.as_ref().and_then(|digests| digests.members(&file, &how)) {
+            return Ok(entries);
+        }
+        let pending =
+            self.digests.as_ref().and_then(|digests| Some((digests, digests.begin_members(&file, &how)?, file.try_clone().ok()?)));
         let shown = path.display().to_string();
         let broken = |detail: String| ArtifactError::Truncated { path: shown.clone(), detail };
         let body = self.run(&Job::Index { limits: *limits }, Input::File(file)).map_err(|failure| broken(failure.to_string()))?;
         match postcard::from_bytes::<TarListing>(&body).map_err(|_| broken("the worker's answer is not one".into()))? {
-            Ok(entries) => Ok(entries),
+            Ok(entries) => {
+                if let Some((digests, pending, file)) = pending {
+                    digests.keep_members(&pending, &file, &entries);
+                }
+                Ok(entries)
+            }
             Err((true, detail)) => Err(ArtifactError::Truncated { path: shown, detail }),
             Err((false, _)) => Err(ArtifactError::NotAnImage { path: shown, looks_like: "no archive, or a damaged one" }),
         }

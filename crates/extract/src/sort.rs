@@ -3,7 +3,7 @@
 use crate::{ScanError, Scanner};
 use lestrade_artifact::{ArtifactError, Platform, SkipPatterns};
 use lestrade_model::Inventory;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -84,19 +84,15 @@ impl Scanner {
 
     /// Reads one package as if it were alone on a machine.
     fn scan_package(&self, path: &Path) -> Result<Inventory, ScanError> {
-        let io = |error: io::Error| ArtifactError::at(path, error);
-        let folder = tempfile::tempdir().map_err(io)?;
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        let place = folder.path().join(name);
-        // No copy where none is needed.
-        fs::hard_link(path, &place).or_else(|_| fs::copy(path, &place).map(drop)).map_err(io)?;
-        self.scan_directory(folder.path(), &SkipPatterns::default())
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        self.scan_named(&name, path)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_file_is_what_its_first_bytes_say() {

@@ -122,8 +122,10 @@ pub struct PackedPart {
 pub struct Packer {
     tables: Tables,
     records: Vec<u8>,
-    /// Where each record begins.
+    /// Where each record begins that was put in here.
     rows: Vec<u32>,
+    /// Those that were taken in, a part after the other, each sorted; ecosystems by their numbers.
+    parts: Vec<Key>,
     known_ecosystems: HashMap<Ecosystem, u32>,
     known_texts: HashMap<String, u64>,
     /// How much of each table was given away in parts.
@@ -259,12 +261,17 @@ impl Packer {
         self.tables.managers.extend(tables.managers);
         let start = self.records.len();
         u32::try_from(start + records.len()).map_err(|_| NotPacked)?;
+        let first = self.parts.len();
         let mut reader = Reader { rest: records };
         while !reader.rest.is_empty() {
-            self.rows.push((start + records.len() - reader.rest.len()) as u32);
-            reader.record(&self.tables).ok_or(NotPacked)?;
+            let row = (start + records.len() - reader.rest.len()) as u32;
+            let number = Reader { rest: reader.rest }.number().ok_or(NotPacked)?;
+            let (component, _) = reader.record(&self.tables).ok_or(NotPacked)?;
+            self.parts.push(Key::new(number, component.name, row));
             self.count += 1;
         }
+        // Whoever says the next part is still at it: what is sorted now is only merged in the end.
+        self.parts[first..].sort_unstable_by_key(Key::head);
         self.records.extend_from_slice(records);
         Ok(())
     }
@@ -274,22 +281,32 @@ impl Packer {
     /// # Errors
     /// When there is more than can be held.
     pub fn finish(self, os: Option<OsRelease>, mut problems: Vec<Problem>) -> Result<PackedInventory, NotPacked> {
-        let Self { tables, mut records, rows, .. } = self;
+        let Self { tables, mut records, rows, parts, .. } = self;
         u32::try_from(records.len()).map_err(|_| NotPacked)?;
         records.shrink_to_fit();
         problems.sort_unstable();
         problems.dedup();
         let ranks = ranks(&tables.ecosystems);
         let mut inventory = PackedInventory { os, problems, tables, records, rows: Vec::new(), firsts: Vec::new() };
-        let mut keys: Vec<Key> = rows.iter().filter_map(|row| Key::of(*row, &ranks, inventory.reader(*row))).collect();
+        let mut keys = parts;
+        keys.extend(rows.iter().filter_map(|row| {
+            let mut reader = inventory.reader(*row)?;
+            let number = reader.index().filter(|number| *number < ranks.len())?;
+            Some(Key::new(number as u64, reader.text()?, *row))
+        }));
         drop(rows);
-        keys.sort_unstable_by(|a, b| (a.high, a.low).cmp(&(b.high, b.low)).then_with(|| inventory.compare(&ranks, a.row, b.row)));
+        for key in &mut keys {
+            let number = key.ecosystem().or_else(|| inventory.reader(key.row)?.index());
+            key.rank(number.and_then(|number| ranks.get(number)).copied().unwrap_or_default());
+        }
+        // Stable sorting merges what is sorted already.
+        keys.sort_by(|a, b| a.head().cmp(&b.head()).then_with(|| inventory.compare(&ranks, a.row, b.row)));
         let mut previous: Option<Key> = None;
         let (mut sorted, mut firsts) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
         for key in keys {
             let (same_component, same) = previous.as_ref().map_or((false, false), |before| {
                 // Most differ in what is at hand.
-                let may = (before.high, before.low) == (key.high, key.low);
+                let may = before.head() == key.head();
                 let component = may && inventory.compare_components(&ranks, before.row, key.row).is_eq();
                 (component, component && inventory.compare(&ranks, before.row, key.row).is_eq())
             });
@@ -316,6 +333,7 @@ fn ranks(ecosystems: &[Ecosystem]) -> Vec<u32> {
 }
 
 /// The beginning of what records are ordered by: the ecosystem and the first bytes of the name. Equal ones are looked at closely.
+#[derive(Debug)]
 struct Key {
     high: u64,
     low: u64,
@@ -323,16 +341,29 @@ struct Key {
 }
 
 impl Key {
-    fn of(row: u32, ranks: &[u32], reader: Option<Reader<'_>>) -> Option<Self> {
-        let mut reader = reader?;
-        let rank = *ranks.get(reader.index()?)?;
-        let name = reader.bytes()?;
-        let mut head = [0; 16];
-        head[..2].copy_from_slice(&u16::try_from(rank).unwrap_or(u16::MAX).to_be_bytes());
-        let length = name.len().min(14);
-        head[2..2 + length].copy_from_slice(&name[..length]);
-        let whole = u128::from_be_bytes(head);
-        Some(Self { high: (whole >> 64) as u64, low: whole as u64, row })
+    /// Bits of `high` that the name has.
+    const NAME: u32 = 48;
+
+    fn new(ecosystem: u64, name: &str, row: u32) -> Self {
+        let mut head = [0; 14];
+        let length = name.len().min(head.len());
+        head[..length].copy_from_slice(&name.as_bytes()[..length]);
+        let number = |bytes: &[u8]| bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        Self { high: ecosystem.min(0xffff) << Self::NAME | number(&head[..6]), low: number(&head[6..]), row }
+    }
+
+    /// The number of the ecosystem, if there was room for it.
+    fn ecosystem(&self) -> Option<usize> {
+        usize::try_from(self.high >> Self::NAME).ok().filter(|number| *number < 0xffff)
+    }
+
+    /// Puts the ecosystem's place in the order in the place of its number.
+    fn rank(&mut self, rank: u32) {
+        self.high = u64::from(rank.min(0xffff)) << Self::NAME | self.high & ((1 << Self::NAME) - 1);
+    }
+
+    const fn head(&self) -> (u64, u64) {
+        (self.high, self.low)
     }
 }
 

@@ -4,7 +4,7 @@
 use super::file_system::{Body, FileSystem, Kind, Node, Reading};
 use crate::ReadAt;
 use crate::content::Holder;
-use crate::layer::{is_too_large_inside, show_file};
+use crate::layer::{Program, is_too_large_inside, show_file};
 use crate::path::shown;
 use crate::sink::{FileSink, Size};
 use crate::stop::Reason;
@@ -158,7 +158,7 @@ impl Walk<'_> {
             return Ok(());
         }
         let mut reading = Reading { body: &body, position: 0 };
-        let shown = show_file(path, wanted, true, &mut reading, self.limits, self.holder, self.sink);
+        let shown = show_file(path, wanted, Program::Perhaps, &mut reading, self.limits, self.holder, self.sink);
         self.read = self.read.saturating_add(reading.position);
         if self.read > self.limits.expanded && !self.stopped {
             self.stopped = true;

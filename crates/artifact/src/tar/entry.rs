@@ -26,6 +26,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) path: &'a [u8],
     /// What it is.
     pub(crate) kind: EntryKind<'a>,
+    /// Where its content begins, from the archive's first byte.
+    pub(crate) start: u64,
     /// The bytes of its content.
     pub(crate) size: u64,
     /// Whether somebody may execute it.

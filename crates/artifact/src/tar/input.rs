@@ -30,11 +30,6 @@ impl Seeking {
         file.rewind()?;
         Ok(Self { file: BufReader::with_capacity(4096, file), position: 0, length })
     }
-
-    /// How far it was read.
-    pub(crate) const fn position(&self) -> u64 {
-        self.position
-    }
 }
 
 impl Read for Seeking {

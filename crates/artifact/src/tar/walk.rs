@@ -122,7 +122,10 @@ impl Walk<'_> {
             sink.ambiguous(normal(&name).as_deref().unwrap_or_default(), why);
         }
         match normal(&name) {
-            Ok(path) => sink.entry(&Entry { path: &path, kind, size: stored, executable: header.is_executable() }, &mut body),
+            Ok(path) => {
+                let entry = Entry { path: &path, kind, start, size: stored, executable: header.is_executable() };
+                sink.entry(&entry, &mut body);
+            }
             Err(why) => sink.nameless(shown(name.get(..name.len().min(128)).unwrap_or_default()), why),
         }
         let Body { read, cut, .. } = body;

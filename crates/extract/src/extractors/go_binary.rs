@@ -4,7 +4,7 @@ use super::documents::package;
 use super::programs;
 use crate::{ExtractError, Extractor, ExtractorId, InventorySink, WantedFile};
 use lestrade_model::{Family, Manager};
-use object::{File, Object};
+use object::{BinaryFormat, File, Object};
 
 pub(super) struct GoBinary;
 
@@ -19,7 +19,7 @@ const SENTINEL: usize = 16;
 
 impl Extractor for GoBinary {
     fn id(&self) -> ExtractorId {
-        ExtractorId { name: "go-binary", version: 2 }
+        ExtractorId { name: "go-binary", version: 3 }
     }
 
     fn wants(&self) -> &'static [&'static str] {
@@ -60,6 +60,8 @@ fn build_info(program: &File<'_>) -> Option<Result<(String, String), &'static st
     let named = programs::section(program, &[".go.buildinfo", "__go_buildinfo"]);
     let header = match named {
         Some(section) => at_magic(section),
+        // An ELF file with sections has it in one of that name; a look at the names then tells, wherever the file lies.
+        None if program.format() == BinaryFormat::Elf => None,
         // On Windows it has no section of its own.
         None => programs::data(program).find_map(|(_, section)| at_magic(section)),
     }?;
@@ -211,6 +213,17 @@ pub(super) mod tests {
             section.extend_from_slice(text.as_bytes());
         }
         elf(".go.buildinfo", &section)
+    }
+
+    /// What a look at the names of sections says and what reading all of a program says is the same.
+    #[test]
+    fn an_elf_file_has_its_list_in_the_section_of_that_name() {
+        let named = go("go1.22.1", "mod\ta\tv1.0.0\n");
+        let mut unnamed = named.clone();
+        let at = named.windows(14).rposition(|window| window == b".go.buildinfo\0").unwrap();
+        unnamed[at..at + 13].copy_from_slice(b".go.otherinfo");
+        assert_eq!((packages(&named).len(), packages(&unnamed).len()), (2, 0));
+        assert_eq!([&named, &unnamed].map(|file| programs::may_hold_packages(file)), [true, false]);
     }
 
     fn packages(content: &[u8]) -> Vec<String> {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::marker::PhantomData;
 
 /// How much is read at a time.
@@ -20,7 +20,7 @@ const HELD: usize = 1 << 20;
 /// The document.
 pub(super) struct Json<R> {
     input: R,
-    buffer: Vec<u8>,
+    buffer: Buffer,
     at: usize,
     ended: bool,
     /// Bytes that may still come.
@@ -33,10 +33,69 @@ pub(super) struct Json<R> {
     most: usize,
 }
 
+/// What is held of the document. As long as it is text, which is found out once for all of it, the parser need not find it out of each
+/// word; what is none is read all the same, for the parser to say where it breaks off.
+enum Buffer {
+    Text {
+        text: String,
+        /// The beginning of a character whose end has not come yet.
+        cut: Vec<u8>,
+    },
+    Bytes(Vec<u8>),
+}
+
+impl Buffer {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text { text, .. } => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// All bytes, which are given back to [`Buffer::fill`].
+    fn take(&mut self) -> Vec<u8> {
+        match self {
+            Self::Text { text, cut } => {
+                let mut bytes = std::mem::take(text).into_bytes();
+                bytes.append(cut);
+                bytes
+            }
+            Self::Bytes(bytes) => std::mem::take(bytes),
+        }
+    }
+
+    /// Holds these bytes; more may come if they have not `ended`.
+    fn fill(&mut self, bytes: Vec<u8>, ended: bool) {
+        if let Self::Bytes(held) = self {
+            *held = bytes;
+            return;
+        }
+        *self = match String::from_utf8(bytes) {
+            Ok(text) => Self::Text { text, cut: Vec::new() },
+            Err(error) => {
+                let (valid, is_cut) = (error.utf8_error().valid_up_to(), error.utf8_error().error_len().is_none() && !ended);
+                let mut bytes = error.into_bytes();
+                let cut = if is_cut { bytes.split_off(valid) } else { Vec::new() };
+                String::from_utf8(bytes).map_or_else(|error| Self::Bytes(error.into_bytes()), |text| Self::Text { text, cut })
+            }
+        };
+    }
+}
+
 impl<R: Read> Json<R> {
     /// A document of at most `limit` bytes.
     pub(super) const fn new(input: R, limit: u64) -> Self {
-        Self { input, buffer: Vec::new(), at: 0, ended: false, left: limit, limit, lines: 1, column: 0, most: LARGEST }
+        Self {
+            input,
+            buffer: Buffer::Text { text: String::new(), cut: Vec::new() },
+            at: 0,
+            ended: false,
+            left: limit,
+            limit,
+            lines: 1,
+            column: 0,
+            most: LARGEST,
+        }
     }
 
     /// Has more bytes at hand; answers whether there were any.
@@ -45,29 +104,21 @@ impl<R: Read> Json<R> {
             return Ok(false);
         }
         (self.lines, self.column) = self.place(self.at);
-        self.buffer.drain(..self.at);
+        let mut bytes = self.buffer.take();
+        bytes.drain(..self.at);
         self.at = 0;
-        if self.buffer.len() > self.most {
+        if bytes.len() > self.most {
+            self.buffer.fill(bytes, true);
             return Err(self.too_large());
         }
         // A value that does not fit is tried again with twice as much, so that trying costs no more than reading.
-        let wanted = CHUNK.max(self.buffer.len());
-        let start = self.buffer.len();
-        self.buffer.resize(start + wanted, 0);
-        let mut filled = start;
-        while filled < self.buffer.len() {
-            match self.input.read(&mut self.buffer[filled..]) {
-                Ok(0) => {
-                    self.ended = true;
-                    break;
-                }
-                Ok(length) => filled += length,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(ExtractError::Malformed(error.to_string())),
-            }
-        }
-        self.buffer.truncate(filled);
-        let read = (filled - start) as u64;
+        let wanted = CHUNK.max(bytes.len());
+        bytes.reserve_exact(wanted);
+        let read = self.input.by_ref().take(wanted as u64).read_to_end(&mut bytes);
+        let read = read.map_err(|error| ExtractError::Malformed(error.to_string()))?;
+        self.ended = read < wanted;
+        self.buffer.fill(bytes, self.ended);
+        let read = read as u64;
         self.left =
             self.left.checked_sub(read).ok_or_else(|| ExtractError::TooMuch(format!("it is larger than {} MiB", self.limit >> 20)))?;
         Ok(read > 0)
@@ -79,7 +130,8 @@ impl<R: Read> Json<R> {
 
     /// Line and column before the byte at `at`.
     fn place(&self, at: usize) -> (usize, usize) {
-        let gone = &self.buffer[..at.min(self.buffer.len())];
+        let held = self.buffer.bytes();
+        let gone = &held[..at.min(held.len())];
         match gone.iter().rposition(|byte| *byte == b'\n') {
             Some(last) => (self.lines + gone.iter().filter(|byte| **byte == b'\n').count(), gone.len() - last - 1),
             None => (self.lines, self.column + gone.len()),
@@ -101,12 +153,13 @@ impl<R: Read> Json<R> {
     /// The next byte that is no space, which stays where it is; none at the end.
     pub(super) fn peek(&mut self) -> Result<Option<u8>, ExtractError> {
         loop {
-            let space = self.buffer[self.at..].iter().position(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
-            if let Some(space) = space {
+            let held = self.buffer.bytes();
+            let found = held[self.at..].iter().enumerate().find(|(_, byte)| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
+            if let Some((space, byte)) = found {
                 self.at += space;
-                return Ok(Some(self.buffer[self.at]));
+                return Ok(Some(*byte));
             }
-            self.at = self.buffer.len();
+            self.at = held.len();
             if !self.more()? {
                 return Ok(None);
             }
@@ -115,8 +168,8 @@ impl<R: Read> Json<R> {
 
     /// Passes over a mark that may stand before a text.
     pub(super) fn pass(&mut self, mark: &[u8]) -> Result<(), ExtractError> {
-        while self.buffer.len() < mark.len() && self.more()? {}
-        if self.buffer[self.at..].starts_with(mark) {
+        while self.buffer.bytes().len() < mark.len() && self.more()? {}
+        if self.buffer.bytes()[self.at..].starts_with(mark) {
             self.at += mark.len();
         }
         Ok(())
@@ -125,7 +178,7 @@ impl<R: Read> Json<R> {
     /// Everything that is left, whole.
     pub(super) fn rest(&mut self) -> Result<Vec<u8>, ExtractError> {
         while self.more()? {}
-        Ok(self.buffer.split_off(self.at))
+        Ok(self.buffer.take().split_off(self.at))
     }
 
     fn expect(&mut self, wanted: u8) -> Result<(), ExtractError> {
@@ -155,11 +208,18 @@ impl<R: Read> Json<R> {
         }
     }
 
+    /// The value that comes next, or its beginning.
+    fn here<'a>(&'a self, taken: &'a mut usize) -> Value<'a> {
+        let bytes = self.buffer.bytes().get(self.at..).unwrap_or_default();
+        let text = if let Buffer::Text { text, .. } = &self.buffer { text.get(self.at..) } else { None };
+        Value { bytes, text, ended: self.ended, taken }
+    }
+
     /// Has `look` at the next value, which it parses from what it is given. It is asked again where that was not all.
     pub(super) fn value<T>(&mut self, mut look: impl FnMut(Value<'_>) -> Result<T, Fault>) -> Result<T, ExtractError> {
         loop {
             let mut taken = 0;
-            let looked = look(Value { bytes: &self.buffer[self.at..], ended: self.ended, taken: &mut taken });
+            let looked = look(self.here(&mut taken));
             match looked {
                 Ok(looked) => {
                     self.at += taken;
@@ -188,7 +248,7 @@ impl<R: Read> Json<R> {
         self.peek()?;
         loop {
             let mut taken = 0;
-            let value = Value { bytes: &self.buffer[self.at..], ended: self.ended, taken: &mut taken };
+            let value = self.here(&mut taken);
             match value.parse::<IgnoredAny>() {
                 Ok(IgnoredAny) => {
                     self.at += taken;
@@ -196,7 +256,7 @@ impl<R: Read> Json<R> {
                 }
                 Err(Fault::Json(error)) if !error.is_eof() || self.ended => return Err(self.broken(&error)),
                 Err(_) if self.ended => return Err(self.unexpected(true)),
-                Err(_) if self.buffer.len() - self.at < HELD => drop(self.more()?),
+                Err(_) if self.buffer.bytes().len() - self.at < HELD => drop(self.more()?),
                 Err(_) => return self.pass_over(),
             }
         }
@@ -209,7 +269,7 @@ impl<R: Read> Json<R> {
         }
         let (mut depth, mut in_text, mut escaped) = (0_u64, false, false);
         loop {
-            for (at, byte) in self.buffer[self.at..].iter().enumerate() {
+            for (at, byte) in self.buffer.bytes()[self.at..].iter().enumerate() {
                 match byte {
                     _ if escaped => escaped = false,
                     b'\\' if in_text => escaped = true,
@@ -223,7 +283,7 @@ impl<R: Read> Json<R> {
                     return Ok(());
                 }
             }
-            self.at = self.buffer.len();
+            self.at = self.buffer.bytes().len();
             if !self.more()? {
                 return Err(self.unexpected(true));
             }
@@ -291,6 +351,8 @@ impl From<std::io::Error> for Fault {
 /// A value, or the beginning of one.
 pub(super) struct Value<'a> {
     bytes: &'a [u8],
+    /// The same, where it is text.
+    text: Option<&'a str>,
     ended: bool,
     taken: &'a mut usize,
 }
@@ -298,9 +360,15 @@ pub(super) struct Value<'a> {
 impl<'a> Value<'a> {
     /// Reads it.
     pub(super) fn parse<T: Deserialize<'a>>(self) -> Result<T, Fault> {
-        let mut stream = serde_json::Deserializer::from_slice(self.bytes).into_iter::<T>();
-        let value = stream.next().ok_or(Fault::More)?.map_err(Fault::Json)?;
-        let taken = stream.byte_offset();
+        fn first<'a, T: Deserialize<'a>>(input: impl serde_json::de::Read<'a>) -> Result<(T, usize), Fault> {
+            let mut stream = serde_json::Deserializer::new(input).into_iter::<T>();
+            let value = stream.next().ok_or(Fault::More)?.map_err(Fault::Json)?;
+            Ok((value, stream.byte_offset()))
+        }
+        let (value, taken) = match self.text {
+            Some(text) => first(serde_json::de::StrRead::new(text))?,
+            None => first(serde_json::de::SliceRead::new(self.bytes))?,
+        };
         // A number goes on where more digits come.
         if taken == self.bytes.len() && !self.ended {
             return Err(Fault::More);
@@ -312,7 +380,7 @@ impl<'a> Value<'a> {
     /// The bytes of it, if it is an object.
     pub(super) fn object(self) -> Result<Option<Vec<u8>>, Fault> {
         let (bytes, taken) = (self.bytes, self.taken);
-        Value { bytes, ended: self.ended, taken: &mut *taken }.parse::<IgnoredAny>()?;
+        Value { bytes, text: self.text, ended: self.ended, taken: &mut *taken }.parse::<IgnoredAny>()?;
         let value = bytes[..*taken].trim_ascii();
         Ok(value.starts_with(b"{").then(|| value.to_vec()))
     }
@@ -345,6 +413,22 @@ pub(super) struct List<T>(pub(super) Vec<T>);
 impl<T> Default for List<T> {
     fn default() -> Self {
         Self(Vec::new())
+    }
+}
+
+/// Whether an element of an array is the one that is looked for.
+pub(super) trait Sought {
+    /// Whether it is.
+    fn is_sought(&self) -> bool;
+}
+
+/// The first element of an array that is looked for, if there is one.
+#[derive(Clone, Debug)]
+pub(super) struct First<T>(pub(super) Option<T>);
+
+impl<T> Default for First<T> {
+    fn default() -> Self {
+        Self(None)
     }
 }
 
@@ -403,6 +487,16 @@ impl<'de, T: Deserialize<'de>> Kind<'de> for List<T> {
             elements.push(element);
         }
         Ok(Self(elements))
+    }
+}
+
+impl<'de, T: Deserialize<'de> + Sought> Kind<'de> for First<T> {
+    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
+        let mut first = None;
+        while let Some(element) = list.next_element::<T>()? {
+            first = first.or_else(|| element.is_sought().then_some(element));
+        }
+        Ok(Self(first))
     }
 }
 
@@ -466,6 +560,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     }
 }
 
+impl<'de, T: Deserialize<'de> + Sought> Deserialize<'de> for First<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Any(PhantomData).deserialize(deserializer)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -523,12 +623,28 @@ mod tests {
             json.begin().unwrap();
             assert_eq!(json.key(true).unwrap().as_deref(), Some("b"));
             json.skip().unwrap();
-            assert!(json.buffer.capacity() <= 3 * HELD, "{}", json.buffer.capacity());
+            assert!(json.buffer.take().capacity() <= 3 * HELD, "{}", json.buffer.bytes().len());
             assert_eq!(names(document.as_bytes(), usize::MAX, 1 << 30).unwrap(), ["x"]);
             assert!(matches!(names(&document.as_bytes()[..document.len() - 20], 5000, 1 << 30), Err(ExtractError::Truncated(_))));
         }
         let number = format!("{{\"b\": {}}}", "1".repeat(3 * HELD));
         assert!(matches!(names(number.as_bytes(), usize::MAX, 1 << 30), Err(ExtractError::TooMuch(_))));
+    }
+
+    /// Characters of several bytes may lie across what is read at a time.
+    #[test]
+    fn what_is_no_text_is_refused_where_somebody_asks_for_it() {
+        for shift in 0..8 {
+            let long = format!("{}{}", "x".repeat(CHUNK - 12 + shift), "\u{e9}\u{1f600}".repeat(4));
+            let document = format!("{{\"a\": [\"{long}\", \"\u{e9}\"]}}");
+            for each in [1000, usize::MAX] {
+                assert_eq!(names(document.as_bytes(), each, 1 << 30).unwrap(), [&long, "\u{e9}"]);
+            }
+        }
+        assert_eq!(names(b"{\"b\": \"\xff\", \"a\": [\"x\"]}", 9, 1 << 30).unwrap(), ["x"], "nobody asks for it");
+        let error = |document: &[u8]| names(document, usize::MAX, 1 << 30).unwrap_err().to_string();
+        assert_eq!(error(b"{\"a\": [\"x\", \"\xff\"]}"), "not valid JSON at line 1 column 14");
+        assert_eq!(error(b"{\"a\": [\"x\", \"\xc3"), "the JSON ends at line 1 column 14");
     }
 
     #[test]

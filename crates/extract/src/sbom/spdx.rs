@@ -1,6 +1,6 @@
 //! SPDX 2.2 and 2.3 in JSON (ISO/IEC 5962).
 
-use super::json::{List, Members, Object, Text};
+use super::json::{First, List, Members, Object, Sought, Text};
 use super::package::{Package, Packages};
 use crate::ExtractError;
 use serde::de::MapAccess;
@@ -13,7 +13,7 @@ pub(super) struct Entry<'a> {
     name: Text<'a>,
     version: Text<'a>,
     source: Text<'a>,
-    references: List<Object<Reference<'a>>>,
+    purl: First<Object<Reference<'a>>>,
     notes: List<Text<'a>>,
 }
 
@@ -25,7 +25,7 @@ impl<'de> Members<'de> for Entry<'de> {
             "name" => self.name = map.next_value()?,
             "versionInfo" => self.version = map.next_value()?,
             "sourceInfo" => self.source = map.next_value()?,
-            "externalRefs" => self.references = map.next_value()?,
+            "externalRefs" => self.purl = map.next_value()?,
             "attributionTexts" => self.notes = map.next_value()?,
             _ => return Ok(false),
         }
@@ -51,14 +51,19 @@ impl<'de> Members<'de> for Reference<'de> {
     }
 }
 
+impl Sought for Object<Reference<'_>> {
+    fn is_sought(&self) -> bool {
+        self.0.kind.as_str() == "purl"
+    }
+}
+
 pub(super) fn package(package: &Entry<'_>, out: &mut Packages) {
-    let purl = package.references.0.iter().find(|reference| reference.0.kind.as_str() == "purl");
     add(
         package.id.as_str(),
         package.purpose.as_str(),
         package.name.as_str(),
         package.version.as_str(),
-        purl.map(|reference| reference.0.locator.as_str()),
+        package.purl.0.as_ref().map(|reference| reference.0.locator.as_str()),
         package.source.as_str(),
         package.notes.0.iter().map(Text::as_str),
         out,

@@ -2,7 +2,7 @@
 
 use crate::lab::*;
 use lestrade_artifact::{Limits, SkipPatterns};
-use lestrade_extract::DirectoryCache;
+use lestrade_extract::{DirectoryCache, FileSort};
 use std::os::unix::fs::symlink;
 
 fn base() -> Tar {
@@ -51,13 +51,30 @@ fn a_layer_that_did_not_change_is_not_read_again() {
         let first = scanner_with(Limits::default(), cache()).scan_image_file(path, &platform()).unwrap();
         // No worker answers now: all there is was kept.
         let again = scanner_that_dies(cache());
-        // An archive's own entries are listed by a worker each time.
+        // An archive's own entries are listed by a worker each time, where no lists are remembered.
         if path == layout.path() {
             assert_eq!(again.scan_image_file(path, &platform()).unwrap().inventory, first.inventory);
         }
         let again = scanner_with(Limits::default(), cache()).scan_image_file(path, &platform()).unwrap();
         assert_eq!((again.inventory, again.layers), (first.inventory, first.layers));
     }
+}
+
+/// A package by itself is read where it lies: nothing is put anywhere that somebody would have to take away again.
+#[test]
+fn a_package_by_itself_is_read_under_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x-1.whl");
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+    zip.start_file("x-1.dist-info/METADATA", zip::write::SimpleFileOptions::default()).unwrap();
+    std::io::Write::write_all(&mut zip, python("x").as_bytes()).unwrap();
+    zip.finish().unwrap();
+    let (sort, inventory) = scanner().scan_file(&path, &platform()).unwrap();
+    assert_eq!((sort, names(&inventory), inventory.problems), (FileSort::Package, vec!["x 1".to_owned()], vec![]));
+    let paths: Vec<&str> = inventory.occurrences.iter().map(|occurrence| occurrence.path.as_str()).collect();
+    assert_eq!(paths, ["x-1.whl"]);
+    let (_, inventory) = scanner_that_dies(None).scan_file(&path, &platform()).unwrap();
+    assert_eq!(inventory.problems.iter().map(|problem| problem.path.as_str()).collect::<Vec<_>>(), [path.to_str().unwrap()]);
 }
 
 #[test]
