@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many servers are ended at a time.
 const AT_ONCE: usize = 8;
-/// Steps that are reached only when a receiver fails or honours no key: `server/tests/it/power_cuts.rs` cuts there.
-const ELSEWHERE: [&str; 2] = ["deliver: attempt noted", "letter: sent"];
+/// Steps that are reached only when a receiver fails or honours no key, where `server/tests/it/power_cuts.rs` cuts, and when a report is
+/// asked for: `exports.rs`.
+const ELSEWHERE: [&str; 3] = ["deliver: attempt noted", "letter: sent", "report: begun"];
 
 /// The names of all steps, as the sources have them.
 fn steps() -> BTreeSet<String> {
