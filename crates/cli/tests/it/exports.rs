@@ -115,8 +115,7 @@ fn a_report_that_ends_every_server_is_given_up() {
     }
     let lab = Lab::new();
     assert!(lab.run(&["db", "import", fixture("lodash.json").to_str().unwrap()]).status.success());
-    let settings = vec![format!("exports={}", lab.path("exports").display())];
-    let start = |cut: &str| Serving::start_in(&lab, &settings, &[], &[("LESTRADE_CUT", cut.to_owned())]).ok();
+    let start = |cut: &str| Serving::start_in(&lab, &[], &[], &[("LESTRADE_CUT", cut.to_owned())]).ok();
     let mut server = until("the server starts", PATIENCE, || start("report: begun")).unwrap();
     let to = format!("bucketName=reports,kmsKeyArn={KEY}");
     // What is asked for is kept before it is answered; the server may end before it answers.
