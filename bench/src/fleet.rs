@@ -2,7 +2,7 @@
 //! again), runtimes and applications; some have drifted. Package popularity follows Zipf's law. The same seed gives the same
 //! fleet.
 
-use lestrade_matching::{ComponentId, Estate, SetId};
+use lestrade_matching::{ComponentId, Estate};
 use lestrade_model::{Component, Ecosystem, Family};
 use std::collections::HashMap;
 
@@ -184,26 +184,31 @@ impl Fleet {
         if random.below(2) == 0 { self.system.draw(random) } else { OS_NAMES + self.language.draw(random) }
     }
 
-    /// Brings all resources into an estate; answers how many components they have together.
+    /// Brings all resources into an estate, many sets at a time, as a server that starts does; answers how many components they have
+    /// together.
     pub(crate) fn fill(&self, estate: &mut Estate) -> u64 {
+        const AT_A_TIME: usize = 1 << 14;
         let mut ids: HashMap<Package, ComponentId> = HashMap::new();
-        let mut last: Option<(Vec<Package>, SetId)> = None;
+        let (mut last, mut sets, mut resources) = (Vec::new(), Vec::new(), Vec::new());
+        let enter = |estate: &mut Estate, sets: &mut Vec<Vec<ComponentId>>, resources: &mut Vec<(u32, usize)>| {
+            let entered = estate.intern_sets(std::mem::take(sets));
+            resources.drain(..).for_each(|(resource, set)| drop(estate.assign(resource, Some(entered[set].0))));
+        };
         let mut components = 0;
         for resource in 0..self.resources {
             let packages = self.packages(resource);
             components += packages.len() as u64;
-            let set = match &last {
-                Some((same, set)) if *same == packages => *set,
-                _ => {
-                    let mut id =
-                        |package: &Package| *ids.entry(*package).or_insert_with(|| estate.intern_component(&component(*package)).0);
-                    let members: Vec<ComponentId> = packages.iter().map(&mut id).collect();
-                    estate.intern_set(&members).0
+            if sets.is_empty() || last != packages {
+                if sets.len() == AT_A_TIME {
+                    enter(estate, &mut sets, &mut resources);
                 }
-            };
-            estate.assign(resource, Some(set));
-            last = Some((packages, set));
+                let mut id = |package: &Package| *ids.entry(*package).or_insert_with(|| estate.intern_component(&component(*package)).0);
+                sets.push(packages.iter().map(&mut id).collect());
+                last = packages;
+            }
+            resources.push((resource, sets.len() - 1));
         }
+        enter(estate, &mut sets, &mut resources);
         components
     }
 }

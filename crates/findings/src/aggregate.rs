@@ -226,7 +226,7 @@ fn of_sets(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group> {
     let keyed = Keys::of(world, by);
     for set in 0..world.estate.set_count() {
         let (sharing, vulnerabilities) = world.estate.members(set);
-        let resources = sharing & &plan.resources;
+        let resources = &*sharing & &plan.resources;
         if resources.is_empty() {
             continue;
         }
@@ -481,7 +481,7 @@ struct Sharing<'p, 'w> {
 impl<'p, 'w> Sharing<'p, 'w> {
     fn of(world: &World, plan: &'p Plan<'w>) -> Self {
         let of = |set| {
-            let resources = world.estate.members(set).0 & &plan.resources;
+            let resources = &*world.estate.members(set).0 & &plan.resources;
             (resources.len(), resources.min().unwrap_or(ResourceId::MAX))
         };
         Self { plan, by_set: (0..world.estate.set_count()).map(of).collect() }

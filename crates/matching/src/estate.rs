@@ -9,6 +9,7 @@
 //! memory, is rebuilt from the store and is never authoritative.
 
 use crate::Verdict;
+use crate::named::Named;
 use lestrade_model::{Component, Ecosystem, Family, Hash};
 use roaring::{MultiOps, RoaringBitmap};
 use std::borrow::Cow;
@@ -67,10 +68,48 @@ pub struct Tally {
     pub fixed: [u32; CLASSES],
 }
 
+/// The resources of a match set. In an estate that shares nothing each set has one, and a bitmap for it would be two more places in
+/// memory to go to.
+#[derive(Default)]
+enum Sharing {
+    #[default]
+    Nobody,
+    One(ResourceId),
+    Many(RoaringBitmap),
+}
+
+impl Sharing {
+    fn insert(&mut self, resource: ResourceId) {
+        match self {
+            Self::Nobody => *self = Self::One(resource),
+            Self::One(one) => *self = Self::Many(RoaringBitmap::from_iter([*one, resource])),
+            Self::Many(many) => drop(many.insert(resource)),
+        }
+    }
+
+    fn remove(&mut self, resource: ResourceId) {
+        match self {
+            Self::One(one) if *one == resource => *self = Self::Nobody,
+            Self::Nobody | Self::One(_) => {}
+            Self::Many(many) => drop(many.remove(resource)),
+        }
+    }
+
+    fn bitmap(&self) -> Cow<'_, RoaringBitmap> {
+        match self {
+            Self::Nobody => Cow::Borrowed(&NONE),
+            Self::One(one) => Cow::Owned(RoaringBitmap::from([*one])),
+            Self::Many(many) => Cow::Borrowed(many),
+        }
+    }
+}
+
+static NONE: LazyLock<RoaringBitmap> = LazyLock::new(RoaringBitmap::new);
+
 #[derive(Default)]
 struct Set {
     components: Box<[ComponentId]>,
-    resources: RoaringBitmap,
+    resources: Sharing,
     vulnerabilities: RoaringBitmap,
     tally: Tally,
 }
@@ -123,15 +162,14 @@ impl Set {
     }
 }
 
-/// Its look-ups are most of what a day of scores and the reading of a state cost; what is looked up was mostly hashed before, and the
-/// hasher is seeded.
-type Numbers<K> = HashMap<K, u32, foldhash::fast::RandomState>;
+/// Its look-ups are much of what the reading of a state costs; what is looked up was hashed before, and the hasher is seeded.
+type Numbers = HashMap<Hash, u32, foldhash::fast::RandomState>;
 
 /// See the module.
 #[derive(Default)]
 pub struct Estate {
     components: Vec<Component>,
-    component_ids: Numbers<Hash>,
+    component_ids: Numbers,
     /// The sets that a component is in.
     component_sets: Vec<RoaringBitmap>,
     /// The vulnerabilities that a component has: `verdicts` the other way round.
@@ -142,10 +180,10 @@ pub struct Estate {
     /// The components of a name, as they are called themselves.
     called: BTreeMap<Box<str>, Vec<ComponentId>>,
     sets: Vec<Set>,
-    set_ids: Numbers<Hash>,
+    set_ids: Numbers,
     resource_sets: Vec<Option<SetId>>,
     vulnerabilities: Vec<String>,
-    vulnerability_ids: Numbers<String>,
+    vulnerability_ids: Named,
     classes: Vec<Class>,
     /// Vulnerabilities that are in some component, and conditions that some resource has.
     present: RoaringBitmap,
@@ -268,13 +306,13 @@ impl Estate {
 
     /// The number of a vulnerability, and whether it is new here.
     pub fn intern_vulnerability(&mut self, id: &str) -> (VulnerabilityId, bool) {
-        if let Some(&number) = self.vulnerability_ids.get(id) {
+        if let Some(number) = self.vulnerability_ids.get(id) {
             return (number, false);
         }
         let number = next_id(self.vulnerabilities.len());
         self.vulnerabilities.push(id.to_owned());
         self.classes.push(0);
-        self.vulnerability_ids.insert(id.to_owned(), number);
+        self.vulnerability_ids.insert(id, number);
         (number, true)
     }
 
@@ -329,6 +367,7 @@ impl Estate {
         }
         let had = self.sets_with(before.keys());
         let has = self.sets_with(verdicts.keys());
+        let (had_fix, has_fix) = (self.fixed_in_sets(&before, &had), self.fixed_in_sets(&verdicts, &has));
         let delta = if had.is_empty() || has.is_empty() {
             // News, or the end of it: nothing can have changed in between.
             VerdictDelta { opened: has, closed: had, changed: RoaringBitmap::new() }
@@ -345,28 +384,69 @@ impl Estate {
             self.component_vulnerabilities[*component as usize].insert(vulnerability);
         }
         let class = self.class(vulnerability);
-        let is_fixed = |(component, verdict): (&'_ ComponentId, &'_ Verdict)| verdict.fixed_in.as_ref().map(|_| *component);
-        let had_fix = self.sets_with(before.iter().filter_map(is_fixed).collect::<Vec<_>>().iter());
-        let has_fix = self.sets_with(verdicts.iter().filter_map(is_fixed).collect::<Vec<_>>().iter());
-        // A set is visited once: at the size of an estate it is the way to it that costs.
         let (fixes_come, fixes_go) = if had_fix.is_empty() { (has_fix, had_fix) } else { (&has_fix - &had_fix, &had_fix - &has_fix) };
-        for set in &delta.opened {
-            let set = &mut self.sets[set as usize];
-            set.vulnerabilities.insert(vulnerability);
+        // A set is visited once where it can be: at the size of an estate it is the way to it that costs.
+        let (come_fixed, go_fixed) = (fixes_come == delta.opened, fixes_go == delta.closed);
+        self.rewrite(&delta.opened, class, |set| {
+            // The number of news is the highest mostly.
+            if set.vulnerabilities.try_push(vulnerability).is_err() {
+                set.vulnerabilities.insert(vulnerability);
+            }
             set.tally.all[class] += 1;
-        }
-        for set in &delta.closed {
-            let set = &mut self.sets[set as usize];
+            set.tally.fixed[class] += u32::from(come_fixed);
+        });
+        self.rewrite(&delta.closed, class, |set| {
             set.vulnerabilities.remove(vulnerability);
             set.tally.all[class] -= 1;
+            set.tally.fixed[class] -= u32::from(go_fixed);
+        });
+        if !come_fixed {
+            self.rewrite(&fixes_come, class, |set| set.tally.fixed[class] += 1);
         }
-        fixes_come.iter().for_each(|set| self.sets[set as usize].tally.fixed[class] += 1);
-        fixes_go.iter().for_each(|set| self.sets[set as usize].tally.fixed[class] -= 1);
+        if !go_fixed {
+            self.rewrite(&fixes_go, class, |set| set.tally.fixed[class] -= 1);
+        }
         self.note_present(vulnerability, &verdicts);
         if !verdicts.is_empty() {
             self.verdicts.insert(vulnerability, verdicts);
         }
         delta
+    }
+
+    /// The sets in which a vulnerability has a fix, of those that have it by these verdicts.
+    fn fixed_in_sets(&self, verdicts: &BTreeMap<ComponentId, Verdict>, having: &RoaringBitmap) -> RoaringBitmap {
+        if verdicts.values().all(|verdict| verdict.fixed_in.is_some()) {
+            return having.clone();
+        }
+        let fixed: Vec<ComponentId> = verdicts.iter().filter(|(_, verdict)| verdict.fixed_in.is_some()).map(|(id, _)| *id).collect();
+        self.sets_with(fixed.iter())
+    }
+
+    /// Changes sets, one after the other, of which a handful are looked at first: so the ways to them through memory are waited for
+    /// together.
+    fn rewrite(&mut self, sets: &RoaringBitmap, class: usize, change: impl Fn(&mut Set)) {
+        const HANDFUL: usize = 32;
+        let mut sets = sets.iter();
+        let mut handful = [0; HANDFUL];
+        loop {
+            let mut count = 0;
+            for (place, set) in handful.iter_mut().zip(&mut sets) {
+                *place = set as usize;
+                count += 1;
+            }
+            let handful = &handful[..count];
+            if count > 1 {
+                let look = |set: &usize| {
+                    let set = &self.sets[*set];
+                    set.vulnerabilities.max().unwrap_or_default() ^ set.tally.all[class] ^ set.tally.fixed[class]
+                };
+                std::hint::black_box(handful.iter().map(look).fold(0, |all, one| all ^ one));
+            }
+            handful.iter().for_each(|set| change(&mut self.sets[*set]));
+            if count < HANDFUL {
+                return;
+            }
+        }
     }
 
     /// Takes in all verdicts of an estate that has none yet, as [`Self::revise`] would one vulnerability after the other: but each match
@@ -500,7 +580,26 @@ impl Estate {
     /// The resources of all these sets.
     #[must_use]
     pub fn resources_of(&self, sets: &RoaringBitmap) -> RoaringBitmap {
-        union(sets.iter().map(|set| &self.sets[set as usize].resources))
+        /// So many resources are sooner sorted than united.
+        const FEW: u64 = 4096;
+        let (mut alone, mut few, mut many) = (Vec::new(), 0, Vec::new());
+        for set in sets {
+            match &self.sets[set as usize].resources {
+                Sharing::Nobody => {}
+                Sharing::One(resource) => alone.push(*resource),
+                Sharing::Many(resources) => {
+                    few += resources.len();
+                    many.push(resources);
+                }
+            }
+        }
+        if few <= FEW {
+            many.drain(..).for_each(|resources| alone.extend(resources));
+        }
+        alone.sort_unstable();
+        // They rise, and a resource has one set.
+        let alone: RoaringBitmap = alone.into_iter().collect();
+        if many.is_empty() { alone } else { union(many.into_iter()) | alone }
     }
 
     /// The resources that have a vulnerability now.
@@ -524,7 +623,6 @@ impl Estate {
     /// The vulnerabilities and conditions that a resource has now.
     #[must_use]
     pub fn vulnerabilities_of(&self, resource: ResourceId) -> Cow<'_, RoaringBitmap> {
-        static NONE: LazyLock<RoaringBitmap> = LazyLock::new(RoaringBitmap::new);
         let installed = self.set_of(resource).map_or(&*NONE, |set| &self.sets[set as usize].vulnerabilities);
         match self.conditions.get(&resource) {
             None => Cow::Borrowed(installed),
@@ -556,9 +654,9 @@ impl Estate {
     /// # Panics
     /// When the number was not given out by this estate.
     #[must_use]
-    pub fn members(&self, set: SetId) -> (&RoaringBitmap, &RoaringBitmap) {
+    pub fn members(&self, set: SetId) -> (Cow<'_, RoaringBitmap>, &RoaringBitmap) {
         let set = &self.sets[set as usize];
-        (&set.resources, &set.vulnerabilities)
+        (set.resources.bitmap(), &set.vulnerabilities)
     }
 
     /// Whether a vulnerability of a match set has a fix in some of its components.
@@ -675,7 +773,7 @@ impl Estate {
     /// A vulnerability's number.
     #[must_use]
     pub fn vulnerability_id(&self, id: &str) -> Option<VulnerabilityId> {
-        self.vulnerability_ids.get(id).copied()
+        self.vulnerability_ids.get(id)
     }
 
     /// How many components, match sets and vulnerabilities have numbers.

@@ -14,6 +14,7 @@ pub mod frame;
 mod index;
 mod judge;
 mod mode;
+mod named;
 mod statements;
 
 pub use affects::{Verdict, affects, comparable};

@@ -4,6 +4,7 @@ use lestrade_advisories::AdvisoriesError;
 use lestrade_events::DeliveryError;
 use lestrade_matching::IndexError;
 use lestrade_store::StoreError;
+use std::sync::Arc;
 
 /// An error of this room.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +32,8 @@ pub enum ServerError {
     #[error("no thread can be started: {0}")]
     Thread(std::io::Error),
     /// What was to be committed together with others was not, for one reason for all.
-    #[error("{0}")]
-    Together(String),
+    #[error(transparent)]
+    Together(Arc<ServerError>),
     /// A value cannot be encoded.
     #[error("a value cannot be encoded")]
     Encoding,
@@ -44,4 +45,16 @@ pub enum ServerError {
         /// Why not.
         reason: String,
     },
+}
+
+impl ServerError {
+    /// Whether there was no room left for what was to be kept: it may be asked for again once there is.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Full) => true,
+            Self::Together(error) => error.is_full(),
+            _ => false,
+        }
+    }
 }

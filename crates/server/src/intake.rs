@@ -23,7 +23,7 @@ struct Waiting {
 
 /// What became of an observation; none while it waits.
 #[derive(Default)]
-struct Taken(Mutex<Option<Result<(), String>>>);
+struct Taken(Mutex<Option<Result<(), Arc<ServerError>>>>);
 
 impl Core {
     /// Takes an observation in: one transaction for resource, inventory, episode and outbox, shared with others that come at the
@@ -47,11 +47,11 @@ impl Core {
                 queue.drain(..count).collect()
             };
             let (seen, all): (Vec<Seen>, Vec<Arc<Taken>>) = waiting.into_iter().map(|one| (one.seen, one.taken)).unzip();
-            let result = self.take_in(&mut world, seen);
-            let told = result.as_ref().map_err(ToString::to_string);
-            all.iter().filter(|other| !Arc::ptr_eq(other, &taken)).for_each(|other| *lock(&other.0) = Some(told.clone().copied()));
+            let result = self.take_in(&mut world, seen).map_err(Arc::new);
+            all.iter().filter(|other| !Arc::ptr_eq(other, &taken)).for_each(|other| *lock(&other.0) = Some(result.clone()));
             if all.iter().any(|one| Arc::ptr_eq(one, &taken)) {
-                return result;
+                // Whoever was alone has the error for itself.
+                return result.map_err(|error| Arc::try_unwrap(error).unwrap_or_else(ServerError::Together));
             }
         }
     }
@@ -79,5 +79,50 @@ impl Core {
             // Part of it is in the world already, and never will be in the store.
             Err(error) => self.recover(world).and(Err(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intelligence::tests::{Still, with_lodash};
+    use lestrade_advisories::Library;
+    use lestrade_findings::{Episode, EpisodeBody};
+    use lestrade_model::Clock;
+    use lestrade_store::{Change, StoreError};
+
+    /// Whoever shares a transaction that fails is told why, and not in words alone.
+    #[test]
+    fn what_fails_together_fails_for_one_reason() {
+        const MANY: u32 = 5;
+        let folder = tempfile::tempdir().unwrap();
+        let store = lestrade_store::open(folder.path().join("state.db").to_str().unwrap()).unwrap();
+        let core = Core::open(store, Library::new(folder.path().join("db")), Arc::new(Still), [7; 32]).unwrap();
+        // A row that is there already: the next episode cannot be written.
+        let body = EpisodeBody::Condition { resource: 0, opened: Default::default(), closed: Default::default() };
+        let episodes = vec![Episode { position: core.world().log.head() + 1, at: Still.now(), body }];
+        core.store().commit(&Change { episodes, ..Change::default() }).unwrap();
+
+        let reading = core.world();
+        let core = &core;
+        let refused: Vec<ServerError> = std::thread::scope(|scope| {
+            let waiting: Vec<_> = (0..MANY).map(|n| scope.spawn(move || core.observe(with_lodash(&format!("4.17.{n}"))))).collect();
+            let patience = std::time::Duration::from_secs(60);
+            let all_wait = || (lock(&core.intake.0).len() == MANY as usize).then_some(());
+            lestrade_testkit::until("all wait for the world", patience, all_wait).unwrap();
+            drop(reading);
+            waiting.into_iter().map(|one| one.join().unwrap().unwrap_err()).collect()
+        });
+        for error in &refused {
+            let cause = if let ServerError::Together(cause) = error { cause } else { error };
+            assert!(matches!(cause, ServerError::Store(StoreError::Engine { .. })), "{error:?}");
+        }
+        assert!(refused.iter().all(|error| error.to_string() == refused[0].to_string() && !error.is_full()), "{refused:?}");
+    }
+
+    #[test]
+    fn a_full_disk_is_one_for_all_who_share_a_transaction() {
+        let full = ServerError::Store(StoreError::Full);
+        assert!(full.is_full() && ServerError::Together(Arc::new(full)).is_full());
     }
 }

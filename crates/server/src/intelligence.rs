@@ -338,7 +338,7 @@ fn revise(draft: &mut Draft<'_>, index: &OpenIndex, revision: Revision, renamed:
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::Observation;
     use lestrade_advisories::{Importer, Library};
@@ -349,7 +349,7 @@ mod tests {
     use serde_json::json;
     use std::path::Path;
 
-    struct Still;
+    pub(crate) struct Still;
 
     impl Clock for Still {
         fn now(&self) -> Timestamp {
@@ -370,7 +370,7 @@ mod tests {
         library.current().unwrap().unwrap()
     }
 
-    fn with_lodash(version: &str) -> Observation {
+    pub(crate) fn with_lodash(version: &str) -> Observation {
         let scope = Scope::new("aws", "111122223333", "eu-west-1").unwrap();
         let digest = format!("sha256:{}", version.replace('.', "0").repeat(16));
         let details = ImageDetails {

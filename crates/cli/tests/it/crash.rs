@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many servers are ended at a time.
 const AT_ONCE: usize = 8;
-/// Steps that are reached only when a receiver fails or honours no key: `server/tests/it/power_cuts.rs` cuts there.
-const ELSEWHERE: [&str; 2] = ["deliver: attempt noted", "letter: sent"];
+/// Steps that are reached only when a receiver fails or honours no key, where `server/tests/it/power_cuts.rs` cuts, and when a report is
+/// asked for: `exports.rs`.
+const ELSEWHERE: [&str; 3] = ["deliver: attempt noted", "letter: sent", "report: begun"];
 
 /// The names of all steps, as the sources have them.
 fn steps() -> BTreeSet<String> {
@@ -189,18 +190,26 @@ impl World {
         publish(&[ONE]);
         reach(&[both[0], "CVE-2026-0002 api.json closed", "CVE-2026-0002 web.json closed"]);
         let mut told = self.told();
-        let all = until("every change was told", PATIENCE, || {
+        let all = until("what changed was told", PATIENCE, || {
             if server.as_mut().is_none_or(Serving::has_ended) {
                 crashed = true;
                 server = self.start(None);
             }
             told = self.told();
-            told.iter().all(|counts| counts.len() == 6).then_some(())
+            is_whole(&told).then_some(())
         });
         assert!(all.is_ok(), "{cut:?}: {told:?}");
         let findings = server.as_ref().and_then(|server| self.findings(server)).unwrap();
         (Known { findings, told }, crashed)
     }
+}
+
+/// Whether the three that opened and closed were told of, each at most once more for the crash. The webhook is not told of every
+/// revision: what was overtaken before it could be sent, an opening whose closing follows, is left out.
+fn is_whole([file, webhook]: &[BTreeMap<String, usize>; 2]) -> bool {
+    let closings = file.keys().filter(|what| what.ends_with(" closed"));
+    let all = file.len() == 6 && closings.clone().count() == 3 && closings.into_iter().all(|what| webhook.contains_key(what));
+    all && webhook.keys().all(|what| file.contains_key(what)) && file.values().chain(webhook.values()).all(|times| *times <= 2)
 }
 
 #[test]
@@ -217,10 +226,7 @@ fn the_power_is_cut_at_every_step() {
                     let (known, crashed) = World::new().live(Some(step));
                     assert!(crashed, "'{step}' is never reached");
                     assert_eq!(known.findings, reference.findings, "{step}");
-                    for (known, reference) in known.told.iter().zip(&reference.told) {
-                        assert!(known.keys().eq(reference.keys()), "{step}: {known:?}");
-                        assert!(known.values().all(|times| *times <= 2), "{step}: at most once more: {known:?}");
-                    }
+                    assert!(known.told[0].keys().eq(reference.told[0].keys()) && is_whole(&known.told), "{step}: {:?}", known.told);
                 }
             });
         }
@@ -240,9 +246,7 @@ fn the_power_is_cut_at_any_step() {
                     let cut = format!("*{}", 1 + (number + 1) * 7919 % 331);
                     let (known, _) = World::new().live(Some(&cut));
                     assert_eq!(known.findings, reference.findings, "{cut}");
-                    for (known, reference) in known.told.iter().zip(&reference.told) {
-                        assert!(known.keys().eq(reference.keys()) && known.values().all(|times| *times <= 2), "{cut}: {known:?}");
-                    }
+                    assert!(known.told[0].keys().eq(reference.told[0].keys()) && is_whole(&known.told), "{cut}: {:?}", known.told);
                 }
             });
         }

@@ -107,6 +107,33 @@ fn only_the_buckets_that_are_allowed_are_written_to() {
     assert!(refused.unwrap_err().to_string().contains("not configured to write to it"));
 }
 
+/// Each server ends where it begins the report, as one that runs out of memory would; the fourth does not begin it.
+#[test]
+fn a_report_that_ends_every_server_is_given_up() {
+    if !has_aws() {
+        return missing("the AWS CLI");
+    }
+    let lab = Lab::new();
+    assert!(lab.run(&["db", "import", fixture("lodash.json").to_str().unwrap()]).status.success());
+    let start = |cut: &str| Serving::start_in(&lab, &[], &[], &[("LESTRADE_CUT", cut.to_owned())]).ok();
+    let mut server = until("the server starts", PATIENCE, || start("report: begun")).unwrap();
+    let to = format!("bucketName=reports,kmsKeyArn={KEY}");
+    // What is asked for is kept before it is answered; the server may end before it answers.
+    let _ = server.aws(&["create-findings-report", "--report-format", "CSV", "--s3-destination", &to]);
+    until("the first server ends", PATIENCE, || server.has_ended().then_some(())).unwrap();
+    for _ in 0..2 {
+        // It may end before it says where it listens.
+        if let Some(mut server) = start("report: begun") {
+            until("the next server ends", PATIENCE, || server.has_ended().then_some(())).unwrap();
+        }
+    }
+    let server = until("a server stays", PATIENCE, || start("report: begun")).unwrap();
+    let ended = || server.aws(&["get-findings-report-status"]).ok().filter(|told| told["status"] != "IN_PROGRESS");
+    let told = until("the report ends", PATIENCE, ended).unwrap();
+    assert_eq!((&told["status"], &told["errorCode"]), (&json!("FAILED"), &json!("INTERNAL_ERROR")), "{told}");
+    assert!(told["errorMessage"].as_str().unwrap().contains("ended 3 times"), "{told}");
+}
+
 #[test]
 fn an_endpoint_that_is_none_is_refused_at_the_start() {
     let said =

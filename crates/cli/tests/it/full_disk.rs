@@ -37,7 +37,7 @@ fn a_full_disk_is_waited_out() {
     let inside: PathBuf = format!("/proc/{}/root{}", server.id(), lab.path("small").display()).into();
     assert!(inside.join("state.db").exists());
     let token = lab.token();
-    let push = |n: u32| server.http("POST", &format!("/api/v1/sboms?name=app-{n}"), Some(&token), bom(n).as_bytes()).unwrap();
+    let push = &|n: u32| server.http("POST", &format!("/api/v1/sboms?name=app-{n}"), Some(&token), bom(n).as_bytes()).unwrap();
     let findings = || server.http("GET", "/api/v1/findings", Some(&token), b"").unwrap();
     assert_eq!(push(0).0, 200);
     let before = findings();
@@ -52,6 +52,14 @@ fn a_full_disk_is_waited_out() {
     let (status, body) = push(1);
     assert!(status == 503 && body.contains("no room"), "{status} {body}");
     assert_eq!(push(1).0, 503, "again, and at once");
+    // Those that share a transaction are told the same.
+    let many: Vec<(u16, String)> = std::thread::scope(|scope| {
+        let pushed: Vec<_> = (2..18).map(|n| scope.spawn(move || push(n))).collect();
+        pushed.into_iter().map(|push| push.join().unwrap()).collect()
+    });
+    // As many wait as may; the others are told to come again.
+    let refused = |(status, body): &(u16, String)| (*status == 503 && body.contains("no room")) || *status == 429;
+    assert!(many.iter().all(refused) && many.iter().filter(|(status, _)| *status == 503).count() > 1, "{many:?}");
     assert!(findings().1.contains("CVE-2024-1"));
     assert!(lab.transcript(&["status"]).contains("! NOTHING can be written since"));
     assert!(server.http("GET", "/readyz", None, b"").unwrap().1.contains("\"writable\":false"));

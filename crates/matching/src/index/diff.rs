@@ -30,6 +30,9 @@ pub struct Rescored<T> {
 /// Rows of which it is worth while to compare a part in a thread of its own.
 const ROWS_OF_A_PART: u32 = 16_384;
 
+/// Rows whose keys are compared at once: from one day to the next nearly all ids are the same.
+const ROWS_AT_ONCE: u32 = 64;
+
 /// What is known of exploitation.
 struct Exploited<'a> {
     table: Table<'a>,
@@ -56,7 +59,20 @@ impl Exploited<'_> {
             // What is no text is no id that anybody knows.
             rescored.known.extend(std::str::from_utf8(key).ok().and_then(&known_as));
         };
+        let mut one_by_one = i;
         while i < end || j < older_end {
+            if i >= one_by_one && end - i >= ROWS_AT_ONCE && older_end - j >= ROWS_AT_ONCE {
+                if self.table.has_keys_of(i, &older.table, j, ROWS_AT_ONCE) {
+                    for (i, j) in (i..i + ROWS_AT_ONCE).zip(j..) {
+                        if self.value(i)? != older.value(j)? {
+                            note(self.table.key(i)?);
+                        }
+                    }
+                    (i, j) = (i + ROWS_AT_ONCE, j + ROWS_AT_ONCE);
+                    continue;
+                }
+                one_by_one = i + ROWS_AT_ONCE;
+            }
             let (new, old) =
                 (if i < end { Some(self.table.key(i)?) } else { None }, if j < older_end { Some(older.table.key(j)?) } else { None });
             match (new, old) {
@@ -155,7 +171,8 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
     /// vulnerability, and of those that nobody knows nothing is told but how many: a day of EPSS moves hundreds of thousands of scores
     /// of what is installed nowhere.
     ///
-    /// Values are compared byte by byte, in as many parts as there are cores: a new day of EPSS moves most rows, and none is decoded.
+    /// Values are compared byte by byte and keys many at once, in as many parts as there are cores: a new day of EPSS moves most rows,
+    /// and none is decoded.
     ///
     /// # Errors
     /// When either index is corrupt.
@@ -217,7 +234,8 @@ mod tests {
     use super::super::tests::advisory;
     use super::super::{AdvisoryIndex, Manifest, build_index, build_index_with};
     use lestrade_model::{Advisory, Exploitation, Timestamp};
-    use std::collections::BTreeMap;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
 
     fn index(all: Vec<Advisory>) -> AdvisoryIndex<Vec<u8>> {
         AdvisoryIndex::open(build_index(all, Manifest::default()).unwrap()).unwrap()
@@ -241,6 +259,40 @@ mod tests {
         assert_eq!((all.all, &all.known), (expected.len() as u64, &expected));
         let some = new.rescored(&old, |name| name.ends_with('7').then_some(())).unwrap();
         assert_eq!((some.all, some.known.len()), (all.all, expected.iter().filter(|n| n.ends_with('7')).count()));
+    }
+
+    proptest! {
+        /// Ids of CVE and others, of which some come, some go and some move, in runs long enough to be compared at once: what is found
+        /// is what comparing each finds.
+        #[test]
+        fn many_rows_at_once_are_what_each_is(
+            rows in 0..700_u32,
+            gone in prop::collection::btree_set(0..700_u32, 0..6),
+            come in prop::collection::btree_set(0..700_u32, 0..6),
+            moved in prop_oneof![Just(0), Just(1), 2..40_u32],
+            longer in prop::collection::btree_set(0..700_u32, 0..3),
+        ) {
+            let id = |n: u32| match n % 9 {
+                7 => format!("GHSA-{n:04}"),
+                8 => format!("CVE-2021-{n}"),
+                _ => format!("CVE-{}-{:04}", 1999 + n % 20, 9_900 + n),
+            };
+            let day = |without: &BTreeSet<u32>, shift: f32| {
+                let value = |n: u32| {
+                    let moves = moved > 0 && n.is_multiple_of(moved);
+                    // One of those that differ may be longer too.
+                    let percentile = (shift > 0.0 && longer.contains(&n)).then_some(0.5);
+                    Exploitation { epss: Some(if moves { shift } else { 0.5 }), percentile, ..Exploitation::default() }
+                };
+                (0..rows).filter(|n| !without.contains(n)).map(|n| (id(n), value(n))).collect::<BTreeMap<_, _>>()
+            };
+            let (older, newer) = (day(&come, 0.0), day(&gone, 1.0));
+            let of = |rows| AdvisoryIndex::open(build_index_with(vec![], rows, Manifest::default()).unwrap()).unwrap();
+            let all: BTreeSet<&String> = older.keys().chain(newer.keys()).collect();
+            let differs: Vec<String> = all.into_iter().filter(|id| older.get(*id) != newer.get(*id)).cloned().collect();
+            let found = of(&newer).rescored(&of(&older), |name| Some(name.to_owned())).unwrap();
+            prop_assert_eq!(found, super::Rescored { all: differs.len() as u64, known: differs });
+        }
     }
 
     #[test]

@@ -33,17 +33,31 @@ pub enum VulnerabilityName {
 }
 
 /// The year before those that a byte holds.
-const BEFORE: u16 = 1984;
+pub(crate) const BEFORE: u16 = 1984;
+/// How many years a byte holds, and those before them.
+pub(crate) const YEARS: u16 = 0x80;
+
+/// Year and number of an id of CVE that is written as they all are: four digits of the number at least, and no more than needed
+/// beyond.
+pub(crate) fn cve_of(id: &str) -> Option<(u16, u32)> {
+    let (year, number) = id.strip_prefix("CVE-")?.as_bytes().split_at_checked(4)?;
+    let (b'-', digits) = number.split_first()? else { return None };
+    if digits.len() < 4 || digits.len() > 10 || (digits.len() > 4 && digits[0] == b'0') {
+        return None;
+    }
+    let decimal = |digits: &[u8]| {
+        let add = |value: u64, digit: &u8| digit.is_ascii_digit().then(|| value * 10 + u64::from(digit - b'0'));
+        digits.iter().try_fold(0, add)
+    };
+    let (year, number) = (u16::try_from(decimal(year)?).ok()?, u32::try_from(decimal(digits)?).ok()?);
+    (1..YEARS).contains(&year.saturating_sub(BEFORE)).then_some((year, number))
+}
 
 impl VulnerabilityName {
     /// The name of an id: the same text comes out of it again.
     #[must_use]
     pub fn of(id: &str) -> Self {
-        let parts = id.strip_prefix("CVE-").and_then(|rest| rest.split_once('-'));
-        let numbers = parts.and_then(|(year, number)| Some((year.parse::<u16>().ok()?, number.parse::<u32>().ok()?)));
-        let name = numbers.filter(|(year, _)| (1..0x80).contains(&year.saturating_sub(BEFORE)));
-        let name = name.map(|(year, number)| Self::Cve { year, number }).filter(|name| name.to_string() == id);
-        name.unwrap_or_else(|| Self::Other(id.to_owned()))
+        cve_of(id).map_or_else(|| Self::Other(id.to_owned()), |(year, number)| Self::Cve { year, number })
     }
 }
 

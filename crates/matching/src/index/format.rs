@@ -69,11 +69,6 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
-/// A little-endian number of at most eight bytes.
-fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
-}
-
 /// Where the sections lie.
 pub(super) struct Sections([(u64, u64, [u8; CHECKSUM]); Section::COUNT]);
 
@@ -152,45 +147,77 @@ impl Sections {
 }
 
 /// One row of a table: where its key and its value lie.
+#[derive(Clone, Copy)]
 pub(super) struct Row {
     pub(super) offset: u64,
     pub(super) length: u32,
+    key_offset: u32,
+    key_length: u16,
 }
 
 /// Offset and length of the key (4 and 2 bytes), length and offset of the value (4 and 6 bytes).
 const ROW: usize = 4 + 2 + 4 + 6;
 
+impl Row {
+    #[inline]
+    fn of(bytes: &[u8; ROW]) -> Self {
+        let all = u128::from_le_bytes(*bytes);
+        Self { key_offset: all as u32, key_length: (all >> 32) as u16, length: (all >> 48) as u32, offset: (all >> 80) as u64 }
+    }
+}
+
 /// Fixed-width rows, sorted by the keys that they point at.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Table<'a> {
-    rows: &'a [u8],
+    rows: &'a [[u8; ROW]],
     keys: &'a [u8],
 }
 
 impl<'a> Table<'a> {
     pub(super) const fn new(rows: &'a [u8], keys: &'a [u8]) -> Result<Self, IndexError> {
-        if !rows.len().is_multiple_of(ROW) || rows.len() / ROW > u32::MAX as usize {
+        let (rows, rest) = rows.as_chunks();
+        if !rest.is_empty() || rows.len() > u32::MAX as usize {
             return Err(IndexError::Corrupt("table"));
         }
         Ok(Self { rows, keys })
     }
 
     pub(super) const fn len(&self) -> u32 {
-        (self.rows.len() / ROW) as u32
-    }
-
-    fn raw(&self, ordinal: u32) -> Result<&'a [u8], IndexError> {
-        self.rows.get(ordinal as usize * ROW..).and_then(|rest| rest.get(..ROW)).ok_or(IndexError::Corrupt("row"))
+        self.rows.len() as u32
     }
 
     pub(super) fn row(&self, ordinal: u32) -> Result<Row, IndexError> {
-        let raw = self.raw(ordinal)?;
-        Ok(Row { offset: number(&raw[10..16]), length: number(&raw[6..10]) as u32 })
+        self.rows.get(ordinal as usize).map(Row::of).ok_or(IndexError::Corrupt("row"))
     }
 
     pub(super) fn key(&self, ordinal: u32) -> Result<&'a [u8], IndexError> {
-        let raw = self.raw(ordinal)?;
-        slice(self.keys, number(&raw[..4]), number(&raw[4..6]) as u32)
+        let row = self.row(ordinal)?;
+        slice(self.keys, u64::from(row.key_offset), u32::from(row.key_length))
+    }
+
+    /// Whether so many rows from one on have the keys that those of another table have from another on. It looks at how they lie and
+    /// then at all of their bytes at once: where they lie otherwise, or nowhere, it says no, and each has to be looked at.
+    pub(super) fn has_keys_of(&self, from: u32, other: &Table<'_>, other_from: u32, count: u32) -> bool {
+        let (Some(mine), Some(theirs)) = (self.rows_from(from, count), other.rows_from(other_from, count)) else { return false };
+        let begin = |rows: &[[u8; ROW]]| rows.first().map_or(0, |row| Row::of(row).key_offset);
+        let (begins, other_begins) = (begin(mine), begin(theirs));
+        let (mut lie_alike, mut end) = (true, 0);
+        for (row, other) in mine.iter().zip(theirs) {
+            let (row, other) = (Row::of(row), Row::of(other));
+            // From the first key on; one that lies before it is beyond all bytes so.
+            let place = row.key_offset.wrapping_sub(begins);
+            lie_alike &= place == other.key_offset.wrapping_sub(other_begins) && row.key_length == other.key_length;
+            end = end.max(u64::from(place) + u64::from(row.key_length));
+        }
+        lie_alike && self.key_bytes(begins, end).is_some_and(|keys| other.key_bytes(other_begins, end) == Some(keys))
+    }
+
+    fn rows_from(&self, from: u32, count: u32) -> Option<&'a [[u8; ROW]]> {
+        self.rows.get(from as usize..)?.get(..count as usize)
+    }
+
+    fn key_bytes(&self, from: u32, length: u64) -> Option<&'a [u8]> {
+        self.keys.get(from as usize..)?.get(..usize::try_from(length).ok()?)
     }
 
     /// The first of the rows from one on whose key is not below this one; their number where there is none.

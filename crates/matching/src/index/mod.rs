@@ -17,6 +17,7 @@ mod kept;
 pub use build::{build_index, build_index_over, build_index_with, encode_advisory};
 pub use changes::IndexChanges;
 pub use diff::{IndexDiff, Rescored};
+pub(crate) use entry::{BEFORE, YEARS, cve_of};
 pub use entry::{Entry, VulnerabilityName};
 
 use crate::{ReportMode, frame};

@@ -184,7 +184,7 @@ impl IntoResponse for Refusal {
 
 impl From<ServerError> for Refusal {
     fn from(error: ServerError) -> Self {
-        if let ServerError::Store(lestrade_store::StoreError::Full) = error {
+        if error.is_full() {
             return Self(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
         }
         tracing::error!(%error, "a request could not be answered");

@@ -19,6 +19,7 @@ use crate::reconcile::{Outcome, Reconciler, Signal};
 use crate::{Core, ServerError};
 use lestrade_model::{Scope, Timestamp};
 use lestrade_store::Document;
+use lestrade_sys::step;
 use lestrade_wire::inspector2::{
     CancelFindingsReportRequest, CancelFindingsReportResponse, CancelSbomExportRequest, CancelSbomExportResponse,
     CreateFindingsReportRequest, CreateFindingsReportResponse, CreateSbomExportRequest, CreateSbomExportResponse, Destination,
@@ -26,7 +27,7 @@ use lestrade_wire::inspector2::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use uuid::Uuid;
 
 const FINDINGS: &str = "inspector2-findings-report";
@@ -37,6 +38,8 @@ const WAITING: &str = "inspector2-report-waiting";
 const REMEMBERED: usize = 100;
 /// As many wait at a time.
 const MOST_WAITING: usize = 50;
+/// As many servers begin a report that none of them ends. A report that ends the server would else end every one that follows.
+const MOST_BEGUN: u32 = 3;
 
 /// Where reports are written, and what is under way.
 pub(super) struct Exports {
@@ -44,13 +47,15 @@ pub(super) struct Exports {
     /// The scope under which those that wait are kept.
     home: Scope,
     under_way: Mutex<Option<(String, Arc<AtomicBool>)>>,
+    /// The report that this server was last counted for.
+    counted: Mutex<Option<String>>,
     stopped: AtomicBool,
     wake: OnceLock<Signal>,
 }
 
 impl Exports {
     pub(super) fn new(place: ExportPlace, home: Scope) -> Self {
-        Self { place, home, under_way: Mutex::default(), stopped: AtomicBool::new(false), wake: OnceLock::new() }
+        Self { place, home, under_way: Mutex::default(), counted: Mutex::default(), stopped: AtomicBool::new(false), wake: OnceLock::new() }
     }
 
     /// Who is woken when there is something to write.
@@ -79,10 +84,18 @@ impl Exports {
         broken_off
     }
 
+    fn counted(&self) -> MutexGuard<'_, Option<String>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Those that wait, in the order in which they were asked for.
     fn waiting(&self, backend: &dyn Backend) -> Result<Vec<Waiting>, Failure> {
         let documents = backend.documents(&self.home, WAITING)?;
         documents.iter().map(|document| Ok(serde_json::from_str(&document.body)?)).collect()
+    }
+
+    fn keep(&self, backend: &dyn Backend, waiting: &Waiting) -> Result<(), Failure> {
+        Ok(backend.put_document(&self.home, WAITING, &waiting.document()?)?)
     }
 
     fn forget(&self, backend: &dyn Backend, waiting: &Waiting) -> Result<(), Failure> {
@@ -107,9 +120,16 @@ struct Waiting {
     owner: Scope,
     scopes: Vec<Scope>,
     report: Report,
+    /// How many servers began to write it. One that stops in order takes itself off again.
+    #[serde(default)]
+    begun: u32,
 }
 
 impl Waiting {
+    fn document(&self) -> Result<Document, Failure> {
+        Ok(Document { key: self.key(), body: serde_json::to_string(self)? })
+    }
+
     /// Sorts by when it was asked for.
     fn key(&self) -> String {
         format!("{:014}-{}", self.at.as_millis(), self.id)
@@ -257,9 +277,9 @@ fn wait(call: &Call<'_>, report: Report) -> Result<String, Failure> {
         return Err(throttled("Too many reports wait to be written."));
     }
     let id = Uuid::new_v4().to_string();
-    let waiting = Waiting { id: id.clone(), at: call.now, owner: call.scope().clone(), scopes: call.principal.scopes(), report };
-    let document = Document { key: waiting.key(), body: serde_json::to_string(&waiting)? };
-    call.backend.put_document(&exports.home, WAITING, &document)?;
+    let (owner, scopes) = (call.scope().clone(), call.principal.scopes());
+    let waiting = Waiting { id: id.clone(), at: call.now, owner, scopes, report, begun: 0 };
+    exports.keep(call.backend, &waiting)?;
     if let Some(signal) = exports.wake.get() {
         signal.wake();
     }
@@ -318,24 +338,37 @@ impl<B: Backend> Front<B> {
     pub(super) fn write_reports(&self) -> Result<Outcome, Failure> {
         let (Some(exports), backend) = (self.exports(), self.backend()) else { return Ok(Outcome::Unchanged) };
         let mut outcome = Outcome::Unchanged;
-        while let Some(waiting) = exports.waiting(backend)?.into_iter().next() {
+        while let Some(mut waiting) = exports.waiting(backend)?.into_iter().next() {
             // What ended it may have been cut off before it was taken from those that wait.
             if backend.documents(&waiting.owner, waiting.kind())?.iter().any(|known| known.key == waiting.id) {
                 exports.forget(backend, &waiting)?;
                 continue;
             }
             let broken_off = exports.begin(&waiting.id);
-            let writer = Writer { backend, place: &exports.place, scopes: &waiting.scopes, at: waiting.at, broken_off: &broken_off };
-            let written = match &waiting.report {
-                Report::Findings(input) => writer.findings(&waiting.id, input),
-                Report::Sboms(input) => writer.sboms(&waiting.id, input),
+            let is_counted = exports.counted().as_ref() == Some(&waiting.id);
+            let written = if !is_counted && waiting.begun >= MOST_BEGUN {
+                Err(WriteError::Fatal(waiting.begun))
+            } else {
+                if !is_counted && !self.count(exports, &mut waiting)? {
+                    continue;
+                }
+                let writer = Writer { backend, place: &exports.place, scopes: &waiting.scopes, at: waiting.at, broken_off: &broken_off };
+                match &waiting.report {
+                    Report::Findings(input) => writer.findings(&waiting.id, input),
+                    Report::Sboms(input) => writer.sboms(&waiting.id, input),
+                }
             };
             // Nobody cancels it from here on.
             let _turn = self.turn();
             let is_cancelled = !exports.waiting(backend)?.iter().any(|known| known.id == waiting.id);
             match (is_cancelled, &written) {
                 (true, _) => continue,
-                (false, Err(WriteError::BrokenOff)) => break,
+                (false, Err(WriteError::BrokenOff)) => {
+                    waiting.begun = waiting.begun.saturating_sub(1);
+                    exports.keep(backend, &waiting)?;
+                    *exports.counted() = None;
+                    break;
+                }
                 (false, Err(error)) => tracing::error!(report = waiting.id, %error, "a report is not written"),
                 (false, Ok(())) => tracing::info!(report = waiting.id, "a report is written"),
             }
@@ -347,6 +380,19 @@ impl<B: Backend> Front<B> {
             outcome = Outcome::Changed;
         }
         Ok(outcome)
+    }
+
+    /// Notes that one more server begins a report, before it does; false when it was cancelled meanwhile.
+    fn count(&self, exports: &Exports, waiting: &mut Waiting) -> Result<bool, Failure> {
+        let _turn = self.turn();
+        let is_wanted = exports.waiting(self.backend())?.iter().any(|known| known.id == waiting.id);
+        if is_wanted {
+            waiting.begun += 1;
+            exports.keep(self.backend(), waiting)?;
+            *exports.counted() = Some(waiting.id.clone());
+            step("report: begun");
+        }
+        Ok(is_wanted)
     }
 }
 

@@ -37,6 +37,9 @@ pub(super) enum WriteError {
     /// It was cancelled, or the server stops.
     #[error("broken off")]
     BrokenOff,
+    /// So many servers began it and ended before it was written.
+    #[error("{0} servers ended while they wrote it; it is given up")]
+    Fatal(u32),
 }
 
 impl From<serde_json::Error> for WriteError {
@@ -51,6 +54,10 @@ impl WriteError {
     pub(super) fn told(&self) -> (ReportingErrorCode, String) {
         match self {
             Self::Nothing => (ReportingErrorCode::NoFindingsFound, "No findings meet the criteria.".to_owned()),
+            Self::Fatal(times) => {
+                let message = format!("The server ended {times} times while the report was written. It is not tried again.");
+                (ReportingErrorCode::InternalError, message)
+            }
             Self::Missing(_) => (ReportingErrorCode::InternalError, format!("Not all is written: {self}.")),
             Self::Io(error) if let Some(error) = said_by_bucket(error) => {
                 let code = error.refusal().map(|refusal| refusal.code.as_str()).unwrap_or_default();

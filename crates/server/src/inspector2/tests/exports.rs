@@ -103,6 +103,42 @@ fn reports_are_written_in_turn_and_one_that_is_cancelled_is_not() {
     assert_eq!(lab.ask("/reporting/status/get", json!({}))["reportId"], third.0.as_str(), "the latest");
 }
 
+/// One that ends every server that begins it holds up none that follow. A server that stops in order is not counted, however often.
+#[test]
+fn a_report_that_ends_servers_is_given_up() {
+    let lab = Lab::new();
+    let ask = || {
+        lab.clock.0.fetch_add(1000, Ordering::Relaxed);
+        lab.ask("/reporting/create", json!({"reportFormat": "CSV", "s3Destination": destination("")}))["reportId"].clone()
+    };
+    let (fatal, other) = (ask(), ask());
+    let next = || {
+        let (place, home) = (ExportPlace::Folder(lab.folder.path().join("exports")), scope("111122223333"));
+        Front::new(lab.core.clone(), HashMap::new(), [9; 32]).with_exports(place, home)
+    };
+    for _ in 0..5 {
+        let stops = next();
+        stops.leave_reports();
+        stops.write_reports().unwrap();
+    }
+    // The servers that began it and are gone.
+    let home = scope("111122223333");
+    for begun in 0..3 {
+        let mut waiting = lab.core.store().documents(&home, "inspector2-report-waiting").unwrap().remove(0);
+        let mut body: Value = serde_json::from_str(&waiting.body).unwrap();
+        assert_eq!((&body["id"], &body["begun"]), (&fatal, &json!(begun)));
+        body["begun"] = json!(begun + 1);
+        waiting.body = body.to_string();
+        lab.core.store().put_document(&home, "inspector2-report-waiting", &waiting).unwrap();
+    }
+    next().write_reports().unwrap();
+    let status = |id: &Value| lab.ask("/reporting/status/get", json!({"reportId": id}));
+    let told = status(&fatal);
+    assert_eq!((&told["status"], &told["errorCode"]), (&json!("FAILED"), &json!("INTERNAL_ERROR")));
+    assert!(told["errorMessage"].as_str().unwrap().contains("ended 3 times"), "{told}");
+    assert_eq!(status(&other)["status"], "SUCCEEDED");
+}
+
 #[test]
 fn no_more_reports_wait_than_somebody_would_wait_for() {
     let lab = Lab::new();
