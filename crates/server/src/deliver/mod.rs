@@ -277,7 +277,7 @@ impl Deliver {
                 match self.prepare(state, group, item) {
                     Prepared::Nothing => {}
                     Prepared::Message(message) => {
-                        messages.push(message);
+                        messages.push(*message);
                         steps.push(Step { group: group.id, item, happened: group.at, before });
                     }
                     Prepared::Dead(letter) => put.push(*letter),
