@@ -321,14 +321,14 @@ impl Estate {
         self.release_name(number);
         if let Some(slot) = self.vulnerabilities.get_mut(number as usize) {
             name.clone_into(slot);
-            self.vulnerability_ids.insert(name.to_owned(), number);
+            self.vulnerability_ids.insert(name, number);
         }
     }
 
     /// Frees the name of a vulnerability of which nothing will be heard any more: who is called so next is another.
     pub fn release_name(&mut self, number: VulnerabilityId) {
         if let Some(name) = self.vulnerabilities.get(number as usize)
-            && self.vulnerability_ids.get(name) == Some(&number)
+            && self.vulnerability_ids.get(name) == Some(number)
         {
             self.vulnerability_ids.remove(name);
         }

@@ -51,6 +51,18 @@ impl Named {
         }
         pages[page].get_or_insert_with(|| Box::new([NONE; PAGE as usize]))[place] = number;
     }
+
+    /// Takes an id's number away, if it has one.
+    pub(crate) fn remove(&mut self, id: &str) {
+        match place(id) {
+            Some((year, page, place)) => {
+                if let Some(Some(page)) = self.years.get_mut(year).and_then(|pages| pages.get_mut(page)) {
+                    page[place] = NONE;
+                }
+            }
+            None => drop(self.others.remove(id)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -67,12 +79,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_id_has_the_number_that_it_was_given(ids in prop::collection::vec(any_id(), 0..200), asked in prop::collection::vec(any_id(), 0..200)) {
+        fn each_id_has_the_number_that_it_was_given(ids in prop::collection::vec((any_id(), any::<bool>()), 0..200), asked in prop::collection::vec(any_id(), 0..200)) {
             let (mut named, mut expected) = (Named::default(), HashMap::new());
-            for (number, id) in (0..).zip(&ids) {
+            for (number, (id, _)) in (0..).zip(&ids) {
                 named.insert(id, number);
                 expected.insert(id.clone(), number);
             }
+            for id in ids.iter().filter(|(_, stays)| !stays).map(|(id, _)| id).chain(asked.first()) {
+                named.remove(id);
+                expected.remove(id);
+            }
+            let ids: Vec<String> = ids.into_iter().map(|(id, _)| id).collect();
             for id in ids.iter().chain(&asked) {
                 prop_assert_eq!(named.get(id), expected.get(id).copied(), "{}", id);
             }
