@@ -2,7 +2,7 @@
 
 use crate::kept::TermSets;
 use crate::query::KeptOrders;
-use crate::{Assessment, Criteria, Door, EpisodeBody, EpisodeLog, LogPosition, Reach};
+use crate::{Assessment, Criteria, Door, Episode, EpisodeBody, EpisodeLog, LogPosition, Reach};
 use lestrade_matching::{Class, ComponentId, Estate, ResourceId, SetId, Verdict, VulnerabilityId};
 use lestrade_model::{
     Coverage, CoverageReason, Exploitation, Exposure, FindingArn, Hash, ImageUse, ListeningSocket, Resource, ResourceDetails,
@@ -293,9 +293,9 @@ impl World {
         names
     }
 
-    /// Takes in what an episode says about names: it is to be called right before the episode is appended to the log.
-    pub fn take_name(&mut self, body: &EpisodeBody) {
-        match body {
+    /// Appends an episode to the log, and takes in what it says about names.
+    pub fn append(&mut self, episode: Episode) {
+        match &episode.body {
             EpisodeBody::Renamed { vulnerability, name } => {
                 self.note_name(*vulnerability);
                 self.estate.rename_vulnerability(*vulnerability, name);
@@ -306,6 +306,8 @@ impl World {
             }
             _ => {}
         }
+        let estate = &self.estate;
+        self.log.append(episode, |sets| estate.resources_of(sets));
     }
 
     fn note_name(&mut self, id: VulnerabilityId) {

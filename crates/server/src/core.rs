@@ -248,11 +248,9 @@ impl<'a> Draft<'a> {
 
     /// Appends to the log.
     pub(crate) fn episode(&mut self, body: EpisodeBody) {
-        self.world.take_name(&body);
         let episode = Episode { position: self.world.log.head() + 1, at: self.at, body };
         self.change.episodes.push(episode.clone());
-        let estate = &self.world.estate;
-        self.world.log.append(episode, |sets| estate.resources_of(sets));
+        self.world.append(episode);
     }
 
     /// Puts a group of findings into the outbox: what is urgent apart from the rest, and ahead of many of one vulnerability their

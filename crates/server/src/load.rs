@@ -159,11 +159,9 @@ impl Loading {
                 let had = self.world.estate.conditions_of(*resource).cloned().unwrap_or_default();
                 self.world.estate.set_conditions(*resource, (had | opened) - closed);
             }
-            naming @ (EpisodeBody::Renamed { .. } | EpisodeBody::Merged { .. }) => self.world.take_name(naming),
-            EpisodeBody::Advisory { .. } => {}
+            EpisodeBody::Advisory { .. } | EpisodeBody::Renamed { .. } | EpisodeBody::Merged { .. } => {}
         }
-        let estate = &self.world.estate;
-        self.world.log.append(episode, |sets| estate.resources_of(sets));
+        self.world.append(episode);
     }
 }
 

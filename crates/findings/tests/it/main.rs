@@ -109,10 +109,8 @@ impl Lab {
     }
 
     fn log(&mut self, body: EpisodeBody) {
-        self.world.take_name(&body);
         let episode = Episode { position: self.world.log.head() + 1, at: self.now, body };
-        let estate = &self.world.estate;
-        self.world.log.append(episode, |sets| estate.resources_of(sets));
+        self.world.append(episode);
     }
 
     fn run(&mut self, step: &Step) {

@@ -60,9 +60,12 @@ impl Renderer {
     }
 
     fn finding(&mut self, core: &Core, group: &OutboxGroup, resource: ResourceId, vulnerability: VulnerabilityId) -> Option<Rendered> {
-        // What was told of one that is another now goes on as the other.
-        let vulnerability = core.world().log.goes_on_as(resource, vulnerability);
-        let view = view_of(&core.world(), core, resource, vulnerability)?;
+        let (vulnerability, view, names) = {
+            let world = core.world();
+            // What was told of one that is another now goes on as the other.
+            let vulnerability = world.log.goes_on_as(resource, vulnerability);
+            (vulnerability, view_of(&world, core, resource, vulnerability)?, names(&world, vulnerability))
+        };
         let id = identity(&[view.arn.as_str().as_bytes(), &group.id.to_le_bytes()]);
         let mut body = events::finding_event(&view, &id, group.at);
         let is_closed = view.status == FindingStatus::Closed;
@@ -72,7 +75,6 @@ impl Renderer {
             body["detail"]["status"] = status.into();
         }
         let open = Some(self.open(core, vulnerability, &view.resource.key.scope));
-        let names = names(&core.world(), vulnerability);
         Some(Rendered { event: Event { id, revision: group.id, body, open, names }, overtaken })
     }
 
