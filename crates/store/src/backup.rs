@@ -197,13 +197,14 @@ fn read(path: &Path, each: &mut EachRow<'_>) -> Result<Backup, StoreError> {
 /// When the backup is not sound or of another schema, or the store is not empty or cannot be written.
 pub fn restore(path: &Path, location: &str) -> Result<Backup, StoreError> {
     if is_postgres(location) {
-        fill(PostgresEngine::connect(location)?, path)
+        fill(PostgresEngine::connect(location)?, path).map(|(backup, _)| backup)
     } else {
-        fill(SqliteEngine::open(Path::new(location))?, path)
+        fill(SqliteEngine::open(Path::new(location))?, path).map(|(backup, _)| backup)
     }
 }
 
-fn fill<E: Engine>(engine: E, path: &Path) -> Result<Backup, StoreError> {
+/// Fills an empty store, and gives it back with what the backup says of itself.
+fn fill<E: Engine>(engine: E, path: &Path) -> Result<(Backup, E), StoreError> {
     let mut engine = SqlStore::open(engine)?.into_engine();
     for table in schema::TABLES {
         let mut is_empty = true;
@@ -228,7 +229,7 @@ fn fill<E: Engine>(engine: E, path: &Path) -> Result<Backup, StoreError> {
         restored = Some(backup);
         Ok(())
     })?;
-    restored.ok_or_else(|| damaged("it was not read"))
+    Ok((restored.ok_or_else(|| damaged("it was not read"))?, engine))
 }
 
 /// Looks a backup through: its hash, every record, and whether a store can be loaded from it, in a store of its own that is then
@@ -239,8 +240,9 @@ fn fill<E: Engine>(engine: E, path: &Path) -> Result<Backup, StoreError> {
 pub fn verify(path: &Path, sink: &mut dyn crate::LoadSink) -> Result<Backup, StoreError> {
     let folder = tempfile::tempdir().map_err(fault("making a folder to restore into"))?;
     let location = folder.path().join("state.db");
-    let backup = fill(SqliteEngine::open(&location)?, path)?;
-    crate::Store::load(&mut SqlStore::open(SqliteEngine::open(&location)?)?, sink)?;
+    // It is not opened a second time: where another thread starts a program just then, its lock is still held for a moment.
+    let (backup, engine) = fill(SqliteEngine::open(&location)?, path)?;
+    crate::Store::load(&mut SqlStore::open(engine)?, sink)?;
     Ok(backup)
 }
 
