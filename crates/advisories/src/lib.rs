@@ -28,7 +28,7 @@ pub use feeds::{Feed, FeedKey, FeedPlaces, FeedScope, Route};
 pub use formats::{Quarantine, fuzz_parser, parsers, read_osv};
 pub use gap::{BundleImport, BundleWish};
 pub use import::{ImportSummary, Importer};
-pub use library::{GenerationId, Library, OpenIndex};
+pub use library::{GenerationId, Library, OpenIndex, expect_many};
 pub use mirror::Mirror;
 pub use starter::{STARTER_FEED, starter_advisories, starter_index};
 pub use update::{FeedOutcome, UpdateProgress, UpdateReport, Updater};

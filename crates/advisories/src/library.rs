@@ -49,6 +49,12 @@ impl fmt::Display for GenerationId {
 /// A generation that is mapped.
 pub type OpenIndex = AdvisoryIndex<MappedFile>;
 
+/// Says that hundreds of packages are about to be looked up. A single one is found sooner when nothing is read that is around it, but
+/// many are when the kernel reads ahead.
+pub fn expect_many(index: &OpenIndex) {
+    index.source().is_read_through(0..index.look_up_end());
+}
+
 /// A folder of generations.
 #[derive(Clone, Debug)]
 pub struct Library {
@@ -118,7 +124,10 @@ impl Library {
     pub fn open(&self, id: &GenerationId) -> Result<OpenIndex, AdvisoriesError> {
         let path = self.file(id);
         let mapped = MappedFile::open(&path).map_err(AdvisoriesError::io("open", &path))?;
-        Ok(AdvisoryIndex::open(mapped)?.reporting(self.mode))
+        mapped.is_jumped_about_in(0..usize::MAX);
+        let index = AdvisoryIndex::open(mapped)?.reporting(self.mode);
+        index.source().is_read_through(index.look_up_end()..usize::MAX);
+        Ok(index)
     }
 
     /// Opens the generation in force.

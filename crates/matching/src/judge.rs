@@ -18,14 +18,15 @@ pub fn judge_component<B: AsRef<[u8]>>(index: &AdvisoryIndex<B>, component: &Com
     }
     for name in std::iter::once(component.advised_name()).chain(component.advised_source()) {
         for entry in index.entries(&component.ecosystem, name)? {
-            if let Some(verdict) = affects(&entry.affected, component) {
-                // After they are merged: one that says open does not count where another one says fixed.
-                for vulnerability in &entry.vulnerabilities {
-                    merge_into(&mut found, vulnerability.to_string(), verdict.clone(), component);
-                }
+            if let Some(verdict) = affects(&entry.affected, component)
+                && let [others @ .., last] = entry.vulnerabilities.as_slice()
+            {
+                others.iter().for_each(|vulnerability| merge_into(&mut found, vulnerability.text(), verdict.clone(), component));
+                merge_into(&mut found, last.text(), verdict, component);
             }
         }
     }
+    // After they are merged: one that says open does not count where another one says fixed.
     found.retain(|_, verdict| index.mode().reports(component, verdict));
     Ok(found)
 }

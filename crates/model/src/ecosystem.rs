@@ -237,7 +237,7 @@ impl Ecosystem {
     pub fn covers(&self, other: &Self) -> bool {
         self.family == other.family
             && match (&self.release, &other.release) {
-                (Some(a), Some(b)) => self.family.plain_release(a) == self.family.plain_release(b),
+                (Some(a), Some(b)) => a == b || self.family.plain_release(a) == self.family.plain_release(b),
                 _ => true,
             }
     }

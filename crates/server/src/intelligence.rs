@@ -5,7 +5,7 @@ use crate::core::{Core, Draft, KnownOf, assess_as, assess_from, known_of};
 use crate::load::{INTELLIGENCE, cursor_of};
 use crate::reconcile::{Outcome, Reconciler};
 use crate::{Core as Server, ServerError};
-use lestrade_advisories::{GenerationId, OpenIndex};
+use lestrade_advisories::{GenerationId, OpenIndex, expect_many};
 use lestrade_findings::{EpisodeBody, Transition, World};
 use lestrade_matching::{ComponentId, Estate, IndexError, Verdict, VulnerabilityId, judge_component, judge_vulnerability};
 use lestrade_model::Exploitation;
@@ -49,6 +49,7 @@ impl Core {
             return Ok(false);
         }
         let new = Arc::new(self.library.open(&current)?);
+        expect_many(&new);
         step("refresh: opened");
         // Damage is found before anything rests on it: a flipped bit must not close a finding.
         new.verify()?;

@@ -21,24 +21,48 @@ pub(crate) fn dotted(a: &str, b: &str) -> Option<Ordering> {
     let mut order = Ordering::Equal;
     while !a.is_empty() || !b.is_empty() {
         let (of_a, of_b) = (number(&mut a)?, number(&mut b)?);
-        order = order.then_with(|| compare(of_a, of_b));
+        order = order.then_with(|| of_a.compare(&of_b));
     }
     Some(order)
 }
 
-/// Takes the next number and the dot behind it; the empty one when nothing is left, none when there is something else.
-fn number<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    if rest.is_empty() {
-        return Some(rest);
+/// A number of a version.
+struct Number<'a> {
+    digits: &'a [u8],
+    /// Its value, where so many digits fit into it.
+    value: u64,
+}
+
+/// So many digits fit into 64 bits, whatever they are.
+const FIT: usize = 19;
+
+impl Number<'_> {
+    fn compare(&self, other: &Self) -> Ordering {
+        if self.digits.len() <= FIT && other.digits.len() <= FIT {
+            self.value.cmp(&other.value)
+        } else {
+            compare(self.digits, other.digits)
+        }
     }
-    let (number, after) = take_while(rest, |c| c.is_ascii_digit());
-    let after = match after {
+}
+
+/// Takes the next number and the dot behind it; zero when nothing is left, none when there is something else.
+fn number<'a>(rest: &mut &'a [u8]) -> Option<Number<'a>> {
+    if rest.is_empty() {
+        return Some(Number { digits: b"", value: 0 });
+    }
+    let (mut length, mut value) = (0, 0_u64);
+    while let Some(digit) = rest.get(length).map(|c| c.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+        length += 1;
+    }
+    let (digits, after) = rest.split_at(length);
+    *rest = match after {
         [] => after,
         [b'.', after @ ..] if !after.is_empty() => after,
         _ => return None,
     };
-    *rest = after;
-    (!number.is_empty()).then_some(number)
+    (length > 0).then_some(Number { digits, value })
 }
 
 /// Splits off an epoch: digits, perhaps none, before a colon. What stands before a colon and is no number is none.
@@ -67,6 +91,9 @@ mod tests {
             ("1", "1.0.0", Some(Ordering::Equal)),
             ("1.2", "1.10", Some(Ordering::Less)),
             ("2", "1.99999999999999999999999", Some(Ordering::Greater)),
+            ("18446744073709551617", "1", Some(Ordering::Greater)),
+            ("9999999999999999999", "09999999999999999998", Some(Ordering::Greater)),
+            ("0000000000000000000000001", "1", Some(Ordering::Equal)),
             ("1.2.0.1", "1.2", Some(Ordering::Greater)),
             ("01.2", "1.2", Some(Ordering::Equal)),
             ("1..2", "1", None),

@@ -6,11 +6,14 @@ use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::output::Speech;
-use lestrade_advisories::{AdvisoriesError, OpenIndex, starter_index};
+use lestrade_advisories::{AdvisoriesError, OpenIndex, expect_many, starter_index};
 use lestrade_findings::{Excepted, ScanResult, end_of_life, judge, tell};
 use lestrade_matching::{AdvisoryIndex, IndexError, Manifest, Statement, Statements};
 use lestrade_model::{Advisory, Clock, Exploitation, PackedInventory, ResourceFacts, Timestamp};
 use lestrade_report::{Intelligence, ScanReport};
+
+/// So many components are many, to an index that is not in memory.
+const MANY: usize = 64;
 
 /// How many components are worth a thread.
 const WORTH_A_THREAD: usize = 20_000;
@@ -77,7 +80,12 @@ impl Known {
     pub(crate) fn judge(&self, target: Target, statements: &Statements, expired: Vec<Statement>) -> Result<ScanReport, Failure> {
         let Target { name, kind, inventory, facts, .. } = target;
         let result = match self {
-            Self::Library(index) => scan_at_once(index, &inventory, &facts, statements),
+            Self::Library(index) => {
+                if inventory.len() >= MANY {
+                    expect_many(index);
+                }
+                scan_at_once(index, &inventory, &facts, statements)
+            }
             Self::Starter(index) => scan_at_once(index, &inventory, &facts, statements),
         };
         let now = SystemClock.now();

@@ -1,6 +1,6 @@
 //! What changed between two generations, by content and never by date.
 
-use super::format::{Section, Table, slice};
+use super::format::{Row, Section, Table, slice};
 use super::{AdvisoryIndex, IndexError};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,8 +40,7 @@ struct Exploited<'a> {
 }
 
 impl Exploited<'_> {
-    fn value(&self, ordinal: u32) -> Result<&[u8], IndexError> {
-        let row = self.table.row(ordinal)?;
+    fn value(&self, row: Row) -> Result<&[u8], IndexError> {
         slice(self.values, row.offset, row.length)
     }
 
@@ -54,18 +53,19 @@ impl Exploited<'_> {
         known_as: impl Fn(&str) -> Option<T>,
     ) -> Result<Rescored<T>, IndexError> {
         let mut rescored = Rescored { all: 0, known: Vec::new() };
-        let mut note = |key: &[u8]| {
+        // What is no text is no id that anybody knows.
+        let mut note = |key: Option<&str>| {
             rescored.all += 1;
-            // What is no text is no id that anybody knows.
-            rescored.known.extend(std::str::from_utf8(key).ok().and_then(&known_as));
+            rescored.known.extend(key.and_then(&known_as));
         };
+        let text = |key| std::str::from_utf8(key).ok();
         let mut one_by_one = i;
         while i < end || j < older_end {
             if i >= one_by_one && end - i >= ROWS_AT_ONCE && older_end - j >= ROWS_AT_ONCE {
-                if self.table.has_keys_of(i, &older.table, j, ROWS_AT_ONCE) {
-                    for (i, j) in (i..i + ROWS_AT_ONCE).zip(j..) {
-                        if self.value(i)? != older.value(j)? {
-                            note(self.table.key(i)?);
+                if let Some(alike) = self.table.alike(i, &older.table, j, ROWS_AT_ONCE) {
+                    for (new, old, key) in alike.rows() {
+                        if self.value(new)? != older.value(old)? {
+                            note(key);
                         }
                     }
                     (i, j) = (i + ROWS_AT_ONCE, j + ROWS_AT_ONCE);
@@ -77,17 +77,17 @@ impl Exploited<'_> {
                 (if i < end { Some(self.table.key(i)?) } else { None }, if j < older_end { Some(older.table.key(j)?) } else { None });
             match (new, old) {
                 (Some(new), Some(old)) if new == old => {
-                    if self.value(i)? != older.value(j)? {
-                        note(new);
+                    if self.value(self.table.row(i)?)? != older.value(older.table.row(j)?)? {
+                        note(text(new));
                     }
                     (i, j) = (i + 1, j + 1);
                 }
                 (Some(new), old) if old.is_none_or(|old| new < old) => {
-                    note(new);
+                    note(text(new));
                     i += 1;
                 }
                 (_, Some(old)) => {
-                    note(old);
+                    note(text(old));
                     j += 1;
                 }
                 (_, None) => break,

@@ -39,18 +39,42 @@ pub(crate) const YEARS: u16 = 0x80;
 
 /// Year and number of an id of CVE that is written as they all are: four digits of the number at least, and no more than needed
 /// beyond.
+#[inline]
 pub(crate) fn cve_of(id: &str) -> Option<(u16, u32)> {
-    let (year, number) = id.strip_prefix("CVE-")?.as_bytes().split_at_checked(4)?;
-    let (b'-', digits) = number.split_first()? else { return None };
-    if digits.len() < 4 || digits.len() > 10 || (digits.len() > 4 && digits[0] == b'0') {
+    let (b"CVE-", rest) = id.as_bytes().split_first_chunk()? else { return None };
+    let (year, rest) = rest.split_first_chunk()?;
+    let (b'-', digits) = rest.split_first()? else { return None };
+    let (first, more) = digits.split_first_chunk()?;
+    if more.len() > 6 || (!more.is_empty() && first[0] == b'0') {
         return None;
     }
-    let decimal = |digits: &[u8]| {
-        let add = |value: u64, digit: &u8| digit.is_ascii_digit().then(|| value * 10 + u64::from(digit - b'0'));
-        digits.iter().try_fold(0, add)
-    };
-    let (year, number) = (u16::try_from(decimal(year)?).ok()?, u32::try_from(decimal(digits)?).ok()?);
+    let (year, first) = (four_digits(*year)?, four_digits(*first)?);
+    let add = |value: u64, digit: &u8| digit.is_ascii_digit().then(|| value * 10 + u64::from(digit - b'0'));
+    let number = u32::try_from(more.iter().try_fold(u64::from(first), add)?).ok()?;
     (1..YEARS).contains(&year.saturating_sub(BEFORE)).then_some((year, number))
+}
+
+/// What four digits say: all four are looked at at once, then added in pairs.
+fn four_digits(digits: [u8; 4]) -> Option<u16> {
+    let values = u32::from_le_bytes(digits) ^ 0x3030_3030;
+    // No value is above 9, and none carries into the next.
+    if (values | values.wrapping_add(0x0606_0606)) & 0xF0F0_F0F0 != 0 {
+        return None;
+    }
+    let pairs = (values & 0x00FF_00FF) * 10 + ((values >> 8) & 0x00FF_00FF);
+    Some((pairs & 0xFF) as u16 * 100 + (pairs >> 16) as u16)
+}
+
+/// Appends a number in decimal, with four digits at least.
+fn push_decimal(number: u32, text: &mut String) {
+    let mut unit = 1000;
+    while number / 10 >= unit {
+        unit *= 10;
+    }
+    while unit > 0 {
+        text.push(char::from(b'0' + (number / unit % 10) as u8));
+        unit /= 10;
+    }
 }
 
 impl VulnerabilityName {
@@ -59,14 +83,26 @@ impl VulnerabilityName {
     pub fn of(id: &str) -> Self {
         cve_of(id).map_or_else(|| Self::Other(id.to_owned()), |(year, number)| Self::Cve { year, number })
     }
+
+    /// Its text, put together without a formatter: judging needs one for each vulnerability that is found.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Cve { year, number } => {
+                let mut text = String::with_capacity("CVE-2021-4294967295".len());
+                text.push_str("CVE-");
+                push_decimal(u32::from(*year), &mut text);
+                text.push('-');
+                push_decimal(*number, &mut text);
+                text
+            }
+            Self::Other(id) => id.clone(),
+        }
+    }
 }
 
 impl fmt::Display for VulnerabilityName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cve { year, number } => write!(f, "CVE-{year}-{number:04}"),
-            Self::Other(id) => f.write_str(id),
-        }
+        f.write_str(&self.text())
     }
 }
 
@@ -420,6 +456,46 @@ mod tests {
     use super::*;
     use lestrade_model::Family;
     use proptest::prelude::*;
+
+    #[test]
+    fn four_digits_are_what_they_spell() {
+        for value in 0..10_000_u16 {
+            let spelled = format!("{value:04}");
+            let digits: [u8; 4] = spelled.as_bytes().try_into().unwrap();
+            assert_eq!(four_digits(digits), Some(value));
+            for (place, byte) in
+                (0..4).flat_map(|place| (0..=u8::MAX).map(move |byte| (place, byte))).filter(|(_, byte)| !byte.is_ascii_digit())
+            {
+                let mut other = digits;
+                other[place] = byte;
+                assert_eq!(four_digits(other), None, "{other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn ids_of_cve_are_two_numbers_as_they_are_written() {
+        let cases = [
+            ("CVE-2021-44228", Some((2021, 44228))),
+            ("CVE-1999-0001", Some((1999, 1))),
+            ("CVE-2024-4294967295", Some((2024, u32::MAX))),
+            ("CVE-2024-4294967296", None),
+            ("CVE-2024-04422", None),
+            ("CVE-2024-442", None),
+            ("CVE-2024-44228000000", None),
+            ("CVE-2024-442a", None),
+            ("CVE-1984-1000", None),
+            ("CVE-2112-1000", None),
+            ("CVE-20211-1000", None),
+            ("cve-2021-44228", None),
+            ("CVE-2021", None),
+            ("", None),
+        ];
+        for (id, expected) in cases {
+            assert_eq!(cve_of(id), expected, "{id}");
+            assert_eq!(VulnerabilityName::of(id).to_string(), id);
+        }
+    }
 
     fn numbers(affected: &Affected) -> Numbers {
         let mut words: BTreeMap<String, u64> =

@@ -106,6 +106,12 @@ impl Sections {
         bytes.get(offset as usize..(offset + length) as usize).ok_or(IndexError::Corrupt("section"))
     }
 
+    /// Where a section ends.
+    pub(super) const fn end(&self, section: Section) -> usize {
+        let (offset, length, _) = self.0[section as usize];
+        (offset + length) as usize
+    }
+
     pub(super) fn verify(&self, bytes: &[u8]) -> Result<(), IndexError> {
         for (offset, length, sum) in &self.0 {
             let section = bytes.get(*offset as usize..(*offset + *length) as usize).ok_or(IndexError::Corrupt("section"))?;
@@ -195,21 +201,22 @@ impl<'a> Table<'a> {
         slice(self.keys, u64::from(row.key_offset), u32::from(row.key_length))
     }
 
-    /// Whether so many rows from one on have the keys that those of another table have from another on. It looks at how they lie and
+    /// So many rows from one on and of another table from another on, if their keys are the same. It looks at how the keys lie and
     /// then at all of their bytes at once: where they lie otherwise, or nowhere, it says no, and each has to be looked at.
-    pub(super) fn has_keys_of(&self, from: u32, other: &Table<'_>, other_from: u32, count: u32) -> bool {
-        let (Some(mine), Some(theirs)) = (self.rows_from(from, count), other.rows_from(other_from, count)) else { return false };
+    pub(super) fn alike<'b>(&self, from: u32, other: &Table<'b>, other_from: u32, count: u32) -> Option<Alike<'a, 'b>> {
+        let (rows, others) = (self.rows_from(from, count)?, other.rows_from(other_from, count)?);
         let begin = |rows: &[[u8; ROW]]| rows.first().map_or(0, |row| Row::of(row).key_offset);
-        let (begins, other_begins) = (begin(mine), begin(theirs));
+        let (begins, other_begins) = (begin(rows), begin(others));
         let (mut lie_alike, mut end) = (true, 0);
-        for (row, other) in mine.iter().zip(theirs) {
+        for (row, other) in rows.iter().zip(others) {
             let (row, other) = (Row::of(row), Row::of(other));
             // From the first key on; one that lies before it is beyond all bytes so.
             let place = row.key_offset.wrapping_sub(begins);
             lie_alike &= place == other.key_offset.wrapping_sub(other_begins) && row.key_length == other.key_length;
             end = end.max(u64::from(place) + u64::from(row.key_length));
         }
-        lie_alike && self.key_bytes(begins, end).is_some_and(|keys| other.key_bytes(other_begins, end) == Some(keys))
+        let keys = self.key_bytes(begins, end).filter(|_| lie_alike)?;
+        (other.key_bytes(other_begins, end) == Some(keys)).then(|| Alike { rows, others, keys: std::str::from_utf8(keys).ok(), begins })
     }
 
     fn rows_from(&self, from: u32, count: u32) -> Option<&'a [[u8; ROW]]> {
@@ -242,6 +249,26 @@ impl<'a> Table<'a> {
 
     pub(super) fn find(&self, key: &[u8]) -> Result<Option<Row>, IndexError> {
         self.ordinal(key)?.map(|ordinal| self.row(ordinal)).transpose()
+    }
+}
+
+/// Rows of two tables that have the same keys.
+pub(super) struct Alike<'a, 'b> {
+    rows: &'a [[u8; ROW]],
+    others: &'b [[u8; ROW]],
+    keys: Option<&'a str>,
+    begins: u32,
+}
+
+impl<'a> Alike<'a, '_> {
+    /// The rows of the one and of the other, and their key where it is text.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (Row, Row, Option<&'a str>)> {
+        self.rows.iter().zip(self.others).map(|(row, other)| {
+            let row = Row::of(row);
+            let place = row.key_offset.wrapping_sub(self.begins) as usize;
+            let key = self.keys.and_then(|keys| keys.get(place..place + usize::from(row.key_length)));
+            (row, Row::of(other), key)
+        })
     }
 }
 

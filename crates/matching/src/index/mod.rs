@@ -162,6 +162,17 @@ impl<B: AsRef<[u8]>> AdvisoryIndex<B> {
         Table::new(self.section(rows)?, self.section(keys)?)
     }
 
+    /// What the index lies in.
+    pub const fn source(&self) -> &B {
+        &self.bytes
+    }
+
+    /// Where in its bytes the part ends in which packages are looked up: their names, and what is said of them.
+    #[must_use]
+    pub const fn look_up_end(&self) -> usize {
+        self.sections.end(Section::Entries)
+    }
+
     /// Bytes of the part that matching reads: packages and what is said of them, vulnerabilities and their advisories.
     ///
     /// # Errors
