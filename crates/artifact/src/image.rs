@@ -2,6 +2,7 @@
 //!
 //! Manifests are small JSON, read here with bounds; every document that is named by a digest has that digest computed.
 
+use crate::layer::Packing;
 use crate::tar_index::TarEntry;
 use crate::{ArtifactError, Hashing, Limits};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// The largest manifest or config.
@@ -102,6 +104,14 @@ impl LayerSource {
             LayerPlace::File(_) => None,
             LayerPlace::Slice { offset, length, .. } => Some((offset, length)),
         }
+    }
+
+    /// Whether its bytes begin as those of what is compressed do; where they cannot be read they do not.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        let offset = self.slice().map_or(0, |(offset, _)| offset);
+        let mut head = [0; 6];
+        File::open(self.path()).and_then(|file| file.read_exact_at(&mut head, offset)).is_ok_and(|()| Packing::of(&head) != Packing::Plain)
     }
 
     /// The digest of its bytes as they are in `file`.

@@ -10,6 +10,7 @@ use crate::{Limits, ReadAt};
 use flate2::bufread::MultiGzDecoder;
 use lestrade_model::{Problem, ProblemKind};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
@@ -33,6 +34,27 @@ pub struct LayerDigests {
     pub diff: String,
     /// Bytes of the tar inside.
     pub expanded: u64,
+}
+
+/// How a layer is compressed, as its first bytes say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packing {
+    /// Not at all, as far as is known.
+    Plain,
+    Gzip,
+    Zstd,
+    Xz,
+}
+
+impl Packing {
+    pub(crate) const fn of(head: &[u8]) -> Self {
+        match head {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
+            [0xfd, b'7', b'z', b'X', b'Z', ..] => Self::Xz,
+            _ => Self::Plain,
+        }
+    }
 }
 
 /// Bounds on what comes out, beside how much went in.
@@ -272,7 +294,7 @@ fn walk_hashed<R: Read>(
     sink: &mut dyn FileSink,
 ) -> LayerDigests {
     let mut raw = Hashed::new(input, (!hashed_before).then_some(&hasher), Side::Blob);
-    let magic: Vec<u8> = raw.fill_buf().map(|bytes| bytes.iter().take(6).copied().collect()).unwrap_or_default();
+    let packing = raw.fill_buf().map_or(Packing::Plain, Packing::of);
     let guard = Guard { input: Rc::clone(&raw.bytes), limits: *limits };
     let mut expanded = 0;
     let mut inside = |decoder: &mut dyn Read, guard: Guard, holder: &mut Holder, sink: &mut dyn FileSink| {
@@ -281,17 +303,17 @@ fn walk_hashed<R: Read>(
         expanded = stream.bytes.get();
     };
     let mut plain = false;
-    match magic.as_slice() {
-        [0x1f, 0x8b, ..] => inside(&mut MultiGzDecoder::new(&mut raw), guard, holder, sink),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => match zstd::stream::read::Decoder::with_buffer(&mut raw) {
+    match packing {
+        Packing::Gzip => inside(&mut MultiGzDecoder::new(&mut raw), guard, holder, sink),
+        Packing::Zstd => match zstd::stream::read::Decoder::with_buffer(&mut raw) {
             Ok(mut decoder) => inside(&mut decoder, guard, holder, sink),
             Err(_) => inside(&mut io::empty(), guard, holder, sink),
         },
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => {
+        Packing::Xz => {
             sink.problem(Problem { path: String::new(), kind: ProblemKind::Unsupported, detail: "the layer is compressed with xz".into() });
             inside(&mut io::empty(), guard, holder, sink);
         }
-        _ => {
+        Packing::Plain => {
             // Both sides are one: hashed once.
             plain = true;
             raw.guard = Some(guard);
@@ -316,18 +338,18 @@ fn walk_hashed<R: Read>(
 /// Walks a tar, compressed or not, that is no layer: nobody asks for its digests.
 pub(crate) fn walk_tar(input: &mut dyn Read, limits: &Limits, holder: &mut Holder, sink: &mut dyn FileSink) {
     let mut raw = Hashed::new(input, None, Side::Blob);
-    let magic: Vec<u8> = raw.fill_buf().map(|bytes| bytes.iter().take(4).copied().collect()).unwrap_or_default();
+    let packing = raw.fill_buf().map_or(Packing::Plain, Packing::of);
     let guard = Guard { input: Rc::clone(&raw.bytes), limits: *limits };
     let mut inside = |decoder: &mut dyn Read, guard: Guard| {
         walk_stream(&mut Hashed { guard: Some(guard), ..Hashed::new(decoder, None, Side::Diff) }, None, limits, holder, sink);
     };
-    match magic.as_slice() {
-        [0x1f, 0x8b, ..] => inside(&mut MultiGzDecoder::new(&mut raw), guard),
-        [0x28, 0xb5, 0x2f, 0xfd] => match zstd::stream::read::Decoder::with_buffer(&mut raw) {
+    match packing {
+        Packing::Gzip => inside(&mut MultiGzDecoder::new(&mut raw), guard),
+        Packing::Zstd => match zstd::stream::read::Decoder::with_buffer(&mut raw) {
             Ok(mut decoder) => inside(&mut decoder, guard),
             Err(_) => inside(&mut io::empty(), guard),
         },
-        _ => {
+        Packing::Plain | Packing::Xz => {
             raw.guard = Some(guard);
             walk_stream(&mut raw, None, limits, holder, sink);
         }
@@ -394,7 +416,8 @@ impl Shown<'_> {
 
 impl EntrySink for Shown<'_> {
     fn entry(&mut self, entry: &Entry<'_>, body: &mut dyn Read) {
-        let path = String::from_utf8_lossy(entry.path);
+        // Nearly all paths are UTF-8, and are told to be so faster than they are mended.
+        let path = std::str::from_utf8(entry.path).map_or_else(|_| String::from_utf8_lossy(entry.path), Cow::Borrowed);
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
         if name == ".wh..wh..opq" {
             self.sink.opaque(folder);

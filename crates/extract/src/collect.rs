@@ -38,7 +38,9 @@ impl<'a> Collector<'a> {
 
     /// What was collected.
     #[must_use]
-    pub fn finish(self) -> LayerReport {
+    pub fn finish(mut self) -> LayerReport {
+        self.report.shadows.sort_unstable();
+        self.report.shadows.dedup();
         self.report
     }
 }

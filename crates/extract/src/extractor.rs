@@ -1,6 +1,7 @@
 //! What an extractor is, and the one automaton of all their paths.
 
 use crate::maven::MavenProject;
+use crate::names::Names;
 use crate::{FileReport, Found};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use lestrade_artifact::Size;
@@ -144,6 +145,7 @@ pub trait Extractor: Sync {
 pub struct Extractors {
     all: &'static [&'static dyn Extractor],
     automaton: GlobSet,
+    names: Names,
     /// Which extractor each pattern of the automaton belongs to.
     owners: Vec<usize>,
     /// The paths that are wanted by their full name.
@@ -159,21 +161,22 @@ impl Extractors {
     #[allow(clippy::expect_used, reason = "patterns are constants of the program")]
     pub fn new(all: &'static [&'static dyn Extractor]) -> Self {
         let mut builder = GlobSetBuilder::new();
-        let mut owners = Vec::new();
+        let (mut owners, mut names) = (Vec::new(), Names::default());
         for (owner, extractor) in all.iter().enumerate() {
             for pattern in extractor.wants() {
                 builder.add(GlobBuilder::new(pattern).literal_separator(true).build().expect("a pattern of ours is a glob"));
+                names.add(pattern);
                 owners.push(owner);
             }
         }
         let well_known = Self::well_known(all).collect();
-        Self { all, automaton: builder.build().expect("globs of ours compile"), owners, well_known }
+        Self { all, automaton: builder.build().expect("globs of ours compile"), names, owners, well_known }
     }
 
     /// Whether any extractor wants the file at `path`.
     #[must_use]
     pub fn want(&self, path: &str) -> bool {
-        self.automaton.is_match(path)
+        self.names.may_be(path) && self.automaton.is_match(path)
     }
 
     /// How large the file at `path` may be; none if no extractor wants it.

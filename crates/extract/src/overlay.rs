@@ -24,11 +24,8 @@ impl<'a> Overlay<'a> {
         let mut overlay = Self { files: BTreeMap::new(), ways: BTreeMap::new() };
         for (number, layer) in layers.iter().enumerate() {
             if !overlay.files.is_empty() || !overlay.ways.is_empty() {
-                // Sorted once, and not hashed: a layer has tens of thousands, of which hardly any hides something.
-                let mut shadows = layer.shadows.clone();
-                shadows.sort_unstable();
-                hide(&mut overlay.files, layer, &shadows);
-                hide(&mut overlay.ways, layer, &shadows);
+                hide(&mut overlay.files, layer);
+                hide(&mut overlay.ways, layer);
             }
             for (path, link) in &layer.ways {
                 overlay.ways.insert(path, link.as_deref());
@@ -66,8 +63,8 @@ impl<'a> Overlay<'a> {
     }
 }
 
-/// Takes out what a layer, whose sorted shadows these are, hides of the layers below.
-fn hide<V>(visible: &mut BTreeMap<&str, V>, layer: &LayerReport, shadows: &[u64]) {
+/// Takes out what a layer hides of the layers below.
+fn hide<V>(visible: &mut BTreeMap<&str, V>, layer: &LayerReport) {
     for folder in &layer.opaque {
         remove_below(visible, folder);
     }
@@ -75,12 +72,13 @@ fn hide<V>(visible: &mut BTreeMap<&str, V>, layer: &LayerReport, shadows: &[u64]
         visible.remove(path.as_str());
         remove_below(visible, path);
     }
-    if shadows.is_empty() {
+    if layer.shadows.is_empty() {
         return;
     }
     visible.retain(|path, _| {
         let mut above = path.match_indices('/').map(|(end, _)| path.split_at(end).0).chain([*path]);
-        !above.any(|path| shadows.binary_search(&shadow(path)).is_ok())
+        // Searched, and not put into a set: a layer has tens of thousands, of which hardly any hides something.
+        !above.any(|path| layer.shadows.binary_search(&shadow(path)).is_ok())
     });
 }
 
@@ -118,11 +116,9 @@ mod tests {
 
     fn layer(files: &[&str], shadows: &[&str]) -> LayerReport {
         let file = |path: &&str| FileReport { path: (*path).to_owned(), ..FileReport::default() };
-        LayerReport {
-            files: files.iter().map(file).collect(),
-            shadows: shadows.iter().chain(files).map(|path| shadow(path)).collect(),
-            ..LayerReport::default()
-        }
+        let mut shadows: Vec<u64> = shadows.iter().chain(files).map(|path| shadow(path)).collect();
+        shadows.sort_unstable();
+        LayerReport { files: files.iter().map(file).collect(), shadows, ..LayerReport::default() }
     }
 
     fn visible(layers: &[LayerReport]) -> Vec<String> {

@@ -87,7 +87,8 @@ pub struct LayerReport {
     pub opaque: Vec<String>,
     /// What stands on the way to files that are wanted by their full name: a link and where it leads, or a folder.
     pub ways: Vec<(String, Option<String>)>,
-    /// Hashes ([`shadow`]) of the paths of all entries that are no folders: each hides what the layers below have at and below it.
+    /// Hashes ([`shadow`]) of the paths of all entries that are no folders, in their order: each hides what the layers below have at and
+    /// below it.
     pub shadows: Vec<u64>,
     /// What of it could not be read.
     pub problems: Vec<Problem>,

@@ -1,30 +1,24 @@
 //! From an artifact to its inventory: finds the layers, has workers read them, puts the results together.
 
-use crate::compose::compose_with;
 use crate::digests::KnownDigests;
 use crate::disk::ScannedDisk;
 use crate::job::{DiskAnswer, Job, TarListing};
-use crate::report::Alias;
+use crate::layers::Pending;
 use crate::sbom::Assembling;
-use crate::{Extractors, LayerCache, LayerReport, compose, extractors};
+use crate::{Extractors, LayerCache, LayerReport, PullProgress, compose, extractors};
 use lestrade_artifact::{
-    ArtifactError, BadSkipPattern, Hashing, ImageConfig, ImageReference, LayerPlace, LayerSource, Limits, Platform, RegistryClient, Skip,
-    SkipPatterns, TarEntry, TarIndexer, looks_like, open_image,
+    ArtifactError, BadSkipPattern, ImageConfig, ImageReference, Limits, Platform, RegistryClient, Skip, SkipPatterns, TarEntry, TarIndexer,
+    looks_like, open_image,
 };
 use lestrade_model::{Inventory, PackedInventory, Problem, ProblemKind};
 use lestrade_sys::{Input, Pieces, Sandbox, WorkerCommand, WorkerFailure, WorkerLimits};
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// The revision of how layers are walked: a part of the key under which results are kept, as extractors' versions are.
-const WALK: &str = "walk@7";
-/// How often layers are read again to see where links lead, and to how many files at most.
-const MAX_PASSES: usize = 3;
-const MAX_ALIASES: usize = 64;
+const WALK: &str = "walk@8";
 
 /// Why an artifact as a whole was not read.
 #[derive(Debug, thiserror::Error)]
@@ -89,64 +83,12 @@ pub struct ScannedImage {
 /// Reads artifacts.
 pub struct Scanner {
     worker: WorkerCommand,
-    limits: Limits,
-    cache: Option<Box<dyn LayerCache>>,
-    digests: Option<KnownDigests>,
-    fingerprint: String,
-    progress: Option<Arc<dyn PullProgress>>,
-}
-
-/// Is told how layers come in from a registry.
-pub trait PullProgress: Send + Sync {
-    /// So many bytes of a layer have come, of so many.
-    fn fetched(&self, digest: &str, bytes: u64, total: Option<u64>);
-    /// A layer is read, or will not be.
-    fn done(&self, digest: &str);
-}
-
-/// A stream that tells how far it is, and when it is let go.
-struct Told<'a, R> {
-    inner: R,
-    digest: &'a str,
-    bytes: u64,
-    total: Option<u64>,
-    to: Option<&'a dyn PullProgress>,
-}
-
-impl<R: Read> Read for Told<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.bytes += read as u64;
-        if let Some(to) = self.to {
-            to.fetched(self.digest, self.bytes, self.total);
-        }
-        Ok(read)
-    }
-}
-
-impl<R> Drop for Told<'_, R> {
-    fn drop(&mut self) {
-        if let Some(to) = self.to {
-            to.done(self.digest);
-        }
-    }
-}
-
-/// A layer that is to be read.
-enum Pending<'a> {
-    Local(&'a LayerSource),
-    Remote { client: &'a RegistryClient, repository: &'a str, digest: &'a str, size: Option<u64> },
-}
-
-impl Pending<'_> {
-    /// How many bytes it has, where that can be told beforehand.
-    fn size(&self) -> u64 {
-        match self {
-            Self::Local(LayerSource { place: LayerPlace::Slice { length, .. }, .. }) => *length,
-            Self::Local(LayerSource { place: LayerPlace::File(path), .. }) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
-            Self::Remote { size, .. } => size.unwrap_or_default(),
-        }
-    }
+    pub(crate) limits: Limits,
+    pub(crate) cache: Option<Box<dyn LayerCache>>,
+    pub(crate) digests: Option<KnownDigests>,
+    /// All that decides what is found in a layer.
+    pub(crate) fingerprint: String,
+    pub(crate) progress: Option<Arc<dyn PullProgress>>,
 }
 
 impl Scanner {
@@ -312,159 +254,8 @@ impl Scanner {
         self.read_layers(image.digest, image.config, &pending)
     }
 
-    /// Reads layers on as many workers as there are cores.
-    fn read_layers(&self, digest: String, config: ImageConfig, pending: &[Pending<'_>]) -> Result<ScannedImage, ScanError> {
-        let mut aliases = BTreeSet::new();
-        let mut layers = self.read_each(pending, &aliases)?;
-        check_diff_ids(&config, &mut layers);
-        let (mut inventory, mut unread) = compose_with(&layers, &aliases);
-        // Links may lead to files that no pattern names: then layers are read again, for those too.
-        for _ in 0..MAX_PASSES {
-            if unread.is_empty() || aliases.len() + unread.len() > MAX_ALIASES {
-                break;
-            }
-            aliases.append(&mut unread);
-            layers = self.read_each(pending, &aliases)?;
-            check_diff_ids(&config, &mut layers);
-            (inventory, unread) = compose_with(&layers, &aliases);
-        }
-        let blobs = layers.iter().map(|layer| layer.digests.blob.clone()).collect();
-        Ok(ScannedImage { digest, config, inventory, layers: blobs })
-    }
-
-    fn read_each(&self, pending: &[Pending<'_>], aliases: &BTreeSet<Alias>) -> Result<Vec<LayerReport>, ScanError> {
-        let aliases: Vec<Alias> = aliases.iter().cloned().collect();
-        let results: Vec<Mutex<Option<Result<LayerReport, ScanError>>>> = pending.iter().map(|_| Mutex::new(None)).collect();
-        // The largest first: the last one to be started decides when all are done.
-        let mut order: Vec<usize> = (0..pending.len()).collect();
-        order.sort_by_key(|i| std::cmp::Reverse(pending[*i].size()));
-        let next = AtomicUsize::new(0);
-        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(pending.len().max(1));
-        std::thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|| {
-                    while let Some((layer, result)) = {
-                        let i = order.get(next.fetch_add(1, Ordering::Relaxed)).copied();
-                        i.and_then(|i| pending.get(i).zip(results.get(i)))
-                    } {
-                        let report = self.layer(layer, &aliases);
-                        *result.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(report);
-                    }
-                });
-            }
-        });
-        let mut layers = Vec::with_capacity(pending.len());
-        for result in results {
-            let result = result.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-            layers.extend(result.transpose()?);
-        }
-        Ok(layers)
-    }
-
-    fn layer(&self, pending: &Pending<'_>, aliases: &[Alias]) -> Result<LayerReport, ScanError> {
-        // What was read for one image's links is no other image's result.
-        let cache = self.cache.as_deref().filter(|_| aliases.is_empty());
-        let job = |slice, hashed_before| Job::Layer { slice, hashed_before, aliases: aliases.to_vec(), limits: self.limits };
-        match pending {
-            Pending::Local(source) => {
-                let path = source.path();
-                let shown = path.display().to_string();
-                let open = || File::open(path).map_err(|source| ArtifactError::Io { path: shown.clone(), source });
-                let name = source.digest.clone().unwrap_or_else(|| shown.clone());
-                let Some(cache) = cache else {
-                    let report = self.report(&job(source.slice(), false), Input::File(open()?), &name)?;
-                    return check(source.digest.as_deref(), source.is_cut(), report);
-                };
-                // A file that is what it was when it was hashed before has the digest that it had; what was found in it is then at hand,
-                // or it is read and hashed like any other.
-                let known = self.digests.as_ref().and_then(|digests| digests.get(&open().ok()?, source.slice()));
-                if let Some(report) = known.and_then(|digest| cache.get(&self.key(&digest))) {
-                    return check(source.digest.as_deref(), source.is_cut(), report);
-                }
-                let hash = || self.hash(source, open()?).map_err(|source| ArtifactError::Io { path: shown.clone(), source });
-                let read = || self.report(&job(source.slice(), true), Input::File(open()?), &name);
-                // A file may have changed since, so what it promises is not enough: what it is now is what it is looked up by.
-                let promised = source.digest.as_deref().and_then(|digest| cache.get(&self.key(digest)));
-                let report = if promised.is_some() {
-                    self.kept(cache, hash()?, read)?
-                } else {
-                    // It has to be read anyway: both at once.
-                    let (blob, report) = std::thread::scope(|scope| {
-                        let hashing = scope.spawn(hash);
-                        let report = read();
-                        (hashing.join(), report)
-                    });
-                    let blob = blob.unwrap_or_else(|_| {
-                        Err(ArtifactError::Io { path: shown.clone(), source: std::io::Error::other("hashing it failed") })
-                    });
-                    let blob = blob?;
-                    self.kept(cache, blob, || report)?
-                };
-                check(source.digest.as_deref(), source.is_cut(), report)
-            }
-            Pending::Remote { client, repository, digest, size } => {
-                if let Some(report) = cache.and_then(|cache| cache.get(&self.key(digest))) {
-                    return Ok(report);
-                }
-                let inner = client.blob(repository, digest)?;
-                let mut stream = Hashing::new(Told { inner, digest, bytes: 0, total: *size, to: self.progress.as_deref() });
-                // A registry that stops in the middle is no fault of the image or the worker.
-                let broke_off = || {
-                    let (registry, layer) = (client.host(), digest.chars().take(19).collect::<String>());
-                    ScanError::from(ArtifactError::Network { registry, reason: format!("layer {layer}… broke off") })
-                };
-                let report = match self.report(&job(None, true), Input::Stream(&mut stream), digest) {
-                    Err(ScanError::Worker(WorkerFailure::Input(_))) => return Err(broke_off()),
-                    report => report?,
-                };
-                let blob = stream.finish().map_err(|_| broke_off())?;
-                let report = check(Some(digest), false, hashed(report, blob))?;
-                if let (Some(cache), false) = (cache, crashed(&report)) {
-                    cache.put(&self.key(digest), &report);
-                }
-                Ok(report)
-            }
-        }
-    }
-
-    /// The digest of a local layer, which is kept where it will be known whether it still holds.
-    fn hash(&self, source: &LayerSource, file: File) -> std::io::Result<String> {
-        let Some(digests) = &self.digests else { return source.hash(file) };
-        let again = file.try_clone()?;
-        let pending = digests.begin(&file, source.slice());
-        let digest = source.hash(file)?;
-        if let Some(pending) = pending {
-            digests.keep(&pending, &again, &digest);
-        }
-        Ok(digest)
-    }
-
-    /// The key of a layer's result: the digest that *we* computed, never a worker's word, which a hostile layer may have put into
-    /// its mouth; and all that decides what is found in it.
-    fn key(&self, blob: &str) -> String {
-        format!("{blob};{}", self.fingerprint)
-    }
-
-    /// The kept result for a digest, or one that is read and kept.
-    fn kept(
-        &self,
-        cache: &dyn LayerCache,
-        blob: String,
-        read: impl FnOnce() -> Result<LayerReport, ScanError>,
-    ) -> Result<LayerReport, ScanError> {
-        let key = self.key(&blob);
-        if let Some(report) = cache.get(&key) {
-            return Ok(report);
-        }
-        let report = hashed(read()?, blob);
-        if !crashed(&report) {
-            cache.put(&key, &report);
-        }
-        Ok(report)
-    }
-
     /// Runs a job. A worker that dies costs its input, which is then told, and not the scan.
-    fn report(&self, job: &Job, input: Input<'_>, name: &str) -> Result<LayerReport, ScanError> {
+    pub(crate) fn report(&self, job: &Job, input: Input<'_>, name: &str) -> Result<LayerReport, ScanError> {
         let failure = match self.run(job, input) {
             Ok(body) => match postcard::from_bytes(&body) {
                 Ok(report) => return Ok(report),
@@ -521,47 +312,6 @@ const DISK: &str = "a qcow2 disk";
 fn died(name: &str, failure: &WorkerFailure) -> LayerReport {
     let problem = Problem { path: name.to_owned(), kind: ProblemKind::Crashed, detail: failure.to_string() };
     LayerReport { problems: vec![problem], ..LayerReport::default() }
-}
-
-/// A report of bytes whose digest was computed outside of the worker.
-fn hashed(mut report: LayerReport, blob: String) -> LayerReport {
-    if report.digests.diff.is_empty() {
-        // They were not compressed: both digests are of the same bytes.
-        report.digests.diff.clone_from(&blob);
-    }
-    report.digests.blob = blob;
-    report
-}
-
-fn crashed(report: &LayerReport) -> bool {
-    report.problems.iter().any(|problem| problem.kind == ProblemKind::Crashed)
-}
-
-/// A layer must be what the manifest names it as. One whose worker died has no digest to compare; its problem says so. One that was
-/// cut gives what is left of it, and says so too.
-fn check(wanted: Option<&str>, is_cut: bool, mut report: LayerReport) -> Result<LayerReport, ScanError> {
-    let Some(wanted) = wanted.filter(|wanted| !crashed(&report) && report.digests.blob != *wanted) else { return Ok(report) };
-    // Shorter than it should be, and in the middle of something: cut. Shorter and whole: another one in its place.
-    if is_cut && report.problems.iter().any(|problem| problem.kind == ProblemKind::Truncated) {
-        let detail = format!("it is not whole: it has the digest {} and should have {wanted}", report.digests.blob);
-        report.problems.push(Problem { path: String::new(), kind: ProblemKind::DigestMismatch, detail });
-        return Ok(report);
-    }
-    Err(ScanError::LayerMismatch { wanted: wanted.to_owned(), found: report.digests.blob })
-}
-
-/// The config's word about its layers is compared with what they are; results are kept by what they are.
-fn check_diff_ids(config: &ImageConfig, layers: &mut [LayerReport]) {
-    let (promised, present) = (config.diff_ids.len(), layers.len());
-    for (i, layer) in layers.iter_mut().enumerate() {
-        let wanted = config.diff_ids.get(i);
-        let lies = wanted.is_none_or(|wanted| *wanted != layer.digests.diff) && !crashed(layer);
-        if lies || (i == 0 && promised != present) {
-            let detail =
-                format!("the config promises {} and the layer is {}", wanted.map_or("nothing", String::as_str), layer.digests.diff);
-            layer.problems.push(Problem { path: String::new(), kind: ProblemKind::DigestMismatch, detail });
-        }
-    }
 }
 
 /// How an archive's members are listed: a part of what a list is kept under.

@@ -63,6 +63,9 @@ pub struct Assessment {
     pub modified: Option<Timestamp>,
     /// Whether every record of it is withdrawn.
     pub withdrawn: bool,
+    /// Since when NVD or the CVE list rejects its id, where others' records of it stand: they speak of packages, and so it is told and
+    /// found (ADR 48).
+    pub rejected: Option<Timestamp>,
     /// Whether some package has a fix, and whether some has none.
     pub any_fix: bool,
     /// The condition that this is, where it is no vulnerability.
@@ -166,6 +169,11 @@ fn feed_rank(feed: &str) -> u8 {
     }
 }
 
+/// Whether a feed is of those that keep the ids of CVE.
+fn is_central(feed: &str) -> bool {
+    matches!(feed, "nvd" | "cve")
+}
+
 /// Assesses a vulnerability from its advisories and from what is known of its exploitation.
 ///
 /// Records that still stand are preferred to withdrawn ones; when all are withdrawn, their texts are kept for history.
@@ -232,6 +240,7 @@ pub fn assess(id: &str, advisories: &[Advisory], exploitation: Option<&Exploitat
         published: standing.iter().filter_map(|a| a.published).min(),
         modified: standing.iter().filter_map(|a| a.modified).max(),
         withdrawn,
+        rejected: advisories.iter().filter(|a| !withdrawn && is_central(&a.key.feed) && a.key.id == id).filter_map(|a| a.withdrawn).min(),
         any_fix: standing.iter().flat_map(|a| &a.affected).any(|affected| {
             affected.unfixed == FixState::Fixed
                 || affected.ranges.iter().any(|r| r.events.iter().any(|e| matches!(e, lestrade_model::Event::Fixed(_))))
@@ -291,6 +300,28 @@ mod tests {
         let go = Advisory { aliases: vec!["CVE-2024-1".to_owned()], ..Advisory::new("osv", "GO-2024-1") };
         let assessment = assess("CVE-2024-1", &[go, advisory("github", &[V31], None)], None);
         assert_eq!((assessment.severity, assessment.inspector_score), (Severity::Critical, Some(9.8)));
+    }
+
+    #[test]
+    fn what_is_rejected_and_stands_elsewhere_says_so() {
+        let at = Timestamp::from_millis;
+        let rejected = |feed: &str, since| Advisory { withdrawn: Some(at(since)), ..advisory(feed, &[V31], None) };
+        let stands = advisory("debian-tracker", &[], Some("low"));
+        let assessed = |records: &[Advisory]| {
+            let assessment = assess("CVE-2024-1", records, None);
+            (assessment.rejected, assessment.withdrawn, assessment.severity)
+        };
+        assert_eq!(assessed(std::slice::from_ref(&stands)), (None, false, Severity::Low));
+        // Its score does not count any more.
+        assert_eq!(assessed(&[rejected("nvd", 7), rejected("cve", 5), stands.clone()]), (Some(at(5)), false, Severity::Low));
+        assert_eq!(
+            assessed(&[rejected("osv", 7), stands.clone()]),
+            (None, false, Severity::Low),
+            "one record of a language's list is gone"
+        );
+        let other = Advisory { key: lestrade_model::AdvisoryKey { feed: "nvd".into(), id: "CVE-2024-2".into() }, ..rejected("nvd", 7) };
+        assert_eq!(assessed(&[other, stands]), (None, false, Severity::Low), "another id of it");
+        assert_eq!(assessed(&[rejected("nvd", 7)]), (None, true, Severity::Critical), "nothing stands");
     }
 
     #[test]

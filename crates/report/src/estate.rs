@@ -203,6 +203,7 @@ pub fn finding_detail_json(view: &FindingView) -> Value {
     out["source"] = json!(assessment.source);
     out["url"] = json!(assessment.source_url);
     out["vendorSeverity"] = json!(assessment.vendor_severity);
+    out["rejected"] = json!(assessment.rejected.map(|at| at.to_string()));
     out["related"] = json!(assessment.related);
     out["references"] = json!(assessment.references);
     let score = |score: &lestrade_model::Score| json!({"source": score.source.0, "version": score.cvss.version.as_str(), "vector": score.cvss.vector, "score": score.cvss.score});

@@ -4,7 +4,7 @@ use crate::fixes::command;
 use crate::{ScanReport, TableStyle, exposure_word, fixes, printable, resource_ref_json};
 use lestrade_findings::{AffectedPackage, Assessment, FindingView, WEIGHT_TAG};
 use lestrade_matching::affects;
-use lestrade_model::{Advisory, Affected, Component, Cvss, Event, FixState, Range, Score};
+use lestrade_model::{Advisory, Affected, Component, Cvss, Event, FixState, Range, Score, Timestamp};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -26,6 +26,9 @@ pub fn explain(assessment: &Assessment, advisories: &[Advisory], report: Option<
     if let Some(url) = &assessment.source_url {
         let _ = writeln!(out, "  {}", printable(url));
     }
+    if let Some(at) = assessment.rejected {
+        let _ = writeln!(out, "  {}", rejected(at));
+    }
     let _ = writeln!(out, "\n{}", title("WHY THIS SEVERITY"));
     severity(assessment, &mut out);
     if let Some(report) = report {
@@ -43,6 +46,12 @@ pub fn explain(assessment: &Assessment, advisories: &[Advisory], report: Option<
     }
     more(advisories.len(), "advisories", &mut out);
     out
+}
+
+/// That an id is rejected, of a vulnerability of which records stand.
+#[must_use]
+pub fn rejected(at: Timestamp) -> String {
+    format!("its id was rejected at {at}; the records of it that stand are still found")
 }
 
 fn more(count: usize, what: &str, out: &mut String) {
@@ -202,6 +211,7 @@ pub fn explain_json(view: &FindingView, advisories: &[Advisory]) -> Value {
         "vulnerability": assessment.condition.is_none().then_some(&assessment.id),
         "resource": resource_ref_json(&view.resource),
         "status": view.status.as_str().to_lowercase(),
+        "rejected": assessment.rejected.map(|at| at.to_string()),
         "suppressedBy": view.suppressed_by.as_deref(),
         "severity": {
             "is": view.severity.as_str().to_lowercase(),

@@ -93,6 +93,7 @@ fn finding(finding: &ScanFinding) -> Value {
         "exploits": exploits_json(assessment),
         "ssvc": ssvc_json(assessment),
         "vendorSeverity": assessment.vendor_severity,
+        "rejected": assessment.rejected.map(|at| at.to_string()),
         "source": assessment.source,
         "url": assessment.source_url,
         "summary": assessment.summary,

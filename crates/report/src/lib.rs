@@ -35,7 +35,7 @@ pub use estate::{
     coverage_json, exposure_word, finding_detail_json, finding_json, kind_name, resource_exposure_json, resource_json, resource_name,
     resource_ref_json,
 };
-pub use explain::{advisory_text, explain, explain_json, exploits_text};
+pub use explain::{advisory_text, explain, explain_json, exploits_text, rejected};
 pub use exposure::{
     exposure_difference_json, exposure_difference_table, exposure_is_partial, exposure_json, exposure_svg, exposure_table, exposure_verdict,
 };

@@ -19,12 +19,18 @@ impl<'a> Header<'a> {
     /// A header, once its checksum has been compared.
     pub(super) fn parse(block: &'a [u8; BLOCK]) -> Result<Self, HeaderError> {
         let header = Self(block);
-        let stored = number(header.field(148, 8)).ok_or(HeaderError::Checksum)?;
-        // The checksum's own field counts as blanks. Some old writers summed signed bytes.
-        let blanked = block.iter().enumerate().map(|(at, &b)| if (148..156).contains(&at) { b' ' } else { b });
-        let unsigned: u64 = blanked.clone().map(u64::from).sum();
-        let signed: i64 = blanked.map(|b| i64::from(b as i8)).sum();
-        if stored == unsigned || i64::try_from(stored) == Ok(signed) { Ok(header) } else { Err(HeaderError::Checksum) }
+        let field = header.field(148, 8);
+        let stored = number(field).ok_or(HeaderError::Checksum)?;
+        // The checksum's own field counts as blanks.
+        let sum = |bytes: &[u8]| bytes.iter().map(|b| u32::from(*b)).sum::<u32>();
+        let unsigned = sum(block) - sum(field) + u32::from(b' ') * 8;
+        if stored == u64::from(unsigned) {
+            return Ok(header);
+        }
+        // Some old writers summed signed bytes.
+        let high = |bytes: &[u8]| bytes.iter().filter(|b| !b.is_ascii()).count() as i64;
+        let signed = i64::from(unsigned) - 256 * (high(block) - high(field));
+        if i64::try_from(stored) == Ok(signed) { Ok(header) } else { Err(HeaderError::Checksum) }
     }
 
     /// The entry's type.
@@ -96,7 +102,25 @@ fn number(field: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use super::{BLOCK, Header, number};
+
+    #[test]
+    fn the_checksum_is_of_unsigned_or_of_signed_bytes() {
+        let block = |sum: i64| {
+            let mut block = [0; BLOCK];
+            block[..4].copy_from_slice(b"a\xff\x80b");
+            block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+            block
+        };
+        let unsigned = i64::from(b'a') + 255 + 128 + i64::from(b'b') + 8 * 32;
+        for (sum, right) in [(unsigned, true), (unsigned - 512, true), (unsigned - 256, false), (unsigned + 1, false), (0, false)] {
+            assert_eq!(Header::parse(&block(sum)).is_ok(), right, "{sum}");
+        }
+        // Bytes of the field itself do not count, whatever they are.
+        let mut binary = block(0);
+        binary[148..156].copy_from_slice(&[0x80, 0, 0, 0, 0, 0, (unsigned >> 8) as u8, unsigned as u8]);
+        assert!(Header::parse(&binary).is_ok());
+    }
 
     #[test]
     fn numbers_are_octal_or_binary_and_never_negative() {

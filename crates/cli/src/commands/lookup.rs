@@ -7,7 +7,7 @@ use crate::output;
 use lestrade_advisories::{Library, OpenIndex};
 use lestrade_findings::assess;
 use lestrade_model::Advisory;
-use lestrade_report::{advisory_text, exploits_text, json_text, printable};
+use lestrade_report::{advisory_text, exploits_text, json_text, printable, rejected};
 use serde_json::json;
 use std::fmt::Write;
 
@@ -62,6 +62,7 @@ pub(super) fn show(library: &Library, id: &str, as_json: bool) -> Result<Exit, F
                 "exploits": assessment.exploits,
                 "ssvc": assessment.ssvc,
                 "withdrawn": assessment.withdrawn,
+                "rejected": assessment.rejected,
                 "advisories": advisories,
             }));
             continue;
@@ -72,6 +73,9 @@ pub(super) fn show(library: &Library, id: &str, as_json: bool) -> Result<Exit, F
         }
         if let Some(known) = &assessment.known_exploited {
             let _ = writeln!(out, "  known to be exploited since {}", printable(&known.added));
+        }
+        if let Some(at) = assessment.rejected {
+            let _ = writeln!(out, "  {}", rejected(at));
         }
         exploits_text(&assessment, &mut out);
         if !assessment.summary.is_empty() {
