@@ -10,7 +10,7 @@ use crate::project::kept;
 use crate::report::Alias;
 use crate::{Extractors, FileReport, Found, LayerReport, Origin, extractors, maven};
 use lestrade_model::{Component, Ecosystem, Family, Inventory, Occurrence, OsRelease, Problem, ProblemKind};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Puts layers together, the lowest first.
 #[must_use]
@@ -29,9 +29,16 @@ pub(crate) fn compose_with(layers: &[LayerReport], aliases: &BTreeSet<Alias>) ->
     let mut unread = BTreeSet::new();
     let mut files: Vec<(usize, &str, &FileReport)> = Vec::new();
     let well_known: BTreeSet<&str> = Extractors::well_known(extractors()).collect();
-    let mut paths: BTreeSet<&str> = overlay.files.keys().copied().filter(|path| !is_alias(path)).collect();
-    paths.extend(&well_known);
-    for path in paths {
+    let mut paths: BTreeMap<&str, Option<(usize, &FileReport)>> =
+        overlay.files.iter().filter(|(path, _)| !is_alias(path)).map(|(path, file)| (*path, Some(*file))).collect();
+    for path in &well_known {
+        paths.entry(path).or_insert_with(|| overlay.files.get(path).copied());
+    }
+    for (path, own) in paths {
+        if let Some((layer, file)) = own.filter(|(_, file)| file.link.is_none() && overlay.is_off_all_ways(path)) {
+            files.push((layer, path, file));
+            continue;
+        }
         let Ok(real) = overlay.locate(path) else {
             problems.push(unsupported(path, "links lead round in a circle, or over more than 40 others".to_owned()));
             continue;
@@ -40,12 +47,10 @@ pub(crate) fn compose_with(layers: &[LayerReport], aliases: &BTreeSet<Alias>) ->
             Some((layer, file)) => files.push((*layer, path, file)),
             None if real == path => {}
             // An upper layer wrote through a link of a lower one, by the link's name.
-            None if overlay.files.get(path).is_some_and(|(_, file)| file.link.is_none()) => {
-                files.extend(overlay.files.get(path).map(|(layer, file)| (*layer, path, *file)));
-            }
+            None if own.is_some_and(|(_, file)| file.link.is_none()) => files.extend(own.map(|(layer, file)| (layer, path, file))),
             None if is_alias(&real) || well_known.contains(real.as_str()) => {
                 // It was looked for and is not there. A link in a file's place should lead somewhere, one on the way need not.
-                if overlay.files.contains_key(path) {
+                if own.is_some() {
                     problems.push(unsupported(path, format!("a link to '{real}', which is not there")));
                 }
             }

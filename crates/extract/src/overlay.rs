@@ -1,7 +1,7 @@
 //! Layers laid over each other: which files and links are visible at the top.
 
 use crate::report::{FileReport, LayerReport, shadow};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 /// Links that are followed one after the other before it is called a circle.
@@ -13,6 +13,13 @@ pub(crate) struct Overlay<'a> {
     pub(crate) files: BTreeMap<&'a str, (usize, &'a FileReport)>,
     /// What stands on the way to files that are wanted by their full name: where a link leads, or none for a folder.
     ways: BTreeMap<&'a str, Option<&'a str>>,
+    /// How ways begin: they are few, and in few folders of the root.
+    tops: BTreeSet<&'a str>,
+}
+
+/// The first part of a path.
+fn top(path: &str) -> &str {
+    path.split_once('/').map_or(path, |(top, _)| top)
 }
 
 /// Links that lead round in a circle, or over more others than are followed.
@@ -21,7 +28,7 @@ pub(crate) struct Circle;
 impl<'a> Overlay<'a> {
     /// Lays layers over each other, the lowest first.
     pub(crate) fn of(layers: &'a [LayerReport]) -> Self {
-        let mut overlay = Self { files: BTreeMap::new(), ways: BTreeMap::new() };
+        let mut overlay = Self { files: BTreeMap::new(), ways: BTreeMap::new(), tops: BTreeSet::new() };
         for (number, layer) in layers.iter().enumerate() {
             if !overlay.files.is_empty() || !overlay.ways.is_empty() {
                 hide(&mut overlay.files, layer);
@@ -34,7 +41,13 @@ impl<'a> Overlay<'a> {
                 overlay.files.insert(&file.path, (number, file));
             }
         }
+        overlay.tops = overlay.ways.keys().map(|way| top(way)).collect();
         overlay
+    }
+
+    /// Whether a path begins as no way does, so that nothing on it leads elsewhere: most files are where they are.
+    pub(crate) fn is_off_all_ways(&self, path: &str) -> bool {
+        !self.tops.contains(&top(path))
     }
 
     /// Where a path leads when every link on it is followed inside the root, as far as links are known.
@@ -149,6 +162,7 @@ mod tests {
         };
         let links = [ways(&[("var", Some("/srv/../mnt")), ("mnt/lib", Some("../opt")), ("loop", Some("loop"))])];
         let overlay = Overlay::of(&links);
+        assert_eq!(["var/lib", "mnt", "etc/x", "va/lib"].map(|path| overlay.is_off_all_ways(path)), [false, false, true, true]);
         assert_eq!(overlay.locate("var/lib/dpkg/status").ok().as_deref(), Some("opt/dpkg/status"));
         assert_eq!(overlay.locate("etc/x").ok().as_deref(), Some("etc/x"));
         assert!(overlay.locate("loop/x").is_err());
