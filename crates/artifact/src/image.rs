@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 
 /// The largest manifest or config.
 const MAX_DOCUMENT: u64 = 8 << 20;
+/// How many samples are taken of a layer, and how large each is.
+const SAMPLES: u64 = 8;
+const SAMPLE: usize = 64 << 10;
 /// How deep indexes may nest, and how many manifests one may list.
 const MAX_INDEX_DEPTH: usize = 3;
 const MAX_MANIFESTS: usize = 1000;
@@ -112,6 +115,26 @@ impl LayerSource {
         let offset = self.slice().map_or(0, |(offset, _)| offset);
         let mut head = [0; 6];
         File::open(self.path()).and_then(|file| file.read_exact_at(&mut head, offset)).is_ok_and(|()| Packing::of(&head) != Packing::Plain)
+    }
+
+    /// About how many entries the tar of a layer that is not compressed has, as samples of it tell: their headers begin where its blocks
+    /// do. Nothing depends on it but what is begun first.
+    #[must_use]
+    pub fn estimated_entries(&self) -> u64 {
+        let Ok(file) = File::open(self.path()) else { return 0 };
+        let (offset, length) = self.slice().unwrap_or_else(|| (0, file.metadata().map_or(0, |metadata| metadata.len())));
+        let (mut headers, mut blocks) = (0, 0_u64);
+        let mut sample = vec![0; SAMPLE];
+        for number in 0..SAMPLES {
+            let start = length / SAMPLES * number;
+            let at = start - start % 512;
+            let most = usize::try_from(length - at).map_or(SAMPLE, |left| left.min(SAMPLE));
+            let read = file.read_at(&mut sample[..most], offset.saturating_add(at)).unwrap_or_default();
+            let read = sample[..read].chunks_exact(512);
+            blocks += read.len() as u64;
+            headers += read.filter(|block| block.get(257..262) == Some(b"ustar")).count() as u64;
+        }
+        (length / 512).saturating_mul(headers) / blocks.max(1)
     }
 
     /// The digest of its bytes as they are in `file`.
@@ -443,4 +466,41 @@ fn docker_image(blobs: &Blobs) -> Result<ImageSource, ArtifactError> {
         })
         .collect::<Result<_, ArtifactError>>()?;
     Ok(ImageSource { digest: digest_of(&bytes), config, layers })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(path: &Path, place: Option<(u64, u64)>) -> LayerSource {
+        let path = path.to_owned();
+        let place = match place {
+            None => LayerPlace::File(path),
+            Some((offset, length)) => LayerPlace::Slice { path, offset, length },
+        };
+        LayerSource { digest: None, size: None, place }
+    }
+
+    #[test]
+    fn entries_are_estimated_from_samples() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("layer.tar");
+        let mut tar = tar::Builder::new(Vec::new());
+        for number in 0..3_000 {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(1_000);
+            tar.append_data(&mut header, format!("file-{number}"), [b'x'; 1_000].as_slice()).unwrap();
+        }
+        let bytes = tar.into_inner().unwrap();
+        std::fs::write(&path, [&[0; 512], bytes.as_slice()].concat()).unwrap();
+        let whole = layer(&path, None).estimated_entries();
+        let slice = layer(&path, Some((512, bytes.len() as u64))).estimated_entries();
+        assert!((2_800..3_200).contains(&whole) && (2_800..3_200).contains(&slice), "{whole} {slice}");
+        for (place, why) in [((512, 0), "empty"), ((1 << 40, 4_096), "not there"), ((u64::MAX - 9, u64::MAX), "nowhere")] {
+            assert_eq!(layer(&path, Some(place)).estimated_entries(), 0, "{why}");
+        }
+        assert!(!layer(&path, None).is_compressed());
+        std::fs::write(&path, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0]).unwrap();
+        assert!(layer(&path, None).is_compressed());
+    }
 }

@@ -19,9 +19,10 @@ use std::sync::{Mutex, PoisonError};
 const MAX_PASSES: usize = 3;
 const MAX_ALIASES: usize = 64;
 
-/// What reading a byte takes beside hashing one: inflating it and hashing what comes out, or passing over most of them.
+/// What reading a compressed byte takes beside hashing one: inflating it, and hashing what comes out.
 const TO_INFLATE: u64 = 5;
-const TO_PASS_OVER: u64 = 4;
+/// As many bytes are hashed in the time in which an entry is passed over.
+const AN_ENTRY: u64 = 3_500;
 
 /// Is told how layers come in from a registry.
 pub trait PullProgress: Send + Sync {
@@ -79,7 +80,7 @@ impl Pending<'_> {
     fn costs(&self) -> (u64, u64) {
         let size = self.size();
         match self {
-            Self::Local(source) if !source.is_compressed() => (size, size / TO_PASS_OVER),
+            Self::Local(source) if !source.is_compressed() => (size, source.estimated_entries().saturating_mul(AN_ENTRY)),
             _ => (size, size.saturating_mul(TO_INFLATE)),
         }
     }
