@@ -167,12 +167,18 @@ impl Scanner {
         let mut layers = Vec::with_capacity(pending.len());
         let outlooks = on_all_cores(pending, |layer| reading.outlook(layer));
         for (number, (layer, outlook)) in pending.iter().zip(outlooks).enumerate() {
-            let (to_hash, to_read) = layer.costs();
             let mut known = Halves::default();
+            // What is at hand costs nothing, so its file is not looked into to estimate that.
             match outlook {
                 Outlook::Known(report) => known.whole = Some(report),
-                Outlook::Whole => work.push((to_hash.saturating_add(to_read), number, Part::Whole)),
-                Outlook::Halves => work.extend([(to_hash, number, Part::Hash), (to_read, number, Part::Read)]),
+                Outlook::Whole => {
+                    let (to_hash, to_read) = layer.costs();
+                    work.push((to_hash.saturating_add(to_read), number, Part::Whole));
+                }
+                Outlook::Halves => {
+                    let (to_hash, to_read) = layer.costs();
+                    work.extend([(to_hash, number, Part::Hash), (to_read, number, Part::Read)]);
+                }
             }
             layers.push((layer, Mutex::new(known)));
         }
