@@ -182,7 +182,7 @@ fn of_everything(world: &World, plan: &Plan<'_>, by: GroupBy) -> Option<Vec<Grou
     let mut groups = Groups::default();
     for set in 0..world.estate.set_count() {
         let (sharing, tally) = (world.estate.members(set).0, world.estate.tally(set));
-        let Some(least) = sharing.min().filter(|_| !is_empty(tally)) else { continue };
+        let Some(least) = sharing.min().filter(|_| !is_empty(&tally)) else { continue };
         let mut count = |key: &str, tally: &Tally| {
             let part = groups.part(key);
             part.counts.add_tally(tally, sharing.len());
@@ -190,22 +190,22 @@ fn of_everything(world: &World, plan: &Plan<'_>, by: GroupBy) -> Option<Vec<Grou
             part.least = Some(part.least.map_or(least, |known| known.min(least)));
         };
         if by == GroupBy::Severity {
-            let of_each = Severity::ALL.map(|severity| (severity.as_str(), only(tally, severity)));
+            let of_each = Severity::ALL.map(|severity| (severity.as_str(), only(&tally, severity)));
             of_each.iter().filter(|(_, of_it)| !is_empty(of_it)).for_each(|(severity, of_it)| count(severity, of_it));
         } else {
-            count(key, tally);
+            count(key, &tally);
         }
     }
     for (resource, conditions) in world.estate.conditions() {
         let of_set = world.estate.set_of(resource).map(|set| world.estate.tally(set));
         for assessment in conditions.iter().filter_map(|condition| world.assessment(condition)) {
             let (key, with_it) = match by {
-                GroupBy::Severity => (assessment.severity.as_str(), of_set.map(|tally| only(tally, assessment.severity))),
+                GroupBy::Severity => (assessment.severity.as_str(), of_set.map(|tally| only(&tally, assessment.severity))),
                 GroupBy::FindingType => {
                     let kind = assessment.key().finding_type().as_str();
-                    (kind, of_set.filter(|_| kind == key).cloned())
+                    (kind, of_set.filter(|_| kind == key))
                 }
-                _ => (key, of_set.cloned()),
+                _ => (key, of_set),
             };
             let part = groups.part(key);
             part.counts.add_class(usize::from(class_of(assessment)), 1, 0);
@@ -226,28 +226,28 @@ fn of_sets(world: &World, plan: &Plan<'_>, by: GroupBy) -> Vec<Group> {
     let keyed = Keys::of(world, by);
     for set in 0..world.estate.set_count() {
         let (sharing, vulnerabilities) = world.estate.members(set);
-        let resources = &*sharing & &plan.resources;
+        let resources = sharing.among(&plan.resources);
         if resources.is_empty() {
             continue;
         }
-        let tally = if whole { Some(world.estate.tally(set)) } else { narrowed.get(&set) };
+        let tally = if whole { Some(world.estate.tally(set)) } else { narrowed.get(&set).copied() };
         let Some(tally) = tally.filter(|tally| !is_empty(tally)) else { continue };
         // Resources whose findings a rule may hide are counted by what is left of them.
         let concerned: Vec<&Hidden> = plan
             .hidden
             .iter()
-            .filter(|rule| !rule.resources.is_disjoint(&resources) && !rule.vulnerabilities.is_disjoint(vulnerabilities))
+            .filter(|rule| !rule.resources.is_disjoint(&resources) && !vulnerabilities.is_disjoint(&rule.vulnerabilities))
             .collect();
         let mut plain = resources;
         for rule in &concerned {
             for resource in &(&plain & &rule.resources) {
-                let left = left(world, plan, resource, &(vulnerabilities & &plan.vulnerabilities), &concerned);
+                let left = left(world, plan, resource, &vulnerabilities.among(&plan.vulnerabilities), &concerned);
                 keyed.count(&mut groups, &RoaringBitmap::from([resource]), &tally_of(world, set, &left));
             }
             plain -= &rule.resources;
         }
         if !plain.is_empty() {
-            keyed.count(&mut groups, &plain, tally);
+            keyed.count(&mut groups, &plain, &tally);
         }
     }
     for (resource, conditions) in world.estate.conditions().filter(|(resource, _)| plan.resources.contains(*resource)) {
@@ -481,7 +481,7 @@ struct Sharing<'p, 'w> {
 impl<'p, 'w> Sharing<'p, 'w> {
     fn of(world: &World, plan: &'p Plan<'w>) -> Self {
         let of = |set| {
-            let resources = &*world.estate.members(set).0 & &plan.resources;
+            let resources = world.estate.members(set).0.among(&plan.resources);
             (resources.len(), resources.min().unwrap_or(ResourceId::MAX))
         };
         Self { plan, by_set: (0..world.estate.set_count()).map(of).collect() }
@@ -583,7 +583,7 @@ fn of_layers(world: &World, plan: &Plan<'_>) -> Result<Vec<Group>, QueryError> {
     let mut groups = Groups::default();
     for ((inventory, set), resources) in alike {
         let Some(inventory) = plan.inventories.inventory(&inventory) else { continue };
-        let vulnerabilities = world.estate.members(set).1 & &plan.vulnerabilities;
+        let vulnerabilities = world.estate.members(set).1.among(&plan.vulnerabilities);
         let layers = layers_of(world, &inventory, &vulnerabilities);
         let concerned: Vec<&Hidden> = plan.hidden.iter().filter(|rule| !rule.resources.is_disjoint(&resources)).collect();
         let mut plain = resources;

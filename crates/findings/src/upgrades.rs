@@ -70,7 +70,7 @@ pub fn upgrades(
     let estate = &world.estate;
     let shares: Vec<Share> = (0..estate.set_count())
         .map(|set| {
-            let resources = &*estate.members(set).0 & &plan.resources;
+            let resources = estate.members(set).0.among(&plan.resources);
             Share { resources: resources.len(), load: resources.iter().map(|resource| load(world, resource)).sum() }
         })
         .collect();

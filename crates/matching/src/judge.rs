@@ -49,8 +49,7 @@ pub fn judge_vulnerability<B: AsRef<[u8]>>(
             continue;
         }
         for affected in &advisory.affected {
-            for &id in estate.versions_of(&affected.ecosystem.family, &affected.name) {
-                let component = estate.component(id);
+            for (id, component) in estate.components_at(estate.versions_of(&affected.ecosystem.family, &affected.name)) {
                 if let Some(verdict) = affects(affected, component) {
                     merge_into(&mut found, id, verdict, component);
                 }

@@ -19,7 +19,10 @@ mod statements;
 
 pub use affects::{Verdict, affects, comparable};
 pub use applies::{Applicability, applies_to};
-pub use estate::{CLASSES, Class, ComponentId, Estate, ResourceDelta, ResourceId, SetId, Tally, VerdictDelta, VulnerabilityId};
+pub use estate::{
+    CLASSES, Class, ComponentId, Estate, ResourceDelta, ResourceId, SetId, SetVulnerabilities, Sharers, Tally, VerdictDelta,
+    VulnerabilityId,
+};
 pub use index::{
     AdvisoryIndex, Entry, FeedState, IndexChanges, IndexDiff, IndexError, Manifest, Rescored, VulnerabilityName, build_index,
     build_index_over, build_index_with, encode_advisory,

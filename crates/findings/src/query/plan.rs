@@ -224,7 +224,7 @@ impl<'a> Plan<'a> {
     pub(super) fn candidates_of_resource(&self, resource: ResourceId) -> RoaringBitmap {
         let mut found = RoaringBitmap::new();
         if self.open {
-            found |= self.world.estate.vulnerabilities_of(resource).as_ref();
+            found |= self.world.estate.vulnerabilities_of(resource);
         }
         found &= &self.vulnerabilities;
         if self.closed {

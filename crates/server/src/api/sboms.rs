@@ -139,7 +139,7 @@ fn open(core: &Core, key: &ResourceKey) -> Value {
     let world = core.world();
     let mut counts: Map<String, Value> =
         super::estate::SEVERITIES.iter().map(|severity| (severity.as_str().to_lowercase(), 0.into())).collect();
-    let all = world.resource_id(key).map(|id| world.estate.vulnerabilities_of(id).into_owned()).unwrap_or_default();
+    let all = world.resource_id(key).map(|id| world.estate.vulnerabilities_of(id)).unwrap_or_default();
     for vulnerability in &all {
         let severity = world.assessment(vulnerability).map_or(Severity::Untriaged, |known| known.severity);
         if let Some(count) = counts.get_mut(&severity.as_str().to_lowercase()) {

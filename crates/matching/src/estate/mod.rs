@@ -8,13 +8,20 @@
 //! Every change answers with its delta, and equal work stops early: an unchanged verdict, an unchanged set. The index lives in
 //! memory, is rebuilt from the store and is never authoritative.
 
+mod handful;
+mod sets;
+mod together;
+
+pub use sets::{SetVulnerabilities, Sharers};
+
 use crate::Verdict;
 use crate::named::Named;
+use handful::{HANDFUL, in_handfuls_of, look_at};
 use lestrade_model::{Component, Ecosystem, Family, Hash};
-use roaring::{MultiOps, RoaringBitmap};
-use std::borrow::Cow;
+use roaring::RoaringBitmap;
+use sets::{MatchSets, Members};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::LazyLock;
+use together::Together;
 
 /// A component's number in the estate.
 pub type ComponentId = u32;
@@ -68,100 +75,6 @@ pub struct Tally {
     pub fixed: [u32; CLASSES],
 }
 
-/// The resources of a match set. In an estate that shares nothing each set has one, and a bitmap for it would be two more places in
-/// memory to go to.
-#[derive(Default)]
-enum Sharing {
-    #[default]
-    Nobody,
-    One(ResourceId),
-    Many(RoaringBitmap),
-}
-
-impl Sharing {
-    fn insert(&mut self, resource: ResourceId) {
-        match self {
-            Self::Nobody => *self = Self::One(resource),
-            Self::One(one) => *self = Self::Many(RoaringBitmap::from_iter([*one, resource])),
-            Self::Many(many) => drop(many.insert(resource)),
-        }
-    }
-
-    fn remove(&mut self, resource: ResourceId) {
-        match self {
-            Self::One(one) if *one == resource => *self = Self::Nobody,
-            Self::Nobody | Self::One(_) => {}
-            Self::Many(many) => drop(many.remove(resource)),
-        }
-    }
-
-    fn bitmap(&self) -> Cow<'_, RoaringBitmap> {
-        match self {
-            Self::Nobody => Cow::Borrowed(&NONE),
-            Self::One(one) => Cow::Owned(RoaringBitmap::from([*one])),
-            Self::Many(many) => Cow::Borrowed(many),
-        }
-    }
-}
-
-static NONE: LazyLock<RoaringBitmap> = LazyLock::new(RoaringBitmap::new);
-
-#[derive(Default)]
-struct Set {
-    components: Box<[ComponentId]>,
-    resources: Sharing,
-    vulnerabilities: RoaringBitmap,
-    tally: Tally,
-}
-
-/// The components of a match set, in order, each once, and the hash that tells two sets apart.
-struct Members {
-    components: Vec<ComponentId>,
-    hash: Hash,
-}
-
-impl Members {
-    fn of(mut components: Vec<ComponentId>) -> Self {
-        components.sort_unstable();
-        components.dedup();
-        let mut bytes = Vec::with_capacity(components.len() * size_of::<ComponentId>());
-        components.iter().for_each(|id| bytes.extend_from_slice(&id.to_le_bytes()));
-        Self { hash: Hash::of(&bytes), components }
-    }
-}
-
-/// Puts many sets in order, as many at a time as there are cores.
-fn all_members(sets: Vec<Vec<ComponentId>>) -> Vec<Members> {
-    const WORTH_A_THREAD: usize = 256;
-    let parts = std::thread::available_parallelism().map_or(1, usize::from).min(sets.len() / WORTH_A_THREAD).max(1);
-    let size = sets.len().div_ceil(parts).max(1);
-    let (mut sets, mut all) = (sets.into_iter(), Vec::new());
-    std::thread::scope(|scope| {
-        let part = |sets: Vec<Vec<ComponentId>>| sets.into_iter().map(Members::of).collect::<Vec<_>>();
-        let begun: Vec<_> = (1..parts).map(|_| sets.by_ref().take(size).collect()).map(|sets| scope.spawn(move || part(sets))).collect();
-        let last = part(sets.by_ref().collect());
-        for done in begun {
-            all.extend(done.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        all.extend(last);
-    });
-    all
-}
-
-impl Set {
-    /// Gives a set that has none its vulnerabilities: they rise, one may come several times, and the last time says whether it is fixed
-    /// anywhere.
-    fn have(&mut self, found: &[(VulnerabilityId, bool)], classes: &[Class]) {
-        for same in found.chunk_by(|(one, _), (next, _)| one == next) {
-            let Some((vulnerability, is_fixed)) = same.last() else { continue };
-            let class = usize::from(classes.get(*vulnerability as usize).copied().unwrap_or_default());
-            self.tally.all[class] += 1;
-            self.tally.fixed[class] += u32::from(*is_fixed);
-        }
-        let _ = self.vulnerabilities.append(found.chunk_by(|(one, _), (next, _)| one == next).map(|same| same[0].0));
-    }
-}
-
 /// Its look-ups are much of what the reading of a state costs; what is looked up was hashed before, and the hasher is seeded.
 type Numbers = HashMap<Hash, u32, foldhash::fast::RandomState>;
 
@@ -179,8 +92,7 @@ pub struct Estate {
     ecosystems: HashSet<Ecosystem>,
     /// The components of a name, as they are called themselves.
     called: BTreeMap<Box<str>, Vec<ComponentId>>,
-    sets: Vec<Set>,
-    set_ids: Numbers,
+    sets: MatchSets,
     resource_sets: Vec<Option<SetId>>,
     vulnerabilities: Vec<String>,
     vulnerability_ids: Named,
@@ -198,17 +110,6 @@ pub struct Estate {
 
 fn next_id(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
-}
-
-/// The union of bitmaps of which most are small. One by one, each would be merged into an ever longer list; many at once become
-/// bits first.
-fn union<'a>(bitmaps: impl Iterator<Item = &'a RoaringBitmap>) -> RoaringBitmap {
-    const FEW: usize = 4;
-    let bitmaps: Vec<&RoaringBitmap> = bitmaps.filter(|bitmap| !bitmap.is_empty()).collect();
-    if bitmaps.len() > FEW {
-        return bitmaps.union();
-    }
-    bitmaps.into_iter().fold(RoaringBitmap::new(), |all, bitmap| all | bitmap)
 }
 
 impl Estate {
@@ -243,7 +144,7 @@ impl Estate {
     pub fn intern_set(&mut self, components: &[ComponentId]) -> (SetId, bool) {
         let (id, is_new) = self.enter_set(Members::of(components.to_vec()));
         if is_new {
-            for &component in &self.sets[id as usize].components {
+            for &component in self.sets.components(id) {
                 // A new set has the highest number of all.
                 let _ = self.component_sets[component as usize].try_push(id);
             }
@@ -254,11 +155,11 @@ impl Estate {
     /// The same of many sets, one after the other. The sets of each component are written in the order of the components, many at
     /// once: one set after the other would look for each of its components in memory by itself.
     pub fn intern_sets(&mut self, sets: Vec<Vec<ComponentId>>) -> Vec<(SetId, bool)> {
-        let entered: Vec<(SetId, bool)> = all_members(sets).into_iter().map(|members| self.enter_set(members)).collect();
+        let entered: Vec<(SetId, bool)> = Members::of_all(sets).into_iter().map(|members| self.enter_set(members)).collect();
         let new = || entered.iter().filter(|(_, is_new)| *is_new).map(|(id, _)| *id);
         // Sorted by counting: where the sets of each component begin, and then the sets.
         let mut ends = vec![0_usize; self.components.len() + 1];
-        for component in new().flat_map(|id| &self.sets[id as usize].components) {
+        for component in new().flat_map(|id| self.sets.components(id)) {
             ends[*component as usize + 1] += 1;
         }
         for component in 0..self.components.len() {
@@ -266,7 +167,7 @@ impl Estate {
         }
         let mut sorted = vec![0; ends.last().copied().unwrap_or_default()];
         for id in new() {
-            for component in &self.sets[id as usize].components {
+            for component in self.sets.components(id) {
                 let place = &mut ends[*component as usize];
                 sorted[*place] = id;
                 *place += 1;
@@ -282,26 +183,22 @@ impl Estate {
     }
 
     /// Enters a set, but for what its components say of the sets that they are in.
-    fn enter_set(&mut self, Members { components, hash }: Members) -> (SetId, bool) {
-        if let Some(&id) = self.set_ids.get(&hash) {
-            return (id, false);
+    fn enter_set(&mut self, members: Members) -> (SetId, bool) {
+        if let Some(known) = self.sets.number(&members) {
+            return (known, false);
         }
-        let id = next_id(self.sets.len());
         // While a state is read there are no verdicts yet.
         let vulnerabilities = match self.present.is_empty() {
             true => RoaringBitmap::new(),
-            false => union(components.iter().map(|component| &self.component_vulnerabilities[*component as usize])),
+            false => self.vulnerabilities_in(members.components.iter()),
         };
         let mut tally = Tally::default();
         for vulnerability in &vulnerabilities {
             let class = self.class(vulnerability);
             tally.all[class] += 1;
-            tally.fixed[class] += u32::from(self.is_fixed_in(&components, vulnerability));
+            tally.fixed[class] += u32::from(self.is_fixed_in(&members.components, vulnerability));
         }
-        let set = Set { components: components.into(), vulnerabilities, tally, ..Set::default() };
-        self.set_ids.insert(hash, id);
-        self.sets.push(set);
-        (id, true)
+        (self.sets.enter(members, vulnerabilities, &tally), true)
     }
 
     /// The number of a vulnerability, and whether it is new here.
@@ -345,15 +242,14 @@ impl Estate {
             return ResourceDelta::default();
         }
         if let Some(old) = before {
-            self.sets[old as usize].resources.remove(resource);
+            self.sets.remove_resource(old, resource);
         }
         if let Some(new) = set {
-            self.sets[new as usize].resources.insert(resource);
+            self.sets.insert_resource(new, resource);
         }
-        let empty = RoaringBitmap::new();
-        let had = before.map_or(&empty, |id| &self.sets[id as usize].vulnerabilities);
-        let has = set.map_or(&empty, |id| &self.sets[id as usize].vulnerabilities);
-        ResourceDelta { opened: has - had, closed: had - has }
+        let of = |set: Option<SetId>| set.map(|id| self.sets.vulnerabilities(id).bitmap()).unwrap_or_default();
+        let (had, has) = (of(before), of(set));
+        ResourceDelta { opened: &has - &had, closed: had - has }
     }
 
     /// Replaces all verdicts of a vulnerability and answers how the match sets that have it changed.
@@ -380,31 +276,31 @@ impl Estate {
         for component in before.keys() {
             self.component_vulnerabilities[*component as usize].remove(vulnerability);
         }
-        for component in verdicts.keys() {
-            self.component_vulnerabilities[*component as usize].insert(vulnerability);
-        }
+        in_handfuls_of(verdicts.keys().copied(), |handful| {
+            look_at(handful, |component| self.component_vulnerabilities[component].max().unwrap_or_default());
+            for component in handful {
+                self.component_vulnerabilities[*component as usize].insert(vulnerability);
+            }
+        });
         let class = self.class(vulnerability);
         let (fixes_come, fixes_go) = if had_fix.is_empty() { (has_fix, had_fix) } else { (&has_fix - &had_fix, &had_fix - &has_fix) };
-        // A set is visited once where it can be: at the size of an estate it is the way to it that costs.
+        self.sets.open(&delta.opened, vulnerability);
+        self.sets.close(&delta.closed, vulnerability);
+        // A set's count is written once where it can be.
         let (come_fixed, go_fixed) = (fixes_come == delta.opened, fixes_go == delta.closed);
-        self.rewrite(&delta.opened, class, |set| {
-            // The number of news is the highest mostly.
-            if set.vulnerabilities.try_push(vulnerability).is_err() {
-                set.vulnerabilities.insert(vulnerability);
-            }
-            set.tally.all[class] += 1;
-            set.tally.fixed[class] += u32::from(come_fixed);
+        self.sets.count(&delta.opened, class, |count| {
+            count.all += 1;
+            count.fixed += u32::from(come_fixed);
         });
-        self.rewrite(&delta.closed, class, |set| {
-            set.vulnerabilities.remove(vulnerability);
-            set.tally.all[class] -= 1;
-            set.tally.fixed[class] -= u32::from(go_fixed);
+        self.sets.count(&delta.closed, class, |count| {
+            count.all -= 1;
+            count.fixed -= u32::from(go_fixed);
         });
         if !come_fixed {
-            self.rewrite(&fixes_come, class, |set| set.tally.fixed[class] += 1);
+            self.sets.count(&fixes_come, class, |count| count.fixed += 1);
         }
         if !go_fixed {
-            self.rewrite(&fixes_go, class, |set| set.tally.fixed[class] -= 1);
+            self.sets.count(&fixes_go, class, |count| count.fixed -= 1);
         }
         self.note_present(vulnerability, &verdicts);
         if !verdicts.is_empty() {
@@ -420,33 +316,6 @@ impl Estate {
         }
         let fixed: Vec<ComponentId> = verdicts.iter().filter(|(_, verdict)| verdict.fixed_in.is_some()).map(|(id, _)| *id).collect();
         self.sets_with(fixed.iter())
-    }
-
-    /// Changes sets, one after the other, of which a handful are looked at first: so the ways to them through memory are waited for
-    /// together.
-    fn rewrite(&mut self, sets: &RoaringBitmap, class: usize, change: impl Fn(&mut Set)) {
-        const HANDFUL: usize = 32;
-        let mut sets = sets.iter();
-        let mut handful = [0; HANDFUL];
-        loop {
-            let mut count = 0;
-            for (place, set) in handful.iter_mut().zip(&mut sets) {
-                *place = set as usize;
-                count += 1;
-            }
-            let handful = &handful[..count];
-            if count > 1 {
-                let look = |set: &usize| {
-                    let set = &self.sets[*set];
-                    set.vulnerabilities.max().unwrap_or_default() ^ set.tally.all[class] ^ set.tally.fixed[class]
-                };
-                std::hint::black_box(handful.iter().map(look).fold(0, |all, one| all ^ one));
-            }
-            handful.iter().for_each(|set| change(&mut self.sets[*set]));
-            if count < HANDFUL {
-                return;
-            }
-        }
     }
 
     /// Takes in all verdicts of an estate that has none yet, as [`Self::revise`] would one vulnerability after the other: but each match
@@ -471,22 +340,7 @@ impl Estate {
         for (vulnerabilities, found) in self.component_vulnerabilities.iter_mut().zip(&found) {
             let _ = vulnerabilities.append(found.iter().map(|(vulnerability, _)| *vulnerability));
         }
-        let (found, classes) = (&found, &self.classes);
-        let parts = std::thread::available_parallelism().map_or(1, usize::from);
-        let size = self.sets.len().div_ceil(parts).max(1);
-        std::thread::scope(|scope| {
-            for part in self.sets.chunks_mut(size) {
-                scope.spawn(move || {
-                    let mut of_set = Vec::new();
-                    for set in part {
-                        of_set.clear();
-                        of_set.extend(set.components.iter().flat_map(|component| found[*component as usize].iter().copied()));
-                        of_set.sort_unstable();
-                        set.have(&of_set, classes);
-                    }
-                });
-            }
-        });
+        self.sets.have_all(&found, &self.classes);
     }
 
     fn note_present(&mut self, vulnerability: VulnerabilityId, verdicts: &BTreeMap<ComponentId, Verdict>) {
@@ -509,16 +363,10 @@ impl Estate {
         let (before, class) = (usize::from(before), usize::from(class));
         let fixed: Vec<ComponentId> = verdicts.iter().filter(|(_, verdict)| verdict.fixed_in.is_some()).map(|(id, _)| *id).collect();
         let (having, fixed) = (self.sets_with(verdicts.keys()), self.sets_with(fixed.iter()));
-        for set in &having {
-            let tally = &mut self.sets[set as usize].tally;
-            tally.all[before] -= 1;
-            tally.all[class] += 1;
-        }
-        for set in &fixed {
-            let tally = &mut self.sets[set as usize].tally;
-            tally.fixed[before] -= 1;
-            tally.fixed[class] += 1;
-        }
+        self.sets.count(&having, before, |count| count.all -= 1);
+        self.sets.count(&fixed, before, |count| count.fixed -= 1);
+        self.sets.count(&having, class, |count| count.all += 1);
+        self.sets.count(&fixed, class, |count| count.fixed += 1);
     }
 
     fn class(&self, vulnerability: VulnerabilityId) -> usize {
@@ -574,32 +422,18 @@ impl Estate {
     }
 
     fn sets_with<'a>(&self, components: impl Iterator<Item = &'a ComponentId>) -> RoaringBitmap {
-        union(components.map(|component| &self.component_sets[*component as usize]))
+        let mut together = Together::below(self.set_count());
+        in_handfuls_of(components.copied(), |handful| {
+            look_at(handful, |component| self.component_sets[component].min().unwrap_or_default());
+            handful.iter().for_each(|component| together.unite(&self.component_sets[*component as usize]));
+        });
+        together.done()
     }
 
     /// The resources of all these sets.
     #[must_use]
     pub fn resources_of(&self, sets: &RoaringBitmap) -> RoaringBitmap {
-        /// So many resources are sooner sorted than united.
-        const FEW: u64 = 4096;
-        let (mut alone, mut few, mut many) = (Vec::new(), 0, Vec::new());
-        for set in sets {
-            match &self.sets[set as usize].resources {
-                Sharing::Nobody => {}
-                Sharing::One(resource) => alone.push(*resource),
-                Sharing::Many(resources) => {
-                    few += resources.len();
-                    many.push(resources);
-                }
-            }
-        }
-        if few <= FEW {
-            many.drain(..).for_each(|resources| alone.extend(resources));
-        }
-        alone.sort_unstable();
-        // They rise, and a resource has one set.
-        let alone: RoaringBitmap = alone.into_iter().collect();
-        if many.is_empty() { alone } else { union(many.into_iter()) | alone }
+        self.sets.resources_of(sets, next_id(self.resource_sets.len()))
     }
 
     /// The resources that have a vulnerability now.
@@ -622,19 +456,23 @@ impl Estate {
 
     /// The vulnerabilities and conditions that a resource has now.
     #[must_use]
-    pub fn vulnerabilities_of(&self, resource: ResourceId) -> Cow<'_, RoaringBitmap> {
-        let installed = self.set_of(resource).map_or(&*NONE, |set| &self.sets[set as usize].vulnerabilities);
+    pub fn vulnerabilities_of(&self, resource: ResourceId) -> RoaringBitmap {
+        let installed = self.installed_in(resource).bitmap();
         match self.conditions.get(&resource) {
-            None => Cow::Borrowed(installed),
-            Some(conditions) => Cow::Owned(installed | conditions),
+            None => installed,
+            Some(conditions) => installed | conditions,
         }
+    }
+
+    fn installed_in(&self, resource: ResourceId) -> SetVulnerabilities<'_> {
+        self.set_of(resource).map_or(SetVulnerabilities(&[]), |set| self.sets.vulnerabilities(set))
     }
 
     /// Whether a resource has a vulnerability now.
     #[must_use]
     pub fn has(&self, resource: ResourceId, vulnerability: VulnerabilityId) -> bool {
-        let installed = || self.set_of(resource).is_some_and(|set| self.sets[set as usize].vulnerabilities.contains(vulnerability));
-        installed() || self.conditions.get(&resource).is_some_and(|conditions| conditions.contains(vulnerability))
+        self.installed_in(resource).contains(vulnerability)
+            || self.conditions.get(&resource).is_some_and(|conditions| conditions.contains(vulnerability))
     }
 
     /// The match set of a resource.
@@ -654,9 +492,8 @@ impl Estate {
     /// # Panics
     /// When the number was not given out by this estate.
     #[must_use]
-    pub fn members(&self, set: SetId) -> (Cow<'_, RoaringBitmap>, &RoaringBitmap) {
-        let set = &self.sets[set as usize];
-        (set.resources.bitmap(), &set.vulnerabilities)
+    pub fn members(&self, set: SetId) -> (Sharers<'_>, SetVulnerabilities<'_>) {
+        (self.sets.sharers(set), self.sets.vulnerabilities(set))
     }
 
     /// Whether a vulnerability of a match set has a fix in some of its components.
@@ -676,8 +513,8 @@ impl Estate {
     /// # Panics
     /// When the number was not given out by this estate.
     #[must_use]
-    pub fn tally(&self, set: SetId) -> &Tally {
-        &self.sets[set as usize].tally
+    pub fn tally(&self, set: SetId) -> Tally {
+        self.sets.tally(set)
     }
 
     /// The match sets that have a vulnerability, and those of them in which it has a fix.
@@ -697,7 +534,9 @@ impl Estate {
     /// The vulnerabilities that one of these components has.
     #[must_use]
     pub fn vulnerabilities_in<'a>(&self, components: impl Iterator<Item = &'a ComponentId>) -> RoaringBitmap {
-        union(components.map(|component| &self.component_vulnerabilities[*component as usize]))
+        let mut together = Together::below(next_id(self.vulnerabilities.len()));
+        components.for_each(|component| together.unite(&self.component_vulnerabilities[*component as usize]));
+        together.done()
     }
 
     /// The components that are or were installed anywhere under names from this one on, in the order of their names.
@@ -709,7 +548,7 @@ impl Estate {
     /// The components of a set, ascending.
     #[must_use]
     pub fn set(&self, set: SetId) -> &[ComponentId] {
-        self.sets.get(set as usize).map_or(&[], |set| &set.components)
+        self.sets.components(set)
     }
 
     /// The components of a resource that a vulnerability is in, each with its verdict.
@@ -742,6 +581,19 @@ impl Estate {
     #[must_use]
     pub fn versions_of(&self, family: &Family, name: &str) -> &[ComponentId] {
         self.names.get(&(family.clone(), name.to_owned())).map_or(&[], Vec::as_slice)
+    }
+
+    /// Components by number, for who is going to look at each of them.
+    pub(crate) fn components_at<'a>(&'a self, ids: &'a [ComponentId]) -> impl Iterator<Item = (ComponentId, &'a Component)> {
+        ids.chunks(HANDFUL).flat_map(|handful| {
+            let first = |text: &str| u32::from(text.as_bytes().first().copied().unwrap_or_default());
+            look_at(handful, |id| (self.components[id].name.len() ^ self.components[id].version.len()) as u32);
+            look_at(handful, |id| {
+                let Component { ecosystem, name, version, .. } = &self.components[id];
+                first(name) ^ first(version) ^ first(ecosystem.release.as_deref().unwrap_or_default())
+            });
+            handful.iter().map(|id| (*id, &self.components[*id as usize]))
+        })
     }
 
     /// The ecosystems of all that is or was installed anywhere, in no order.
@@ -855,7 +707,8 @@ mod tests {
             at_once.classify(vulnerability, (vulnerability % 5) as Class);
         }
         at_once.revise_all((0..60).map(|vulnerability| (vulnerability, of(vulnerability))).collect());
-        let sets = |estate: &Estate| estate.sets.iter().map(|set| (set.vulnerabilities.clone(), set.tally)).collect::<Vec<_>>();
+        let sets =
+            |estate: &Estate| (0..estate.set_count()).map(|set| (estate.members(set).1.bitmap(), estate.tally(set))).collect::<Vec<_>>();
         assert_eq!(sets(&at_once), sets(&one_by_one));
         assert!(sets(&at_once).iter().any(|(_, tally)| tally.fixed != tally.all && tally.fixed != Tally::default().fixed));
         assert_eq!(at_once.component_vulnerabilities, one_by_one.component_vulnerabilities);
