@@ -6,7 +6,6 @@ use std::io::Read;
 
 /// Bitmaps of more numbers than this are united as they are; of the others the numbers are looked at.
 const MANY: u64 = 4096;
-
 /// How many numbers a word of marks is for.
 const WORD: usize = 64;
 /// How many words the marks of one container of a bitmap have.
@@ -25,7 +24,7 @@ struct Marks {
 }
 
 thread_local! {
-    static MARKS: Cell<Marks> = const { Cell::new(Marks { bits: Vec::new(), touched: Vec::new(), written: Written::new() }) };
+    static MARKS: Cell<Marks> = Cell::default();
 }
 
 /// Numbers below a bound, marked as they come: in proportion to how many there are, and not to how many lists they come from. United
@@ -113,10 +112,6 @@ impl Written {
     /// A container of more numbers than this is written as its row of bits.
     const LIST: usize = 4096;
     const WITHOUT_RUNS: u32 = 12_346;
-
-    const fn new() -> Self {
-        Self { heads: Vec::new(), ends: Vec::new(), data: Vec::new() }
-    }
 
     /// Writes what is marked in a container, and wipes the marks.
     fn container(&mut self, key: u16, row: &mut [u8], touched: &mut [u64]) {
