@@ -55,7 +55,7 @@ impl Hasher {
     /// The digests of both sides.
     pub(crate) fn finish(self) -> [String; 2] {
         drop(self.sender);
-        self.thread.join().map_or_else(|_| Default::default(), |hashes| hashes.map(written))
+        self.thread.join().map_or_else(|_| Default::default(), |hashes| hashes.map(|hash| written(&hash.finalize())))
     }
 }
 
@@ -80,7 +80,7 @@ impl<R: Read> Hashing<R> {
         let mut buffer = vec![0; 128 << 10];
         loop {
             match self.read(&mut buffer) {
-                Ok(0) => return Ok(written(self.hash)),
+                Ok(0) => return Ok(written(&self.hash.finalize())),
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
@@ -104,6 +104,7 @@ fn hash(blocks: &Receiver<(Side, Block)>) -> [Sha256; 2] {
     hashes
 }
 
-fn written(hash: Sha256) -> String {
-    hash.finalize().iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+/// A digest as images write it.
+pub(crate) fn written(digest: &[u8]) -> String {
+    digest.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }

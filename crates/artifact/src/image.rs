@@ -2,6 +2,7 @@
 //!
 //! Manifests are small JSON, read here with bounds; every document that is named by a digest has that digest computed.
 
+use crate::hash_both::hash_both;
 use crate::layer::Packing;
 use crate::tar_index::TarEntry;
 use crate::{ArtifactError, Hashing, Limits};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Take};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -141,10 +142,25 @@ impl LayerSource {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn hash(&self, mut file: File) -> std::io::Result<String> {
+    pub fn hash(&self, file: File) -> std::io::Result<String> {
+        Hashing::new(self.bytes(file)?).finish()
+    }
+
+    /// The digests of two layers, each with its own file, computed at once on one core: in less time than one after the other.
+    ///
+    /// # Errors
+    /// For each, when its bytes cannot be read.
+    pub fn hash_both(layers: [(&Self, File); 2]) -> [std::io::Result<String>; 2] {
+        match layers.map(|(layer, file)| layer.bytes(file)) {
+            [Ok(first), Ok(second)] => hash_both([first, second]),
+            layers => layers.map(|bytes| Hashing::new(bytes?).finish()),
+        }
+    }
+
+    fn bytes(&self, mut file: File) -> std::io::Result<Take<File>> {
         let (offset, length) = self.slice().unwrap_or((0, u64::MAX));
         file.seek(SeekFrom::Start(offset))?;
-        Hashing::new(file.take(length)).finish()
+        Ok(file.take(length))
     }
 }
 

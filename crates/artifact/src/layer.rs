@@ -20,8 +20,10 @@ use std::sync::Arc;
 
 /// What is inflated and handed over at a time: large enough to be worth waking a thread, small enough for a core's cache.
 const BLOCK: usize = 256 << 10;
-/// The same where most is passed over: what is read too much is copied for nothing.
+/// The same where most is passed over: what is read too much is copied for nothing. Files of about a size lie together, so after one
+/// that was passed over little is read, and more as long as none is.
 const PASSING_BLOCK: usize = 32 << 10;
+const AFTER_PASSING: usize = 2 << 10;
 /// How many bytes are worth going to another place in a file rather than reading on.
 const WORTH_PASSING: u64 = 4 << 10;
 
@@ -156,9 +158,14 @@ impl<R: Read> BufRead for Hashed<'_, R> {
             let block = &mut self.blocks[self.current];
             // Only blocks that nobody else holds are chosen; were one held after all, the hasher keeps the old bytes.
             let (buffer, filled) = Arc::make_mut(block);
-            buffer.resize(self.block, 0);
+            if buffer.len() < self.block {
+                buffer.resize(self.block, 0);
+            }
             *filled = 0;
-            *filled = self.inner.read(buffer)?;
+            *filled = self.inner.read(&mut buffer[..self.block])?;
+            if self.pass.is_some() {
+                self.block = (2 * self.block).min(PASSING_BLOCK);
+            }
             if *filled > 0 {
                 self.bytes.set(self.bytes.get() + *filled as u64);
                 if let Some(hasher) = self.hasher {
@@ -197,6 +204,7 @@ impl<R: Read> TarInput for Hashed<'_, R> {
                 self.bytes.set(self.bytes.get() + passed);
                 self.check()?;
                 left -= passed;
+                self.block = AFTER_PASSING;
                 if passed == 0 {
                     break;
                 }
@@ -241,10 +249,15 @@ impl FilePart {
         }
     }
 
+    fn advance(&mut self, step: u64) {
+        self.start += step;
+        self.left -= step;
+    }
+
+    /// Costs nothing: reading names its place.
     fn pass(&mut self, length: u64) -> io::Result<u64> {
         let step = length.min(self.left);
-        self.file.seek_relative(i64::try_from(step).map_err(io::Error::other)?)?;
-        self.left -= step;
+        self.advance(step);
         Ok(step)
     }
 }
@@ -252,8 +265,8 @@ impl FilePart {
 impl Read for FilePart {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let length = self.file.read(&mut buffer[..most])?;
-        self.left -= length as u64;
+        let length = FileExt::read_at(&self.file, &mut buffer[..most], self.start)?;
+        self.advance(length as u64);
         Ok(length)
     }
 }

@@ -9,6 +9,7 @@ mod content;
 mod directory;
 mod disk;
 mod error;
+mod hash_both;
 mod hasher;
 mod image;
 mod layer;

@@ -1,19 +1,21 @@
 //! The layers of an image on all cores: each is hashed here and read by a worker, and what takes longest is begun first.
 //!
 //! Hashing a layer that is not compressed takes longer than looking through it, and cannot be parted: were a layer's two halves done
-//! side by side, the last layer would be begun too late.
+//! side by side, the last layer would be begun too late. A core hashes two layers in little more time than one (ADR 49), so they are
+//! paired where there are more of them than cores to take one each.
 
 use crate::report::Alias;
 use crate::scanner::{ScanError, ScannedImage, Scanner};
 use crate::{LayerCache, LayerReport, compose::compose_with, job::Job};
 use lestrade_artifact::{ArtifactError, Hashing, ImageConfig, LayerPlace, LayerSource, RegistryClient};
 use lestrade_model::{Problem, ProblemKind};
-use lestrade_sys::{Input, WorkerFailure};
+use lestrade_sys::{Input, Sha256Pair, WorkerFailure};
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How often layers are read again to see where links lead, and to how many files at most.
 const MAX_PASSES: usize = 3;
@@ -23,6 +25,8 @@ const MAX_ALIASES: usize = 64;
 const TO_INFLATE: u64 = 5;
 /// As many bytes are hashed in the time in which an entry is passed over.
 const AN_ENTRY: u64 = 3_500;
+/// Hashing a second layer beside another one takes this fraction of what it takes alone.
+const BESIDE: u64 = 4;
 
 /// Is told how layers come in from a registry.
 pub trait PullProgress: Send + Sync {
@@ -86,15 +90,31 @@ impl Pending<'_> {
     }
 }
 
-/// A part of the work on a layer.
+/// A part of the work; layers are named by their places.
 #[derive(Clone, Copy)]
 enum Part {
-    /// Its digest.
-    Hash,
-    /// What is in it, by a worker.
-    Read,
+    /// The digest of a layer.
+    Hash(usize),
+    /// The digests of two.
+    HashBoth([usize; 2]),
+    /// What is in a layer, by a worker.
+    Read(usize),
     /// All of it.
-    Whole,
+    Whole(usize),
+}
+
+/// How layers are hashed that cost so much each: two of about the same size at once where that is faster, unless it leaves a core
+/// without any.
+fn hashing(mut layers: Vec<(u64, usize)>, cores: usize, in_pairs: bool) -> Vec<(u64, Part)> {
+    layers.sort_by_key(|(cost, _)| Reverse(*cost));
+    let alone = if in_pairs { (2 * cores).saturating_sub(layers.len()).min(layers.len()) } else { layers.len() };
+    let (alone, paired) = layers.split_at(alone);
+    let paired = paired.chunks(2).filter_map(|layers| match *layers {
+        [(long, first), (short, second)] => Some((long.saturating_add(short / BESIDE), Part::HashBoth([first, second]))),
+        [(cost, layer)] => Some((cost, Part::Hash(layer))),
+        _ => None,
+    });
+    alone.iter().map(|(cost, layer)| (*cost, Part::Hash(*layer))).chain(paired).collect()
 }
 
 /// What is to be done for a layer.
@@ -107,12 +127,38 @@ enum Outlook {
     Halves,
 }
 
-/// What is there of a layer.
+/// A file that is being hashed, and how it was before.
+type Before = (File, crate::digests::Pending);
+
+/// A layer, and what is there of it.
+struct Layer<'a> {
+    pending: &'a Pending<'a>,
+    halves: Mutex<Halves>,
+}
+
+impl Layer<'_> {
+    fn source(&self) -> Option<&LayerSource> {
+        match self.pending {
+            Pending::Local(source) => Some(source),
+            Pending::Remote { .. } => None,
+        }
+    }
+
+    fn halves(&self) -> MutexGuard<'_, Halves> {
+        self.halves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What was found out of a layer.
 #[derive(Default)]
 struct Halves {
     blob: Option<Result<String, ArtifactError>>,
     report: Option<Result<LayerReport, ScanError>>,
     whole: Option<Result<LayerReport, ScanError>>,
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Does something with each of the items on as many threads as there are cores. They are begun in their order.
@@ -128,9 +174,8 @@ fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
             *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
     std::thread::scope(|scope| {
-        for _ in 1..threads {
+        for _ in 1..cores().min(items.len()) {
             scope.spawn(work_on);
         }
         work_on();
@@ -163,7 +208,7 @@ impl Scanner {
         let aliases: Vec<Alias> = aliases.iter().cloned().collect();
         // What was read for one image's links is no other image's result.
         let reading = Reading { scanner: self, cache: self.cache.as_deref().filter(|_| aliases.is_empty()), aliases };
-        let mut work = Vec::new();
+        let (mut work, mut to_be_hashed) = (Vec::new(), Vec::new());
         let mut layers = Vec::with_capacity(pending.len());
         let outlooks = on_all_cores(pending, |layer| reading.outlook(layer));
         for (number, (layer, outlook)) in pending.iter().zip(outlooks).enumerate() {
@@ -173,20 +218,22 @@ impl Scanner {
                 Outlook::Known(report) => known.whole = Some(report),
                 Outlook::Whole => {
                     let (to_hash, to_read) = layer.costs();
-                    work.push((to_hash.saturating_add(to_read), number, Part::Whole));
+                    work.push((to_hash.saturating_add(to_read), Part::Whole(number)));
                 }
                 Outlook::Halves => {
                     let (to_hash, to_read) = layer.costs();
-                    work.extend([(to_hash, number, Part::Hash), (to_read, number, Part::Read)]);
+                    to_be_hashed.push((to_hash, number));
+                    work.push((to_read, Part::Read(number)));
                 }
             }
-            layers.push((layer, Mutex::new(known)));
+            layers.push(Layer { pending: layer, halves: Mutex::new(known) });
         }
+        work.extend(hashing(to_be_hashed, cores(), Sha256Pair::of_this_processor().is_some()));
         // The longest first: the last one to be begun decides when all are done.
-        work.sort_by_key(|(cost, ..)| std::cmp::Reverse(*cost));
-        on_all_cores(&work, |(_, layer, part)| layers.get(*layer).map(|(layer, halves)| reading.work(layer, *part, halves)));
+        work.sort_by_key(|(cost, _)| Reverse(*cost));
+        on_all_cores(&work, |(_, part)| reading.work(*part, &layers));
         let whole = |halves: Mutex<Halves>| halves.into_inner().unwrap_or_else(PoisonError::into_inner).whole;
-        layers.into_iter().map(|(_, halves)| whole(halves).unwrap_or_else(|| Err(WorkerFailure::BadAnswer.into()))).collect()
+        layers.into_iter().map(|layer| whole(layer.halves).unwrap_or_else(|| Err(WorkerFailure::BadAnswer.into()))).collect()
     }
 }
 
@@ -220,33 +267,50 @@ impl Reading<'_> {
         }
     }
 
-    fn work(&self, layer: &Pending<'_>, part: Part, halves: &Mutex<Halves>) {
-        let halves = || halves.lock().unwrap_or_else(PoisonError::into_inner);
-        match (layer, part) {
-            (Pending::Local(source), Part::Hash) => {
-                let blob = self.hash(source);
-                halves().blob = Some(blob);
+    fn work(&self, part: Part, layers: &[Layer<'_>]) {
+        let local = |number: usize| layers.get(number).and_then(|layer| Some((layer, layer.source()?)));
+        match part {
+            Part::Hash(number) => {
+                if let Some((layer, source)) = local(number) {
+                    let blob = self.hash(source);
+                    self.note(layer, source, |halves| halves.blob = Some(blob));
+                }
             }
-            (Pending::Local(source), Part::Read) => {
-                let report = self.local(source, true);
-                halves().report = Some(report);
+            Part::HashBoth([first, second]) => {
+                if let Some(((first, one), (second, other))) = local(first).zip(local(second)) {
+                    let [blob_of_one, blob_of_other] = self.hash_both([one, other]);
+                    self.note(first, one, |halves| halves.blob = Some(blob_of_one));
+                    self.note(second, other, |halves| halves.blob = Some(blob_of_other));
+                }
             }
-            (Pending::Local(source), Part::Whole) => {
-                let whole = self.local_whole(source);
-                halves().whole = Some(whole);
+            Part::Read(number) => {
+                if let Some((layer, source)) = local(number) {
+                    let report = self.local(source, true);
+                    self.note(layer, source, |halves| halves.report = Some(report));
+                }
             }
-            (Pending::Remote { client, repository, digest, size }, _) => {
-                let whole = self.remote(client, repository, digest, *size);
-                halves().whole = Some(whole);
+            Part::Whole(number) => {
+                if let Some(layer) = layers.get(number) {
+                    let whole = match layer.pending {
+                        Pending::Local(source) => self.local_whole(source),
+                        Pending::Remote { client, repository, digest, size } => self.remote(client, repository, digest, *size),
+                    };
+                    layer.halves().whole = Some(whole);
+                }
             }
         }
+    }
+
+    /// Notes a half of a layer. The second one to be noted makes it whole.
+    fn note(&self, layer: &Layer<'_>, source: &LayerSource, half: impl FnOnce(&mut Halves)) {
         let both = {
-            let mut halves = halves();
+            let mut halves = layer.halves();
+            half(&mut halves);
             if halves.blob.is_some() && halves.report.is_some() { halves.blob.take().zip(halves.report.take()) } else { None }
         };
-        if let (Some((blob, report)), Pending::Local(source)) = (both, layer) {
+        if let Some((blob, report)) = both {
             let whole = blob.map_err(ScanError::from).and_then(|blob| self.kept(blob, || report));
-            halves().whole = Some(whole.and_then(|report| check(source.digest.as_deref(), source.is_cut(), report)));
+            layer.halves().whole = Some(whole.and_then(|report| check(source.digest.as_deref(), source.is_cut(), report)));
         }
     }
 
@@ -290,18 +354,41 @@ impl Reading<'_> {
 
     /// The digest of a local layer, which is kept where it will be known whether it still holds.
     fn hash(&self, source: &LayerSource) -> Result<String, ArtifactError> {
-        let file = opened(source)?;
-        let hash = || {
-            let Some(digests) = &self.scanner.digests else { return source.hash(file) };
-            let again = file.try_clone()?;
-            let pending = digests.begin(&file, source.slice());
-            let digest = source.hash(file)?;
-            if let Some(pending) = pending {
-                digests.keep(&pending, &again, &digest);
+        let (file, pending) = self.begin(source)?;
+        self.keep(source, pending, source.hash(file))
+    }
+
+    /// The same of two at once.
+    fn hash_both(&self, sources: [&LayerSource; 2]) -> [Result<String, ArtifactError>; 2] {
+        let ([one, other], [first, second]) = (sources, sources.map(|source| self.begin(source)));
+        match (first, second) {
+            (Ok((first, pending)), Ok((second, other_pending))) => {
+                let [digest, other_digest] = LayerSource::hash_both([(one, first), (other, second)]);
+                [self.keep(one, pending, digest), self.keep(other, other_pending, other_digest)]
             }
-            Ok(digest)
+            (first, second) => [(one, first), (other, second)].map(|(source, begun)| {
+                let (file, pending) = begun?;
+                self.keep(source, pending, source.hash(file))
+            }),
+        }
+    }
+
+    /// Opens what is to be hashed, and notes how it is before that.
+    fn begin(&self, source: &LayerSource) -> Result<(File, Option<Before>), ArtifactError> {
+        let file = opened(source)?;
+        let before = match self.scanner.digests.as_ref().and_then(|digests| digests.begin(&file, source.slice())) {
+            Some(pending) => Some((file.try_clone().map_err(|error| ArtifactError::at(source.path(), error))?, pending)),
+            None => None,
         };
-        hash().map_err(|error| ArtifactError::at(source.path(), error))
+        Ok((file, before))
+    }
+
+    fn keep(&self, source: &LayerSource, before: Option<Before>, digest: std::io::Result<String>) -> Result<String, ArtifactError> {
+        let digest = digest.map_err(|error| ArtifactError::at(source.path(), error))?;
+        if let Some((digests, (file, pending))) = self.scanner.digests.as_ref().zip(before) {
+            digests.keep(&pending, &file, &digest);
+        }
+        Ok(digest)
     }
 
     /// The key of a layer's result: the digest that *we* computed, never a worker's word, which a hostile layer may have put into
@@ -367,5 +454,34 @@ fn check_diff_ids(config: &ImageConfig, layers: &mut [LayerReport]) {
                 format!("the config promises {} and the layer is {}", wanted.map_or("nothing", String::as_str), layer.digests.diff);
             layer.problems.push(Problem { path: String::new(), kind: ProblemKind::DigestMismatch, detail });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(sizes: &[u64], cores: usize, in_pairs: bool) -> Vec<Vec<usize>> {
+        let layers = sizes.iter().enumerate().map(|(layer, size)| (*size, layer)).collect();
+        let parts = hashing(layers, cores, in_pairs).into_iter();
+        parts
+            .map(|(_, part)| match part {
+                Part::Hash(layer) | Part::Read(layer) | Part::Whole(layer) => vec![layer],
+                Part::HashBoth(both) => both.to_vec(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn layers_are_hashed_in_pairs_where_each_core_has_one_already() {
+        assert_eq!(planned(&[], 2, true), Vec::<Vec<usize>>::new());
+        assert_eq!(planned(&[5], 2, true), [vec![0]]);
+        assert_eq!(planned(&[5, 9], 2, true), [vec![1], vec![0]], "a core each");
+        assert_eq!(planned(&[5, 9, 6], 2, true), [vec![1], vec![2, 0]]);
+        assert_eq!(planned(&[5, 9, 6, 1], 2, true), [vec![1, 2], vec![0, 3]]);
+        assert_eq!(planned(&[5, 9, 6, 1, 7], 2, true), [vec![1, 4], vec![2, 0], vec![3]]);
+        assert_eq!(planned(&[5, 9, 6, 1, 7], 4, true), [vec![1], vec![4], vec![2], vec![0, 3]]);
+        assert_eq!(planned(&[5, 9, 6], 1, true), [vec![1, 2], vec![0]]);
+        assert_eq!(planned(&[5, 9, 6, 1], 2, false), [vec![1], vec![2], vec![0], vec![3]]);
     }
 }

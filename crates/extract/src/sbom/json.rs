@@ -132,8 +132,8 @@ impl<R: Read> Json<R> {
     fn place(&self, at: usize) -> (usize, usize) {
         let held = self.buffer.bytes();
         let gone = &held[..at.min(held.len())];
-        match gone.iter().rposition(|byte| *byte == b'\n') {
-            Some(last) => (self.lines + gone.iter().filter(|byte| **byte == b'\n').count(), gone.len() - last - 1),
+        match memchr::memrchr(b'\n', gone) {
+            Some(last) => (self.lines + memchr::memchr_iter(b'\n', gone).count(), gone.len() - last - 1),
             None => (self.lines, self.column + gone.len()),
         }
     }
