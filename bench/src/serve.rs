@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const COMMAND: &str = "cargo run --release -p lestrade-bench -- serve --resources 1000000";
+const COMMAND_UNSHARED: &str = "cargo run --release -p lestrade-bench -- serve --unshared true --resources 1000000";
 /// Advisories drawn evenly over all packages, and by popularity.
 const EVEN: usize = 20_000;
 const POPULAR: usize = 500;
@@ -319,7 +320,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let all = counts["responses"][0]["accountAggregation"]["severityCounts"]["all"].as_f64().unwrap_or_default();
     let (sort, room) = if options.unshared { (", no two alike,", "<= 8 GiB") } else { ("", "<= 3 GiB") };
     let title = format!("`lestrade serve` with {} resources{sort} and {} M findings", options.resources, digits(all / 1e6));
-    let table = Table::new(&title, COMMAND, &["what", "measured", "target (at 1 M resources)"]);
+    let command = if options.unshared { COMMAND_UNSHARED } else { COMMAND };
+    let table = Table::new(&title, command, &["what", "measured", "target (at 1 M resources)"]);
     table.row(&[&format!("the estate made, {TOGETHER} observations a transaction"), &made, "–"]);
     table.row(&["start, until it listens (rebuilt from the store)", &time(served.started), "< 90 s; < 20 s from a snapshot"]);
     table.row(&["resident after the start", &megabytes(resident), "–"]);

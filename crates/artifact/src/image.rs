@@ -16,9 +16,6 @@ use std::path::{Path, PathBuf};
 
 /// The largest manifest or config.
 const MAX_DOCUMENT: u64 = 8 << 20;
-/// How many samples are taken of a layer, and how large each is.
-const SAMPLES: u64 = 8;
-const SAMPLE: usize = 64 << 10;
 /// How deep indexes may nest, and how many manifests one may list.
 const MAX_INDEX_DEPTH: usize = 3;
 const MAX_MANIFESTS: usize = 1000;
@@ -116,26 +113,6 @@ impl LayerSource {
         let offset = self.slice().map_or(0, |(offset, _)| offset);
         let mut head = [0; 6];
         File::open(self.path()).and_then(|file| file.read_exact_at(&mut head, offset)).is_ok_and(|()| Packing::of(&head) != Packing::Plain)
-    }
-
-    /// About how many entries the tar of a layer that is not compressed has, as samples of it tell: their headers begin where its blocks
-    /// do. Nothing depends on it but what is begun first.
-    #[must_use]
-    pub fn estimated_entries(&self) -> u64 {
-        let Ok(file) = File::open(self.path()) else { return 0 };
-        let (offset, length) = self.slice().unwrap_or_else(|| (0, file.metadata().map_or(0, |metadata| metadata.len())));
-        let (mut headers, mut blocks) = (0, 0_u64);
-        let mut sample = vec![0; SAMPLE];
-        for number in 0..SAMPLES {
-            let start = length / SAMPLES * number;
-            let at = start - start % 512;
-            let most = usize::try_from(length - at).map_or(SAMPLE, |left| left.min(SAMPLE));
-            let read = file.read_at(&mut sample[..most], offset.saturating_add(at)).unwrap_or_default();
-            let read = sample[..read].chunks_exact(512);
-            blocks += read.len() as u64;
-            headers += read.filter(|block| block.get(257..262) == Some(b"ustar")).count() as u64;
-        }
-        (length / 512).saturating_mul(headers) / blocks.max(1)
     }
 
     /// The digest of its bytes as they are in `file`.
@@ -498,25 +475,23 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_estimated_from_samples() {
+    fn what_is_compressed_begins_so() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("layer.tar");
-        let mut tar = tar::Builder::new(Vec::new());
-        for number in 0..3_000 {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(1_000);
-            tar.append_data(&mut header, format!("file-{number}"), [b'x'; 1_000].as_slice()).unwrap();
-        }
-        let bytes = tar.into_inner().unwrap();
-        std::fs::write(&path, [&[0; 512], bytes.as_slice()].concat()).unwrap();
-        let whole = layer(&path, None).estimated_entries();
-        let slice = layer(&path, Some((512, bytes.len() as u64))).estimated_entries();
-        assert!((2_800..3_200).contains(&whole) && (2_800..3_200).contains(&slice), "{whole} {slice}");
-        for (place, why) in [((512, 0), "empty"), ((1 << 40, 4_096), "not there"), ((u64::MAX - 9, u64::MAX), "nowhere")] {
-            assert_eq!(layer(&path, Some(place)).estimated_entries(), 0, "{why}");
-        }
-        assert!(!layer(&path, None).is_compressed());
-        std::fs::write(&path, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0]).unwrap();
-        assert!(layer(&path, None).is_compressed());
+        std::fs::write(&path, [&[0; 512][..], &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0]].concat()).unwrap();
+        assert!(!layer(&path, None).is_compressed() && layer(&path, Some((512, 8))).is_compressed());
+        assert!(!layer(&path, Some((1 << 40, 8))).is_compressed(), "what is not there is not");
+    }
+
+    #[test]
+    fn two_layers_have_the_digests_that_each_has_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("archive.tar");
+        std::fs::write(&path, (0..700_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>()).unwrap();
+        let (first, second) = (layer(&path, Some((512, 900_000))), layer(&path, Some((1_000_000, 1 << 40))));
+        let open = || File::open(&path).unwrap();
+        let alone = [&first, &second].map(|layer| layer.hash(open()).unwrap());
+        assert_eq!(LayerSource::hash_both([(&first, open()), (&second, open())]).map(Result::unwrap), alone);
+        assert_ne!(alone[0], alone[1]);
     }
 }

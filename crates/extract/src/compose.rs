@@ -67,7 +67,10 @@ pub(crate) fn compose_with(layers: &[LayerReport], aliases: &BTreeSet<Alias>) ->
     }
     let os = operating_system(&files);
     let ecosystem = os.as_ref().and_then(OsRelease::ecosystem);
-    let owned: BTreeSet<&str> = files.iter().flat_map(|(_, _, file)| file.owns.iter().map(|path| merged(path))).collect();
+    // Of the paths that packages own, those where something was found: a system owns tens of thousands.
+    let looked_at: HashSet<&str, foldhash::fast::RandomState> = files.iter().map(|(_, path, _)| merged(path)).collect();
+    let owns = files.iter().flat_map(|(_, _, file)| file.owns.iter().map(|path| merged(path)));
+    let owned: HashSet<&str, foldhash::fast::RandomState> = owns.filter(|path| looked_at.contains(path)).collect();
 
     let mut found = Vec::new();
     let mut homeless = 0_usize;

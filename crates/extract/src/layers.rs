@@ -2,7 +2,7 @@
 //!
 //! Hashing a layer that is not compressed takes longer than looking through it, and cannot be parted: were a layer's two halves done
 //! side by side, the last layer would be begun too late. A core hashes two layers in little more time than one (ADR 49), so they are
-//! paired where there are more of them than cores to take one each.
+//! paired where all is done sooner by that.
 
 use crate::report::Alias;
 use crate::scanner::{ScanError, ScannedImage, Scanner};
@@ -23,8 +23,8 @@ const MAX_ALIASES: usize = 64;
 
 /// What reading a compressed byte takes beside hashing one: inflating it, and hashing what comes out.
 const TO_INFLATE: u64 = 5;
-/// As many bytes are hashed in the time in which an entry is passed over.
-const AN_ENTRY: u64 = 3_500;
+/// Looking through a layer that is not compressed takes at most this fraction of hashing it.
+const TO_LOOK_THROUGH: u64 = 4;
 /// Hashing a second layer beside another one takes this fraction of what it takes alone.
 const BESIDE: u64 = 4;
 
@@ -84,7 +84,7 @@ impl Pending<'_> {
     fn costs(&self) -> (u64, u64) {
         let size = self.size();
         match self {
-            Self::Local(source) if !source.is_compressed() => (size, source.estimated_entries().saturating_mul(AN_ENTRY)),
+            Self::Local(source) if !source.is_compressed() => (size, size / TO_LOOK_THROUGH),
             _ => (size, size.saturating_mul(TO_INFLATE)),
         }
     }
@@ -103,18 +103,35 @@ enum Part {
     Whole(usize),
 }
 
-/// How layers are hashed that cost so much each: two of about the same size at once where that is faster, unless it leaves a core
-/// without any.
-fn hashing(mut layers: Vec<(u64, usize)>, cores: usize, in_pairs: bool) -> Vec<(u64, Part)> {
-    layers.sort_by_key(|(cost, _)| Reverse(*cost));
-    let alone = if in_pairs { (2 * cores).saturating_sub(layers.len()).min(layers.len()) } else { layers.len() };
-    let (alone, paired) = layers.split_at(alone);
-    let paired = paired.chunks(2).filter_map(|layers| match *layers {
-        [(long, first), (short, second)] => Some((long.saturating_add(short / BESIDE), Part::HashBoth([first, second]))),
-        [(cost, layer)] => Some((cost, Part::Hash(layer))),
-        _ => None,
+/// All parts, the longest first, with those layers hashed in pairs, the smallest ones, by which all is done soonest. Pairs are of about the
+/// same size.
+fn planned(mut to_hash: Vec<(u64, usize)>, others: &[(u64, Part)], cores: usize, in_pairs: bool) -> Vec<(u64, Part)> {
+    to_hash.sort_by_key(|(cost, _)| Reverse(*cost));
+    let most = if in_pairs { to_hash.len() / 2 } else { 0 };
+    let plans = (0..=most).map(|pairs| {
+        let (alone, paired) = to_hash.split_at(to_hash.len() - 2 * pairs);
+        let alone = alone.iter().map(|(cost, layer)| (*cost, Part::Hash(*layer)));
+        let paired = paired.as_chunks().0.iter();
+        let paired =
+            paired.map(|[(long, first), (short, second)]| (long.saturating_add(short / BESIDE), Part::HashBoth([*first, *second])));
+        let mut plan: Vec<(u64, Part)> = alone.chain(paired).chain(others.iter().copied()).collect();
+        // The last one to be begun decides when all are done.
+        plan.sort_by_key(|(cost, _)| Reverse(*cost));
+        plan
     });
-    alone.iter().map(|(cost, layer)| (*cost, Part::Hash(*layer))).chain(paired).collect()
+    // Of plans that take as long the first, with the fewest pairs.
+    plans.min_by_key(|plan| duration(plan, cores)).unwrap_or_default()
+}
+
+/// How long parts take that are begun in this order.
+fn duration(plan: &[(u64, Part)], cores: usize) -> u64 {
+    let mut busy = vec![0_u64; cores];
+    for (cost, _) in plan {
+        if let Some(next) = busy.iter_mut().min() {
+            *next = next.saturating_add(*cost);
+        }
+    }
+    busy.into_iter().max().unwrap_or_default()
 }
 
 /// What is to be done for a layer.
@@ -228,9 +245,7 @@ impl Scanner {
             }
             layers.push(Layer { pending: layer, halves: Mutex::new(known) });
         }
-        work.extend(hashing(to_be_hashed, cores(), Sha256Pair::of_this_processor().is_some()));
-        // The longest first: the last one to be begun decides when all are done.
-        work.sort_by_key(|(cost, _)| Reverse(*cost));
+        let work = planned(to_be_hashed, &work, cores(), Sha256Pair::of_this_processor().is_some());
         on_all_cores(&work, |(_, part)| reading.work(*part, &layers));
         let whole = |halves: Mutex<Halves>| halves.into_inner().unwrap_or_else(PoisonError::into_inner).whole;
         layers.into_iter().map(|layer| whole(layer.halves).unwrap_or_else(|| Err(WorkerFailure::BadAnswer.into()))).collect()
@@ -461,9 +476,9 @@ fn check_diff_ids(config: &ImageConfig, layers: &mut [LayerReport]) {
 mod tests {
     use super::*;
 
-    fn planned(sizes: &[u64], cores: usize, in_pairs: bool) -> Vec<Vec<usize>> {
-        let layers = sizes.iter().enumerate().map(|(layer, size)| (*size, layer)).collect();
-        let parts = hashing(layers, cores, in_pairs).into_iter();
+    fn layers(sizes: &[u64], others: &[(u64, Part)], cores: usize, in_pairs: bool) -> Vec<Vec<usize>> {
+        let to_hash = sizes.iter().enumerate().map(|(layer, size)| (*size, layer)).collect();
+        let parts = planned(to_hash, others, cores, in_pairs).into_iter();
         parts
             .map(|(_, part)| match part {
                 Part::Hash(layer) | Part::Read(layer) | Part::Whole(layer) => vec![layer],
@@ -473,15 +488,16 @@ mod tests {
     }
 
     #[test]
-    fn layers_are_hashed_in_pairs_where_each_core_has_one_already() {
-        assert_eq!(planned(&[], 2, true), Vec::<Vec<usize>>::new());
-        assert_eq!(planned(&[5], 2, true), [vec![0]]);
-        assert_eq!(planned(&[5, 9], 2, true), [vec![1], vec![0]], "a core each");
-        assert_eq!(planned(&[5, 9, 6], 2, true), [vec![1], vec![2, 0]]);
-        assert_eq!(planned(&[5, 9, 6, 1], 2, true), [vec![1, 2], vec![0, 3]]);
-        assert_eq!(planned(&[5, 9, 6, 1, 7], 2, true), [vec![1, 4], vec![2, 0], vec![3]]);
-        assert_eq!(planned(&[5, 9, 6, 1, 7], 4, true), [vec![1], vec![4], vec![2], vec![0, 3]]);
-        assert_eq!(planned(&[5, 9, 6], 1, true), [vec![1, 2], vec![0]]);
-        assert_eq!(planned(&[5, 9, 6, 1], 2, false), [vec![1], vec![2], vec![0], vec![3]]);
+    fn layers_are_hashed_in_pairs_where_all_is_done_sooner_by_that() {
+        assert_eq!(layers(&[], &[], 2, true), Vec::<Vec<usize>>::new());
+        assert_eq!(layers(&[5], &[], 2, true), [vec![0]]);
+        assert_eq!(layers(&[5, 9], &[], 2, true), [vec![1], vec![0]], "a core each");
+        assert_eq!(layers(&[5, 9], &[(9, Part::Whole(2))], 2, true), [vec![1, 0], vec![2]], "one is busy");
+        assert_eq!(layers(&[5, 9, 6], &[], 2, true), [vec![1], vec![2, 0]]);
+        assert_eq!(layers(&[5, 90, 6, 7], &[], 2, true), [vec![1], vec![3], vec![2], vec![0]], "the long one takes as long anyway");
+        assert_eq!(layers(&[5, 9, 6, 1], &[], 2, true), [vec![1, 2], vec![0, 3]]);
+        assert_eq!(layers(&[5, 9, 6, 1, 7], &[], 2, true), [vec![1], vec![4, 2], vec![0, 3]]);
+        assert_eq!(layers(&[5, 9, 6], &[], 1, true), [vec![1], vec![2, 0]]);
+        assert_eq!(layers(&[5, 9, 6, 1], &[], 2, false), [vec![1], vec![2], vec![0], vec![3]]);
     }
 }

@@ -480,6 +480,10 @@ impl EpisodeLog {
         }
         let events = self.by_resource.at(resource);
         self.line.push((event.at, Subject::Resource(resource, number(events.len()))));
+        if events.is_empty() {
+            // Most resources have one for long, and a list's first reserve is for four.
+            events.reserve_exact(1);
+        }
         events.push(event);
     }
 

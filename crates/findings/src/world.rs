@@ -193,6 +193,8 @@ impl World {
         if self.inventory_sets.len() < NOTED_INVENTORIES || self.inventory_sets.contains_key(&inventory) {
             let sets = self.inventory_sets.entry(inventory).or_default();
             if sets.len() < NOTED_FACTS && sets.iter().all(|(known, _)| known != facts) {
+                // Most have one, and a list's first reserve is for four.
+                sets.reserve_exact(1);
                 sets.push((facts.clone(), set));
             }
         }

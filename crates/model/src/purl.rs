@@ -153,28 +153,25 @@ pub fn plain_purl(text: &str) -> Option<(Family, Cow<'_, str>, &str)> {
         "composer" => (Family::Packagist, true, false),
         _ => return None,
     };
-    // A slash before the first byte and after the last would be one too many.
+    // Where the last part begins, and where its version does. A slash before the first byte and after the last would be one too many.
+    let (mut last, mut at) = (0, None);
     let mut before = b'/';
-    for byte in path.bytes() {
-        let plain = match byte {
-            b'%' | b'?' | b'#' => false,
-            b'/' => before != b'/',
-            b'A'..=b'Z' => may_have_capitals,
-            byte => byte.is_ascii_graphic(),
-        };
-        if !plain {
-            return None;
+    for (place, byte) in path.bytes().enumerate() {
+        match byte {
+            b'%' | b'?' | b'#' => return None,
+            b'/' if before == b'/' => return None,
+            b'/' => (last, at) = (place + 1, None),
+            b'@' => at = Some(place),
+            b'A'..=b'Z' if !may_have_capitals => return None,
+            byte if !byte.is_ascii_graphic() => return None,
+            _ => {}
         }
         before = byte;
     }
     if before == b'/' {
         return None;
     }
-    let last = path.rfind('/').map_or(0, |slash| slash + 1);
-    let (whole, version) = match path[last..].rfind('@') {
-        Some(at) => (&path[..last + at], &path[last + at + 1..]),
-        None => (path, ""),
-    };
+    let (whole, version) = at.map_or((path, ""), |at| (&path[..at], &path[at + 1..]));
     if whole.len() == last || (last > 0 && !may_have_namespace) {
         return None;
     }

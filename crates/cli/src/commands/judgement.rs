@@ -44,7 +44,7 @@ fn scan_at_once<B: AsRef<[u8]> + Sync>(
 /// The index in force: the library's, or the set that ships with the program.
 pub(crate) enum Known {
     Library(Box<OpenIndex>),
-    Starter(Box<AdvisoryIndex<Vec<u8>>>),
+    Starter(Box<AdvisoryIndex<&'static [u8]>>),
 }
 
 impl Known {
@@ -61,8 +61,8 @@ impl Known {
         match library(settings).open_current() {
             Ok((_, index)) => Ok(Self::Library(Box::new(index))),
             Err(AdvisoriesError::NoGeneration) => {
-                let bytes = starter_index().map_err(failed)?;
-                Ok(Self::Starter(Box::new(AdvisoryIndex::open(bytes).map_err(failed)?.reporting(library(settings).mode()))))
+                let index = AdvisoryIndex::open(starter_index()).map_err(failed)?;
+                Ok(Self::Starter(Box::new(index.reporting(library(settings).mode()))))
             }
             Err(error) => Err(failed(error)),
         }

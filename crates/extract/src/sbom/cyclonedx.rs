@@ -111,11 +111,18 @@ pub(super) fn composition(composition: &Composition<'_>, out: &mut Packages) {
 
 /// Adds a component and those in it.
 pub(super) fn component(component: &Entry<'_>, out: &mut Packages) {
-    let mut open = vec![component];
+    entry(component, out);
+    // Most have none in them, and for those nothing is allocated.
+    let mut open: Vec<&Entry<'_>> = inner(component).collect();
     while let Some(component) = open.pop() {
         entry(component, out);
-        open.extend(component.components.0.iter().rev().map(|inner| &inner.0));
+        open.extend(inner(component));
     }
+}
+
+/// The components right in one, the last first.
+fn inner<'e, 'a>(component: &'e Entry<'a>) -> impl Iterator<Item = &'e Entry<'a>> {
+    component.components.0.iter().rev().map(|inner| &inner.0)
 }
 
 fn entry(component: &Entry<'_>, out: &mut Packages) {
