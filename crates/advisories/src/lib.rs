@@ -30,6 +30,6 @@ pub use gap::{BundleImport, BundleWish};
 pub use import::{ImportSummary, Importer};
 pub use library::{GenerationId, Library, OpenIndex, expect_many};
 pub use mirror::Mirror;
-pub use starter::{STARTER_FEED, starter_advisories, starter_index};
+pub use starter::starter_index;
 pub use update::{FeedOutcome, UpdateProgress, UpdateReport, Updater};
 pub use vex::{VexProduct, parse_vex, read_vex};

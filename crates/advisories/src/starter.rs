@@ -1,25 +1,6 @@
 //! The starter set: some well-known vulnerabilities that ship with the program, so that a first scan works with nothing set up.
 //! It is not intelligence: every output that rests on it says so, and the watching server never loads it.
 
-use crate::{AdvisoriesError, read_osv};
-use lestrade_model::Advisory;
-use serde_json::Value;
-
-/// The name under which its records are kept.
-pub const STARTER_FEED: &str = "starter";
-
-const RECORDS: &str = include_str!("../starter/advisories.json");
-
-/// The records of the starter set.
-///
-/// # Errors
-/// Never in a build whose tests passed: the set is part of the program.
-pub fn starter_advisories() -> Result<Vec<Advisory>, AdvisoriesError> {
-    let broken = |reason: String| AdvisoriesError::NotAFeed { path: "starter/advisories.json".into(), reason };
-    let records: Vec<Value> = serde_json::from_str(RECORDS).map_err(|error| broken(error.to_string()))?;
-    records.into_iter().map(|record| read_osv(STARTER_FEED, record).map_err(|refused| broken(refused.to_string()))).collect()
-}
-
 /// The starter set, compiled: a first scan has no time to do it. A test says that it is of the records.
 #[must_use]
 pub const fn starter_index() -> &'static [u8] {
@@ -29,13 +10,20 @@ pub const fn starter_index() -> &'static [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Importer;
+    use crate::{Importer, read_osv};
     use lestrade_matching::AdvisoryIndex;
-    use lestrade_model::Timestamp;
+    use lestrade_model::{Advisory, Timestamp};
+    use serde_json::Value;
+
+    /// The records, under the name by which an index knows that it holds nothing else.
+    fn starter_advisories() -> Vec<Advisory> {
+        let records: Vec<Value> = serde_json::from_str(include_str!("../starter/advisories.json")).unwrap();
+        records.into_iter().map(|record| read_osv("starter", record).unwrap()).collect()
+    }
 
     #[test]
     fn every_record_is_sound() {
-        let advisories = starter_advisories().unwrap();
+        let advisories = starter_advisories();
         assert!(advisories.len() >= 30);
         for advisory in &advisories {
             assert!(!advisory.scores.is_empty(), "{} has a score", advisory.key.id);
@@ -50,7 +38,7 @@ mod tests {
     #[test]
     fn what_is_compiled_is_of_the_records() {
         let mut importer = Importer::new(Timestamp::default());
-        importer.extend(starter_advisories().unwrap());
+        importer.extend(starter_advisories());
         let compiled = importer.finish().unwrap().0;
         if std::env::var_os("LESTRADE_BLESS").is_some() {
             std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/starter/advisories.index"), compiled).unwrap();
